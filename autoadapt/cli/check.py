@@ -1,0 +1,35 @@
+"""autoadapt check: validate everything, run nothing."""
+
+from typing import Annotated
+
+import typer
+
+from autoadapt.cli.search import Overrides, TaskFile
+
+
+def check(
+    task: TaskFile,
+    overrides: Overrides = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the task with every default.")] = False,
+) -> None:
+    """Check task, search space, prompts, data and models; nothing is run or downloaded."""
+    from autoadapt.study.resolve import resolve
+
+    resolved = resolve(task, overrides or ())
+    if show:
+        from autoadapt.study.yaml_files import dump
+
+        print(dump(resolved.task), end="")
+        return
+    splits = resolved.splits
+    labels = f"{len(splits.labels)} labels" if splits.labels else "free text"
+    print(
+        f"ok: {resolved.task.name}: {len(splits.train)} training, {len(splits.dev)} early-stopping, "
+        f"{len(splits.validation)} validation, {len(splits.test)} test rows; {labels}; metric {resolved.task.metric}"
+    )
+    for method, branch in resolved.space.branches.items():
+        print(f"  {method}: {len(branch) + len(resolved.space.space.shared)} parameters")
+    for name, folder in resolved.models.items():
+        print(f"  model {name}: {folder}")
+    for note in splits.notes:
+        print(f"  note: {note}")

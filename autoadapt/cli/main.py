@@ -1,0 +1,64 @@
+"""The command ``autoadapt``: registers the verbs, turns errors into one message and an exit code."""
+
+import os
+import sys
+import tempfile
+import traceback
+
+import typer
+
+from autoadapt import __version__
+from autoadapt.cli.check import check
+from autoadapt.cli.report import report
+from autoadapt.cli.schema import schema
+from autoadapt.cli.search import search
+from autoadapt.errors import Exit, UserError
+
+app = typer.Typer(
+    name="autoadapt",
+    help="Prompt it, tune it with LoRA or fine-tune it fully? Searches all three on accuracy, cost and latency.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Prompt it, tune it with LoRA or fine-tune it fully? Searches all three on accuracy, cost and latency."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+app.command()(search)
+app.command()(check)
+app.command()(report)
+app.command()(schema)
+
+
+def main() -> None:
+    """Runs the command line and exits the process."""
+    try:
+        app()
+    except UserError as error:
+        sys.stderr.write(f"autoadapt: {error}\n")
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
+    except Exception as error:  # noqa: BLE001 - a bug: kept in a file, told in a line
+        with tempfile.NamedTemporaryFile("w", prefix="autoadapt-crash-", suffix=".txt", delete=False) as crash:
+            traceback.print_exc(file=crash)
+        sys.stderr.write(
+            f"autoadapt: internal error ({type(error).__name__}: {error}); details are in {crash.name}. "
+            "Finished trials are safe.\n"
+        )
+        sys.exit(Exit.BUG)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""autoadapt search: run a study, or resume it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoadapt.errors import Exit
+
+TaskFile = Annotated[Path, typer.Argument(help="The task file (YAML).", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: --set budget.trials=10 (repeatable).")
+]
+
+
+def search(
+    task: TaskFile,
+    overrides: Overrides = None,
+    runs: Annotated[Path, typer.Option(help="Folder of all studies.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Events as NDJSON on stdout.")] = False,
+) -> None:
+    """Search the task's joint space, or resume what was interrupted; then recommend."""
+    from autoadapt.display.watchers import watcher
+    from autoadapt.study.resolve import resolve
+    from autoadapt.study.running import run_study
+
+    resolved = resolve(task, overrides or (), download=True)
+    root = runs / resolved.task.name
+    with watcher(as_json) as watch:
+        code = run_study(resolved, root, watch)
+    if code in (Exit.INTERRUPTED, Exit.TERMINATED):
+        sys.stderr.write(f"autoadapt: stopped; finished trials are in {root}. Run the same command to resume.\n")
+    elif not as_json:
+        from autoadapt.cli.report import show
+
+        show(root)
+    raise typer.Exit(code)

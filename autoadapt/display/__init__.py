@@ -1,0 +1,1 @@
+"""What a person sees: events, tables and the live view (the only room with rich)."""

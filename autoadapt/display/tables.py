@@ -1,0 +1,151 @@
+"""Tables and the final word, in rich."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from autoadapt.domain.events import Status
+from autoadapt.domain.option import Option, Recommendation
+
+LESS_TOLD = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
+"""Parameters left out of tables; files have all."""
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def plain(text: str) -> Text:
+    """Text from data or models: control and invisible characters shown as ?, no markup."""
+    return Text(UNSEEN.sub("?", text))
+
+
+def params_text(option: Option) -> str:
+    """The parameters that matter, in a line."""
+    told = [
+        f"{k}={v:.2g}" if isinstance(v, float) else f"{k}={v}" for k, v in option.params.items() if k not in LESS_TOLD
+    ]
+    return " ".join(told)
+
+
+def frontier_table(options: Sequence[Option], recommended: int | None = None, models: bool = False) -> Table:
+    """The frontier: method, parameters, quality with interval, cost, latency."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (("trial", "right"), ("method", "left"), ("parameters", "left")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in ("quality [95 %]", "test [95 %]", "$ per 1k", "p95 ms", "train s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for option in options:
+        mark = "*" if option.trial == recommended else "" if option.on_frontier else "(baseline)"
+        model = f" [{option.model}]" if models else ""
+        test = "-"
+        if option.test_quality is not None and option.test_quality_ci is not None:
+            test = _with_interval(option.test_quality, option.test_quality_ci)
+        table.add_row(
+            f"{mark} {option.trial}".strip(),
+            option.method,
+            plain(params_text(option) + model),
+            _with_interval(option.quality, option.quality_ci),
+            test,
+            f"{option.cost_usd_per_1k:.5f}",
+            "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}",
+            f"{option.train_seconds:.0f}" if option.train_seconds else "-",
+            style="bold green" if option.trial == recommended else None,
+        )
+    return table
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.3f} [{interval[0]:.3f}-{interval[1]:.3f}]"
+
+
+def status_lines(status: Status) -> RenderableType:
+    """Counts, spend against the budget, time left, the frontier as a small table, the last failure."""
+    budget, spent = status.budget, status.spent
+    parts = [
+        f"trials {spent.trials}" + (f" of {budget.trials}" if budget.trials else ""),
+        f"running {len(status.running)}",
+        f"complete {status.complete}",
+        f"stopped early {status.pruned}",
+        f"failed {status.failed}",
+        f"cached {status.cached}",
+    ]
+    money = [
+        f"spent ${spent.usd:.4f}" + (f" of ${budget.usd}" if budget.usd is not None else ""),
+        f"{_duration(spent.wall_seconds)}" + (f" of {budget.hours:g} h" if budget.hours else ""),
+    ]
+    if status.seconds_left is not None:
+        money.append(f"about {_duration(status.seconds_left)} left")
+    shown: list[RenderableType] = [Text("  ".join(parts)), Text("  ".join(money))]
+    if status.frontier:
+        shown += [Text(""), small_frontier(status.frontier)]
+    if status.last_failure:
+        shown += [Text(""), Text("last failure: ").append_text(plain(status.last_failure))]
+    return Group(*shown)
+
+
+def small_frontier(options: Sequence[Option], most: int = 8) -> Table:
+    """The frontier in a few narrow columns."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for name in ("trial", "method", "quality", "$ per 1k", "p95 ms"):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for option in options[:most]:
+        p95 = "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}"
+        table.add_row(
+            str(option.trial), option.method, f"{option.quality:.3f}", f"{option.cost_usd_per_1k:.5f}", p95
+        )
+    if len(options) > most:
+        table.add_row("", f"and {len(options) - most} more", "", "", "")
+    return table
+
+
+def print_result(
+    console: Console,
+    options: Sequence[Option],
+    advice: Recommendation,
+    summary: Mapping[str, Any],
+    root: Path,
+) -> None:
+    """The end of a search, and of ``autoadapt report``."""
+    by_trial = {o.trial: o for o in options}
+    console.print()
+    console.print(frontier_table(options, advice.trial, len({o.model for o in options}) > 1))
+    console.print()
+    head = "Recommended: " if advice.trial is not None else "No recommendation: "
+    console.print(Text(head, style="bold").append_text(plain(advice.reason)))
+    extremes = (
+        ("best quality", advice.best_quality),
+        ("cheapest", advice.cheapest),
+        ("fastest", advice.fastest),
+        ("untuned zero-shot prompt", advice.baseline),
+    )
+    for name, trial in extremes:
+        if trial is not None:
+            option = by_trial[trial]
+            tested = "" if option.test_quality is None else f", {option.test_quality:.3f} on test"
+            console.print(
+                f"  {name}: trial {trial} ({option.method}), quality {option.quality:.3f}{tested}, "
+                f"${option.cost_usd_per_1k:.5f} per 1k",
+                highlight=False,
+            )
+    spent = summary["spent"]
+    overhead = 1 - spent["fit_measure_seconds"] / spent["device_seconds"] if spent["device_seconds"] else 0.0
+    console.print(
+        f"Spent: {spent['trials']} trials ({summary['complete']} complete, {summary['pruned']} stopped early, "
+        f"{summary['failed']} failed, {summary['cached']} answered from the cache), ${spent['usd']:.4f}, "
+        f"{_duration(spent['wall_seconds'])}; {overhead:.0%} of device time was imports and loading.",
+        highlight=False,
+    )
+    for method, told in summary["methods"].items():
+        console.print(
+            f"  {method}: {told['trials']} trials, {_duration(told['device_seconds'])} of device time", highlight=False
+        )
+    console.print(f"Files: {root}", highlight=False, soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

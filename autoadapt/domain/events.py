@@ -1,0 +1,43 @@
+"""What a running study tells: one event per happening, with a snapshot of where it stands."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from autoadapt.domain.option import Option, Spent
+from autoadapt.domain.task import Budget
+
+EventKind = Literal[
+    "started", "resumed", "note", "trial_started", "trial_promoted", "trial_finished", "trial_pruned", "trial_failed",
+    "trial_cached", "rescoring", "rescored", "finished",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a study stands."""
+
+    name: str
+    budget: Budget
+    spent: Spent
+    running: tuple[int, ...] = ()
+    """Trial numbers."""
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    cached: int = 0
+    frontier: tuple[Option, ...] = ()
+    last_failure: str | None = None
+    seconds_left: float | None = None
+    """Of the first limit to be reached, as far as can be told; None before the first trial ended."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One happening."""
+
+    kind: EventKind
+    message: str
+    status: Status
+    trial: int | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    """JSON values, for ``--json``."""

@@ -1,0 +1,45 @@
+"""Files that are whole or absent: write to a temporary name, flush to disk, rename."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replaces `path` by `text` so that a reader, or a crash, sees the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: BaseModel | Any) -> None:
+    """Writes a model, or plain JSON values, atomically."""
+    if isinstance(value, BaseModel):
+        write_atomic(path, value.model_dump_json(indent=1) + "\n")
+    else:
+        write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_model(path: Path, model: type[M]) -> M | None:
+    """Reads a file written by `write_json`; None where it is absent.
+
+    A damaged file is set aside as ``NAME.corrupt`` and counts as absent, so that its work is done again.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        path.replace(path.with_name(path.name + ".corrupt"))
+        return None

@@ -1,0 +1,77 @@
+"""Objectives, Option, Recommendation: what the outcomes of a study come to."""
+
+from typing import Literal
+
+from autoadapt.domain.task import Words
+from autoadapt.domain.trial import Params
+
+
+class Objectives(Words):
+    """What is optimised: quality up, cost and latency down."""
+
+    quality: float
+    """The task's metric, from 0 to 1."""
+    cost_usd_per_1k: float
+    """USD for 1,000 queries: inference, and this option's own training spread over the queries of the horizon."""
+    latency_ms: float
+    """The 95th percentile of single requests; the median where there are too few samples for it."""
+
+
+class Option(Words):
+    """One way to adapt, measured at full fidelity: a row of ``frontier.json``."""
+
+    trial: int
+    method: str
+    model: str
+    params: Params
+    quality: float
+    """On validation rows, which the search chose by: flattered a little."""
+    quality_ci: tuple[float, float]
+    """95 % interval."""
+    test_quality: float | None = None
+    """On test rows the search never saw."""
+    test_quality_ci: tuple[float, float] | None = None
+    test_rows: int = 0
+    cost_usd_per_1k: float
+    inference_usd_per_1k: float
+    """Part of the cost: device time of answering."""
+    training_usd: float
+    """What training this option cost, in all."""
+    latency_p50_ms: float
+    latency_p95_ms: float | None
+    """None: fewer than 59 samples, too few to state a 95th percentile."""
+    train_seconds: float
+    artifact_bytes: int
+    peak_memory_bytes: int
+    on_frontier: bool = True
+    """False only for the baseline, when others beat it in everything."""
+
+
+class Recommendation(Words):
+    """What is advised, and why, in one sentence."""
+
+    scenario: str
+    trial: int | None
+    """None: no option holds the constraints."""
+    reason: str
+    meets_constraints: bool
+    best_quality: int | None
+    cheapest: int | None
+    fastest: int | None
+    baseline: int | None
+    """The untuned zero-shot prompt."""
+
+
+class Spent(Words):
+    """What a study has cost so far, over all its runs."""
+
+    trials: int = 0
+    """Candidates tried, cached answers apart."""
+    usd: float = 0.0
+    device_seconds: float = 0.0
+    fit_measure_seconds: float = 0.0
+    """Of the device-seconds, those spent fitting and measuring."""
+    wall_seconds: float = 0.0
+
+
+TrialState = Literal["running", "complete", "pruned", "failed", "cached"]

@@ -1,0 +1,102 @@
+"""SearchSpace: what is searched, as written in ``search_spaces/*.yaml``.
+
+A parameter is written as a list (choices), a mapping ``{low, high, log, step}`` (a range) or a scalar (fixed). Any of
+them may stand under ``search`` beside ``when: {other: [values]}``, which makes it conditional on an earlier parameter
+of the same branch, or on ``answers`` (``label`` or ``text``, from the metric).
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from autoadapt.domain.task import Words
+
+Scalar = str | int | float | bool | None
+
+
+class Choices(Words):
+    """One of a list."""
+
+    choices: list[Scalar] = Field(min_length=1)
+    when: dict[str, list[Scalar]] = {}
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Choices":
+        if len({repr(c) for c in self.choices}) < len(self.choices):
+            raise ValueError("lists a choice twice")
+        return self
+
+
+class Range(Words):
+    """A number between `low` and `high`, both included; integers when both are written as integers."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | float | None = None
+    when: dict[str, list[Scalar]] = {}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is greater than high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError("a log range must begin above 0")
+        if self.log and self.step is not None:
+            raise ValueError("give either log or step, not both")
+        return self
+
+
+def _to_spec(value: object) -> object:
+    """Reads the short forms: list, range mapping, scalar, or {search: any of them, when: {...}}."""
+    if isinstance(value, Choices | Range):
+        return value
+    when: dict[str, Any] = {}
+    if isinstance(value, dict) and "search" in value:
+        unknown = sorted(set(value) - {"search", "when"})
+        if unknown:
+            raise ValueError(f"unknown key '{unknown[0]}' beside search; known: search, when")
+        raw = value.get("when") or {}
+        if not isinstance(raw, dict):
+            raise ValueError("when must map a parameter to a list of values")
+        when = {k: v if isinstance(v, list) else [v] for k, v in raw.items()}
+        value = value["search"]
+    if isinstance(value, list):
+        return Choices(choices=value, when=when)
+    if isinstance(value, dict):
+        unknown = sorted(set(value) - {"low", "high", "log", "step", "when", "choices"})
+        if unknown:
+            raise ValueError(f"unknown key '{unknown[0]}'; a range has low, high, log, step")
+        return (Choices if "choices" in value else Range)(**{"when": when, **value})
+    return Choices(choices=[value], when=when)  # type: ignore[list-item]
+
+
+Spec = Annotated[Choices | Range, BeforeValidator(_to_spec)]
+
+
+class SearchSpace(Words):
+    """The joint space: one branch per method, and the prompt parameters every branch shares."""
+
+    version: int = Field(default=1, ge=1, le=1)
+    """Version of this file's format."""
+    templates: dict[str, str] = Field(min_length=1)
+    """Prompt templates by name (Jinja; variables: instruction, labels, examples, input)."""
+    instructions: dict[str, str] = Field(min_length=1)
+    """Instructions by name (Jinja; variable: labels); the empty text is allowed."""
+    shared: dict[str, Spec]
+    """Prompt parameters of every branch: `template` and `instruction`; a tuned branch tunes WITH this prompt."""
+    branches: dict[str, dict[str, Spec]] = Field(min_length=1)
+    """Method name -> its own parameters."""
+    first: list[dict[str, Scalar]] = []
+    """Candidates tried before the sampler chooses: a `method` and any of its parameters; the rest as first listed."""
+
+    @model_validator(mode="after")
+    def _known_names(self) -> "SearchSpace":
+        for key, texts in (("template", self.templates), ("instruction", self.instructions)):
+            spec = self.shared.get(key)
+            if not isinstance(spec, Choices):
+                raise ValueError(f"shared.{key} must list names from {key}s")
+            for name in spec.choices:
+                if name not in texts:
+                    raise ValueError(f"shared.{key} names '{name}', which {key}s does not define")
+        return self

@@ -1,0 +1,214 @@
+"""Task: everything a user decides, as written in ``task.yaml``.
+
+Field names are the YAML keys; the string under a field is its documentation (``autoadapt schema`` prints it). Values are
+checked here for type and range; names that other rooms own (metric, method, sampler, model) are resolved in
+`autoadapt.study.resolve` before anything is spent.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
+
+
+def _to_decimal(value: object) -> object:
+    # strict Decimal refuses YAML's ints and floats; str() keeps 2.69 exactly as written
+    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Usd = Annotated[Decimal, BeforeValidator(_to_decimal), Field(ge=0, allow_inf_nan=False)]
+
+
+class Words(BaseModel):
+    """Base of everything read from a file: frozen, strict types, unknown keys are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Columns(Words):
+    """Which column holds what."""
+
+    input: str = "input"
+    """Column with the text the model is given."""
+    output: str = "output"
+    """Column with the right answer: a label or a text."""
+    references: str | None = None
+    """Column with a list of accepted answers, where there are several; rows without it use `output`."""
+
+
+class Data(Words):
+    """Where the labelled rows are: either `path`, or `train` with optional `validation` and `test`."""
+
+    path: str | None = None
+    """One file to be split: csv, jsonl, parquet, or a hub id."""
+    train: str | None = None
+    """Rows to learn from (and few-shot examples)."""
+    validation: str | None = None
+    """Rows the search measures on; taken from `train` where absent."""
+    test: str | None = None
+    """Rows the search never sees; taken from `train` where absent."""
+    columns: Columns = Columns()
+    """Column names."""
+    labels: list[str] | None = None
+    """The allowed labels; by default those found in the training rows."""
+    train_rows: int | None = Field(default=None, ge=2)
+    """Use at most so many training rows (a stratified sample)."""
+    holdout: float = Field(default=0.2, gt=0, lt=0.5)
+    """Share of rows put aside for each split (validation, test) that is not given."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Data":
+        if (self.path is None) == (self.train is None):
+            raise ValueError("give either `path` (one file, split for you) or `train` (with `validation` and `test`)")
+        if self.path is not None and (self.validation or self.test):
+            raise ValueError(
+                "`path` is split for you; to give `validation` or `test` yourself, use `train` for the rest"
+            )
+        return self
+
+
+class Budget(Words):
+    """What may be spent, in total over every resumed run; the first limit reached ends the search."""
+
+    trials: int | None = Field(default=None, ge=1)
+    """Candidates tried; answers from the cache are free."""
+    hours: float | None = Field(default=None, gt=0)
+    """Wall-clock hours of searching and re-scoring."""
+    usd: Usd | None = None
+    """Device time of every trial, failed ones and re-scoring included, at `economics.usd_per_hour`."""
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "Budget":
+        if self.trials is None and self.hours is None and self.usd is None:
+            raise ValueError("give at least one of trials, hours, usd")
+        if self.usd is not None and self.usd <= 0:
+            raise ValueError("usd must be greater than 0")
+        return self
+
+
+class Economics(Words):
+    """Prices and use, from which dollars are computed."""
+
+    usd_per_hour: Usd
+    """Price of one device (GPU, or CPU slot) for one hour."""
+    queries_per_month: int = Field(default=100_000, ge=1)
+    """Expected use."""
+    horizon_months: float = Field(default=12, gt=0)
+    """Months over which an option's training is paid off."""
+
+
+class Constraints(Words):
+    """What an option must hold to be recommended (absent: no limit)."""
+
+    quality: float | None = Field(default=None, ge=0, le=1)
+    """Least quality, in the metric's unit from 0 to 1."""
+    cost_usd_per_1k: float | None = Field(default=None, gt=0)
+    """Greatest cost of 1,000 queries in USD."""
+    latency_p95_ms: float | None = Field(default=None, gt=0)
+    """Greatest 95th percentile of single-request latency in milliseconds."""
+
+
+class Evaluation(Words):
+    """How a candidate is measured."""
+
+    rows: int = Field(default=300, ge=10)
+    """Validation rows at full fidelity: a fixed stratified sample."""
+    test_rows: int = Field(default=1000, ge=10)
+    """Test rows on which the frontier is re-scored once, at the end."""
+    latency_requests: int = Field(default=60, ge=5)
+    """Single requests timed after warm-up; below 59 no p95 is stated and the objective is p50."""
+    max_new_tokens: int = Field(default=64, ge=1, le=4096)
+    """Longest free-text answer in tokens."""
+
+
+class Search(Words):
+    """How candidates are chosen."""
+
+    sampler: str = "tpe"
+    """A name in the samplers folder."""
+    rungs: bool = True
+    """Try candidates on a part of the work first; only promising ones get all of it."""
+
+
+class Compute(Words):
+    """Where trials run."""
+
+    executor: str = "local"
+    """A name in the executors folder."""
+    slots: int | Literal["auto"] = "auto"
+    """Trials side by side; auto: one per `devices_per_trial` GPUs, else one per CPU core (at most 4)."""
+    devices_per_trial: int = Field(default=1, ge=1, le=64)
+    """GPUs (or gloo ranks on CPU) of one tuned trial."""
+    engine: Literal["auto", "plain", "deepspeed"] = "auto"
+    """Training backend; auto: plain torch when one device is enough, else DeepSpeed."""
+    zero_stage: Literal["auto", 0, 1, 2, 3] = "auto"
+    """DeepSpeed ZeRO stage; auto: the first that fits in memory."""
+    trial_timeout_s: float = Field(default=3600, gt=0)
+    """A trial step is killed after so many seconds."""
+    hang_timeout_s: float = Field(default=600, gt=0)
+    """A trial step is killed when it shows no progress for so many seconds."""
+    on_cpu: bool = False
+    """Use CPU slots even where there are GPUs."""
+
+    @field_validator("slots")
+    @classmethod
+    def _slots_positive(cls, value: Any) -> Any:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("must be at least 1, or auto")
+        return value
+
+
+class Task(Words):
+    """One question to answer: for this data and metric, prompt, LoRA or full fine-tuning?"""
+
+    version: Literal[1] = 1
+    """Version of this file's format."""
+    name: str
+    """Name of the study; its files go to `runs/NAME`."""
+    data: Data
+    """Labelled rows."""
+    metric: str
+    """A name in the metrics folder: accuracy, macro_f1, exact_match, rouge_l, bleu."""
+    models: list[str] = Field(min_length=1)
+    """Base models: local folders or hub ids; several are searched over."""
+    methods: list[str] = Field(default=["prompt", "lora", "full"], min_length=1)
+    """Ways of adapting that may be used."""
+    search_space: str = "joint"
+    """A name in search_spaces/ or a path to a YAML file."""
+    budget: Budget
+    """When to stop."""
+    economics: Economics
+    """Prices and use."""
+    constraints: Constraints = Constraints()
+    """What a recommended option must hold."""
+    evaluation: Evaluation = Evaluation()
+    """How candidates are measured."""
+    search: Search = Search()
+    """How candidates are chosen."""
+    compute: Compute = Compute()
+    """Where trials run."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of everything random."""
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not NAME.fullmatch(value) or value.split(".")[0].lower() in RESERVED:
+            raise ValueError(
+                "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit, "
+                "and no reserved device name"
+            )
+        return value
+
+    @field_validator("models", "methods")
+    @classmethod
+    def _no_repeats(cls, value: list[str]) -> list[str]:
+        if repeated := sorted({v for v in value if value.count(v) > 1}):
+            raise ValueError(f"names {', '.join(repeated)} more than once")
+        return value

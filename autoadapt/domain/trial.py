@@ -1,0 +1,89 @@
+"""Candidate, Trial, Step: what is run.
+
+A Trial is one candidate under one Optuna number. It is run in Steps: one per rung (a share of the work), and again when
+a step was interrupted (a further attempt). A Step is written to ``trial.json`` in a folder of its own; that folder is
+the wire between the study and a worker.
+"""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from autoadapt.domain.space import Scalar
+from autoadapt.domain.task import Evaluation, Words
+
+Params = dict[str, Scalar]
+
+
+class Candidate(Words):
+    """A method with its parameters, prompt parameters included; conditional parameters that do not apply are absent."""
+
+    method: str
+    model: str
+    params: Params
+
+    def key(self) -> str:
+        """A short hash that is equal for equal candidates, whatever the order of their parameters."""
+        text = json.dumps([self.method, self.model, self.params], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Fidelity(Words):
+    """How much of the full work a step does."""
+
+    rows: int = Field(ge=1)
+    """Rows answered (a prefix of the split's fixed order)."""
+    steps: float = Field(gt=0, le=1)
+    """Share of the training steps done by the end of this step."""
+    latency_requests: int = Field(ge=0)
+    """Single requests timed."""
+
+
+class Devices(Words):
+    """What one slot gives to a trial."""
+
+    kind: str
+    """Name of the hardware, such as ``NVIDIA H200`` or the CPU's model name."""
+    count: int = Field(ge=1)
+    """Devices (ranks) of the slot."""
+    accelerator: Literal["cuda", "cpu"]
+    """Where tensors live."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each rank."""
+
+
+class Step(Words):
+    """One piece of work for a worker, complete in itself; paths are relative to the run folder."""
+
+    version: Literal[1] = 1
+    trial: int
+    rung: int
+    attempt: int
+    split: Literal["validation", "test"]
+    candidate: Candidate
+    model_path: str
+    """Folder of the base model."""
+    metric: str
+    labels: list[str] | None
+    """The labels to choose from; None when answers are free text."""
+    template: str
+    instruction: str
+    evaluation: Evaluation
+    fidelity: Fidelity
+    seed: int
+    """Derived from study seed and trial number; the same for every attempt, so that a repeated step repeats."""
+    engine: Literal["plain", "deepspeed", "auto"]
+    zero_stage: Literal["auto", 0, 1, 2, 3]
+    micro_batches: int = Field(default=1, ge=1)
+    """Parts into which a batch is cut; doubled after running out of memory."""
+    keep_checkpoint: bool = False
+    """Whether a further rung may continue this step's training."""
+    state_folder: str
+    """Run-relative folder of this trial for what outlives a step: checkpoint and adapted weights."""
+
+
+def seed_of(study_seed: int, trial: int) -> int:
+    """The seed of a trial: 32 bits of SHA-256 over study seed and trial number."""
+    return int.from_bytes(hashlib.sha256(f"{study_seed}/{trial}".encode()).digest()[:4], "big")

@@ -1,0 +1,1 @@
+"""The torch room: load, render, train, answer (the only room with torch and its kin)."""

@@ -1,0 +1,109 @@
+"""Finding a base model: a local folder, or a snapshot of a hub repository; nothing is run, no weights are read."""
+
+import difflib
+import json
+import re
+from pathlib import Path
+
+from autoadapt.errors import Exit, UserError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+def find_model(name: str, base: Path, download: bool) -> Path:
+    """The folder of a model.
+
+    Args:
+        name: a folder (relative to `base`) or a hub id ``owner/name``.
+        base: folder of the task file.
+        download: fetch it from the hub where it is not in the cache; otherwise only look.
+
+    Raises:
+        UserError: there is none, or it must not be used (pickled weights, code of its own).
+    """
+    folder = (base / name).expanduser()
+    if folder.is_dir():
+        check_model_folder(folder, name)
+        return folder.resolve()
+    if not HUB_ID.fullmatch(name):
+        known = [str(Path(name).parent / p.name) for p in _models_beside(folder)]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"model '{name}': no such folder ({folder}), and no hub id (owner/name).{hint}")
+    return _snapshot(name, download)
+
+
+def _models_beside(folder: Path) -> list[Path]:
+    try:
+        return [p for p in folder.parent.iterdir() if (p / "config.json").is_file()]
+    except OSError:
+        return []
+
+
+def _snapshot(name: str, download: bool) -> Path:
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    huggingface_hub.utils.disable_progress_bars()
+    try:
+        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=FILES, local_files_only=True))
+        check_model_folder(folder, name)
+        return folder
+    except (errors.LocalEntryNotFoundError, UserError) as error:
+        missing = error  # not in the cache, or only half of it
+    try:
+        if download:
+            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=FILES))
+            check_model_folder(folder, name)
+            return folder
+        listed = huggingface_hub.HfApi().model_info(name).siblings or []
+        if not any(f.rfilename.endswith(".safetensors") for f in listed):
+            raise UserError(f"model '{name}': its repository has no safetensors weights, and pickled ones are refused")
+        return Path(name)
+    except errors.GatedRepoError as error:
+        raise UserError(
+            f"model '{name}' is gated: accept its terms on its page, then sign in with `hf auth login`", Exit.PROVIDER
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise UserError(
+            f"model '{name}': the hub has no such repository (or it is private: `hf auth login`)"
+        ) from error
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - network errors have no common class
+        cause = "it is in the cache only in part" if isinstance(missing, UserError) else "it is not in the cache"
+        raise UserError(
+            f"model '{name}': the hub cannot be reached and {cause}; connect, or give a local folder",
+            Exit.ENVIRONMENT,
+        ) from error
+
+
+def check_model_folder(folder: Path, name: str) -> None:
+    """Checks that a folder holds a model that can be loaded safely.
+
+    Raises:
+        UserError: what is missing or refused.
+    """
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise UserError(f"model '{name}': {folder} has no config.json; it should be a transformers model folder")
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"model '{name}': config.json is not valid JSON ({error})") from error
+    if "auto_map" in config:
+        raise UserError(
+            f"model '{name}' needs code of its own (auto_map in config.json), which is refused; "
+            "choose a model that transformers supports itself"
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = [p.name for p in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]
+        found = (
+            f"only pickled weights ({pickled[0]}), which are refused: convert them to safetensors"
+            if pickled
+            else ("no weights (*.safetensors)")
+        )
+        raise UserError(f"model '{name}': {folder} has {found}")
+    if not any((folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
+        raise UserError(f"model '{name}': {folder} has no tokenizer (tokenizer.json)")

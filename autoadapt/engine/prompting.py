@@ -1,0 +1,96 @@
+"""Rendering prompts: sandboxed Jinja over data that is passed as variables and never built into a template.
+
+Imports no torch, so that a task can be checked without it. Jinja's immutable sandbox stops escapes but not exhaustion:
+the operators and methods that make long texts from short ones are refused, and the output is capped.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+from autoadapt.domain.rows import Row
+from autoadapt.errors import UserError
+
+MAX_CHARACTERS = 1_000_000
+STRETCHING = {"center", "ljust", "rjust", "zfill", "format", "format_map", "expandtabs", "join", "replace", "translate"}
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset(["*", "**", "%"])
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        raise SecurityError(f"operator {operator} is not allowed in a prompt")
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return attr not in STRETCHING and super().is_safe_attribute(obj, attr, value)
+
+
+def _environment() -> _Sandbox:
+    environment = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+    environment.globals.clear()  # range, lipsum, cycler: nothing a prompt needs
+    for name in ("center", "format", "indent", "wordwrap", "replace", "batch", "slice", "pprint", "xmlattr"):
+        environment.filters.pop(name, None)
+    return environment
+
+
+class Prompt:
+    """A template with its instruction.
+
+    Args:
+        template: Jinja text over ``instruction``, ``labels``, ``examples`` and ``input``.
+        instruction: Jinja text over ``labels``.
+        labels: the labels to choose from; empty for free text.
+
+    Raises:
+        UserError: one of them cannot be read or uses an unknown variable.
+    """
+
+    def __init__(self, template: str, instruction: str, labels: Sequence[str]) -> None:
+        self.labels = list(labels)
+        environment = _environment()
+        try:
+            self._template = environment.from_string(template)
+            self.instruction = environment.from_string(instruction).render(labels=self.labels).strip()
+        except TemplateError as error:
+            raise UserError(f"prompt template: {type(error).__name__}: {error}") from error
+
+    def render(self, text: str, examples: Sequence[Row] = ()) -> str:
+        """The prompt for one input; white space at its end is stripped.
+
+        Raises:
+            UserError: an undefined variable, a refused operation, an empty or an over-long result.
+        """
+        shown = [{"input": row.input, "output": row.outputs[0]} for row in examples]
+        parts, size = [], 0
+        try:
+            for part in self._template.generate(
+                instruction=self.instruction, labels=self.labels, examples=shown, input=text
+            ):
+                parts.append(part)
+                size += len(part)
+                if size > MAX_CHARACTERS:
+                    raise UserError(f"prompt template: the result is longer than {MAX_CHARACTERS:,} characters")
+        except (TemplateError, TypeError) as error:
+            raise UserError(f"prompt template: {type(error).__name__}: {error}") from error
+        prompt = "".join(parts).rstrip()
+        if not prompt:
+            raise UserError("prompt template: the result is empty; it should contain {{ input }}")
+        return prompt
+
+
+def check_prompt(template: str, instruction: str, labels: Sequence[str]) -> None:
+    """Renders a probe with and without an example.
+
+    Raises:
+        UserError: the template fails, or does not show the input or the example's output.
+    """
+    prompt = Prompt(template, instruction, labels)
+    probe, answer = "probe-input-6174", "probe-output-6174"
+    if probe not in prompt.render(probe):
+        raise UserError("prompt template: the input does not appear in the result; it should contain {{ input }}")
+    if answer not in prompt.render(probe, [Row(id=0, input="x", outputs=[answer])]):
+        raise UserError(
+            "prompt template: few-shot examples do not appear; loop over examples, see search_spaces/joint.yaml"
+        )

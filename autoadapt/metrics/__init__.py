@@ -1,0 +1,1 @@
+"""How good one answer is: one file per metric."""

@@ -1,0 +1,29 @@
+"""Share of free-text answers equal to a reference."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from autoadapt.domain.plugins import Metric
+
+
+def normal(text: str) -> str:
+    """Case and white space removed; JSON brought to one form (sorted keys), so that key order does not count."""
+    folded = "".join(text.casefold().split())
+    try:
+        return json.dumps(json.loads(folded), sort_keys=True)
+    except (ValueError, RecursionError):
+        return folded
+
+
+class ExactMatch(Metric):
+    """1 when the answer equals a reference but for case, white space and JSON key order. Interval: Wilson (1927)."""
+
+    answers: ClassVar[Literal["label", "text"]] = "text"
+    interval: ClassVar[Literal["wilson", "bootstrap"]] = "wilson"
+
+    def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
+        return [float(normal(prediction) in {normal(r) for r in references})]
+
+    def value(self, stats: Any) -> float:
+        return float(stats[:, 0].mean())

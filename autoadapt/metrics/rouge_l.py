@@ -1,0 +1,29 @@
+"""ROUGE-L: longest common subsequence of words, F-measure (Lin 2004), by Google's rouge-score package."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from autoadapt.domain.plugins import Metric
+from autoadapt.errors import Exit, UserError
+
+
+@functools.cache
+def _scorer() -> Any:
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError as error:
+        raise UserError("metric rouge_l needs a package: pip install 'autoadapt[text]'", Exit.ENVIRONMENT) from error
+    return RougeScorer(["rougeL"], use_stemmer=False)
+
+
+class RougeL(Metric):
+    """Greatest ROUGE-L F-measure over the references; the mean over rows."""
+
+    answers: ClassVar[Literal["label", "text"]] = "text"
+
+    def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
+        return [float(_scorer().score_multi(list(references), prediction)["rougeL"].fmeasure)]
+
+    def value(self, stats: Any) -> float:
+        return float(stats[:, 0].mean())

@@ -1,0 +1,14 @@
+"""Uniform random search."""
+
+from typing import Any
+
+from optuna.samplers import RandomSampler
+
+from autoadapt.domain.plugins import Sampler
+
+
+class Random(Sampler):
+    """Every candidate independent of what was seen: the baseline."""
+
+    def build(self, seed: int) -> Any:
+        return RandomSampler(seed=seed)

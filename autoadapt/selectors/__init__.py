@@ -1,0 +1,1 @@
+"""Which training rows become few-shot examples: one file per selector."""

@@ -1,0 +1,120 @@
+"""What was spent, what a step will probably cost, and whether the budget still allows it.
+
+A step's cost is predicted from finished steps of its kind and reserved before it starts. When what was spent and what is
+running together reach a limit, running steps are ended, so a limit is passed by no more than the moment that takes. A
+part is kept back for re-scoring the frontier at the end.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from autoadapt.domain.option import Spent
+from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.task import Evaluation, Task
+from autoadapt.domain.trial import Step
+from autoadapt.study.run_folder import RunFolder
+from autoadapt.verdict.objectives import device_usd
+
+MARGIN = 1.25
+"""A step is expected to take this much longer than the mean of its kind."""
+MOST_KEPT_BACK = 0.5
+"""Greatest share of a budget kept back for re-scoring."""
+
+
+@dataclass
+class Ledger:
+    """The money and time of one study."""
+
+    task: Task
+    folder: RunFolder
+    slots: int
+    devices: int
+
+    def spent(self, trials: int) -> Spent:
+        """All that was spent, failed steps and re-scoring included."""
+        outcomes = [r.outcome for r in self.folder.records if r.outcome is not None]
+        seconds = sum(o.seconds * o.devices.count for o in outcomes)
+        return Spent(
+            trials=trials,
+            usd=self.usd(seconds),
+            device_seconds=seconds,
+            fit_measure_seconds=sum(o.fit_measure_seconds * o.devices.count for o in outcomes),
+            wall_seconds=self.folder.wall_seconds,
+        )
+
+    def usd(self, device_seconds: float) -> float:
+        """USD of device-seconds."""
+        return float(device_usd(device_seconds, 1, self.task.economics))
+
+    def predict(self, step: Step) -> float:
+        """Device-seconds a step will probably hold; 0 while nothing like it has finished."""
+        alike = [
+            r.outcome.seconds * r.outcome.devices.count
+            for r in self.folder.records
+            if r.outcome is not None
+            and r.outcome.measurement is not None
+            and (r.step.candidate.method, r.step.rung, r.step.split) == (step.candidate.method, step.rung, step.split)
+        ]
+        return MARGIN * sum(alike) / len(alike) if alike else 0.0
+
+    def kept_back(self, frontier: Sequence[Outcome], evaluation: Evaluation, test_rows: int) -> float:
+        """Device-seconds that re-scoring these outcomes on the test rows will probably take."""
+        total = 0.0
+        for outcome in frontier:
+            if outcome.measurement is not None:
+                per_row = outcome.measurement.inference_seconds / len(outcome.measurement.rows)
+                total += MARGIN * (per_row * min(test_rows, evaluation.test_rows) + 1.0) * outcome.devices.count
+        return total
+
+    def allows(self, seconds: float, running: Iterable[tuple[float, float]], kept_back: float) -> bool:
+        """Whether a step of so many device-seconds may start.
+
+        Args:
+            seconds: predicted device-seconds of the step.
+            running: of every running step, device-seconds predicted and held so far.
+            kept_back: device-seconds for re-scoring.
+        """
+        budget = self.task.budget
+        reserved = sum(max(predicted, held) for predicted, held in running)
+        if budget.usd is not None:
+            limit = float(budget.usd)
+            left = limit - self.spent(0).usd - min(self.usd(kept_back), MOST_KEPT_BACK * limit)
+            if self.usd(seconds + reserved) > left or left <= 0:
+                return False
+        if budget.hours is not None:
+            whole = budget.hours * 3600
+            left = whole - self.folder.wall_seconds - min(kept_back / self._width, MOST_KEPT_BACK * whole)
+            if seconds / self.devices > left or left <= 0:
+                return False
+        return True
+
+    def reached(self, running_seconds: float, kept_back: float) -> str | None:
+        """The limit that what was spent and what is running have reached together, or None."""
+        budget = self.task.budget
+        if budget.usd is not None:
+            limit = float(budget.usd)
+            keep = min(self.usd(kept_back), MOST_KEPT_BACK * limit)
+            if self.spent(0).usd + self.usd(running_seconds) + keep >= limit:
+                return "budget.usd"
+        if budget.hours is not None:
+            whole = budget.hours * 3600
+            if self.folder.wall_seconds + min(kept_back / self._width, MOST_KEPT_BACK * whole) >= whole:
+                return "budget.hours"
+        return None
+
+    def seconds_left(self, trials: int) -> float | None:
+        """Wall-clock seconds until the first limit, from what trials have taken so far."""
+        budget, left = self.task.budget, []
+        spent = self.spent(trials)
+        if budget.hours is not None:
+            left.append(budget.hours * 3600 - spent.wall_seconds)
+        if trials and spent.device_seconds:
+            if budget.trials is not None:
+                left.append((budget.trials - trials) * spent.device_seconds / trials / self._width)
+            if budget.usd is not None and spent.usd:
+                left.append((float(budget.usd) - spent.usd) / spent.usd * spent.device_seconds / self._width)
+        return max(0.0, min(left)) if left else None
+
+    @property
+    def _width(self) -> int:
+        return self.slots * self.devices

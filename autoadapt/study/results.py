@@ -1,0 +1,207 @@
+"""From finished trials to the frontier, its re-scoring, the recommendation, and the files that hold them."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from autoadapt.domain.events import Status
+from autoadapt.domain.files import write_atomic, write_json
+from autoadapt.domain.option import Objectives, Option, Recommendation
+from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.trial import Fidelity, Step
+from autoadapt.study.resolve import Resolved
+from autoadapt.study.run_folder import Record, RunFolder
+from autoadapt.verdict.frontier import non_dominated
+from autoadapt.verdict.intervals import interval
+from autoadapt.verdict.objectives import (
+    cost_usd_per_1k,
+    inference_usd_per_1k,
+    latency_p95,
+    latency_percentile,
+    objectives,
+    stats_array,
+    training_usd,
+)
+from autoadapt.verdict.recommendation import recommend
+
+
+class Results:
+    """The options of one study.
+
+    Args:
+        resolved: the task, for metric and economics.
+        folder: the records.
+        hardware: device kind; options measured on other hardware are left off the frontier.
+    """
+
+    def __init__(self, resolved: Resolved, folder: RunFolder, hardware: str) -> None:
+        self.resolved, self.folder, self.hardware = resolved, folder, hardware
+        self._outcomes: dict[int, Outcome] = {}
+        self._points: dict[int, Objectives] = {}
+        self._intervals: dict[tuple[int, str], tuple[float, float]] = {}
+
+    def add(self, trial: int, outcome: Outcome) -> None:
+        """Takes a trial's outcome at full fidelity."""
+        if outcome.devices.kind == self.hardware:
+            self._outcomes[trial] = outcome
+            self._points[trial] = objectives(outcome, self.resolved.metric, self.resolved.task.economics)
+
+    def frontier_trials(self) -> list[int]:
+        """Trials that no other dominates, by falling quality."""
+        trials = sorted(self._points)
+        kept = [trials[i] for i in non_dominated([self._points[t] for t in trials])]
+        return sorted(kept, key=lambda t: -self._points[t].quality)
+
+    def baseline(self) -> int | None:
+        """The first zero-shot prompt that was measured in full: what one has without doing anything."""
+        for trial in sorted(self._outcomes):
+            candidate = self._candidate(trial)
+            if candidate.method == "prompt" and candidate.params.get("shots") == 0:
+                return trial
+        return None
+
+    def outcomes_to_rescore(self) -> list[Outcome]:
+        """Validation outcomes of the options whose test score is still missing."""
+        return [self._outcomes[t] for t in self._rescored_trials() if self._test_record(t) is None]
+
+    def steps_to_rescore(self) -> list[Step]:
+        """One step on the test rows for each option that has none."""
+        steps = []
+        for trial in self._rescored_trials():
+            if self._test_record(trial) is not None:
+                continue
+            last = self._last_step(trial)
+            attempt = len(self.folder.of(trial, "test"))
+            rows = len(self.resolved.splits.test)
+            steps.append(
+                last.model_copy(
+                    update={
+                        "split": "test",
+                        "attempt": attempt,
+                        "fidelity": Fidelity(rows=rows, steps=1.0, latency_requests=0),
+                        "keep_checkpoint": False,
+                    }
+                )
+            )
+        return steps
+
+    def frontier(self) -> list[Option]:
+        """The frontier's options, by falling quality."""
+        return [self.option(t) for t in self.frontier_trials()]
+
+    def options(self) -> list[Option]:
+        """The frontier, and the baseline even where it is beaten."""
+        found = self.frontier()
+        baseline = self.baseline()
+        if baseline is not None and all(o.trial != baseline for o in found):
+            found.append(self.option(baseline).model_copy(update={"on_frontier": False}))
+        return found
+
+    def recommendation(self) -> Recommendation:
+        """The advice under the task's constraints."""
+        return recommend(self.options(), self.resolved.task.constraints, self.baseline())
+
+    def option(self, trial: int) -> Option:
+        """Everything told of one trial."""
+        outcome, economics = self._outcomes[trial], self.resolved.task.economics
+        measured = outcome.measurement
+        assert measured is not None
+        candidate = self._candidate(trial)
+        test = self._test_record(trial)
+        tested = test.outcome.measurement if test is not None and test.outcome is not None else None
+        return Option(
+            trial=trial,
+            method=candidate.method,
+            model=candidate.model,
+            params=candidate.params,
+            quality=self._points[trial].quality,
+            quality_ci=self._interval(trial, "validation", outcome),
+            test_quality=self.resolved.metric.value(stats_array(tested)) if tested else None,
+            test_quality_ci=self._interval(trial, "test", test.outcome) if test and test.outcome and tested else None,
+            test_rows=len(tested.rows) if tested else 0,
+            cost_usd_per_1k=float(cost_usd_per_1k(outcome, economics)),
+            inference_usd_per_1k=float(inference_usd_per_1k(measured, economics)),
+            training_usd=float(training_usd(outcome, economics)),
+            latency_p50_ms=latency_percentile(measured.latency_ms, 50),
+            latency_p95_ms=latency_p95(measured.latency_ms),
+            train_seconds=measured.train_seconds,
+            artifact_bytes=measured.artifact_bytes,
+            peak_memory_bytes=measured.peak_memory_bytes,
+        )
+
+    def write(self, status: Status) -> None:
+        """Writes frontier.json, frontier.csv, recommendations.json and summary.json."""
+        options = [json.loads(o.model_dump_json()) for o in self.options()]
+        root = self.folder.root
+        write_json(root / "frontier.json", options)
+        write_atomic(root / "frontier.csv", _as_csv(options))
+        write_json(root / "recommendations.json", [json.loads(self.recommendation().model_dump_json())])
+        write_json(
+            root / "summary.json",
+            {
+                "spent": json.loads(status.spent.model_dump_json()),
+                **{k: getattr(status, k) for k in ("complete", "pruned", "failed", "cached")},
+                "methods": self.per_method(),
+            },
+        )
+
+    def per_method(self) -> dict[str, dict[str, float]]:
+        """Trials, steps and device-seconds of every method."""
+        found: dict[str, dict[str, float]] = {}
+        trials: dict[str, set[int]] = {}
+        for record in self.folder.records:
+            method = record.step.candidate.method
+            entry = found.setdefault(method, {"trials": 0, "steps": 0, "device_seconds": 0.0})
+            trials.setdefault(method, set()).add(record.step.trial)
+            entry["trials"] = len(trials[method])
+            entry["steps"] += 1
+            if record.outcome is not None:
+                entry["device_seconds"] += record.outcome.seconds * record.outcome.devices.count
+        return found
+
+    def _rescored_trials(self) -> list[int]:
+        baseline = self.baseline()
+        wanted = self.frontier_trials()
+        return wanted if baseline is None or baseline in wanted else [*wanted, baseline]
+
+    def _candidate(self, trial: int) -> Any:
+        return self._last_step(trial).candidate
+
+    def _last_step(self, trial: int) -> Step:
+        return [r for r in self.folder.of(trial) if r.outcome is not None and r.outcome.measurement][-1].step
+
+    def _test_record(self, trial: int) -> Record | None:
+        done = [r for r in self.folder.of(trial, "test") if r.outcome is not None and r.outcome.measurement is not None]
+        return done[-1] if done else None
+
+    def _interval(self, trial: int, split: str, outcome: Outcome) -> tuple[float, float]:
+        if (trial, split) not in self._intervals:
+            measured = outcome.measurement
+            assert measured is not None
+            self._intervals[trial, split] = interval(
+                self.resolved.metric, stats_array(measured), self.resolved.task.seed
+            )
+        return self._intervals[trial, split]
+
+
+def _as_csv(options: list[Mapping[str, Any]]) -> str:
+    """One row per option; intervals in two columns, parameters as JSON. A text a spreadsheet would run is quoted."""
+    out = io.StringIO()
+    rows = []
+    for option in options:
+        row: dict[str, Any] = {}
+        for key, value in option.items():
+            if key.endswith("_ci"):
+                row[f"{key}_low"], row[f"{key}_high"] = value or (None, None)
+            elif key == "params":
+                row[key] = json.dumps(value, ensure_ascii=False)
+            else:
+                row[key] = "'" + value if isinstance(value, str) and value[:1] in "=+-@" else value
+        rows.append(row)
+    if rows:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()

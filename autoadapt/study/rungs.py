@@ -1,0 +1,61 @@
+"""Shares of the work: a candidate gets a part first, and all of it only when the part is promising.
+
+Prompt candidates answer a part of the validation rows; tuned ones train a part of their steps (of the same schedule, so
+that going on from the checkpoint equals an uninterrupted training) and answer a part of the rows.
+"""
+
+from collections.abc import Sequence
+
+from autoadapt.domain.option import Objectives
+from autoadapt.domain.task import Evaluation
+from autoadapt.domain.trial import Fidelity
+from autoadapt.verdict.frontier import non_dominated
+
+PART_OF_ROWS = 1 / 4
+LEAST_ROWS = 40
+PART_OF_STEPS = 1 / 3
+PART_REQUESTS = 10
+FREE_PASSES = 2
+"""The first so many candidates of a method go on unseen: there is nothing to compare them with."""
+
+
+def rungs(tunes: bool, evaluation: Evaluation, validation_rows: int, enabled: bool) -> list[Fidelity]:
+    """The fidelities of a candidate, smallest first; the last is full.
+
+    Args:
+        tunes: whether the method trains.
+        evaluation: how much full fidelity is.
+        validation_rows: rows there are.
+        enabled: False gives full fidelity at once.
+    """
+    rows = min(evaluation.rows, validation_rows)
+    full = Fidelity(rows=rows, steps=1.0, latency_requests=evaluation.latency_requests)
+    part_rows = max(LEAST_ROWS, round(rows * PART_OF_ROWS))
+    if not enabled or (part_rows >= rows and not tunes):
+        return [full]
+    part = Fidelity(
+        rows=min(part_rows, rows),
+        steps=PART_OF_STEPS if tunes else 1.0,
+        latency_requests=min(PART_REQUESTS, evaluation.latency_requests),
+    )
+    return [part, full]
+
+
+def promising(own: Objectives, peers: Sequence[Objectives]) -> bool:
+    """Whether a candidate goes on to the next rung.
+
+    It does when it is among the better half of its method's candidates at this rung by quality, or when none of them
+    beats it in quality, cost and latency together: a cheap, fast prompt may belong to the frontier without being the
+    best. The first candidates of a method always go on. Asynchronous, as in ASHA (Li et al. 2020): a decision waits for
+    nobody.
+
+    Args:
+        own: the candidate's objectives at the rung.
+        peers: those of the same method's other candidates that reached the rung before it.
+    """
+    if len(peers) < FREE_PASSES:
+        return True
+    better = sum(p.quality > own.quality for p in peers)
+    if better < (len(peers) + 1) / 2:
+        return True
+    return len(peers) in non_dominated([*peers, own])

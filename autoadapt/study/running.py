@@ -1,0 +1,44 @@
+"""A whole study from a resolved task to an exit code."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import sqlalchemy.exc
+
+from autoadapt.domain.events import Event
+from autoadapt.errors import Exit
+from autoadapt.study.resolve import Resolved
+from autoadapt.study.run_folder import RunFolder
+from autoadapt.study.search import Search
+from autoadapt.study.stop_signals import StopSignals
+from autoadapt.study.storage import storage_error
+
+
+def run_study(resolved: Resolved, root: Path, on_event: Callable[[Event], None]) -> Exit:
+    """Runs or resumes a study.
+
+    Args:
+        resolved: the task.
+        root: its run folder.
+        on_event: told of everything that happens.
+
+    Returns:
+        OK; NOTHING_FITS when no option holds the constraints; PARTIAL when a limit cut the work short; the code of the
+        signal that stopped it.
+
+    Raises:
+        UserError: it cannot be started, or its storage fails.
+    """
+    try:
+        with StopSignals() as stop, Search(resolved, RunFolder(root), on_event) as search:
+            search.run(stop)
+            if stop.code is not None:
+                return stop.code
+            advice = search.results.recommendation()
+            search.tell_end()
+            if search.cut_short or advice.best_quality is None:
+                return Exit.PARTIAL
+            return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise storage_error(root / "study.db", error) from error

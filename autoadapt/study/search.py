@@ -1,0 +1,491 @@
+"""The main loop: ask a candidate, run it rung by rung, tell its objectives, until the budget ends.
+
+    with Search(resolved, folder, on_event) as search:
+        search.run()
+
+Optuna holds which candidates were tried; the run folder holds what was measured. A trial is told to Optuna only after its
+outcome is on disk, so whatever is killed, a resumed run finds every finished step and repeats none.
+"""
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+import optuna
+
+from autoadapt.domain.events import Event, EventKind, Status
+from autoadapt.domain.option import Objectives
+from autoadapt.domain.outcome import Failure, Outcome
+from autoadapt.domain.plugins import Finished
+from autoadapt.domain.trial import Candidate, Fidelity, Step, seed_of
+from autoadapt.errors import Exit, UserError
+from autoadapt.study.ledger import Ledger
+from autoadapt.study.resolve import EXECUTORS, SAMPLERS, Resolved, check_same, read_lock, write_lock
+from autoadapt.study.results import Results
+from autoadapt.study.rungs import promising, rungs
+from autoadapt.study.run_folder import RunFolder, free_disk_bytes
+from autoadapt.study.stop_signals import StopSignals
+from autoadapt.study.storage import open_study, reopened
+from autoadapt.verdict.objectives import objectives
+from autoadapt.worker.run import METHODS
+
+MOST_CACHE_HITS = 50
+"""Repeated candidates in a row after which the space counts as searched through."""
+LEAST_DISK_BYTES = 200_000_000
+RETRIES = {"crash": 1, "oom": 1}
+"""How often a step is tried again by class of failure; oom with micro-batches of half the size."""
+
+
+@dataclass
+class Active:
+    """A trial that is being run."""
+
+    trial: optuna.Trial
+    candidate: Candidate
+    rung: int = 0
+    predicted: float = 0.0
+
+
+class Search:
+    """One study being searched.
+
+    Args:
+        resolved: the task.
+        folder: its run folder, not yet opened.
+        on_event: told of everything that happens.
+    """
+
+    def __init__(self, resolved: Resolved, folder: RunFolder, on_event: Callable[[Event], None]) -> None:
+        self.resolved, self.task, self.folder, self.on_event = resolved, resolved.task, folder, on_event
+        self.active: dict[int, Active] = {}
+        self.queue: deque[int] = deque()
+        """Active trials whose next step waits for a slot."""
+        self.by_key: dict[str, int] = {}
+        """Candidate key -> the trial that runs or ran it."""
+        self.waiting: dict[int, list[optuna.Trial]] = defaultdict(list)
+        """Repeated candidates of a trial that still runs."""
+        self.points: dict[tuple[str, int], list[Objectives]] = defaultdict(list)
+        """(method, rung) -> objectives seen there, for promotion."""
+        self.counts = {"complete": 0, "pruned": 0, "failed": 0, "cached": 0}
+        self.last_failure: str | None = None
+        self.stopped_by: str | None = None
+        """The limit that ended the search while steps were running or wanted, or None."""
+
+    def __enter__(self) -> "Search":
+        self.folder.open()
+        try:
+            self._open()
+        except BaseException:
+            self.folder.close()
+            raise
+        return self
+
+    def _open(self) -> None:
+        lock = self.folder.root / "task.lock.yaml"
+        check_same(lock, self.resolved)
+        self.executor = EXECUTORS.get(self.task.compute.executor)
+        self.executor.start(self.folder.root, self.task.compute)
+        before = read_lock(lock)
+        self.resolved.splits.write(self.folder.root / "data")
+        write_lock(lock, self.resolved, self.executor.devices, self.executor.slots)
+        self.study = open_study(self.folder.root / "study.db", self.task.name)
+        self.ledger = Ledger(self.task, self.folder, self.executor.slots, self.executor.devices.count)
+        self.results = Results(self.resolved, self.folder, self.executor.devices.kind)
+        self._emit("started", self._first_line())
+        for note in self.resolved.splits.notes:
+            self._emit("note", note)
+        if before is not None and before["hardware"]["kind"] != self.executor.devices.kind:
+            self._emit(
+                "note",
+                f"this study was begun on {before['hardware']['kind']}; options measured there are left off the "
+                "frontier, for latencies of different hardware cannot be compared",
+            )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.executor.close()
+        self.folder.close()
+
+    def run(self, stop: StopSignals) -> None:
+        """Searches until the budget ends, then re-scores the frontier; returns early when a signal asked for it."""
+        self._restore()
+        self._enqueue_first()
+        while stop.code is None:
+            self._fill()
+            if not self.active:
+                break
+            finished = self.executor.next_finished(timeout=0.5)
+            if finished is not None:
+                self._handle(finished)
+            self.folder.tick()
+            self._hold_budget()
+        if stop.code is None:
+            self._rescore(stop)
+        if stop.code is not None:
+            self._stand_down()
+        self.results.write(self._status())
+
+    # -- choosing what runs next
+
+    def _fill(self) -> None:
+        while self.executor.free and self.stopped_by is None:
+            if not self.queue and not self._ask():
+                return
+            number = self.queue.popleft()
+            active = self.active[number]
+            step = self._step(active)
+            active.predicted = self.ledger.predict(step)
+            if not self._affordable(active.predicted, besides=number):
+                self._give_up(number)
+                return
+            if free_disk_bytes(self.folder.root) < LEAST_DISK_BYTES:
+                self._stand_down()
+                raise UserError(
+                    f"{self.folder.root}: less than {LEAST_DISK_BYTES // 10**6} MB free; "
+                    "make room and run the same command to resume",
+                    Exit.ENVIRONMENT,
+                )
+            self.executor.submit(step, self.folder.prepare(step))
+            if step.rung == 0 and step.attempt == 0:
+                self._emit("trial_started", self._describe(active.candidate), number)
+
+    def _ask(self) -> bool:
+        """Puts a new candidate into the queue; False when there is none to be had or paid for."""
+        for _ in range(MOST_CACHE_HITS):
+            if self.task.budget.trials is not None and self._tried() >= self.task.budget.trials:
+                return False
+            if not self._affordable(0.0):
+                return False
+            number = self._next_number()
+            self.study.sampler = SAMPLERS.get(self.task.search.sampler).build(seed_of(self.task.seed, number))
+            trial = self.study.ask()
+            if self._admit(trial):
+                return True
+        self._emit("note", f"the last {MOST_CACHE_HITS} candidates were repeats: the space is searched through")
+        self.stopped_by = "space"
+        return False
+
+    def _next_number(self) -> int:
+        waiting = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+        return waiting[0].number if waiting else len(self.study.get_trials(deepcopy=False))
+
+    def _admit(self, trial: optuna.Trial) -> bool:
+        """Suggests the trial's parameters; True if it must be run, False if the answer is known or on its way."""
+        candidate = self.resolved.space.suggest(trial)
+        key = candidate.key()
+        known = self.by_key.get(key)
+        if known is None:
+            self.by_key[key] = trial.number
+            trial.set_user_attr("candidate", json.loads(candidate.model_dump_json()))
+            self.active[trial.number] = Active(trial, candidate)
+            self.queue.append(trial.number)
+            return True
+        if known in self.active:
+            self.waiting[known].append(trial)
+        else:
+            self._answer_from_cache(trial, known)
+        return False
+
+    def _answer_from_cache(self, trial: optuna.Trial, known: int) -> None:
+        original = self.study.get_trials(deepcopy=False)[known]
+        trial.set_user_attr("same_as", known)
+        complete = original.state == optuna.trial.TrialState.COMPLETE
+        self.study.tell(trial, original.values if complete else None, state=original.state)
+        self.counts["cached"] += 1
+        self._emit("trial_cached", f"same candidate as trial {known}: answered from the cache", trial.number)
+
+    def _step(self, active: Active) -> Step:
+        resolved, candidate, number = self.resolved, active.candidate, active.trial.number
+        ladder = self._ladder(candidate)
+        past = [r for r in self.folder.of(number) if r.step.rung == active.rung]
+        ooms = sum(r.outcome is not None and _kind(r.outcome) == "oom" for r in self.folder.of(number))
+        return Step(
+            trial=number,
+            rung=active.rung,
+            attempt=len(past),
+            split="validation",
+            candidate=candidate,
+            model_path=str(resolved.models[candidate.model]),
+            metric=self.task.metric,
+            labels=resolved.splits.labels,
+            template=resolved.space.space.templates[str(candidate.params["template"])],
+            instruction=resolved.space.space.instructions[str(candidate.params["instruction"])],
+            evaluation=self.task.evaluation,
+            fidelity=ladder[active.rung],
+            seed=seed_of(self.task.seed, number),
+            engine=self._engine(),
+            zero_stage=self.task.compute.zero_stage,
+            micro_batches=2**ooms,
+            keep_checkpoint=active.rung + 1 < len(ladder),
+            state_folder=str(self.folder.trial(number).relative_to(self.folder.root)),
+        )
+
+    def _engine(self) -> str:
+        engine = self.task.compute.engine
+        if engine != "auto":
+            return engine
+        return "deepspeed" if self.task.compute.devices_per_trial > 1 else "plain"
+
+    def _ladder(self, candidate: Candidate) -> list[Fidelity]:
+        tunes = METHODS.get(candidate.method).tunes
+        count = len(self.resolved.splits.validation)
+        return rungs(tunes, self.task.evaluation, count, self.task.search.rungs)
+
+    # -- taking results
+
+    def _handle(self, finished: Finished) -> None:
+        step, outcome = finished.step, finished.outcome
+        self.folder.add(finished.folder, step, outcome)
+        if outcome.failure is not None:
+            self._handle_failure(step, outcome.failure)
+            return
+        active = self.active[step.trial]
+        self._take(active, outcome)
+
+    def _take(self, active: Active, outcome: Outcome) -> None:
+        """A measured step: on to the next rung, or the trial's end."""
+        number, key = active.trial.number, (active.candidate.method, active.rung)
+        found = objectives(outcome, self.resolved.metric, self.task.economics)
+        peers = list(self.points[key])
+        self.points[key].append(found)
+        if active.rung + 1 < len(self._ladder(active.candidate)):
+            if promising(found, peers):
+                active.rung += 1
+                self.queue.appendleft(number)
+                self._emit("trial_promoted", f"quality {found.quality:.3f} on a part of the work", number)
+            else:
+                self._finish(number, "pruned", f"quality {found.quality:.3f} on a part of the work: not promising")
+            return
+        active.trial.set_user_attr("quality", found.quality)
+        values = [found.quality, found.cost_usd_per_1k, found.latency_ms]
+        self.results.add(number, outcome)
+        self._finish(
+            number,
+            "complete",
+            f"{active.candidate.method}: quality {found.quality:.3f}, ${found.cost_usd_per_1k:.4g} per 1k, "
+            f"latency {found.latency_ms:.1f} ms",
+            values,
+        )
+
+    def _handle_failure(self, step: Step, failure: Failure) -> None:
+        number = step.trial
+        reason = f"{failure.kind} in {failure.stage}: {failure.reason}"
+        if failure.kind == "interrupted" and self.stopped_by is not None:
+            self._give_up(number)
+            return
+        past = [r.outcome for r in self.folder.of(number) if r.step.rung == step.rung and r.outcome is not None]
+        if sum(_kind(o) == failure.kind for o in past) <= RETRIES.get(failure.kind, 0):
+            self.queue.appendleft(number)
+            self._emit("note", f"trial {number}: {reason}; it is tried once more", number)
+            return
+        self.last_failure = f"trial {number} ({step.candidate.method}): {reason}"
+        self.active[number].trial.set_user_attr("failure", reason)
+        self._finish(number, "failed", reason)
+        if failure.kind == "disk":
+            self._stand_down()
+            raise UserError(
+                f"trial {number}: {failure.reason}; make room and run the same command to resume", Exit.ENVIRONMENT
+            )
+
+    def _give_up(self, number: int) -> None:
+        """Ends a trial that the budget no longer pays for."""
+        self.stopped_by = self.stopped_by or "budget"
+        self.active[number].trial.set_user_attr("stopped_by", "budget")
+        self._finish(number, "pruned", "the budget ended before it was done")
+
+    def _finish(self, number: int, state: str, message: str, values: list[float] | None = None) -> None:
+        """Tells Optuna, answers those that waited for the same candidate, and lets go of files no longer needed."""
+        active = self.active.pop(number)
+        told = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}[state]
+        self.study.tell(active.trial, values, state=optuna.trial.TrialState[told])
+        self.counts[state] += 1
+        kinds: dict[str, EventKind] = {
+            "complete": "trial_finished",
+            "pruned": "trial_pruned",
+            "failed": "trial_failed",
+        }
+        self._emit(kinds[state], message, number)
+        for trial in self.waiting.pop(number, []):
+            self._answer_from_cache(trial, number)
+        self.folder.drop_checkpoints(number)
+        self.folder.drop_models(keep={*self.active, *self.results.frontier_trials()})
+
+    # -- budget
+
+    def _tried(self) -> int:
+        return len(self.active) + self.counts["complete"] + self.counts["pruned"] + self.counts["failed"]
+
+    def _kept_back(self) -> float:
+        outcomes = self.results.outcomes_to_rescore()
+        return self.ledger.kept_back(outcomes, self.task.evaluation, len(self.resolved.splits.test))
+
+    def _affordable(self, seconds: float, besides: int | None = None) -> bool:
+        held = self.executor.running_seconds()
+        running = [(a.predicted, held.get(n, 0.0)) for n, a in self.active.items() if n != besides and n in held]
+        return self.ledger.allows(seconds, running, self._kept_back())
+
+    def _hold_budget(self) -> None:
+        """Ends running steps once a limit is reached."""
+        held = sum(self.executor.running_seconds().values())
+        limit = self.ledger.reached(held, self._kept_back())
+        if limit is not None and self.active:
+            self.stopped_by = limit
+            self._emit("note", f"{limit} is reached: running trials are ended")
+            self._drain()
+
+    def _drain(self) -> None:
+        self.executor.kill_running(f"{self.stopped_by} was reached")
+        while (finished := self.executor.next_finished(timeout=0.0)) is not None:
+            self._handle(finished)
+        for number in list(self.active):
+            self._give_up(number)
+
+    def _stand_down(self) -> None:
+        """Ends running steps for a signal; their trials stay open, to be taken up again."""
+        self.executor.kill_running("the run was stopped")
+        while (finished := self.executor.next_finished(timeout=0.0)) is not None:
+            self.folder.add(finished.folder, finished.step, finished.outcome)
+            if finished.outcome.failure is None and finished.step.trial in self.active:
+                self._take(self.active[finished.step.trial], finished.outcome)
+
+    # -- the end: re-scoring on rows the search never saw
+
+    def _rescore(self, stop: StopSignals) -> None:
+        todo = deque(self.results.steps_to_rescore())
+        if todo:
+            self._emit("rescoring", f"{len(todo)} options are scored once on {todo[0].fidelity.rows} test rows")
+        running = 0
+        while (todo or running) and stop.code is None:
+            while todo and self.executor.free:
+                step = todo.popleft()
+                self.executor.submit(step, self.folder.prepare(step))
+                running += 1
+            finished = self.executor.next_finished(timeout=0.5)
+            self.folder.tick()
+            if finished is not None:
+                running -= 1
+                self.folder.add(finished.folder, finished.step, finished.outcome)
+                failure = finished.outcome.failure
+                if failure is not None and failure.kind in RETRIES and finished.step.attempt == 0:
+                    todo.append(finished.step.model_copy(update={"attempt": 1}))
+                said = "done" if failure is None else f"{failure.kind}: {failure.reason}"
+                self._emit("rescored", said, finished.step.trial)
+            if self.ledger.reached(sum(self.executor.running_seconds().values()), 0.0) is not None and (
+                todo or running
+            ):
+                self._emit("note", "the budget ended before all options were scored on test rows")
+                self.stopped_by = "budget while re-scoring"
+                self._stand_down()
+                return
+
+    # -- resuming
+
+    def _restore(self) -> None:
+        """Takes up what an earlier run left: tells finished trials, queues unfinished ones."""
+        interrupted = self.folder.settle_interrupted(self.executor.devices)
+        frozen_trials = self.study.get_trials(deepcopy=False)
+        for frozen in frozen_trials:
+            if frozen.state != optuna.trial.TrialState.WAITING and frozen.state != optuna.trial.TrialState.RUNNING:
+                self._restore_finished(frozen)
+        running = [f for f in frozen_trials if f.state == optuna.trial.TrialState.RUNNING]
+        for frozen in running:
+            trial = reopened(self.study, frozen)
+            if self._admit(trial):
+                self._replay(self.active[trial.number])
+        if frozen_trials and self._tried():
+            self._emit(
+                "resumed",
+                f"{self._tried() - len(running)} trials were finished before; "
+                f"{len(running)} go on ({interrupted} steps were interrupted)",
+            )
+
+    def _restore_finished(self, frozen: optuna.trial.FrozenTrial) -> None:
+        if "same_as" in frozen.user_attrs:
+            self.counts["cached"] += 1
+            return
+        state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[frozen.state.name]
+        self.counts[state] += 1
+        stored = frozen.user_attrs.get("candidate")
+        if stored is None:
+            return
+        candidate = Candidate.model_validate(stored)
+        if frozen.user_attrs.get("stopped_by") != "budget":
+            self.by_key[candidate.key()] = frozen.number
+        for record in self.folder.of(frozen.number):
+            if record.outcome is not None and record.outcome.measurement is not None:
+                found = objectives(record.outcome, self.resolved.metric, self.task.economics)
+                self.points[candidate.method, record.step.rung].append(found)
+        done = [r.outcome for r in self.folder.of(frozen.number) if r.outcome and r.outcome.measurement]
+        if state == "complete" and done:
+            self.results.add(frozen.number, done[-1])
+
+    def _replay(self, active: Active) -> None:
+        """Brings an open trial to where its outcomes say it is; its place in the queue stays unless it ended."""
+        number = active.trial.number
+        for record in self.folder.of(number):
+            outcome = record.outcome
+            if number not in self.active or outcome is None:
+                break
+            if outcome.failure is not None and outcome.failure.kind == "interrupted":
+                continue
+            if number in self.queue:
+                self.queue.remove(number)
+            if outcome.failure is not None:
+                self._handle_failure(record.step, outcome.failure)
+            else:
+                active.rung = record.step.rung
+                self._take(active, outcome)
+
+    def _enqueue_first(self) -> None:
+        if not self.study.user_attrs.get("first_enqueued"):
+            for params in self.resolved.space.first():
+                self.study.enqueue_trial(params, skip_if_exists=True)
+            self.study.set_user_attr("first_enqueued", True)
+
+    # -- telling
+
+    def _status(self) -> Status:
+        tried = self._tried()
+        return Status(
+            name=self.task.name,
+            budget=self.task.budget,
+            spent=self.ledger.spent(tried),
+            running=tuple(sorted(self.executor.running_seconds())),
+            frontier=tuple(self.results.frontier()),
+            last_failure=self.last_failure,
+            seconds_left=self.ledger.seconds_left(tried),
+            **self.counts,
+        )
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a limit ended work that the result wants: no method-wide comparison, or no test scores."""
+        return bool(self.results.outcomes_to_rescore())
+
+    def tell_end(self) -> None:
+        """Says that all is done."""
+        self._emit("finished", self.results.recommendation().reason)
+
+    def _emit(self, kind: EventKind, message: str, trial: int | None = None) -> None:
+        self.on_event(Event(kind, message, self._status(), trial))
+
+    def _first_line(self) -> str:
+        splits, devices = self.resolved.splits, self.executor.devices
+        return (
+            f"{self.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and {len(splits.test)} "
+            f"test rows; {self.executor.slots} slot(s) of {devices.count} x {devices.kind}"
+        )
+
+    def _describe(self, candidate: Candidate) -> str:
+        return f"{candidate.method} " + " ".join(f"{k}={_short(v)}" for k, v in candidate.params.items())
+
+
+def _kind(outcome: Outcome) -> str | None:
+    return outcome.failure.kind if outcome.failure is not None else None
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,33 @@
+"""Ctrl-C and SIGTERM: the first asks the loop to end after its bookkeeping, a second Ctrl-C ends at once."""
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+
+from autoadapt.errors import Exit
+
+
+class StopSignals:
+    """While entered, `code` is the exit code a signal asked for, else None."""
+
+    def __init__(self) -> None:
+        self.code: Exit | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._asked)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        if self.code is not None and number == signal.SIGINT:
+            os._exit(Exit.INTERRUPTED)  # workers end with this process
+        self.code = Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED

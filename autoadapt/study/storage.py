@@ -1,0 +1,57 @@
+"""The Optuna study: plain, multi-objective, in SQLite; optuna-dashboard opens it as it is."""
+
+import warnings
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+
+from autoadapt.errors import Exit, UserError
+
+OBJECTIVES = ("quality", "cost_usd_per_1k", "latency_ms")
+LOCK_SECONDS = 60
+
+
+def open_study(path: Path, name: str) -> optuna.Study:
+    """The study of that file, made where there is none.
+
+    SQLite waits for another writer's lock (60 s) and writes ahead (WAL), so that a dashboard may read meanwhile.
+
+    Raises:
+        UserError: the file cannot be used; exit 8.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = RDBStorage(
+            f"sqlite:///{path}",
+            engine_kwargs={"connect_args": {"timeout": LOCK_SECONDS}},
+        )
+        with storage.engine.connect() as connection:
+            connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=["maximize", "minimize", "minimize"],
+            load_if_exists=True,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(OBJECTIVES))
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise storage_error(path, error) from error
+    return study
+
+
+def storage_error(path: Path, error: Exception) -> UserError:
+    """What to tell of a database that does not answer."""
+    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    hint = "another program holds its lock" if "locked" in cause else "see whether the disk is full or the file damaged"
+    return UserError(
+        f"{path}: {cause}; {hint}. Finished trials are safe; run the same command to resume.", Exit.STORAGE
+    )
+
+
+def reopened(study: optuna.Study, frozen: optuna.trial.FrozenTrial) -> optuna.Trial:
+    """A trial that an earlier run left running; asking it again gives its stored parameters."""
+    return optuna.Trial(study, frozen._trial_id)

@@ -1,0 +1,1 @@
+"""From outcomes to advice: objectives, frontier, intervals, recommendation."""

@@ -1,0 +1,92 @@
+"""One option out of the frontier, and the reason in one sentence."""
+
+from collections.abc import Sequence
+
+from autoadapt.domain.option import Option, Recommendation
+from autoadapt.domain.task import Constraints
+
+
+def recommend(options: Sequence[Option], constraints: Constraints, baseline: int | None) -> Recommendation:
+    """The cheapest option that is as good as the best, among those that hold the constraints.
+
+    As good as the best: its quality lies within the 95 % interval of the best option's quality. So a small gain that the
+    validation rows cannot tell from chance is not paid for.
+
+    Args:
+        options: measured options, any order.
+        constraints: what an option must hold.
+        baseline: trial of the untuned prompt, for the record.
+    """
+    frontier = [o for o in options if o.on_frontier]
+    if not frontier:
+        return Recommendation(
+            scenario="task",
+            trial=None,
+            reason="No candidate was measured in full, so nothing can be recommended.",
+            meets_constraints=False,
+            best_quality=None,
+            cheapest=None,
+            fastest=None,
+            baseline=baseline,
+        )
+    fitting = [o for o in frontier if not broken(o, constraints)]
+    best = max(frontier, key=lambda o: o.quality)
+    common = {
+        "scenario": "task",
+        "best_quality": best.trial,
+        "cheapest": min(frontier, key=lambda o: o.cost_usd_per_1k).trial,
+        "fastest": min(frontier, key=_latency).trial,
+        "baseline": baseline,
+    }
+    if not fitting:
+        near = min(frontier, key=lambda o: len(broken(o, constraints)))
+        reason = (
+            f"No option holds the constraints; trial {near.trial} ({near.method}) comes nearest, but "
+            + " and ".join(broken(near, constraints))
+        )
+        return Recommendation(trial=None, reason=reason + ".", meets_constraints=False, **common)  # type: ignore[arg-type]
+    top = max(fitting, key=lambda o: o.quality)
+    chosen = min((o for o in fitting if o.quality >= top.quality_ci[0]), key=lambda o: (o.cost_usd_per_1k, _latency(o)))
+    return Recommendation(
+        trial=chosen.trial,
+        reason=_reason(chosen, top, fitting, frontier),
+        meets_constraints=True,
+        **common,  # type: ignore[arg-type]
+    )
+
+
+def broken(option: Option, constraints: Constraints) -> list[str]:
+    """What an option breaks, each as a half sentence."""
+    said = []
+    if constraints.quality is not None and option.quality < constraints.quality:
+        said.append(f"its quality {option.quality:.3f} is below {constraints.quality:g}")
+    if constraints.cost_usd_per_1k is not None and option.cost_usd_per_1k > constraints.cost_usd_per_1k:
+        said.append(f"its cost ${option.cost_usd_per_1k:.4g} per 1k is above ${constraints.cost_usd_per_1k:g}")
+    if constraints.latency_p95_ms is not None:
+        if option.latency_p95_ms is None:
+            said.append("its p95 latency is unknown (n too small: raise evaluation.latency_requests)")
+        elif option.latency_p95_ms > constraints.latency_p95_ms:
+            said.append(f"its p95 latency {option.latency_p95_ms:.1f} ms is above {constraints.latency_p95_ms:g} ms")
+    return said
+
+
+def _latency(option: Option) -> float:
+    return option.latency_p95_ms if option.latency_p95_ms is not None else option.latency_p50_ms
+
+
+def _reason(chosen: Option, top: Option, fitting: Sequence[Option], frontier: Sequence[Option]) -> str:
+    within = " that holds the constraints" if len(fitting) < len(frontier) else ""
+    if chosen.trial == top.trial:
+        others = [o for o in fitting if o.trial != chosen.trial]
+        if not others:
+            return f"Trial {chosen.trial} ({chosen.method}) is the only option{within}."
+        return (
+            f"Trial {chosen.trial} ({chosen.method}) has the highest quality{within} ({chosen.quality:.3f}), and every "
+            f"cheaper option lies below its 95 % interval [{top.quality_ci[0]:.3f}, {top.quality_ci[1]:.3f}]."
+        )
+    times = top.cost_usd_per_1k / chosen.cost_usd_per_1k if chosen.cost_usd_per_1k else float("inf")
+    return (
+        f"Trial {chosen.trial} ({chosen.method}) is the cheapest option{within} whose quality ({chosen.quality:.3f}) lies "
+        f"within the 95 % interval [{top.quality_ci[0]:.3f}, {top.quality_ci[1]:.3f}] of the best (trial {top.trial}, "
+        f"{top.method}, {top.quality:.3f}), at {times:.2g} times less cost per query."
+    )

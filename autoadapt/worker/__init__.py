@@ -1,0 +1,1 @@
+"""What happens inside one trial: fit, then measure; it never raises."""
