@@ -23,15 +23,12 @@ def report(
 
 def show(run: Path) -> None:
     """Prints the result files of a run folder."""
-    from rich.console import Console
-
     from autoadapt.display.tables import print_result
     from autoadapt.domain.option import Option, Recommendation
 
     options = [Option.model_validate_json(json.dumps(o)) for o in _read(run, "frontier.json")]
     advice = Recommendation.model_validate_json(json.dumps(_read(run, "recommendations.json")[0]))
-    console = Console(highlight=False)
-    print_result(console, options, advice, _read(run, "summary.json"), run)
+    print_result(options, advice, _read(run, "summary.json"), run)
 
 
 def _read(run: Path, name: str) -> Any:

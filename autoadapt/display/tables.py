@@ -30,23 +30,20 @@ def params_text(option: Option) -> str:
     return " ".join(told)
 
 
-def frontier_table(options: Sequence[Option], recommended: int | None = None, models: bool = False) -> Table:
-    """The frontier: method, parameters, quality with interval, cost, latency."""
+def frontier_table(options: Sequence[Option], recommended: int | None = None) -> Table:
+    """The frontier in figures: quality with interval, on validation and on test rows, cost, latency, training."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("trial", "right"), ("method", "left"), ("parameters", "left")):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("method", no_wrap=True)
     for name in ("quality [95 %]", "test [95 %]", "$ per 1k", "p95 ms", "train s"):
         table.add_column(name, justify="right", no_wrap=True)
     for option in options:
-        mark = "*" if option.trial == recommended else "" if option.on_frontier else "(baseline)"
-        model = f" [{option.model}]" if models else ""
         test = "-"
         if option.test_quality is not None and option.test_quality_ci is not None:
             test = _with_interval(option.test_quality, option.test_quality_ci)
         table.add_row(
-            f"{mark} {option.trial}".strip(),
+            f"{_mark(option, recommended)}{option.trial}",
             option.method,
-            plain(params_text(option) + model),
             _with_interval(option.quality, option.quality_ci),
             test,
             f"{option.cost_usd_per_1k:.5f}",
@@ -55,6 +52,10 @@ def frontier_table(options: Sequence[Option], recommended: int | None = None, mo
             style="bold green" if option.trial == recommended else None,
         )
     return table
+
+
+def _mark(option: Option, recommended: int | None) -> str:
+    return "* " if option.trial == recommended else "" if option.on_frontier else "(baseline) "
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:
@@ -93,25 +94,28 @@ def small_frontier(options: Sequence[Option], most: int = 8) -> Table:
         table.add_column(name, justify="left" if name == "method" else "right")
     for option in options[:most]:
         p95 = "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}"
-        table.add_row(
-            str(option.trial), option.method, f"{option.quality:.3f}", f"{option.cost_usd_per_1k:.5f}", p95
-        )
+        table.add_row(str(option.trial), option.method, f"{option.quality:.3f}", f"{option.cost_usd_per_1k:.5f}", p95)
     if len(options) > most:
         table.add_row("", f"and {len(options) - most} more", "", "", "")
     return table
 
 
 def print_result(
-    console: Console,
     options: Sequence[Option],
     advice: Recommendation,
     summary: Mapping[str, Any],
     root: Path,
 ) -> None:
     """The end of a search, and of ``autoadapt report``."""
+    console = Console(highlight=False)
     by_trial = {o.trial: o for o in options}
     console.print()
-    console.print(frontier_table(options, advice.trial, len({o.model for o in options}) > 1))
+    console.print(frontier_table(options, advice.trial))
+    console.print()
+    several = len({o.model for o in options}) > 1
+    for option in options:
+        model = f" [{option.model}]" if several else ""
+        console.print(Text(f"  {option.trial} {option.method}: ").append_text(plain(params_text(option) + model)))
     console.print()
     head = "Recommended: " if advice.trial is not None else "No recommendation: "
     console.print(Text(head, style="bold").append_text(plain(advice.reason)))
@@ -127,22 +131,18 @@ def print_result(
             tested = "" if option.test_quality is None else f", {option.test_quality:.3f} on test"
             console.print(
                 f"  {name}: trial {trial} ({option.method}), quality {option.quality:.3f}{tested}, "
-                f"${option.cost_usd_per_1k:.5f} per 1k",
-                highlight=False,
+                f"${option.cost_usd_per_1k:.5f} per 1k"
             )
     spent = summary["spent"]
     overhead = 1 - spent["fit_measure_seconds"] / spent["device_seconds"] if spent["device_seconds"] else 0.0
     console.print(
         f"Spent: {spent['trials']} trials ({summary['complete']} complete, {summary['pruned']} stopped early, "
         f"{summary['failed']} failed, {summary['cached']} answered from the cache), ${spent['usd']:.4f}, "
-        f"{_duration(spent['wall_seconds'])}; {overhead:.0%} of device time was imports and loading.",
-        highlight=False,
+        f"{_duration(spent['wall_seconds'])}; {overhead:.0%} of device time was imports and loading."
     )
     for method, told in summary["methods"].items():
-        console.print(
-            f"  {method}: {told['trials']} trials, {_duration(told['device_seconds'])} of device time", highlight=False
-        )
-    console.print(f"Files: {root}", highlight=False, soft_wrap=True)
+        console.print(f"  {method}: {told['trials']} trials, {_duration(told['device_seconds'])} of device time")
+    console.print(f"Files: {root}", soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -32,7 +32,7 @@ class Measurement(Words):
     """Seconds of training, earlier rungs of the same trial included."""
     train_steps: int = 0
     train_tokens: int = 0
-    train_loss: list[float] = []
+    train_loss: list[float] = Field(default=[])
     """Mean loss of every tenth of the steps done, oldest first."""
     stopped_early: bool = False
     inference_seconds: float

@@ -17,7 +17,7 @@ class Row(Words):
 
 def read_rows(path: Path, limit: int | None = None) -> list[Row]:
     """The first `limit` rows of a file written by `write_rows` (all by default)."""
-    rows = []
+    rows: list[Row] = []
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if limit is not None and len(rows) >= limit:

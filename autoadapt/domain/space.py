@@ -18,7 +18,7 @@ class Choices(Words):
     """One of a list."""
 
     choices: list[Scalar] = Field(min_length=1)
-    when: dict[str, list[Scalar]] = {}
+    when: dict[str, list[Scalar]] = Field(default={})
 
     @model_validator(mode="after")
     def _distinct(self) -> "Choices":
@@ -34,7 +34,7 @@ class Range(Words):
     high: int | float
     log: bool = False
     step: int | float | None = None
-    when: dict[str, list[Scalar]] = {}
+    when: dict[str, list[Scalar]] = Field(default={})
 
     @model_validator(mode="after")
     def _ordered(self) -> "Range":
@@ -87,7 +87,7 @@ class SearchSpace(Words):
     """Prompt parameters of every branch: `template` and `instruction`; a tuned branch tunes WITH this prompt."""
     branches: dict[str, dict[str, Spec]] = Field(min_length=1)
     """Method name -> its own parameters."""
-    first: list[dict[str, Scalar]] = []
+    first: list[dict[str, Scalar]] = Field(default=[])
     """Candidates tried before the sampler chooses: a `method` and any of its parameters; the rest as first listed."""
 
     @model_validator(mode="after")

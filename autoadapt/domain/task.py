@@ -1,7 +1,7 @@
 """Task: everything a user decides, as written in ``task.yaml``.
 
-Field names are the YAML keys; the string under a field is its documentation (``autoadapt schema`` prints it). Values are
-checked here for type and range; names that other rooms own (metric, method, sampler, model) are resolved in
+Field names are the YAML keys; the string under a field is its documentation (``autoadapt schema`` prints it). Values
+are checked here for type and range; names that other rooms own (metric, method, sampler, model) are resolved in
 `autoadapt.study.resolve` before anything is spent.
 """
 

@@ -1,15 +1,14 @@
 """Answering: a label by log-likelihood, or free text by batched generation.
 
-Labels. The tokens that all prompts share (instruction, fixed examples) are computed once and kept. A batch of prompts is
-run behind them, left-padded. Then all labels are scored in one forward pass: they stand behind the prompt one after the
-other, and a tree mask lets each token see the prompt and its own label only, so that the prompt's keys and values are
-neither copied nor computed again for each label (the token-tree mask of SpecInfer, Miao et al. 2023).
+Labels. The tokens that all prompts share (instruction, fixed examples) are computed once and kept. A batch of prompts
+is run behind them, left-padded. Then all labels are scored in one forward pass: they stand behind the prompt one
+after the other, and a tree mask lets each token see the prompt and its own label only, so that the prompt's keys and
+values are neither copied nor computed again for each label (the token-tree mask of SpecInfer, Miao et al. 2023).
 
 Text. Prompts of similar length are generated together; a base model is stopped at the first blank line.
 """
 
 import copy
-import os.path
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -83,15 +82,14 @@ class Answerer:
         if not self.labels:
             return False
         encoded = [self.encoder.encode(text).ids for text in inputs]
-        shared = list(os.path.commonprefix(encoded))
+        shared = _common_prefix(encoded)
         shared = shared[: min((len(ids) for ids in encoded), default=0) - 1]
         if len(shared) >= 8:
             batch = torch.tensor([shared], device=self.lm.device)
             self._cache = self.lm.model(input_ids=batch, use_cache=True).past_key_values
             self._prefix = shared
         if self.label_score == "calibrated":
-            blank = self._score([self.encoder.encode("N/A")])[0]
-            self._bias = blank
+            self._bias = self._score([self.encoder.encode("N/A")])[0]
         return bool(self._prefix)
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
@@ -237,7 +235,16 @@ class Answerer:
         return answers
 
 
-class _BlankLine(StoppingCriteria):
+def _common_prefix(sequences: Sequence[list[int]]) -> list[int]:
+    """The longest beginning of all sequences; the least and the greatest in order differ the earliest."""
+    if not sequences:
+        return []
+    first, last = min(sequences), max(sequences)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:same]
+
+
+class _BlankLine(StoppingCriteria):  # type: ignore[misc]
     """Ends a row when its answer is followed by a blank line: few-shot examples are parted so."""
 
     def __init__(self, tokenizer: Any, start: int) -> None:

@@ -35,8 +35,8 @@ def make_examples(encoder: Encoder, rows: Sequence[Row], limit: int) -> list[Exa
 def schedule(examples: Sequence[Example], batch_size: int, epochs: int, seed: int) -> list[list[int]]:
     """Indices of every batch of the whole training, in order.
 
-    Each epoch is shuffled anew; within windows of eight batches rows are sorted by length, so that a batch holds rows of
-    similar length and little padding, and the batches of a window are shuffled again.
+    Each epoch is shuffled anew; within windows of eight batches rows are sorted by length, so that a batch holds rows
+    of similar length and little padding, and the batches of a window are shuffled again.
     """
     batches: list[list[int]] = []
     for epoch in range(epochs):

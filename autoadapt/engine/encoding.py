@@ -78,10 +78,7 @@ class Encoder:
         """Token ids of an answer as it follows a prompt, with the end token when tuned."""
         tokenizer = self.lm.tokenizer
         text = self.inert(text)
-        if self.chat:
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        else:
-            ids = self._continuation(text)
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"] if self.chat else self._continuation(text)
         end = [tokenizer.eos_token_id] if self.tuned and tokenizer.eos_token_id is not None else []
         return list(ids) + end
 

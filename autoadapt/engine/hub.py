@@ -44,8 +44,9 @@ def _models_beside(folder: Path) -> list[Path]:
 def _snapshot(name: str, download: bool) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    huggingface_hub.utils.disable_progress_bars()
+    disable_progress_bars()
     try:
         folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=FILES, local_files_only=True))
         check_model_folder(folder, name)
@@ -69,9 +70,7 @@ def _snapshot(name: str, download: bool) -> Path:
         raise UserError(
             f"model '{name}': the hub has no such repository (or it is private: `hf auth login`)"
         ) from error
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - network errors have no common class
+    except (errors.HfHubHTTPError, OSError, ValueError) as error:
         cause = "it is in the cache only in part" if isinstance(missing, UserError) else "it is not in the cache"
         raise UserError(
             f"model '{name}': the hub cannot be reached and {cause}; connect, or give a local folder",

@@ -1,7 +1,7 @@
 """Loading causal language models: safetensors only, no remote code, one base model kept warm.
 
-A worker answers many trials on the same base model, and loading it may cost more than a prompt trial. `borrow` hands out
-the warm one (prompt, LoRA: they give it back as it was), `take` gives it away for good (full tuning changes it).
+A worker answers many trials on the same base model, and loading it may cost more than a prompt trial. `borrow` hands
+out the warm one (prompt, LoRA: they give it back as it was), `take` gives it away for good (full tuning changes it).
 """
 
 import gc
@@ -15,8 +15,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+logging.disable_progress_bar()
+logging.set_verbosity_error()
 
 
 @dataclass
@@ -50,7 +50,7 @@ loading = {"seconds": 0.0}
 
 
 def load(path: str, accelerator: str, training: bool = False) -> LanguageModel:
-    """Loads a model folder: fp32 on CPU; on GPU bf16, or fp32 where all its weights are to be trained under autocast."""
+    """Loads a model folder: fp32 on CPU; on GPU bf16, or fp32 where all weights are to be trained under autocast."""
     start = time.perf_counter()
     device = torch.device(accelerator)
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)

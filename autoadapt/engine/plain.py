@@ -39,7 +39,7 @@ class PlainBackend:
         for start in range(0, len(examples), size):
             with autocast:
                 loss = summed_loss(self.model, tensors(examples[start : start + size], self.pad, self.device)) / tokens
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self.optimizer.step()

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from autoadapt.domain.rows import Row
 from autoadapt.errors import UserError

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import datasets.exceptions
 
 from autoadapt.errors import Exit, UserError
 
@@ -18,7 +19,7 @@ def parquet_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     datasets.disable_progress_bars()
     try:
         table = datasets.Dataset.from_parquet(str(path), cache_dir=None, keep_in_memory=True)
-    except Exception as error:  # noqa: BLE001 - pyarrow's and datasets' errors have no common class
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         first = str(error.__cause__ or error).splitlines()[0]
         raise UserError(f"{path}: not a readable parquet file ({first})", Exit.DATA) from error
     for number, record in enumerate(table, 1):
@@ -34,7 +35,7 @@ def hub_records(name: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
     datasets.disable_progress_bars()
     try:
         table = datasets.load_dataset(name, split=split)
-    except Exception as error:  # noqa: BLE001 - network, cache and format errors have no common class
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         first = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise UserError(
             f"data '{name}', split '{split}': cannot be loaded from the hub ({first}); "

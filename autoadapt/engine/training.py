@@ -1,7 +1,8 @@
 """The one training loop of LoRA and full fine-tuning, over either backend.
 
 A step of a trial trains up to a share of the whole schedule and stops there; a later step goes on from its checkpoint
-with the same rates, the same order of rows and the same dropout, so that a training in two parts equals one in one part.
+with the same rates, the same order of rows and the same dropout, so that a training in two parts equals one in one
+part.
 """
 
 import json

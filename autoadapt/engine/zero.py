@@ -36,7 +36,9 @@ def join_group(rank: int, world: int, meeting_file: Path, accelerator: str) -> N
         deepspeed.ops.__compatible_ops__ = {}
     else:
         torch.cuda.set_device(rank)
-    store = torch.distributed.FileStore(str(meeting_file), world)
+    store = torch.distributed.FileStore(  # type: ignore[attr-defined]
+        str(meeting_file), world
+    )
     torch.distributed.init_process_group(
         backend, store=store, rank=rank, world_size=world, timeout=timedelta(minutes=10)
     )

@@ -20,7 +20,8 @@ def _bleu() -> Any:
 class Bleu(Metric):
     """Corpus BLEU-4, lower-cased, sacrebleu's 13a tokens; rows carry the counts, so any set of rows can be scored.
 
-    Statistics of a row: sentence BLEU / 100, hypothesis length, reference length, 4 matched and 4 possible n-gram counts.
+    Statistics of a row: sentence BLEU / 100, hypothesis length, reference length, 4 matched and 4 possible n-gram
+    counts.
     """
 
     answers: ClassVar[Literal["label", "text"]] = "text"

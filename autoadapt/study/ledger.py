@@ -1,8 +1,8 @@
 """What was spent, what a step will probably cost, and whether the budget still allows it.
 
-A step's cost is predicted from finished steps of its kind and reserved before it starts. When what was spent and what is
-running together reach a limit, running steps are ended, so a limit is passed by no more than the moment that takes. A
-part is kept back for re-scoring the frontier at the end.
+A step's cost is predicted from finished steps of its kind and reserved before it starts. When what was spent and what
+is running together reach a limit, running steps are ended, so a limit is passed by no more than the moment that
+takes. A part is kept back for re-scoring the frontier at the end.
 """
 
 from collections.abc import Iterable, Sequence

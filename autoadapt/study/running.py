@@ -8,7 +8,9 @@ import sqlalchemy.exc
 
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
+from autoadapt.study.rescoring import rescore
 from autoadapt.study.resolve import Resolved
+from autoadapt.study.resuming import take_up
 from autoadapt.study.run_folder import RunFolder
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
@@ -32,13 +34,20 @@ def run_study(resolved: Resolved, root: Path, on_event: Callable[[Event], None])
     """
     try:
         with StopSignals() as stop, Search(resolved, RunFolder(root), on_event) as search:
+            take_up(search)
             search.run(stop)
+            rescore(search, stop)
             if stop.code is not None:
-                return stop.code
-            advice = search.results.recommendation()
-            search.tell_end()
-            if search.cut_short or advice.best_quality is None:
-                return Exit.PARTIAL
-            return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS
+                search.stand_down()
+            search.results.write(search.status())
+            return stop.code if stop.code is not None else _end(search)
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise storage_error(root / "study.db", error) from error
+
+
+def _end(search: Search) -> Exit:
+    advice = search.results.recommendation()
+    search.emit("finished", advice.reason)
+    if advice.best_quality is None or search.results.outcomes_to_rescore():
+        return Exit.PARTIAL
+    return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS

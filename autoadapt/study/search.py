@@ -1,10 +1,12 @@
 """The main loop: ask a candidate, run it rung by rung, tell its objectives, until the budget ends.
 
     with Search(resolved, folder, on_event) as search:
-        search.run()
+        take_up(search)          # autoadapt.study.resuming
+        search.run(stop)
+        rescore(search, stop)    # autoadapt.study.rescoring
 
-Optuna holds which candidates were tried; the run folder holds what was measured. A trial is told to Optuna only after its
-outcome is on disk, so whatever is killed, a resumed run finds every finished step and repeats none.
+Optuna holds which candidates were tried; the run folder holds what was measured. A trial is told to Optuna only after
+its outcome is on disk, so whatever is killed, a resumed run finds every finished step and repeats none.
 """
 
 import json
@@ -12,6 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Literal
 
 import optuna
 
@@ -24,10 +27,10 @@ from autoadapt.errors import Exit, UserError
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.resolve import EXECUTORS, SAMPLERS, Resolved, check_same, read_lock, write_lock
 from autoadapt.study.results import Results
-from autoadapt.study.rungs import promising, rungs
 from autoadapt.study.run_folder import RunFolder, free_disk_bytes
+from autoadapt.study.rungs import promising, rungs
 from autoadapt.study.stop_signals import StopSignals
-from autoadapt.study.storage import open_study, reopened
+from autoadapt.study.storage import open_study
 from autoadapt.verdict.objectives import objectives
 from autoadapt.worker.run import METHODS
 
@@ -93,11 +96,11 @@ class Search:
         self.study = open_study(self.folder.root / "study.db", self.task.name)
         self.ledger = Ledger(self.task, self.folder, self.executor.slots, self.executor.devices.count)
         self.results = Results(self.resolved, self.folder, self.executor.devices.kind)
-        self._emit("started", self._first_line())
+        self.emit("started", self._first_line())
         for note in self.resolved.splits.notes:
-            self._emit("note", note)
+            self.emit("note", note)
         if before is not None and before["hardware"]["kind"] != self.executor.devices.kind:
-            self._emit(
+            self.emit(
                 "note",
                 f"this study was begun on {before['hardware']['kind']}; options measured there are left off the "
                 "frontier, for latencies of different hardware cannot be compared",
@@ -110,8 +113,7 @@ class Search:
         self.folder.close()
 
     def run(self, stop: StopSignals) -> None:
-        """Searches until the budget ends, then re-scores the frontier; returns early when a signal asked for it."""
-        self._restore()
+        """Searches until the budget ends; returns early when a signal asked for it."""
         self._enqueue_first()
         while stop.code is None:
             self._fill()
@@ -122,11 +124,6 @@ class Search:
                 self._handle(finished)
             self.folder.tick()
             self._hold_budget()
-        if stop.code is None:
-            self._rescore(stop)
-        if stop.code is not None:
-            self._stand_down()
-        self.results.write(self._status())
 
     # -- choosing what runs next
 
@@ -142,7 +139,7 @@ class Search:
                 self._give_up(number)
                 return
             if free_disk_bytes(self.folder.root) < LEAST_DISK_BYTES:
-                self._stand_down()
+                self.stand_down()
                 raise UserError(
                     f"{self.folder.root}: less than {LEAST_DISK_BYTES // 10**6} MB free; "
                     "make room and run the same command to resume",
@@ -150,21 +147,21 @@ class Search:
                 )
             self.executor.submit(step, self.folder.prepare(step))
             if step.rung == 0 and step.attempt == 0:
-                self._emit("trial_started", self._describe(active.candidate), number)
+                self.emit("trial_started", self._describe(active.candidate), number)
 
     def _ask(self) -> bool:
         """Puts a new candidate into the queue; False when there is none to be had or paid for."""
         for _ in range(MOST_CACHE_HITS):
-            if self.task.budget.trials is not None and self._tried() >= self.task.budget.trials:
+            if self.task.budget.trials is not None and self.tried() >= self.task.budget.trials:
                 return False
             if not self._affordable(0.0):
                 return False
             number = self._next_number()
             self.study.sampler = SAMPLERS.get(self.task.search.sampler).build(seed_of(self.task.seed, number))
             trial = self.study.ask()
-            if self._admit(trial):
+            if self.admit(trial):
                 return True
-        self._emit("note", f"the last {MOST_CACHE_HITS} candidates were repeats: the space is searched through")
+        self.emit("note", f"the last {MOST_CACHE_HITS} candidates were repeats: the space is searched through")
         self.stopped_by = "space"
         return False
 
@@ -172,7 +169,7 @@ class Search:
         waiting = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
         return waiting[0].number if waiting else len(self.study.get_trials(deepcopy=False))
 
-    def _admit(self, trial: optuna.Trial) -> bool:
+    def admit(self, trial: optuna.Trial) -> bool:
         """Suggests the trial's parameters; True if it must be run, False if the answer is known or on its way."""
         candidate = self.resolved.space.suggest(trial)
         key = candidate.key()
@@ -195,7 +192,7 @@ class Search:
         complete = original.state == optuna.trial.TrialState.COMPLETE
         self.study.tell(trial, original.values if complete else None, state=original.state)
         self.counts["cached"] += 1
-        self._emit("trial_cached", f"same candidate as trial {known}: answered from the cache", trial.number)
+        self.emit("trial_cached", f"same candidate as trial {known}: answered from the cache", trial.number)
 
     def _step(self, active: Active) -> Step:
         resolved, candidate, number = self.resolved, active.candidate, active.trial.number
@@ -223,7 +220,7 @@ class Search:
             state_folder=str(self.folder.trial(number).relative_to(self.folder.root)),
         )
 
-    def _engine(self) -> str:
+    def _engine(self) -> Literal["plain", "deepspeed"]:
         engine = self.task.compute.engine
         if engine != "auto":
             return engine
@@ -240,12 +237,12 @@ class Search:
         step, outcome = finished.step, finished.outcome
         self.folder.add(finished.folder, step, outcome)
         if outcome.failure is not None:
-            self._handle_failure(step, outcome.failure)
+            self.handle_failure(step, outcome.failure)
             return
         active = self.active[step.trial]
-        self._take(active, outcome)
+        self.take(active, outcome)
 
-    def _take(self, active: Active, outcome: Outcome) -> None:
+    def take(self, active: Active, outcome: Outcome) -> None:
         """A measured step: on to the next rung, or the trial's end."""
         number, key = active.trial.number, (active.candidate.method, active.rung)
         found = objectives(outcome, self.resolved.metric, self.task.economics)
@@ -255,7 +252,7 @@ class Search:
             if promising(found, peers):
                 active.rung += 1
                 self.queue.appendleft(number)
-                self._emit("trial_promoted", f"quality {found.quality:.3f} on a part of the work", number)
+                self.emit("trial_promoted", f"quality {found.quality:.3f} on a part of the work", number)
             else:
                 self._finish(number, "pruned", f"quality {found.quality:.3f} on a part of the work: not promising")
             return
@@ -270,7 +267,7 @@ class Search:
             values,
         )
 
-    def _handle_failure(self, step: Step, failure: Failure) -> None:
+    def handle_failure(self, step: Step, failure: Failure) -> None:
         number = step.trial
         reason = f"{failure.kind} in {failure.stage}: {failure.reason}"
         if failure.kind == "interrupted" and self.stopped_by is not None:
@@ -279,13 +276,13 @@ class Search:
         past = [r.outcome for r in self.folder.of(number) if r.step.rung == step.rung and r.outcome is not None]
         if sum(_kind(o) == failure.kind for o in past) <= RETRIES.get(failure.kind, 0):
             self.queue.appendleft(number)
-            self._emit("note", f"trial {number}: {reason}; it is tried once more", number)
+            self.emit("note", f"trial {number}: {reason}; it is tried once more", number)
             return
         self.last_failure = f"trial {number} ({step.candidate.method}): {reason}"
         self.active[number].trial.set_user_attr("failure", reason)
         self._finish(number, "failed", reason)
         if failure.kind == "disk":
-            self._stand_down()
+            self.stand_down()
             raise UserError(
                 f"trial {number}: {failure.reason}; make room and run the same command to resume", Exit.ENVIRONMENT
             )
@@ -307,7 +304,7 @@ class Search:
             "pruned": "trial_pruned",
             "failed": "trial_failed",
         }
-        self._emit(kinds[state], message, number)
+        self.emit(kinds[state], message, number)
         for trial in self.waiting.pop(number, []):
             self._answer_from_cache(trial, number)
         self.folder.drop_checkpoints(number)
@@ -315,7 +312,7 @@ class Search:
 
     # -- budget
 
-    def _tried(self) -> int:
+    def tried(self) -> int:
         return len(self.active) + self.counts["complete"] + self.counts["pruned"] + self.counts["failed"]
 
     def _kept_back(self) -> float:
@@ -333,7 +330,7 @@ class Search:
         limit = self.ledger.reached(held, self._kept_back())
         if limit is not None and self.active:
             self.stopped_by = limit
-            self._emit("note", f"{limit} is reached: running trials are ended")
+            self.emit("note", f"{limit} is reached: running trials are ended")
             self._drain()
 
     def _drain(self) -> None:
@@ -343,101 +340,13 @@ class Search:
         for number in list(self.active):
             self._give_up(number)
 
-    def _stand_down(self) -> None:
+    def stand_down(self) -> None:
         """Ends running steps for a signal; their trials stay open, to be taken up again."""
         self.executor.kill_running("the run was stopped")
         while (finished := self.executor.next_finished(timeout=0.0)) is not None:
             self.folder.add(finished.folder, finished.step, finished.outcome)
             if finished.outcome.failure is None and finished.step.trial in self.active:
-                self._take(self.active[finished.step.trial], finished.outcome)
-
-    # -- the end: re-scoring on rows the search never saw
-
-    def _rescore(self, stop: StopSignals) -> None:
-        todo = deque(self.results.steps_to_rescore())
-        if todo:
-            self._emit("rescoring", f"{len(todo)} options are scored once on {todo[0].fidelity.rows} test rows")
-        running = 0
-        while (todo or running) and stop.code is None:
-            while todo and self.executor.free:
-                step = todo.popleft()
-                self.executor.submit(step, self.folder.prepare(step))
-                running += 1
-            finished = self.executor.next_finished(timeout=0.5)
-            self.folder.tick()
-            if finished is not None:
-                running -= 1
-                self.folder.add(finished.folder, finished.step, finished.outcome)
-                failure = finished.outcome.failure
-                if failure is not None and failure.kind in RETRIES and finished.step.attempt == 0:
-                    todo.append(finished.step.model_copy(update={"attempt": 1}))
-                said = "done" if failure is None else f"{failure.kind}: {failure.reason}"
-                self._emit("rescored", said, finished.step.trial)
-            if self.ledger.reached(sum(self.executor.running_seconds().values()), 0.0) is not None and (
-                todo or running
-            ):
-                self._emit("note", "the budget ended before all options were scored on test rows")
-                self.stopped_by = "budget while re-scoring"
-                self._stand_down()
-                return
-
-    # -- resuming
-
-    def _restore(self) -> None:
-        """Takes up what an earlier run left: tells finished trials, queues unfinished ones."""
-        interrupted = self.folder.settle_interrupted(self.executor.devices)
-        frozen_trials = self.study.get_trials(deepcopy=False)
-        for frozen in frozen_trials:
-            if frozen.state != optuna.trial.TrialState.WAITING and frozen.state != optuna.trial.TrialState.RUNNING:
-                self._restore_finished(frozen)
-        running = [f for f in frozen_trials if f.state == optuna.trial.TrialState.RUNNING]
-        for frozen in running:
-            trial = reopened(self.study, frozen)
-            if self._admit(trial):
-                self._replay(self.active[trial.number])
-        if frozen_trials and self._tried():
-            self._emit(
-                "resumed",
-                f"{self._tried() - len(running)} trials were finished before; "
-                f"{len(running)} go on ({interrupted} steps were interrupted)",
-            )
-
-    def _restore_finished(self, frozen: optuna.trial.FrozenTrial) -> None:
-        if "same_as" in frozen.user_attrs:
-            self.counts["cached"] += 1
-            return
-        state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[frozen.state.name]
-        self.counts[state] += 1
-        stored = frozen.user_attrs.get("candidate")
-        if stored is None:
-            return
-        candidate = Candidate.model_validate(stored)
-        if frozen.user_attrs.get("stopped_by") != "budget":
-            self.by_key[candidate.key()] = frozen.number
-        for record in self.folder.of(frozen.number):
-            if record.outcome is not None and record.outcome.measurement is not None:
-                found = objectives(record.outcome, self.resolved.metric, self.task.economics)
-                self.points[candidate.method, record.step.rung].append(found)
-        done = [r.outcome for r in self.folder.of(frozen.number) if r.outcome and r.outcome.measurement]
-        if state == "complete" and done:
-            self.results.add(frozen.number, done[-1])
-
-    def _replay(self, active: Active) -> None:
-        """Brings an open trial to where its outcomes say it is; its place in the queue stays unless it ended."""
-        number = active.trial.number
-        for record in self.folder.of(number):
-            outcome = record.outcome
-            if number not in self.active or outcome is None:
-                break
-            if outcome.failure is not None and outcome.failure.kind == "interrupted":
-                continue
-            if number in self.queue:
-                self.queue.remove(number)
-            if outcome.failure is not None:
-                self._handle_failure(record.step, outcome.failure)
-            else:
-                active.rung = record.step.rung
-                self._take(active, outcome)
+                self.take(self.active[finished.step.trial], finished.outcome)
 
     def _enqueue_first(self) -> None:
         if not self.study.user_attrs.get("first_enqueued"):
@@ -447,8 +356,8 @@ class Search:
 
     # -- telling
 
-    def _status(self) -> Status:
-        tried = self._tried()
+    def status(self) -> Status:
+        tried = self.tried()
         return Status(
             name=self.task.name,
             budget=self.task.budget,
@@ -460,23 +369,14 @@ class Search:
             **self.counts,
         )
 
-    @property
-    def cut_short(self) -> bool:
-        """Whether a limit ended work that the result wants: no method-wide comparison, or no test scores."""
-        return bool(self.results.outcomes_to_rescore())
-
-    def tell_end(self) -> None:
-        """Says that all is done."""
-        self._emit("finished", self.results.recommendation().reason)
-
-    def _emit(self, kind: EventKind, message: str, trial: int | None = None) -> None:
-        self.on_event(Event(kind, message, self._status(), trial))
+    def emit(self, kind: EventKind, message: str, trial: int | None = None) -> None:
+        self.on_event(Event(kind, message, self.status(), trial))
 
     def _first_line(self) -> str:
         splits, devices = self.resolved.splits, self.executor.devices
         return (
-            f"{self.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and {len(splits.test)} "
-            f"test rows; {self.executor.slots} slot(s) of {devices.count} x {devices.kind}"
+            f"{self.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and "
+            f"{len(splits.test)} test rows; {self.executor.slots} slot(s) of {devices.count} x {devices.kind}"
         )
 
     def _describe(self, candidate: Candidate) -> str:

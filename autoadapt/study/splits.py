@@ -1,8 +1,8 @@
 """Train, validation, test: read once, checked, and frozen into the run folder.
 
-Frozen files are in a fixed order in which every prefix is stratified by label, so that a part of the validation rows is a
-fair sample of all. Rows for early stopping ("dev") are validation rows the search does not measure on, or, where there
-are too few, training rows put aside. The test file is opened once, at the end.
+Frozen files are in a fixed order in which every prefix is stratified by label, so that a part of the validation rows
+is a fair sample of all. Rows for early stopping ("dev") are validation rows the search does not measure on, or, where
+there are too few, training rows put aside. The test file is opened once, at the end.
 """
 
 import hashlib

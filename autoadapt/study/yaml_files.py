@@ -220,7 +220,7 @@ def _set(values: dict[str, Any], keys: list[str], value: Any, override: str) -> 
 
 
 def _explain(document: Document, model: type[BaseModel], error: ErrorDetails, given: list[tuple[str, ...]]) -> str:
-    location = tuple(k for k in error["loc"] if not (isinstance(k, str) and k[:1] in "[(" or k in _UNION_TAGS))
+    location = tuple(k for k in error["loc"] if not (isinstance(k, str) and (k[:1] in "[(" or k in _UNION_TAGS)))
     key = ".".join(map(str, location)) or "the file"
     asked = any(location[: len(g)] == g for g in given)
     where = f"--set {key}" if asked else f"{document.path}, line {document.line(location)}, {key}"

@@ -9,8 +9,8 @@ from autoadapt.domain.task import Constraints
 def recommend(options: Sequence[Option], constraints: Constraints, baseline: int | None) -> Recommendation:
     """The cheapest option that is as good as the best, among those that hold the constraints.
 
-    As good as the best: its quality lies within the 95 % interval of the best option's quality. So a small gain that the
-    validation rows cannot tell from chance is not paid for.
+    As good as the best: its quality lies within the 95 % interval of the best option's quality. So a small gain that
+    the validation rows cannot tell from chance is not paid for.
 
     Args:
         options: measured options, any order.
@@ -86,7 +86,7 @@ def _reason(chosen: Option, top: Option, fitting: Sequence[Option], frontier: Se
         )
     times = top.cost_usd_per_1k / chosen.cost_usd_per_1k if chosen.cost_usd_per_1k else float("inf")
     return (
-        f"Trial {chosen.trial} ({chosen.method}) is the cheapest option{within} whose quality ({chosen.quality:.3f}) lies "
-        f"within the 95 % interval [{top.quality_ci[0]:.3f}, {top.quality_ci[1]:.3f}] of the best (trial {top.trial}, "
-        f"{top.method}, {top.quality:.3f}), at {times:.2g} times less cost per query."
+        f"Trial {chosen.trial} ({chosen.method}) is the cheapest option{within} whose quality ({chosen.quality:.3f}) "
+        f"lies within the 95 % interval [{top.quality_ci[0]:.3f}, {top.quality_ci[1]:.3f}] of the best "
+        f"(trial {top.trial}, {top.method}, {top.quality:.3f}), at {times:.2g} times less cost per query."
     )

@@ -4,6 +4,7 @@ python -m autoadapt.worker runs/NAME/trials/0007/rung1     # run a step again by
 """
 
 import errno
+import json
 import math
 import time
 import traceback
@@ -13,10 +14,10 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
-from autoadapt.domain.files import write_json
+from autoadapt.domain.files import write_atomic, write_json
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, RowResult, Stage
 from autoadapt.domain.plugins import Adapted, Context, Method, Metric, Selector
-from autoadapt.domain.rows import Row
+from autoadapt.domain.rows import Row, read_rows
 from autoadapt.domain.trial import Step
 from autoadapt.errors import UserError
 from autoadapt.registry import Registry
@@ -183,25 +184,14 @@ def _latency(context: Context, adapted: Adapted, inputs: list[str]) -> list[floa
 
 
 def _write_predictions(context: Context, rows: list[Row], texts: list[str], results: list[RowResult]) -> None:
-    from autoadapt.domain.files import write_atomic
-
-    lines = [
-        f'{{"id": {row.id}, "score": {result.stats[0]:.6g}, "answer": {_json(text)}, "expected": {_json(row.outputs)}}}\n'
-        for row, text, result in zip(rows, texts, results, strict=True)
-    ]
-    step = context.step
-    write_atomic(context.state / f"predictions-{step.split}.jsonl", "".join(lines))
-
-
-def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False)
+    lines = []
+    for row, text, result in zip(rows, texts, results, strict=True):
+        told = {"id": row.id, "score": round(result.stats[0], 6), "answer": text, "expected": row.outputs}
+        lines.append(json.dumps(told, ensure_ascii=False) + "\n")
+    write_atomic(context.state / f"predictions-{context.step.split}.jsonl", "".join(lines))
 
 
 def _few_shot(step: Step, run: Path) -> Callable[[str], list[Row]] | None:
-    from autoadapt.domain.rows import read_rows
-
     shots = step.candidate.params.get("shots")
     if not isinstance(shots, int) or shots < 1:
         return None

@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 SOURCES = ("banking77", "snips_slots", "medical_abstracts")  # train splits only; trec6 and sst2 are held out
-WORDS = (
+WORDS = (  # noqa: SIM905
     "red blue green black white gold alpha beta gamma delta north south east west apple pear plum cherry one two "
     "three four five six lion tiger bear wolf eagle river stone cloud A B C D E F x y z w foo bar baz qux monday "
     "friday winter summer iron copper silver zinc piano drum violin flute oak pine maple cedar"
