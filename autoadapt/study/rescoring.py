@@ -7,9 +7,6 @@ from autoadapt.domain.trial import Step
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 
-if TYPE_CHECKING:
-    from autoadapt.study.search import Search
-
 TRY_AGAIN = ("crash", "oom")
 
 
