@@ -35,27 +35,27 @@ def frontier_table(options: Sequence[Option], recommended: int | None = None) ->
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column("method", no_wrap=True)
-    for name in ("quality [95 %]", "test [95 %]", "$ per 1k", "p95 ms", "train s"):
+    for name in ("quality [95 %]", "test [95 %]", "$ per 1k", "p95 ms"):
         table.add_column(name, justify="right", no_wrap=True)
     for option in options:
         test = "-"
         if option.test_quality is not None and option.test_quality_ci is not None:
             test = _with_interval(option.test_quality, option.test_quality_ci)
         table.add_row(
-            f"{_mark(option, recommended)}{option.trial}",
-            option.method,
+            f"{'* ' if option.trial == recommended else ''}{option.trial}",
+            option.method if option.on_frontier else f"{option.method} (base)",
             _with_interval(option.quality, option.quality_ci),
             test,
-            f"{option.cost_usd_per_1k:.5f}",
+            dollars(option.cost_usd_per_1k),
             "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}",
-            f"{option.train_seconds:.0f}" if option.train_seconds else "-",
             style="bold green" if option.trial == recommended else None,
         )
     return table
 
 
-def _mark(option: Option, recommended: int | None) -> str:
-    return "* " if option.trial == recommended else "" if option.on_frontier else "(baseline) "
+def dollars(value: float) -> str:
+    """USD with at least two significant figures."""
+    return f"{value:.2f}" if value >= 1 else f"{value:.2g}"
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:
@@ -94,7 +94,7 @@ def small_frontier(options: Sequence[Option], most: int = 8) -> Table:
         table.add_column(name, justify="left" if name == "method" else "right")
     for option in options[:most]:
         p95 = "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}"
-        table.add_row(str(option.trial), option.method, f"{option.quality:.3f}", f"{option.cost_usd_per_1k:.5f}", p95)
+        table.add_row(str(option.trial), option.method, f"{option.quality:.3f}", dollars(option.cost_usd_per_1k), p95)
     if len(options) > most:
         table.add_row("", f"and {len(options) - most} more", "", "", "")
     return table
@@ -115,7 +115,9 @@ def print_result(
     several = len({o.model for o in options}) > 1
     for option in options:
         model = f" [{option.model}]" if several else ""
-        console.print(Text(f"  {option.trial} {option.method}: ").append_text(plain(params_text(option) + model)))
+        trained = f"; trained {option.train_seconds:.0f} s" if option.train_seconds else ""
+        told = params_text(option) + model + trained
+        console.print(Text(f"  {option.trial} {option.method}: ").append_text(plain(told)))
     console.print()
     head = "Recommended: " if advice.trial is not None else "No recommendation: "
     console.print(Text(head, style="bold").append_text(plain(advice.reason)))
@@ -131,7 +133,7 @@ def print_result(
             tested = "" if option.test_quality is None else f", {option.test_quality:.3f} on test"
             console.print(
                 f"  {name}: trial {trial} ({option.method}), quality {option.quality:.3f}{tested}, "
-                f"${option.cost_usd_per_1k:.5f} per 1k"
+                f"${dollars(option.cost_usd_per_1k)} per 1k"
             )
     spent = summary["spent"]
     overhead = 1 - spent["fit_measure_seconds"] / spent["device_seconds"] if spent["device_seconds"] else 0.0

@@ -28,10 +28,16 @@ class Bleu(Metric):
 
     def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
         score = _bleu().sentence_score(prediction, list(references))
-        return [score.score / 100, score.sys_len, score.ref_len, *map(float, score.counts), *map(float, score.totals)]
+        return [
+            min(1.0, score.score / 100),
+            score.sys_len,
+            score.ref_len,
+            *map(float, score.counts),
+            *map(float, score.totals),
+        ]
 
     def value(self, stats: Any) -> float:
         sums = stats.sum(axis=0)
         counts, totals = [int(c) for c in sums[3:7]], [int(t) for t in sums[7:11]]
         bleu = _bleu().compute_bleu(counts, totals, int(sums[1]), int(sums[2]), smooth_method="exp")
-        return float(bleu.score) / 100
+        return min(1.0, float(bleu.score) / 100)

@@ -70,6 +70,8 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._lock.close()
+            self._lock = None
             raise UserError(f"{self.root}: another `autoadapt search` is running this study", Exit.STORAGE) from None
         self._session_start = time.monotonic()
         clock = read_model(self.root / "clock.json", Clock)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.task import Evaluation
 from autoadapt.domain.trial import Fidelity
-from autoadapt.verdict.frontier import non_dominated
 
 PART_OF_ROWS = 1 / 4
 LEAST_ROWS = 40
 PART_OF_STEPS = 1 / 3
 PART_REQUESTS = 10
+ABOUT = 1.15
+"""Times and costs measured on a part of the work are noisy: less than this ratio counts as equal."""
 FREE_PASSES = 2
 """The first so many candidates of a method go on unseen: there is nothing to compare them with."""
 
@@ -44,8 +45,8 @@ def rungs(tunes: bool, evaluation: Evaluation, validation_rows: int, enabled: bo
 def promising(own: Objectives, peers: Sequence[Objectives]) -> bool:
     """Whether a candidate goes on to the next rung.
 
-    It does when it is among the better half of its method's candidates at this rung by quality, or when none of them
-    beats it in quality, cost and latency together: a cheap, fast prompt may belong to the frontier without being the
+    It does when it is among the better half of its method's candidates at this rung by quality, or when none of them is
+    at least as good and about as cheap and fast: a cheap, fast prompt may belong to the frontier without being the
     best. The first candidates of a method always go on. Asynchronous, as in ASHA (Li et al. 2020): a decision waits for
     nobody.
 
@@ -58,4 +59,9 @@ def promising(own: Objectives, peers: Sequence[Objectives]) -> bool:
     better = sum(p.quality > own.quality for p in peers)
     if better < (len(peers) + 1) / 2:
         return True
-    return len(peers) in non_dominated([*peers, own])
+    return not any(
+        p.quality >= own.quality
+        and p.cost_usd_per_1k <= own.cost_usd_per_1k * ABOUT
+        and p.latency_ms <= own.latency_ms * ABOUT
+        for p in peers
+    )

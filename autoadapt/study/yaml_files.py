@@ -232,6 +232,8 @@ def _explain(document: Document, model: type[BaseModel], error: ErrorDetails, gi
         return f"{where}: unknown key; {guess}Known here: {', '.join(known)}"
     if kind == "missing":
         return f"{where}: missing; add it (see `autoadapt schema`)"
+    if kind == "is_instance_of":
+        return f"{where}: should be a number, not {error['input']!r:.60}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     shown = error["input"]
     value = f", not {shown!r}" if isinstance(shown, str | int | float | bool) and len(repr(shown)) < 60 else ""

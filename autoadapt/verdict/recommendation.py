@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
 
+SAME_COST = 1.2
+"""Costs that differ by less than this ratio count as the same: they are measured times, and a saving should be felt."""
+
 
 def recommend(options: Sequence[Option], constraints: Constraints, baseline: int | None) -> Recommendation:
     """The cheapest option that is as good as the best, among those that hold the constraints.
@@ -46,7 +49,11 @@ def recommend(options: Sequence[Option], constraints: Constraints, baseline: int
         )
         return Recommendation(trial=None, reason=reason + ".", meets_constraints=False, **common)  # type: ignore[arg-type]
     top = max(fitting, key=lambda o: o.quality)
-    chosen = min((o for o in fitting if o.quality >= top.quality_ci[0]), key=lambda o: (o.cost_usd_per_1k, _latency(o)))
+    as_good = [o for o in fitting if o.quality >= top.quality_ci[0]]
+    least = min(o.cost_usd_per_1k for o in as_good)
+    chosen = max(
+        (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (o.quality, -_latency(o))
+    )
     return Recommendation(
         trial=chosen.trial,
         reason=_reason(chosen, top, fitting, frontier),
@@ -76,17 +83,17 @@ def _latency(option: Option) -> float:
 
 def _reason(chosen: Option, top: Option, fitting: Sequence[Option], frontier: Sequence[Option]) -> str:
     within = " that holds the constraints" if len(fitting) < len(frontier) else ""
+    if len(fitting) == 1:
+        return f"Trial {chosen.trial} ({chosen.method}) is the only option{within}."
+    interval = f"95 % interval [{top.quality_ci[0]:.3f}, {top.quality_ci[1]:.3f}]"
     if chosen.trial == top.trial:
-        others = [o for o in fitting if o.trial != chosen.trial]
-        if not others:
-            return f"Trial {chosen.trial} ({chosen.method}) is the only option{within}."
         return (
-            f"Trial {chosen.trial} ({chosen.method}) has the highest quality{within} ({chosen.quality:.3f}), and every "
-            f"cheaper option lies below its 95 % interval [{top.quality_ci[0]:.3f}, {top.quality_ci[1]:.3f}]."
+            f"Trial {chosen.trial} ({chosen.method}) has the highest quality{within} ({chosen.quality:.3f}), and no "
+            f"option within its {interval} costs clearly less."
         )
     times = top.cost_usd_per_1k / chosen.cost_usd_per_1k if chosen.cost_usd_per_1k else float("inf")
     return (
-        f"Trial {chosen.trial} ({chosen.method}) is the cheapest option{within} whose quality ({chosen.quality:.3f}) "
-        f"lies within the 95 % interval [{top.quality_ci[0]:.3f}, {top.quality_ci[1]:.3f}] of the best "
-        f"(trial {top.trial}, {top.method}, {top.quality:.3f}), at {times:.2g} times less cost per query."
+        f"Trial {chosen.trial} ({chosen.method}) is as good as the best{within} as far as the validation rows can tell: "
+        f"its quality ({chosen.quality:.3f}) lies within the {interval} of trial {top.trial} "
+        f"({top.method}, {top.quality:.3f}), and a query costs {times:.2g} times less."
     )

@@ -1,0 +1,195 @@
+"""What tests share: a tiny real model, a task made of it, the public data where it lies beside the project."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+TEXTS = {
+    "fruit": ["a ripe apple", "two green pears", "the sweet plum", "a bowl of cherries", "one sour lemon", "dry figs"],
+    "tool": ["a rusty hammer", "the long saw", "a box of nails", "one steel wrench", "the old pliers", "a new drill"],
+    "animal": ["a grey wolf", "the lazy cat", "two young deer", "a nest of owls", "one wild horse", "foxes at night"],
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the full counts too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    import shutil
+
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="full count: run with --slow"))
+        if "gpu" in item.keywords and shutil.which("nvidia-smi") is None:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of public data and small models; tests that need it are skipped where it is absent."""
+    root = Path(__file__).parent.parent
+    folder = Path(os.environ.get("AUTOADAPT_SHARED", root.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"public data and models are not at {folder} (set AUTOADAPT_SHARED)")
+    return folder
+
+
+def make_model(folder: Path, chat: bool = False, layers: int = 2) -> Path:
+    """A Llama of about 30,000 random weights with a byte-level tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    words = [t for texts in TEXTS.values() for t in texts] + [
+        "Classify the text as one of: fruit, tool, animal.\n\nAnswer:"
+    ]
+    bpe.train_from_iterator(
+        words,
+        trainers.BpeTrainer(
+            vocab_size=320,
+            special_tokens=["<pad>", "<s>", "</s>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe, pad_token="<pad>", bos_token="<s>", eos_token="</s>", model_max_length=512
+    )
+    if chat:
+        tokenizer.chat_template = (
+            "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
+            "{% if add_generation_prompt %}<s>assistant: {% endif %}"
+        )
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the tiny model."""
+    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a chat template."""
+    return make_model(tmp_path_factory.mktemp("models") / "chat", chat=True)
+
+
+def labelled_rows(count: int) -> list[dict[str, str]]:
+    """Distinct labelled texts, learnable by a tiny model."""
+    rows, labels = [], list(TEXTS)
+    for i in range(count):
+        label = labels[i % 3]
+        texts = TEXTS[label]
+        rows.append({"text": f"{texts[(i // 3) % len(texts)]} no. {i}", "label": label})
+    return rows
+
+
+SPACE = """\
+templates:
+  plain: "{{ instruction }}\\n{% for e in examples %}{{ e.input }}\\nAnswer: {{ e.output }}\\n\\n{% endfor %}{{ input }}\\nAnswer:"
+  arrow: "{% for e in examples %}{{ e.input }} => {{ e.output }}\\n\\n{% endfor %}{{ input }} =>"
+instructions:
+  none: ""
+  options: "{% if labels %}One of: {{ labels | join(', ') }}.{% endif %}"
+shared:
+  template: [plain, arrow]
+  instruction: [none, options]
+branches:
+  prompt:
+    shots: [0, 2, 4]
+    selector: {search: [random, balanced, nearest], when: {shots: [2, 4]}}
+    label_score: {search: [sum, mean, calibrated], when: {answers: label}}
+  lora:
+    r: [4, 8]
+    learning_rate: {low: 1.0e-3, high: 1.0e-2, log: true}
+    num_train_epochs: {low: 2, high: 3}
+    batch_size: [8, 16]
+  full:
+    learning_rate: {low: 1.0e-3, high: 1.0e-2, log: true}
+    num_train_epochs: {low: 2, high: 3}
+    batch_size: [8, 16]
+first:
+  - {method: prompt, template: plain, instruction: options, shots: 0}
+  - {method: lora, r: 8, learning_rate: 5.0e-3}
+  - {method: full, learning_rate: 5.0e-3}
+"""
+
+MakeTask = Callable[..., Path]
+
+
+@pytest.fixture
+def make_task(tmp_path: Path, tiny_model: Path) -> MakeTask:
+    """Writes data, search space and task file; keyword arguments replace lines of the task."""
+
+    def make(rows: int = 180, space: str = SPACE, **changes: object) -> Path:
+        (tmp_path / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in labelled_rows(rows)))
+        (tmp_path / "space.yaml").write_text(space)
+        task: dict[str, object] = {
+            "name": "fruits",
+            "data": {"path": "data.jsonl", "columns": {"input": "text", "output": "label"}},
+            "metric": "accuracy",
+            "models": [str(tiny_model)],
+            "search_space": "space.yaml",
+            "budget": {"trials": 6},
+            "economics": {"usd_per_hour": 1},
+            "evaluation": {"rows": 36, "test_rows": 30, "latency_requests": 60},
+            "compute": {"on_cpu": True},
+            **changes,
+        }
+        file = tmp_path / "task.yaml"
+        file.write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in task.items() if v is not None))
+        return file
+
+    return make
+
+
+def autoadapt(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "autoadapt.cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        **{"env": environment(), **options},  # type: ignore[call-overload]
+    )
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a child: no hub, the test plug-ins found."""
+    path = os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **more}

@@ -1,0 +1,187 @@
+"""Training: loss on answers only, parts equal the whole, micro-batches equal batches, checkpoints that can be
+trusted."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from autoadapt.domain.params import TunedParams
+from autoadapt.domain.rows import Row
+from autoadapt.engine import checkpoints, language_model
+from autoadapt.engine.adapting import is_out_of_memory
+from autoadapt.engine.batches import (
+    IGNORED,
+    answer_tokens,
+    learning_rate,
+    make_examples,
+    schedule,
+    summed_loss,
+    tensors,
+)
+from autoadapt.engine.encoding import Encoder
+from autoadapt.engine.plain import PlainBackend
+from autoadapt.engine.prompting import Prompt
+from autoadapt.engine.training import LossNotFiniteError, Plan, Progress, train
+
+ROWS = [Row(id=i, input=f"text {i} " + "word " * (i % 7), outputs=["fruit" if i % 2 else "animal"]) for i in range(40)]
+PARAMS = TunedParams(template="x", learning_rate=5e-3, num_train_epochs=3, batch_size=8, warmup_ratio=0.1)
+
+
+@pytest.fixture
+def lm(tiny_model: Path) -> language_model.LanguageModel:
+    return language_model.load(str(tiny_model), "cpu")
+
+
+def examples_of(lm: language_model.LanguageModel) -> list:
+    prompt = Prompt("{{ input }}{% for e in examples %}{% endfor %} =", "", [])
+    return make_examples(Encoder(lm, prompt, None, 20, True), ROWS, 128)
+
+
+def plan(lm: language_model.LanguageModel, folder: Path, **changes: object) -> Plan:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "examples": examples_of(lm),
+        "params": PARAMS,
+        "seed": 5,
+        "share": 1.0,
+        "folder": folder,
+        "keep_checkpoint": False,
+        "dev_score": iter(range(100)).__next__,
+        "tick": lambda: None,
+    }
+    return Plan(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def backend(lm: language_model.LanguageModel, micro_batches: int = 1) -> PlainBackend:
+    lm.model.requires_grad_(True).train()
+    return PlainBackend(lm.model, 0, 0.01, micro_batches)
+
+
+def test_only_answer_tokens_count(lm: language_model.LanguageModel) -> None:
+    examples = examples_of(lm)
+    batch = tensors(examples[:4], 0, torch.device("cpu"))
+    assert int((batch["labels"] != IGNORED).sum()) == answer_tokens(examples[:4])
+    for e, labels in zip(examples[:4], batch["labels"], strict=True):
+        counted = [int(t) for t in labels if t != IGNORED]
+        assert counted == e.ids[e.answer_start :]
+        assert counted[-1] == lm.tokenizer.eos_token_id
+    reference = lm.model(**batch).loss.item()
+    assert summed_loss(lm.model, batch).item() / answer_tokens(examples[:4]) == pytest.approx(reference, rel=1e-5)
+
+
+def test_every_row_is_seen_once_an_epoch_in_batches_of_like_length(lm: language_model.LanguageModel) -> None:
+    examples = examples_of(lm)
+    batches = schedule(examples, 8, 3, seed=1)
+    assert len(batches) == 15
+    for epoch in range(3):
+        assert sorted(i for b in batches[5 * epoch : 5 * epoch + 5] for i in b) == list(range(40))
+    assert batches[:5] != batches[5:10]
+
+    def padding(batches: list[list[int]]) -> int:
+        return sum(max(len(examples[i].ids) for i in b) * len(b) for b in batches)
+
+    assert padding(batches[:5]) < padding([list(range(s, s + 8)) for s in range(0, 40, 8)])
+
+
+def test_rate_rises_then_falls() -> None:
+    rates = [learning_rate(s, 100, 1.0, 0.1) for s in range(100)]
+    assert rates.index(max(rates)) == 10
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 0.02
+    assert 0 < rates[0] < 0.1
+
+
+def test_a_training_in_two_parts_equals_one(tiny_model: Path, tmp_path: Path) -> None:
+    def weights(shares: list[float], folder: Path) -> tuple[dict[str, torch.Tensor], Progress]:
+        for i, share in enumerate(shares):
+            own = language_model.load(str(tiny_model), "cpu")
+            last = i == len(shares) - 1
+            progress = train(backend(own), plan(own, folder, share=share, keep_checkpoint=not last))
+        return own.model.state_dict(), progress
+
+    whole, progress_whole = weights([1.0], tmp_path / "one")
+    parts, progress_parts = weights([1 / 3, 1.0], tmp_path / "two")
+    assert progress_whole.loss == pytest.approx(progress_parts.loss, abs=1e-6)
+    assert progress_parts.step == 15
+    for name, value in whole.items():
+        torch.testing.assert_close(value, parts[name], atol=1e-6, rtol=1e-5)
+
+
+def test_micro_batches_give_the_same_step(tiny_model: Path, tmp_path: Path) -> None:
+    losses = []
+    for parts in (1, 2, 4):
+        own = language_model.load(str(tiny_model), "cpu")
+        losses.append(train(backend(own, parts), plan(own, tmp_path / str(parts))).loss)
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert losses[0] == pytest.approx(losses[2], abs=1e-5)
+    assert losses[0][-1] < 0.8 * losses[0][0]
+
+
+def test_training_stops_when_the_metric_stands_still(lm: language_model.LanguageModel, tmp_path: Path) -> None:
+    params = PARAMS.model_copy(update={"num_train_epochs": 10})
+    progress = train(
+        backend(lm), plan(lm, tmp_path, params=params, dev_score=iter([0.2, 0.5, 0.5, 0.4] + [1.0] * 9).__next__)
+    )
+    assert progress.stopped_early
+    assert progress.step == 4 * 5
+
+
+def test_a_loss_that_is_not_finite_ends_training_at_once(lm: language_model.LanguageModel, tmp_path: Path) -> None:
+    own = backend(lm)
+    with torch.no_grad():
+        own.trained["model.embed_tokens.weight"].fill_(float("nan"))
+    with pytest.raises(LossNotFiniteError, match="step 1 of 15"):
+        train(own, plan(lm, tmp_path))
+
+
+def test_a_damaged_checkpoint_is_passed_over(lm: language_model.LanguageModel, tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "x").write_text("some content")
+
+    for step in (1, 2, 3):
+        checkpoints.write_folder(tmp_path / f"checkpoint-{step:07d}", fill)
+    assert checkpoints.latest(tmp_path).name == "checkpoint-0000003"
+    (tmp_path / "checkpoint-0000003" / "x").write_text("some c")
+    assert checkpoints.latest(tmp_path).name == "checkpoint-0000002"
+    (tmp_path / "checkpoint-0000002" / "x").write_text("some konTent"[:12])
+    assert checkpoints.latest(tmp_path).name == "checkpoint-0000001"
+    (tmp_path / "checkpoint-0000001" / checkpoints.MARK).write_text('{"x": {"by')
+    assert checkpoints.latest(tmp_path) is None
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "checkpoint-0000001"
+    checkpoints.write_folder(target, lambda f: (f / "x").write_text("old"))
+
+    def full_disk(folder: Path) -> None:
+        (folder / "x").write_text("new, in par")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.write_folder(target, full_disk)
+    assert checkpoints.is_complete(target)
+    assert (target / "x").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-0000001"]
+
+
+def test_no_pickle_in_a_checkpoint(lm: language_model.LanguageModel, tmp_path: Path) -> None:
+    train(backend(lm), plan(lm, tmp_path, share=0.3, keep_checkpoint=True))
+    (folder,) = tmp_path.iterdir()
+    assert sorted(p.name for p in folder.iterdir()) == [
+        checkpoints.MARK,
+        "optimizer.safetensors",
+        "progress.json",
+        "weights.safetensors",
+    ]
+    assert json.loads((folder / "progress.json").read_text())["step"] == 4
+
+
+def test_running_out_of_memory_is_known_when_seen() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))

@@ -1,0 +1,180 @@
+"""Data: what is read, what is refused with file, line and column, and how rows are split."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from autoadapt.domain.rows import Row
+from autoadapt.domain.task import Columns, Task
+from autoadapt.errors import Exit, UserError
+from autoadapt.study.splits import Splits, make_splits, stratified
+from autoadapt.study.tables import read_table
+
+COLUMNS = Columns(input="text", output="label", references="references")
+
+
+def table(tmp_path: Path, name: str, content: str | bytes) -> list[Row]:
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(name, tmp_path, COLUMNS, "train").rows
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv", "a.parquet"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
+    rows = [{"text": 'He said "x, y"\tand\nleft 🙂', "label": "1"}, {"text": "é combining e\u0301", "label": "0"}]
+    if name.endswith("parquet"):
+        import datasets
+
+        datasets.Dataset.from_list(rows).to_parquet(tmp_path / name)
+        found = read_table(name, tmp_path, COLUMNS, "train").rows
+    elif name.endswith("jsonl"):
+        found = table(tmp_path, name, "\ufeff" + "\n\n".join(json.dumps(r) for r in rows) + "\n")
+    else:
+        import csv
+        import io
+
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter="," if name.endswith("csv") else "\t")
+        writer.writerows([["text", "label"], *([r["text"], r["label"]] for r in rows)])
+        found = table(tmp_path, name, "\ufeff" + out.getvalue())
+    assert [(r.input, r.outputs) for r in found] == [(r["text"], [r["label"]]) for r in rows]
+
+
+def test_values_of_any_type_become_one_text(tmp_path: Path) -> None:
+    rows = table(
+        tmp_path,
+        "a.jsonl",
+        '{"text": 1, "label": 1}\n{"text": "b\\u0000", "label": "1"}\n{"text": "c", "label": true}\n',
+    )
+    assert [r.outputs[0] for r in rows] == ["1", "1", "true"]
+    assert rows[1].input == "b"
+
+
+def test_several_references(tmp_path: Path) -> None:
+    rows = table(tmp_path, "a.jsonl", '{"text": "a", "references": ["x", "y"]}\n{"text": "b", "label": "z"}\n')
+    assert [r.outputs for r in rows] == [["x", "y"], ["z"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text": \n', "line 2: not valid JSON"),
+        ("a.jsonl", '[{"text": "a", "label": "b"}]\n', "line 1: a list, not an object"),
+        ("a.jsonl", '[\n{"text": "a"}\n]', "Write one object per line"),
+        ("a.jsonl", '{"txt": "a", "label": "b"}\n', "line 1: no column 'text': did you mean 'txt'? Known: label, txt"),
+        ("a.jsonl", '{"text": ["a"], "label": "b"}\n', "line 1: column 'text' holds a list"),
+        ("a.jsonl", '{"text": "' + "x" * 2_000_000 + '", "label": "b"}\n', "2,000,000 characters long"),
+        ("a.jsonl", b'{"text": "\xff", "label": "b"}\n', "not UTF-8"),
+        ("a.jsonl", "", "no usable row"),
+        (
+            "a.jsonl",
+            '{"text": null, "label": "b"}\n{"text": " ", "label": "b"}\n{"text": "a", "label": ""}\n',
+            "no usable row",
+        ),
+        ("a.csv", "text,label\na,b\nc\n", "line 3: 1 cells, but the header names 2 columns"),
+        ("a.csv", 'text,label\n"open,b\nc,d\n', "is a quote left open?"),
+        ("a.csv", "text;label\na;b\n", "columns are parted by ';'"),
+        ("a.csv", "text,text\na,b\n", "column 'text' is named twice"),
+        ("a.parquet", b"PAR1 this is not parquet", "not a readable parquet file"),
+        ("a.xlsx", b"x", "unknown kind of file"),
+    ],
+)
+def test_bad_data(tmp_path: Path, name: str, content: str | bytes, expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        table(tmp_path, name, content)
+    assert expected in str(caught.value)
+    assert caught.value.code == Exit.DATA
+
+
+def test_a_missing_file_and_a_hub_id_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        read_table("none.jsonl", tmp_path, COLUMNS, "train")
+    with pytest.raises(UserError, match="no hub id"):
+        read_table("none", tmp_path, COLUMNS, "train")
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(UserError, match="not a regular file"):
+        read_table("folder.jsonl", tmp_path, COLUMNS, "train")
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="cannot be loaded from the hub"):
+        read_table("owner/name-that-is-nowhere", tmp_path, COLUMNS, "train")
+
+
+def task(**data: object) -> Task:
+    return Task.model_validate(
+        {
+            "name": "t",
+            "data": {"columns": {"input": "text", "output": "label"}, **data},
+            "metric": "accuracy",
+            "models": ["m"],
+            "budget": {"trials": 1},
+            "economics": {"usd_per_hour": 1},
+            "evaluation": {"rows": 30, "test_rows": 25},
+        }
+    )
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> None:
+    path.write_text("".join(json.dumps({"text": t, "label": y}) + "\n" for t, y in rows))
+
+
+ROWS = [(f"text {i}", "rare" if i % 10 == 0 else "common") for i in range(300)]
+
+
+def splits(tmp_path: Path, rows: list[tuple[str, str]] = ROWS, **data: object) -> Splits:
+    write(tmp_path / "d.jsonl", rows)
+    return make_splits(task(path="d.jsonl", **data), tmp_path, "label")
+
+
+def test_one_file_is_split_without_overlap_and_the_same_way_again(tmp_path: Path) -> None:
+    found = splits(tmp_path)
+    names = ("train", "dev", "validation", "test")
+    ids = [{r.id for r in getattr(found, n)} for n in names]
+    assert all(not (a & b) for i, a in enumerate(ids) for b in ids[i + 1 :])
+    assert (len(found.validation), len(found.test), len(found.dev)) == (30, 25, 30)
+    assert len(found.train) == 180
+    assert found.labels == ["common", "rare"]
+    assert splits(tmp_path).hashes() == found.hashes()
+    assert splits(tmp_path, [*ROWS[:-1], ("changed", "rare")]).hashes() != found.hashes()
+
+
+def test_every_prefix_is_stratified() -> None:
+    rows = [Row(id=i, input=str(i), outputs=["rare" if i % 10 == 0 else "common"]) for i in range(300)]
+    order = stratified(rows, True, "seed")
+    for n in range(20, 301, 20):
+        rare = Counter(r.outputs[0] for r in order[:n])["rare"]
+        assert abs(rare - n / 10) <= 1
+    assert order != stratified(rows, True, "other")
+
+
+def test_repeats_and_overlap_are_left_out_and_told(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", [*ROWS, ("text 3", "common"), ("TEXT  7", "common"), ("text 9", "rare")])
+    write(tmp_path / "val.jsonl", [(f" Text {i}", "common") for i in range(5)] + [(f"v{i}", "rare") for i in range(60)])
+    write(tmp_path / "test.jsonl", [("v1", "rare"), *((f"t{i}", "common") for i in range(30))])
+    found = make_splits(task(train="train.jsonl", validation="val.jsonl", test="test.jsonl"), tmp_path, "label")
+    told = "\n".join(found.notes)
+    assert "2 repeated rows are left out" in told
+    assert "1 inputs come with different outputs" in told
+    assert "5 training rows whose input is also in validation or test" in told
+    assert "1 inputs are in validation and in test" in told
+    assert not {r.input for r in found.train} & {f"text {i}" for i in range(5)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "data", "expected"),
+    [
+        (ROWS[:1], {}, "only one label"),
+        ([(f"t{i}", "same") for i in range(100)], {}, "only one label ('same')"),
+        (ROWS, {"labels": ["common", "odd"]}, "row 1: label 'rare' is not among the labels (common, odd)"),
+        ([(f"t{i}", f"label {i}") for i in range(200)], {}, "200 different labels in 200 rows"),
+        (ROWS[:30], {}, "at least 10 are needed"),
+    ],
+)
+def test_data_that_cannot_be_used(
+    tmp_path: Path, rows: list[tuple[str, str]], data: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        splits(tmp_path, rows, **data)
+    assert expected in str(caught.value)
+    assert caught.value.code == Exit.DATA

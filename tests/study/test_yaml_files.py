@@ -1,0 +1,172 @@
+"""Bad input: one message with file, line, key, the nearest right name; no traceback, within a moment."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from autoadapt.domain.space import SearchSpace
+from autoadapt.domain.task import Task
+from autoadapt.errors import UserError
+from autoadapt.study.yaml_files import Document, dump, parse
+
+GOOD = """\
+name: a
+data: {path: data.jsonl}
+metric: accuracy
+models: [m]
+budget: {trials: 5}
+economics: {usd_per_hour: 2.69}
+"""
+
+
+def read(path: Path, text: str | bytes, *overrides: str) -> Task:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return parse(Document(path), Task, overrides)
+
+
+def message(tmp_path: Path, text: str | bytes, *overrides: str) -> str:
+    started = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        read(tmp_path / "task.yaml", text, *overrides)
+    assert time.monotonic() - started < 5
+    return str(caught.value)
+
+
+def test_good_files_are_read(tmp_path: Path) -> None:
+    task = read(tmp_path / "t.yaml", GOOD)
+    assert str(task.economics.usd_per_hour) == "2.69"
+    assert read(tmp_path / "t.yaml", b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()) == task
+    assert read(tmp_path / "u.yaml", dump(task)) == task
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "is empty"),
+        ("- a\n- b\n", "holds a list"),
+        (GOOD + "metirc: x\n", "line 7, metirc: unknown key; did you mean 'metric'?"),
+        (
+            GOOD.replace("usd_per_hour", "usd_per_hours"),
+            "line 6, economics.usd_per_hours: unknown key; did you mean 'usd_per_hour'",
+        ),
+        (GOOD + "metric: accuracy\n", "line 7: 'metric' is given twice in the block that begins at line 1"),
+        (GOOD.replace("{trials: 5}", "{trials: true}"), "line 5, budget.trials: should be a valid integer, not True"),
+        (
+            GOOD.replace("{trials: 5}", "{trials: 0}"),
+            "line 5, budget.trials: should be greater than or equal to 1, not 0",
+        ),
+        (GOOD.replace("{trials: 5}", "{trials: '5'}"), "budget.trials"),
+        (GOOD.replace("{trials: 5}", "{usd: -1}"), "line 5, budget.usd"),
+        (GOOD.replace("{trials: 5}", "{usd: 0}"), "usd must be greater than 0"),
+        (GOOD.replace("{trials: 5}", "{hours: .inf}"), "line 5, budget.hours"),
+        (GOOD.replace("{trials: 5}", "{hours: .nan}"), "line 5, budget.hours"),
+        (GOOD.replace("{trials: 5}", "{}"), "give at least one of trials, hours, usd"),
+        (GOOD.replace("2.69", "abc"), "line 6, economics.usd_per_hour"),
+        (GOOD.replace("budget: {trials: 5}\n", ""), "budget: missing; add it"),
+        (GOOD.replace("models: [m]", "models: []"), "line 4, models"),
+        (GOOD.replace("models: [m]", "models: [m, m]"), "names m more than once"),
+        (GOOD.replace("path: data.jsonl", "path: a, train: b"), "line 2, data: give either `path`"),
+        (GOOD.replace("path: data.jsonl", "path: a, test: b"), "`path` is split for you"),
+        (GOOD.replace("name: a", "name: ../../etc"), "line 1, name: must be 1 to 64 letters"),
+        (GOOD.replace("name: a", "name: " + "x" * 300), "line 1, name"),
+        (GOOD.replace("name: a", "name: CON"), "reserved device name"),
+        (GOOD + "version: 9\n", "line 7, version"),
+        (GOOD + "seed: -1\n", "line 7, seed"),
+        (GOOD.replace("name: a", "name:\n\t- a"), "indent with spaces, not tabs"),
+        (GOOD + "x: !!python/object/apply:os.system [ls]\n", "tags (!name) are not used here"),
+        (GOOD + "a: &a [1]\nb: *a\n", "line 8: aliases (*name) are not used here"),
+        (GOOD + "x: " + "[" * 5000 + "]" * 5000, "nested more than 20 levels deep"),
+        ("a: [", "not valid YAML"),
+        (b"name: \xff\xfe", "not UTF-8 (byte 6)"),
+        (b"#" * 50_000_000, "larger than 1,000,000 bytes"),
+        (GOOD.replace("models: [m]", "models: [sk-abcdefghijklmnop1234]"), "looks like a secret"),
+        (
+            GOOD.replace("models: [m]", "models: ['${AUTOADAPT_NOT_SET}']"),
+            "environment variable AUTOADAPT_NOT_SET is not set",
+        ),
+    ],
+)
+def test_bad_files(tmp_path: Path, text: str | bytes, expected: str) -> None:
+    said = message(tmp_path, text)
+    assert expected in said
+    assert str(tmp_path / "task.yaml") in said
+    assert "sk-abc" not in said
+
+
+def test_an_alias_bomb_ends_at_once(tmp_path: Path) -> None:
+    bomb = "a0: &a0 [x,x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1},*a{i - 1}]\n" for i in range(1, 40))
+    assert "aliases" in message(tmp_path, bomb)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "zero", "loop"])
+def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "task.yaml").write_text(GOOD)
+    path = tmp_path / "tsk.yaml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path = Path("/dev/zero")
+    elif kind == "loop":
+        path.symlink_to(path)
+    with pytest.raises(UserError) as caught:
+        Document(path)
+    if kind == "missing":
+        assert f"did you mean {tmp_path / 'task.yaml'}?" in str(caught.value)
+
+
+def test_labels_stay_text(tmp_path: Path) -> None:
+    task = read(
+        tmp_path / "t.yaml", GOOD.replace("{path: data.jsonl}", "{path: d.csv, labels: [NO, on, 1.0, 012, 12:30]}")
+    )
+    assert task.data.labels == ["NO", "on", "1.0", "012", "12:30"]
+
+
+def test_environment_references_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOADAPT_TEST_MODELS", "/some/where")
+    assert read(tmp_path / "t.yaml", GOOD.replace("[m]", "['${AUTOADAPT_TEST_MODELS}/m']")).models == ["/some/where/m"]
+
+
+def test_set_overrides(tmp_path: Path) -> None:
+    task = read(tmp_path / "t.yaml", GOOD, "budget.trials=7", "constraints.quality=0.5", "methods=[lora]")
+    assert (task.budget.trials, task.constraints.quality, task.methods) == (7, 0.5, ["lora"])
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("budget.trials", "write it as key.key=value"),
+        ("budget.trails=3", "--set budget.trails: unknown key; did you mean 'trials'?"),
+        ("name.x=3", "'name' is a single value"),
+        ("budget.trials=many", "--set budget.trials: should be a valid integer, not 'many'"),
+    ],
+)
+def test_bad_overrides(tmp_path: Path, override: str, expected: str) -> None:
+    assert expected in message(tmp_path, GOOD, override)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("{low: 5, high: 1}", "low 5 is greater than high 1"),
+        ("{low: 0, high: 1, log: true}", "a log range must begin above 0"),
+        ("[]", "at least 1 item"),
+        ("{low: 1, hihg: 2}", "unknown key 'hihg'"),
+        ("[1, 1]", "lists a choice twice"),
+        ("{low: 1, high: 2, step: 1, log: true}", "either log or step"),
+        ("{search: [1], wenn: {x: 1}}", "unknown key 'wenn'"),
+    ],
+)
+def test_bad_ranges(tmp_path: Path, line: str, expected: str) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(
+        "templates: {a: '{{ input }}'}\ninstructions: {n: ''}\nshared: {template: [a], instruction: [n]}\n"
+        f"branches:\n  lora:\n    r: {line}\n"
+    )
+    with pytest.raises(UserError) as caught:
+        parse(Document(file), SearchSpace)
+    assert expected in str(caught.value)
+    assert "line 6, branches.lora.r" in str(caught.value)
