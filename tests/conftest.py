@@ -141,12 +141,12 @@ branches:
     batch_size: [8, 16]
   full:
     learning_rate: {low: 1.0e-3, high: 1.0e-2, log: true}
-    num_train_epochs: {low: 2, high: 3}
-    batch_size: [8, 16]
+    num_train_epochs: {low: 2, high: 10}
+    batch_size: [4, 8]
 first:
   - {method: prompt, template: plain, instruction: options, shots: 0}
   - {method: lora, r: 8, learning_rate: 5.0e-3}
-  - {method: full, learning_rate: 5.0e-3}
+  - {method: full, learning_rate: 5.0e-3, num_train_epochs: 10}
 """
 
 MakeTask = Callable[..., Path]

@@ -79,6 +79,8 @@ class Plan:
 def train(backend: Backend, plan: Plan) -> Progress:
     """Trains up to the plan's share; stops earlier when two epochs in a row have not raised the metric.
 
+    Not in the first half of the schedule: while the rate is high, a metric may stand at chance and then leap.
+
     Raises:
         LossNotFiniteError: within the step in which it happens.
     """
@@ -103,7 +105,8 @@ def train(backend: Backend, plan: Plan) -> Progress:
         plan.tick()
         if progress.step % per_epoch == 0 and progress.step < len(batches):
             progress.dev.append(plan.dev_score())
-            progress.stopped_early = backend.agree(_stale(progress.dev))
+            late = progress.step >= len(batches) / 2
+            progress.stopped_early = backend.agree(late and _stale(progress.dev))
         progress.seconds = before + time.monotonic() - started
         if backend.resumes and time.monotonic() - saved > SAVE_EVERY_SECONDS:
             _save(backend, plan, progress)

@@ -93,7 +93,7 @@ def _reason(chosen: Option, top: Option, fitting: Sequence[Option], frontier: Se
         )
     times = top.cost_usd_per_1k / chosen.cost_usd_per_1k if chosen.cost_usd_per_1k else float("inf")
     return (
-        f"Trial {chosen.trial} ({chosen.method}) is as good as the best{within} as far as the validation rows can tell: "
-        f"its quality ({chosen.quality:.3f}) lies within the {interval} of trial {top.trial} "
+        f"Trial {chosen.trial} ({chosen.method}) is as good as the best{within} as far as the validation rows can "
+        f"tell: its quality ({chosen.quality:.3f}) lies within the {interval} of trial {top.trial} "
         f"({top.method}, {top.quality:.3f}), and a query costs {times:.2g} times less."
     )

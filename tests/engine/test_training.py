@@ -123,10 +123,11 @@ def test_micro_batches_give_the_same_step(tiny_model: Path, tmp_path: Path) -> N
 def test_training_stops_when_the_metric_stands_still(lm: language_model.LanguageModel, tmp_path: Path) -> None:
     params = PARAMS.model_copy(update={"num_train_epochs": 10})
     progress = train(
-        backend(lm), plan(lm, tmp_path, params=params, dev_score=iter([0.2, 0.5, 0.5, 0.4] + [1.0] * 9).__next__)
+        backend(lm),
+        plan(lm, tmp_path, params=params, dev_score=iter([0.2, 0.2, 0.2, 0.2, 0.5, 0.5, 0.4] + [1.0] * 9).__next__),
     )
     assert progress.stopped_early
-    assert progress.step == 4 * 5
+    assert progress.step == 7 * 5
 
 
 def test_a_loss_that_is_not_finite_ends_training_at_once(lm: language_model.LanguageModel, tmp_path: Path) -> None:
