@@ -189,15 +189,15 @@ class Task(Words):
     budget: Budget
     """When to stop."""
     economics: Economics
-    """Prices and use."""
+    """Price of a device, and how much the result will be used."""
     constraints: Constraints = Constraints()
     """What a recommended option must hold."""
     evaluation: Evaluation = Evaluation()
-    """How candidates are measured."""
+    """Rows and requests by which candidates are measured."""
     search: Search = Search()
-    """How candidates are chosen."""
+    """The sampler, and whether candidates are tried on a part of the work first."""
     compute: Compute = Compute()
-    """Where trials run."""
+    """Executor, slots, training backend, time limits."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of everything random."""
 

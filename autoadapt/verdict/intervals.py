@@ -1,5 +1,6 @@
 """95 % intervals of a metric over rows."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,15 @@ def interval(metric: Metric, stats: Any, seed: int = 0) -> tuple[float, float]:
         return wilson()
     if len(np.unique(stats, axis=0)) == 1:
         return wilson()
-    result = bootstrap(
-        (np.arange(n),),
-        lambda index: metric.value(stats[index]),
-        n_resamples=RESAMPLES,
-        vectorized=False,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # resamples that are all alike are dealt with below
+        result = bootstrap(
+            (np.arange(n),),
+            lambda index: metric.value(stats[index]),
+            n_resamples=RESAMPLES,
+            vectorized=False,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
     low, high = float(result.low), float(result.high)
     return (low, high) if np.isfinite(low) and np.isfinite(high) else wilson()

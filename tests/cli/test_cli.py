@@ -1,0 +1,173 @@
+"""The verbs, their exit codes, and the promises the README makes about them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import MakeTask, autoadapt, environment
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['autoadapt', '--help']\n"
+        "from autoadapt.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'optuna', 'datasets', 'pandas', 'scipy', 'numpy', 'rich', 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_check_does_not_load_torch(make_task: MakeTask) -> None:
+    code = (
+        f"import sys; sys.argv = ['autoadapt', 'check', {str(make_task())!r}]\n"
+        "from autoadapt.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'transformers', 'peft', 'deepspeed'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]", run.stdout + run.stderr
+
+
+def test_readme_shows_the_help_as_it_is() -> None:
+    told = autoadapt("--help", env=environment(COLUMNS="80")).stdout
+    commands = [line.strip() for line in told.split("Commands:")[1].splitlines() if line.strip()]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for command in commands:
+        assert " ".join(command.split()) in readme
+
+
+def test_readme_names_every_file_of_the_package() -> None:
+    tree = (ROOT / "README.md").read_text()
+    for folder in sorted(p.parent for p in (ROOT / "autoadapt").glob("*/__init__.py")):
+        assert f"{folder.name}/" in tree
+
+
+def test_check_says_what_it_found(make_task: MakeTask) -> None:
+    run = autoadapt("check", make_task())
+    assert run.returncode == 0
+    assert "ok: fruits: 98 training, 10 early-stopping, 36 validation, 30 test rows; 3 labels" in run.stdout
+
+
+def test_check_show_prints_every_default_and_can_be_read_again(make_task: MakeTask, tmp_path: Path) -> None:
+    shown = autoadapt("check", make_task(), "--show").stdout
+    for key in ("holdout: 0.2", "sampler: tpe", "horizon_months: 12", "engine: auto", "usd_per_hour: 1"):
+        assert key in shown
+    (tmp_path / "shown.yaml").write_text(shown)
+    assert autoadapt("check", tmp_path / "shown.yaml", "--show").stdout == shown
+
+
+def test_schema_documents_every_key() -> None:
+    schema = json.loads(autoadapt("schema").stdout)
+    for name, definition in [("Task", schema), *schema["$defs"].items()]:
+        for key, told in definition["properties"].items():
+            assert "description" in told, f"{name}.{key}"
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "expected"),
+    [
+        (
+            {"metric": "acuracy"},
+            2,
+            "line 3, metric: unknown metric 'acuracy': did you mean 'accuracy'? Known: accuracy, bleu",
+        ),
+        ({"methods": ["prompt", "lra"]}, 2, "methods: unknown method 'lra': did you mean 'lora'"),
+        ({"search": {"sampler": "tpee"}}, 2, "unknown sampler 'tpee': did you mean 'tpe'"),
+        ({"compute": {"executor": "locl"}}, 2, "unknown executor 'locl': did you mean 'local'"),
+        ({"search_space": "jiont"}, 2, "did you mean 'joint'"),
+        ({"models": ["../nothing"]}, 2, "no such folder"),
+        ({"data": {"path": "none.csv"}}, 3, "none.csv"),
+        ({"data": {"path": "data.jsonl", "columns": {"input": "txt", "output": "label"}}}, 3, "did you mean 'text'"),
+        ({"constraints": {"latency": 3}}, 2, "constraints.latency: unknown key; did you mean 'latency_p95_ms'"),
+    ],
+)
+def test_a_mistake_ends_in_one_message(
+    make_task: MakeTask, changes: dict[str, object], code: int, expected: str
+) -> None:
+    task = make_task(**changes)
+    run = autoadapt("search", task, "--runs", task.parent / "runs")
+    assert run.returncode == code, run.stderr
+    assert expected in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (task.parent / "runs").exists(), "nothing is begun"
+
+
+def test_a_report_of_nothing(tmp_path: Path) -> None:
+    run = autoadapt("report", tmp_path / "runs" / "x")
+    assert run.returncode == 2
+    assert "no finished study" in run.stderr
+
+
+def test_runs_that_cannot_be_written(make_task: MakeTask, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    run = autoadapt("search", make_task(), "--runs", tmp_path / "runs")
+    assert run.returncode == 4
+    assert "cannot be written" in run.stderr
+
+
+def test_hostile_rows_are_inert_on_the_terminal_and_in_csv(make_task: MakeTask) -> None:
+    task = make_task(methods=["prompt"], budget={"trials": 1})
+    lines = (task.parent / "data.jsonl").read_text()
+    for i, word in enumerate(
+        ("\u001b[31mred\u001b[0m", "<script>alert(1)</script>", "=cmd()", "{{ 7*7 }}", "\u200bzero")
+    ):
+        lines = lines.replace(f'no. {i}"', f'no. {i} {json.dumps(word)[1:-1]}"')
+    (task.parent / "data.jsonl").write_text(lines)
+    run = autoadapt("search", task, "--runs", task.parent / "runs")
+    assert run.returncode == 0, run.stderr
+    assert "\x1b[31m" not in run.stdout + run.stderr
+
+
+def test_installed_from_a_wheel_the_named_spaces_are_found(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(tmp_path / "site")
+    code = (
+        "from pathlib import Path; import autoadapt; from autoadapt.study.space import load_space\n"
+        "print(autoadapt.__file__); print(sorted(load_space('joint', Path('.')).branches))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+    )
+    assert run.returncode == 0, run.stderr
+    file, branches = run.stdout.splitlines()
+    assert file.startswith(str(tmp_path / "site"))
+    assert branches == "['full', 'lora', 'prompt']"
+    names = [re.sub(r"^autoadapt/", "", n) for n in zipfile.ZipFile(wheel).namelist()]
+    assert "search_spaces/quick.yaml" in names
+    assert not [n for n in names if n.startswith(("tests", "benchmarks"))]
+
+
+def test_the_bundled_example_is_in_order() -> None:
+    run = autoadapt("check", ROOT / "examples" / "support" / "task.yaml")
+    assert run.returncode == 0, run.stderr
+    assert "8 labels" in run.stdout

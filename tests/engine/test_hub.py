@@ -1,0 +1,143 @@
+"""Base models: local folders that may be used or not, and a hub that is there, gated, typing errors, or gone."""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from conftest import MakeTask, autoadapt, environment
+
+from autoadapt.engine.hub import find_model
+from autoadapt.errors import UserError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_a_local_folder_is_found(tiny_model: Path) -> None:
+    assert find_model(tiny_model.name, tiny_model.parent, download=False) == tiny_model
+    with pytest.raises(UserError, match=f"Did you mean '{tiny_model.name}'"):
+        find_model("./tinny", tiny_model.parent, download=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda f: (f / "config.json").unlink(), "has no config.json"),
+        (lambda f: (f / "config.json").write_text("{"), "config.json is not valid JSON"),
+        (lambda f: (f / "config.json").write_text('{"auto_map": {"AutoModel": "x.py"}}'), "needs code of its own"),
+        (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "only pickled weights"),
+        (lambda f: (f / "model.safetensors").unlink(), "no weights"),
+        (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer"),
+    ],
+)
+def test_a_folder_that_must_not_be_used(tiny_model: Path, tmp_path: Path, change: object, expected: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    change(folder)  # type: ignore[operator]
+    with pytest.raises(UserError, match=expected):
+        find_model("model", tmp_path, download=True)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub's protocol as fetching a snapshot needs."""
+
+    folder: Path
+
+    def files(self) -> list[Path]:
+        return sorted(self.folder.iterdir())
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def answer(self, body: bool) -> None:
+        path = self.path.split("?")[0]
+        if path.startswith("/api/models/test/gated"):
+            self.reply(403, b"{}", {"X-Error-Code": "GatedRepo"}, body)
+        elif path.startswith("/api/models/test/tiny/tree/"):
+            listed = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": "0" * 40} for f in self.files()]
+            self.reply(200, json.dumps(listed).encode(), {"Content-Type": "application/json"}, body)
+        elif path.startswith("/api/models/test/tiny"):
+            files = [{"rfilename": f.name} for f in self.files()]
+            told = {"id": "test/tiny", "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0}
+            self.reply(200, json.dumps(told).encode(), {"Content-Type": "application/json"}, body)
+        elif path.startswith(f"/test/tiny/resolve/{COMMIT}/"):
+            content = (self.folder / path.rsplit("/", 1)[1]).read_bytes()
+            self.reply(200, content, {"ETag": f'"{hash(content):x}"', "X-Repo-Commit": COMMIT}, body)
+        else:
+            self.reply(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
+
+    def reply(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tiny_model: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a child that knows a hub on this machine with one model, ``test/tiny``."""
+    handler = type("TinyHub", (Hub,), {"folder": tiny_model})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    found = environment(HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(tmp_path / "hf"))
+    for name in list(found):
+        if name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+            del found[name]
+    yield {**found, "HF_HUB_OFFLINE": "0"}
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_hub_model_is_fetched_once_and_then_works_offline(make_task: MakeTask, hub: dict[str, str]) -> None:
+    task = make_task(models=["test/tiny"], methods=["prompt"], budget={"trials": 1})
+    checked = autoadapt("check", task, env=hub)
+    assert checked.returncode == 0, checked.stderr
+    assert not list(Path(hub["HF_HOME"]).rglob("*.safetensors")), "check downloads nothing"
+    run = autoadapt("search", task, "--runs", task.parent / "runs", env=hub)
+    assert run.returncode == 0, run.stderr
+    assert list(Path(hub["HF_HOME"]).rglob("*.safetensors"))
+    offline = autoadapt("check", task, env={**hub, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert offline.returncode == 0, offline.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "offline", "code", "expected"),
+    [
+        ("test/tyny", False, 2, "has no such repository"),
+        ("test/gated", False, 7, "is gated: accept its terms"),
+        ("test/tiny", True, 4, "cannot be reached and it is not in the cache"),
+    ],
+)
+def test_what_the_hub_cannot_give_is_said(
+    make_task: MakeTask, hub: dict[str, str], name: str, offline: bool, code: int, expected: str
+) -> None:
+    task = make_task(models=[name], methods=["prompt"], budget={"trials": 1})
+    run = autoadapt("search", task, "--runs", task.parent / "runs", env={**hub, "HF_HUB_OFFLINE": str(int(offline))})
+    assert run.returncode == code, run.stderr
+    assert expected in run.stderr
+    assert "Traceback" not in run.stderr
+    assert os.path.basename(task) in run.stderr
+
+
+def test_a_half_downloaded_model_is_named(make_task: MakeTask, hub: dict[str, str]) -> None:
+    task = make_task(models=["test/tiny"], methods=["prompt"], budget={"trials": 1})
+    assert autoadapt("search", task, "--runs", task.parent / "runs", env=hub).returncode == 0
+    for file in Path(hub["HF_HOME"]).rglob("*.safetensors"):
+        file.unlink()
+    run = autoadapt("check", task, env={**hub, "HF_HUB_OFFLINE": "1"})
+    assert run.returncode == 4
+    assert "in the cache only in part" in run.stderr
