@@ -51,8 +51,8 @@ def _snapshot(name: str, download: bool) -> Path:
         folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=FILES, local_files_only=True))
         check_model_folder(folder, name)
         return folder
-    except (errors.LocalEntryNotFoundError, UserError) as error:
-        missing = error  # not in the cache, or only half of it
+    except (errors.LocalEntryNotFoundError, UserError):
+        pass  # not in the cache, or only half of it
     try:
         if download:
             folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=FILES))
@@ -71,7 +71,8 @@ def _snapshot(name: str, download: bool) -> Path:
             f"model '{name}': the hub has no such repository (or it is private: `hf auth login`)"
         ) from error
     except (errors.HfHubHTTPError, OSError, ValueError) as error:
-        cause = "it is in the cache only in part" if isinstance(missing, UserError) else "it is not in the cache"
+        begun = isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str)
+        cause = "it is in the cache only in part" if begun else "it is not in the cache"
         raise UserError(
             f"model '{name}': the hub cannot be reached and {cause}; connect, or give a local folder",
             Exit.ENVIRONMENT,

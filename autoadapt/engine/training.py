@@ -79,7 +79,7 @@ class Plan:
 def train(backend: Backend, plan: Plan) -> Progress:
     """Trains up to the plan's share; stops earlier when two epochs in a row have not raised the metric.
 
-    Not in the first half of the schedule: while the rate is high, a metric may stand at chance and then leap.
+    It looks from half of the schedule on: while the rate is high, a metric may stand at chance and then leap.
 
     Raises:
         LossNotFiniteError: within the step in which it happens.
@@ -103,10 +103,9 @@ def train(backend: Backend, plan: Plan) -> Progress:
         progress.step += 1
         progress.tokens += sum(len(e.ids) for e in examples)
         plan.tick()
-        if progress.step % per_epoch == 0 and progress.step < len(batches):
+        if progress.step % per_epoch == 0 and len(batches) / 2 <= progress.step < len(batches):
             progress.dev.append(plan.dev_score())
-            late = progress.step >= len(batches) / 2
-            progress.stopped_early = backend.agree(late and _stale(progress.dev))
+            progress.stopped_early = backend.agree(_stale(progress.dev))
         progress.seconds = before + time.monotonic() - started
         if backend.resumes and time.monotonic() - saved > SAVE_EVERY_SECONDS:
             _save(backend, plan, progress)

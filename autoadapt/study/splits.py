@@ -18,7 +18,7 @@ from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.tables import read_table
 
-DEV_ROWS = 100
+DEV_ROWS = 64
 LEAST_DEV_ROWS = 30
 
 

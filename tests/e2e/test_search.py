@@ -180,7 +180,7 @@ def test_the_study_opens_in_optuna_dashboard(make_task: MakeTask) -> None:
         assert study["study_name"] == "fruits"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies/{study['study_id']}", timeout=5) as answer:
             detail = json.load(answer)
-        assert detail["metric_names"] == ["quality", "cost_usd_per_1k", "latency_ms"]
+        assert detail["objective_names"] == ["quality", "cost_usd_per_1k", "latency_ms"]
         assert len(detail["trials"]) >= 4
     finally:
         dashboard.kill()
@@ -275,14 +275,10 @@ def test_a_second_ctrl_c_ends_at_once(make_task: MakeTask) -> None:
 
 
 def test_failures_are_data_and_the_study_goes_on(make_task: MakeTask) -> None:
-    faults = "killed, killed_once, oom, oom_once, nan, exit, none"
-    task = make_task(
-        methods=["faulty", "prompt"],
-        space=FAULTY_SPACE.replace("FAULTS", faults),
-        budget={"trials": 24},
-        search={"sampler": "random"},
-        seed=1,
-    )
+    faults = ["killed", "killed_once", "oom", "oom_once", "nan", "exit", "none"]
+    first = "first:\n" + "".join(f"  - {{method: faulty, fault: {f}}}\n" for f in faults)
+    space = FAULTY_SPACE.replace("FAULTS", ", ".join(faults)) + first
+    task = make_task(methods=["faulty"], space=space, budget={"trials": len(faults)}, search={"rungs": False})
     run = search(task, "--json")
     assert run.returncode == 0, run.stderr
     told = events(run)
@@ -297,8 +293,8 @@ def test_failures_are_data_and_the_study_goes_on(make_task: MakeTask) -> None:
             "select t.state, u.value_json from trials t join trial_user_attributes u using (trial_id) where key='candidate'"
         ).fetchall()
     ends = {json.loads(v)["params"].get("fault"): s for s, v in rows if json.loads(v)["method"] == "faulty"}
-    assert ends.items() >= {"killed": "FAIL", "oom": "FAIL", "nan": "FAIL", "exit": "FAIL"}.items()
-    assert all(ends.get(f, "COMPLETE") in ("COMPLETE", "PRUNED") for f in ("killed_once", "oom_once", "none"))
+    survived = {"killed_once", "oom_once", "none"}
+    assert ends == {f: "COMPLETE" if f in survived else "FAIL" for f in faults}
     assert events(run)[-1]["status"]["last_failure"]
 
 

@@ -124,7 +124,7 @@ def test_training_stops_when_the_metric_stands_still(lm: language_model.Language
     params = PARAMS.model_copy(update={"num_train_epochs": 10})
     progress = train(
         backend(lm),
-        plan(lm, tmp_path, params=params, dev_score=iter([0.2, 0.2, 0.2, 0.2, 0.5, 0.5, 0.4] + [1.0] * 9).__next__),
+        plan(lm, tmp_path, params=params, dev_score=iter([0.5, 0.5, 0.4] + [1.0] * 9).__next__),
     )
     assert progress.stopped_early
     assert progress.step == 7 * 5

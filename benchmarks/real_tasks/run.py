@@ -1,0 +1,60 @@
+"""Three real tasks searched with a real small model: the frontier of each, and the advice against the untuned prompt.
+
+    python benchmarks/real_tasks/run.py [--shared ../shared] [--runs runs] [TASK ...]
+
+Prints, per task: the frontier table, trials per method, wall time, the share of device time spent outside fit and
+measure, and the recommended option's quality on test rows against the zero-shot prompt's. A finished run is not
+repeated.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tasks", nargs="*", default=["trec6", "banking77", "e2e_nlg"])
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    args = parser.parse_args()
+    if not (HERE / "../../../shared/data").is_dir():
+        sys.exit("the public data and models are not beside this checkout (../shared)")
+    for name in args.tasks:
+        started = time.time()
+        command = [sys.executable, "-m", "autoadapt.cli.main", "search", str(HERE / f"{name}.yaml")]
+        subprocess.run([*command, "--runs", str(args.runs)], check=False)
+        summarise(args.runs / name, time.time() - started)
+
+
+def summarise(run: Path, seconds: float) -> None:
+    """Prints one task's figures from its result files."""
+    options = {o["trial"]: o for o in json.loads((run / "frontier.json").read_text())}
+    (advice,) = json.loads((run / "recommendations.json").read_text())
+    summary = json.loads((run / "summary.json").read_text())
+    spent = summary["spent"]
+    chosen, baseline = options.get(advice["trial"]), options.get(advice["baseline"])
+    per_method = ", ".join(f"{m} {t['trials']}" for m, t in summary["methods"].items())
+    print(
+        f"\n{run.name}: this run {seconds:.0f} s, in all {spent['wall_seconds']:.0f} s; trials per method: {per_method}"
+    )
+    outside = spent["device_seconds"] - spent["fit_measure_seconds"]
+    idle = spent["wall_seconds"] - spent["device_seconds"]
+    print(
+        f"  device time {spent['device_seconds']:.0f} s, of it outside fit and measure {outside:.1f} s "
+        f"({outside / spent['device_seconds']:.1%}); wall less device time (one slot: the driver) {idle:.1f} s"
+    )
+    if chosen and baseline:
+        print(
+            f"  test quality: recommended (trial {chosen['trial']}, {chosen['method']}) {chosen['test_quality']:.3f} "
+            f"{chosen['test_quality_ci']}, untuned zero-shot prompt {baseline['test_quality']:.3f} "
+            f"{baseline['test_quality_ci']}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
