@@ -49,6 +49,8 @@ class LineWatcher(_Base):
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
+        if event.kind == "progress":
+            return
         status = event.status
         tail = f"  [{status.spent.trials} trials, {len(status.running)} running, {status.failed} failed, "
         tail += f"${status.spent.usd:.4f}, {status.spent.wall_seconds:.0f} s]"
@@ -72,7 +74,7 @@ class LiveWatcher(_Base):
         self._live.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
-        if event.kind not in ("trial_started", "trial_promoted"):
+        if event.kind not in ("trial_started", "trial_promoted", "progress"):
             self._console.print(plain(line(event)))
         running = ", ".join(f"trial {n}" for n in event.status.running) or "nothing"
         self._live.update(
@@ -87,6 +89,8 @@ class JsonWatcher(_Base):
         self._out = out or sys.stdout
 
     def __call__(self, event: Event) -> None:
+        if event.kind == "progress":
+            return
         status = event.status
         told = {
             "event": event.kind,

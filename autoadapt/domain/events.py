@@ -1,4 +1,7 @@
-"""What a running study tells: one event per happening, with a snapshot of where it stands."""
+"""What a running study tells: one event per happening, with a snapshot of where it stands.
+
+``progress`` is no happening: it comes about twice a second, so that a live view can show time and spend.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,7 +11,7 @@ from autoadapt.domain.task import Budget
 
 EventKind = Literal[
     "started", "resumed", "note", "trial_started", "trial_promoted", "trial_finished", "trial_pruned", "trial_failed",
-    "trial_cached", "rescoring", "rescored", "finished",
+    "trial_cached", "rescoring", "rescored", "finished", "progress",
 ]  # fmt: skip
 
 

@@ -78,7 +78,8 @@ def _tune_deepspeed(context: Context, params: TunedParams, adapter: dict[str, An
     from autoadapt.engine.zero import ZeroBackend, choose_stage
 
     step = context.step
-    lm = language_model.take(step.model_path, context.devices.accelerator, training=adapter is None)
+    language_model.drop()
+    lm = language_model.load(step.model_path, context.devices.accelerator, on_host=True)
     encoder = _encoder(context, lm, tuned=True)
     model = _trainable(lm, adapter)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)

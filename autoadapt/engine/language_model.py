@@ -49,8 +49,11 @@ loading = {"seconds": 0.0}
 """Seconds this process has spent loading models, for an honest account of overhead."""
 
 
-def load(path: str, accelerator: str, training: bool = False) -> LanguageModel:
-    """Loads a model folder: fp32 on CPU; on GPU bf16, or fp32 where all weights are to be trained under autocast."""
+def load(path: str, accelerator: str, training: bool = False, on_host: bool = False) -> LanguageModel:
+    """Loads a model folder: fp32 on CPU; on GPU bf16, or fp32 where all weights are to be trained under autocast.
+
+    With `on_host` the weights stay in host memory, for DeepSpeed to place: under ZeRO-3 no device holds them all.
+    """
     start = time.perf_counter()
     device = torch.device(accelerator)
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
@@ -62,7 +65,9 @@ def load(path: str, accelerator: str, training: bool = False) -> LanguageModel:
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
-    ).to(device)
+    )
+    if not on_host:
+        model = model.to(device)
     model.eval()
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)

@@ -17,6 +17,9 @@ import torch
 from autoadapt.engine.batches import Example, answer_tokens, summed_loss, tensors
 from autoadapt.engine.plain import parameter_groups
 
+used_stage_3 = False
+"""Whether this process has trained under ZeRO-3, after which it should be replaced."""
+
 
 def join_group(rank: int, world: int, meeting_file: Path, accelerator: str) -> None:
     """Makes this process rank `rank` of `world`; the ranks meet in `meeting_file`, which must not exist before.
@@ -73,9 +76,10 @@ class ZeroBackend:
     ) -> None:
         import deepspeed
 
+        global used_stage_3
+        used_stage_3 = used_stage_3 or stage == 3
         self.pad, self.micro_batches, self.stage, self.rank, self.world = pad, micro_batches, stage, rank, world
         self.leader = rank == 0
-        self.device = next(model.parameters()).device
         config = {
             "train_micro_batch_size_per_gpu": 1,
             "gradient_accumulation_steps": micro_batches,
@@ -83,12 +87,12 @@ class ZeroBackend:
             "zero_optimization": {"stage": stage},
             "zero_allow_untested_optimizer": True,
             "zero_force_ds_cpu_optimizer": False,
-            "bf16": {"enabled": self.device.type == "cuda"},
+            "bf16": {"enabled": torch.cuda.is_available()},
             "steps_per_print": 10**9,
         }
         optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0)
         self.engine, self.optimizer, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=config)
-        self.model = self.engine.module
+        self.model, self.device = self.engine.module, self.engine.device
 
     def step(self, examples: Sequence[Example], rate: float) -> float:
         """One optimizer step over all ranks; returns the mean loss per answer token of the whole batch."""

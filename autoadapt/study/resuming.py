@@ -56,7 +56,7 @@ def _replay(search: Search, active: Active) -> None:
         outcome = record.outcome
         if number not in search.active or outcome is None:
             break
-        if outcome.failure is not None and outcome.failure.kind == "interrupted":
+        if outcome.failure is not None and outcome.failure.kind in ("interrupted", "disk"):
             continue
         if number in search.queue:
             search.queue.remove(number)

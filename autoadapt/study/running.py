@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import optuna
-import sqlalchemy.exc
-
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
 from autoadapt.study.rescoring import rescore
@@ -14,7 +11,7 @@ from autoadapt.study.resuming import take_up
 from autoadapt.study.run_folder import RunFolder
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
-from autoadapt.study.storage import storage_error
+from autoadapt.study.storage import STORAGE_ERRORS, storage_error
 
 
 def run_study(resolved: Resolved, root: Path, on_event: Callable[[Event], None]) -> Exit:
@@ -41,7 +38,7 @@ def run_study(resolved: Resolved, root: Path, on_event: Callable[[Event], None])
                 search.stand_down()
             search.results.write(search.status())
             return stop.code if stop.code is not None else _end(search)
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except STORAGE_ERRORS as error:
         raise storage_error(root / "study.db", error) from error
 
 

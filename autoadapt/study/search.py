@@ -124,6 +124,7 @@ class Search:
                 self._handle(finished)
             self.folder.tick()
             self._hold_budget()
+            self.emit("progress", "")
 
     # -- choosing what runs next
 
@@ -279,13 +280,13 @@ class Search:
             self.emit("note", f"trial {number}: {reason}; it is tried once more", number)
             return
         self.last_failure = f"trial {number} ({step.candidate.method}): {reason}"
-        self.active[number].trial.set_user_attr("failure", reason)
-        self._finish(number, "failed", reason)
-        if failure.kind == "disk":
+        if failure.kind == "disk":  # the trial stays open, to be taken up when there is room
             self.stand_down()
             raise UserError(
                 f"trial {number}: {failure.reason}; make room and run the same command to resume", Exit.ENVIRONMENT
             )
+        self.active[number].trial.set_user_attr("failure", reason)
+        self._finish(number, "failed", reason)
 
     def _give_up(self, number: int) -> None:
         """Ends a trial that the budget no longer pays for."""
@@ -299,6 +300,8 @@ class Search:
         told = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}[state]
         self.study.tell(active.trial, values, state=optuna.trial.TrialState[told])
         self.counts[state] += 1
+        if state == "complete":
+            self.results.write(self.status())
         kinds: dict[str, EventKind] = {
             "complete": "trial_finished",
             "pruned": "trial_pruned",

@@ -11,6 +11,7 @@ from autoadapt.errors import Exit, UserError
 
 OBJECTIVES = ("quality", "cost_usd_per_1k", "latency_ms")
 LOCK_SECONDS = 60
+STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
 def open_study(path: Path, name: str) -> optuna.Study:
@@ -38,14 +39,15 @@ def open_study(path: Path, name: str) -> optuna.Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(OBJECTIVES))
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except STORAGE_ERRORS as error:
         raise storage_error(path, error) from error
     return study
 
 
 def storage_error(path: Path, error: Exception) -> UserError:
     """What to tell of a database that does not answer."""
-    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    told = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+    cause = str(getattr(told, "orig", None) or told).splitlines()[0]
     hint = "another program holds its lock" if "locked" in cause else "see whether the disk is full or the file damaged"
     return UserError(
         f"{path}: {cause}; {hint}. Finished trials are safe; run the same command to resume.", Exit.STORAGE

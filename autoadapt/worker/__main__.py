@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from autoadapt.domain.files import read_model
 from autoadapt.domain.hardware import own_devices
 from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.trial import Step
 from autoadapt.worker.place import ENVIRONMENT, Place
 
 RETIRE_GROWTH = 2.0
@@ -47,19 +45,19 @@ def serve(place: Place) -> None:
         first = first or outcome
         sys.stdout.flush()
         sys.stderr.flush()
-        retire = should_retire(folder, first, outcome)
+        retire = should_retire(first, outcome)
         wire.write(f"{'retire' if retire else 'done'} {folder}\n")
         if retire:
             return
 
 
-def should_retire(folder: Path, first: Outcome, last: Outcome) -> bool:
+def should_retire(first: Outcome, last: Outcome) -> bool:
     """Whether a fresh process is safer: memory grew or ran out, or ZeRO-3 was used (it leaves models behind)."""
-    step = read_model(folder / "trial.json", Step)
-    zero3 = step is not None and step.engine == "deepspeed" and step.zero_stage in ("auto", 3)
+    zero = sys.modules.get("autoadapt.engine.zero")
+    zero3 = zero is not None and zero.used_stage_3
     grown = last.worker_rss_bytes > RETIRE_GROWTH * first.worker_rss_bytes + RETIRE_BYTES
     out_of_memory = last.failure is not None and last.failure.kind == "oom"
-    return zero3 or grown or out_of_memory
+    return bool(zero3) or grown or out_of_memory
 
 
 def _log_to(path: Path) -> None:

@@ -148,6 +148,8 @@ def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
             "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
         )
     latency = _latency(context, adapted, inputs)
+    if not all(0 < sample < math.inf for sample in latency):
+        raise StepFailedError("nan", "a latency of zero or less was measured: the clock cannot be trusted")
     _write_predictions(context, rows, [a.text for a in answers], results)
     training = adapted.training
     return Measurement(
