@@ -61,10 +61,12 @@ def tune(context: Context, params: TunedParams, adapter: dict[str, Any] | None) 
     lm = language_model.take(step.model_path, context.devices.accelerator, training=adapter is None)
     encoder = _encoder(context, lm, tuned=True)
     model = _trainable(lm, adapter)
-    backend = PlainBackend(model, lm.tokenizer.pad_token_id, params.weight_decay, step.micro_batches)
+    backend = PlainBackend(model, lm.tokenizer.pad_token_id, params.weight_decay, step.micro_batches, lm.keeps_logits)
     trained = sum(p.numel() for p in backend.trained.values())
     progress = _train(context, params, lm, encoder, backend)
     backend.close()
+    if lm.device.type == "cuda" and adapter is None:
+        lm.model.to(torch.bfloat16)  # trained in fp32, served like every other option
     if not step.keep_checkpoint:
         _save_artifact(folder, model, lm, None)
     if adapter is not None:
@@ -92,6 +94,7 @@ def _tune_deepspeed(context: Context, params: TunedParams, adapter: dict[str, An
         lm.tokenizer.pad_token_id,
         params.weight_decay,
         step.micro_batches,
+        lm.keeps_logits,
         stage=int(stage),
         rank=context.rank,
         world=context.world,

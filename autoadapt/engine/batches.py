@@ -2,8 +2,9 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -59,17 +60,22 @@ def learning_rate(step: int, total: int, peak: float, warmup_ratio: float) -> fl
 
 
 def tensors(examples: Sequence[Example], pad: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """Right-padded input_ids, attention_mask and labels, each of shape (examples, longest)."""
+    """Left-padded input_ids, attention_mask, position_ids and labels, each of shape (examples, longest).
+
+    On the left, so that answers stand at the end of every row and only there logits are needed.
+    """
     width = max(len(e.ids) for e in examples)
     ids = torch.full((len(examples), width), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
     labels = torch.full_like(ids, IGNORED)
     for i, e in enumerate(examples):
         row = torch.tensor(e.ids)
-        ids[i, : len(row)] = row
-        mask[i, : len(row)] = 1
-        labels[i, e.answer_start : len(row)] = row[e.answer_start :]
-    return {"input_ids": ids.to(device), "attention_mask": mask.to(device), "labels": labels.to(device)}
+        ids[i, width - len(row) :] = row
+        mask[i, width - len(row) :] = 1
+        labels[i, width - len(row) + e.answer_start :] = row[e.answer_start :]
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
+    return {name: value.to(device) for name, value in batch.items()}
 
 
 def answer_tokens(examples: Sequence[Example]) -> int:
@@ -77,9 +83,22 @@ def answer_tokens(examples: Sequence[Example]) -> int:
     return sum(len(e.ids) - e.answer_start for e in examples)
 
 
-def summed_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross-entropy summed over answer tokens; only positions that predict one are turned into logits' loss."""
-    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
-    target = batch["labels"][:, 1:]
+def summed_loss(model: Callable[..., Any], batch: dict[str, torch.Tensor], keeps_logits: bool) -> torch.Tensor:
+    """Cross-entropy summed over answer tokens.
+
+    Logits are computed for the end of the rows only, where the answers are: with a long prompt and a large vocabulary
+    they would otherwise take more time and memory than the model itself.
+
+    Args:
+        model: called with the batch, gives an output with logits.
+        batch: of `tensors`.
+        keeps_logits: whether the model's forward takes ``logits_to_keep``.
+    """
+    labels = batch["labels"]
+    longest = int((labels != IGNORED).sum(-1).max())
+    options = {"logits_to_keep": longest + 1} if keeps_logits else {}
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
+    logits = model(**inputs, **options).logits[:, -longest - 1 : -1]
+    target = labels[:, -longest:]
     counted = target != IGNORED
     return torch.nn.functional.cross_entropy(logits[counted].float(), target[counted], reduction="sum")

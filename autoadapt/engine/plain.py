@@ -18,13 +18,16 @@ class PlainBackend:
         pad: token id for padding.
         weight_decay: of AdamW, on matrices only.
         micro_batches: parts into which a batch is cut to save memory.
+        keeps_logits: whether the model's forward takes ``logits_to_keep``.
     """
 
     resumes = True
     leader = True
 
-    def __init__(self, model: torch.nn.Module, pad: int, weight_decay: float, micro_batches: int) -> None:
-        self.model, self.pad, self.micro_batches = model, pad, micro_batches
+    def __init__(
+        self, model: torch.nn.Module, pad: int, weight_decay: float, micro_batches: int, keeps_logits: bool = False
+    ) -> None:
+        self.model, self.pad, self.micro_batches, self.keeps_logits = model, pad, micro_batches, keeps_logits
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0)
         self.device = next(model.parameters()).device
@@ -38,7 +41,8 @@ class PlainBackend:
         autocast = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
         for start in range(0, len(examples), size):
             with autocast:
-                loss = summed_loss(self.model, tensors(examples[start : start + size], self.pad, self.device)) / tokens
+                batch = tensors(examples[start : start + size], self.pad, self.device)
+                loss = summed_loss(self.model, batch, self.keeps_logits) / tokens
             loss.backward()
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)

@@ -56,6 +56,7 @@ class ZeroBackend:
         pad: token id for padding.
         weight_decay: of AdamW, on matrices only.
         micro_batches: parts into which a rank's share of a batch is cut.
+        keeps_logits: whether the model's forward takes ``logits_to_keep``.
         stage: 0 to 3.
         rank: this process.
         world: number of ranks.
@@ -69,6 +70,7 @@ class ZeroBackend:
         pad: int,
         weight_decay: float,
         micro_batches: int,
+        keeps_logits: bool = False,
         *,
         stage: int,
         rank: int,
@@ -79,7 +81,7 @@ class ZeroBackend:
         global used_stage_3
         used_stage_3 = used_stage_3 or stage == 3
         self.pad, self.micro_batches, self.stage, self.rank, self.world = pad, micro_batches, stage, rank, world
-        self.leader = rank == 0
+        self.leader, self.keeps_logits = rank == 0, keeps_logits
         config = {
             "train_micro_batch_size_per_gpu": 1,
             "gradient_accumulation_steps": micro_batches,
@@ -103,7 +105,8 @@ class ZeroBackend:
         for part in range(self.micro_batches):
             chosen = own[part :: self.micro_batches]
             # every rank must make every pass; one without rows repeats a row with weight 0
-            loss = summed_loss(self.engine, tensors(chosen or examples[:1], self.pad, self.device)) / tokens
+            batch = tensors(chosen or examples[:1], self.pad, self.device)
+            loss = summed_loss(self.engine, batch, self.keeps_logits) / tokens
             loss = loss if chosen else loss * 0.0
             total += loss.detach()
             # DeepSpeed averages over ranks and over accumulated parts, and the batch's sum is wanted

@@ -33,7 +33,8 @@ def run_study(resolved: Resolved, root: Path, on_event: Callable[[Event], None])
         with StopSignals() as stop, Search(resolved, RunFolder(root), on_event) as search:
             take_up(search)
             search.run(stop)
-            rescore(search, stop)
+            if stop.code is None:
+                rescore(search, stop)
             if stop.code is not None:
                 search.stand_down()
             search.results.write(search.status())

@@ -74,7 +74,8 @@ class Search:
         self.counts = {"complete": 0, "pruned": 0, "failed": 0, "cached": 0}
         self.last_failure: str | None = None
         self.stopped_by: str | None = None
-        """The limit that ended the search while steps were running or wanted, or None."""
+        """The budget's limit that ended the search while steps were running or wanted, or None."""
+        self.searched_through = False
 
     def __enter__(self) -> "Search":
         self.folder.open()
@@ -129,16 +130,16 @@ class Search:
     # -- choosing what runs next
 
     def _fill(self) -> None:
-        while self.executor.free and self.stopped_by is None:
-            if not self.queue and not self._ask():
+        while self.executor.free:
+            if not self.queue and (self.stopped_by is not None or not self._ask()):
                 return
             number = self.queue.popleft()
             active = self.active[number]
             step = self._step(active)
             active.predicted = self.ledger.predict(step)
-            if not self._affordable(active.predicted, besides=number):
+            if self.stopped_by is not None or not self._affordable(active.predicted, besides=number):
                 self._give_up(number)
-                return
+                continue
             if free_disk_bytes(self.folder.root) < LEAST_DISK_BYTES:
                 self.stand_down()
                 raise UserError(
@@ -152,7 +153,7 @@ class Search:
 
     def _ask(self) -> bool:
         """Puts a new candidate into the queue; False when there is none to be had or paid for."""
-        for _ in range(MOST_CACHE_HITS):
+        for _ in range(0 if self.searched_through else MOST_CACHE_HITS):
             if self.task.budget.trials is not None and self.tried() >= self.task.budget.trials:
                 return False
             if not self._affordable(0.0):
@@ -162,8 +163,9 @@ class Search:
             trial = self.study.ask()
             if self.admit(trial):
                 return True
-        self.emit("note", f"the last {MOST_CACHE_HITS} candidates were repeats: the space is searched through")
-        self.stopped_by = "space"
+        if not self.searched_through:
+            self.emit("note", f"the last {MOST_CACHE_HITS} candidates were repeats: the space is searched through")
+        self.searched_through = True
         return False
 
     def _next_number(self) -> int:

@@ -67,8 +67,12 @@ def test_only_answer_tokens_count(lm: language_model.LanguageModel) -> None:
         counted = [int(t) for t in labels if t != IGNORED]
         assert counted == e.ids[e.answer_start :]
         assert counted[-1] == lm.tokenizer.eos_token_id
-    reference = lm.model(**batch).loss.item()
-    assert summed_loss(lm.model, batch).item() / answer_tokens(examples[:4]) == pytest.approx(reference, rel=1e-5)
+    reference = lm.model(**batch).loss.item() * answer_tokens(examples[:4])
+    alone = sum(lm.model(**tensors([e], 0, torch.device("cpu"))).loss.item() * answer_tokens([e]) for e in examples[:4])
+    for keeps_logits in (False, True):
+        found = summed_loss(lm.model, batch, keeps_logits).item()
+        assert found == pytest.approx(reference, rel=1e-5)
+        assert found == pytest.approx(alone, rel=1e-4)
 
 
 def test_every_row_is_seen_once_an_epoch_in_batches_of_like_length(lm: language_model.LanguageModel) -> None:
