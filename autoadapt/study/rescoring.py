@@ -39,6 +39,8 @@ def _take(search: Search, finished: Finished) -> list[Step]:
     failure = finished.outcome.failure
     said = "done" if failure is None else f"{failure.kind}: {failure.reason}"
     search.emit("rescored", said, finished.step.trial)
-    if failure is None or failure.kind not in TRY_AGAIN or finished.step.attempt > 0:
+    tried = [r.outcome.failure for r in search.folder.of(finished.step.trial, "test") if r.outcome is not None]
+    again = failure is not None and failure.kind in TRY_AGAIN
+    if not again or sum(f is not None and f.kind in TRY_AGAIN for f in tried) > 1:
         return []
-    return [finished.step.model_copy(update={"attempt": 1})]
+    return [finished.step.model_copy(update={"attempt": finished.step.attempt + 1})]

@@ -188,14 +188,14 @@ def parse(document: Document, model: type[M], overrides: Iterable[str] = ()) -> 
         UserError: one line per mistake.
     """
     values, given = document.values, []
+    if isinstance(values.get("data"), dict) and (labels := document.raw(("data", "labels"))):
+        values["data"] = {**values["data"], "labels": labels}
     for override in overrides:
         key, _, text = override.partition("=")
         if not key or not _:
             raise UserError(f"--set {override}: write it as key.key=value")
         _set(values, key.strip().split("."), _value(override, text), override)
         given.append(tuple(key.strip().split(".")))
-    if isinstance(values.get("data"), dict) and (labels := document.raw(("data", "labels"))):
-        values["data"] = {**values["data"], "labels": labels}
     try:
         return model.model_validate(values)
     except ValidationError as error:
