@@ -43,10 +43,12 @@ def summarise(run: Path, seconds: float) -> None:
         f"\n{run.name}: this run {seconds:.0f} s, in all {spent['wall_seconds']:.0f} s; trials per method: {per_method}"
     )
     outside = spent["device_seconds"] - spent["fit_measure_seconds"]
-    idle = spent["wall_seconds"] - spent["device_seconds"]
+    slots = json.loads((run / "task.lock.yaml").read_text())["hardware"]["slots"]
+    idle = spent["wall_seconds"] * slots - spent["device_seconds"]
     print(
-        f"  device time {spent['device_seconds']:.0f} s, of it outside fit and measure {outside:.1f} s "
-        f"({outside / spent['device_seconds']:.1%}); wall less device time (one slot: the driver) {idle:.1f} s"
+        f"  {slots} slot(s), {spent['wall_seconds'] * slots:.0f} slot-seconds: outside fit and measure "
+        f"{(outside + idle) / (spent['wall_seconds'] * slots):.1%} (imports and loading {outside:.0f} s, "
+        f"driver, worker start and idle slots {idle:.0f} s)"
     )
     if chosen and baseline:
         print(
