@@ -12,7 +12,7 @@ def check(
     overrides: Overrides = None,
     show: Annotated[bool, typer.Option("--show", help="Print the task with every default.")] = False,
 ) -> None:
-    """Check task, search space, prompts, data and models; nothing is run or downloaded."""
+    """Validate task, space, prompts, data and models; run nothing."""
     from autoadapt.study.resolve import resolve
 
     resolved = resolve(task, overrides or ())

@@ -13,7 +13,7 @@ def report(
     run: Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
-    """Print the frontier and the recommendation of a study again."""
+    """Print a study's frontier and recommendation again."""
     if as_json:
         names = ("frontier", "recommendations", "summary")
         print(json.dumps({name: _read(run, f"{name}.json") for name in names}, indent=1, ensure_ascii=False))

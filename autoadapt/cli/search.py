@@ -20,7 +20,7 @@ def search(
     runs: Annotated[Path, typer.Option(help="Folder of all studies.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Events as NDJSON on stdout.")] = False,
 ) -> None:
-    """Search the task's joint space, or resume what was interrupted; then recommend."""
+    """Search, or resume what was interrupted, and recommend."""
     from autoadapt.display.watchers import watcher
     from autoadapt.study.resolve import resolve
     from autoadapt.study.running import run_study
