@@ -39,4 +39,4 @@ def interval(metric: Metric, stats: Any, seed: int = 0) -> tuple[float, float]:
             rng=np.random.default_rng(seed),
         ).confidence_interval
     low, high = float(result.low), float(result.high)
-    return (low, high) if np.isfinite(low) and np.isfinite(high) else wilson()
+    return (low, high) if low < high else wilson()  # False for NaN too

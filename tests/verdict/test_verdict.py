@@ -118,6 +118,16 @@ def test_an_interval_of_equal_rows_is_not_a_point(name: str) -> None:
     assert high > 0.05
 
 
+def test_an_interval_has_a_width_although_every_resample_gives_the_same() -> None:
+    metric = METRICS.get("bleu")
+    stats = np.array(
+        [metric.row(a, ["something else entirely, in many words"], []) for a in ["blue", "1", "a b", "c"] * 8]
+    )
+    low, high = interval(metric, stats)
+    assert low == 0
+    assert high > 0.05
+
+
 def option(trial: int, quality: float, cost: float, latency: float | None = 10.0, **more: object) -> Option:
     return Option(
         trial=trial,
