@@ -1,7 +1,5 @@
 """Objectives, Option, Recommendation: what the outcomes of a study come to."""
 
-from typing import Literal
-
 from autoadapt.domain.task import Words
 from autoadapt.domain.trial import Params
 
@@ -72,6 +70,3 @@ class Spent(Words):
     fit_measure_seconds: float = 0.0
     """Of the device-seconds, those spent fitting and measuring."""
     wall_seconds: float = 0.0
-
-
-TrialState = Literal["running", "complete", "pruned", "failed", "cached"]

@@ -147,7 +147,7 @@ class Finished:
 
 
 class Executor(ABC):
-    """Where trials run. Used as a context manager; leaving it ends every worker."""
+    """Where trials run; `close` ends every worker."""
 
     slots: int
     devices: Devices

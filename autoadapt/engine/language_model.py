@@ -8,7 +8,6 @@ import gc
 import inspect
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -111,8 +110,3 @@ def drop() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def folder_bytes(folder: Path) -> int:
-    """Size of a folder's files."""
-    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
