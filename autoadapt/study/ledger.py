@@ -74,33 +74,32 @@ class Ledger:
             running: of every running step, device-seconds predicted and held so far.
             kept_back: device-seconds for re-scoring.
         """
-        budget = self.task.budget
         reserved = sum(max(predicted, held) for predicted, held in running)
-        if budget.usd is not None:
-            limit = float(budget.usd)
-            left = limit - self.spent(0).usd - min(self.usd(kept_back), MOST_KEPT_BACK * limit)
-            if self.usd(seconds + reserved) > left or left <= 0:
-                return False
-        if budget.hours is not None:
-            whole = budget.hours * 3600
-            left = whole - self.folder.wall_seconds - min(kept_back / self._width, MOST_KEPT_BACK * whole)
-            if seconds / self.devices > left or left <= 0:
-                return False
-        return True
+        usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)
+        if usd is not None and (self.usd(seconds + reserved) > usd or usd <= 0):
+            return False
+        return wall is None or (seconds / self.devices <= wall and wall > 0)
 
     def reached(self, running_seconds: float, kept_back: float) -> str | None:
         """The limit that what was spent and what is running have reached together, or None."""
-        budget = self.task.budget
-        if budget.usd is not None:
-            limit = float(budget.usd)
-            keep = min(self.usd(kept_back), MOST_KEPT_BACK * limit)
-            if self.spent(0).usd + self.usd(running_seconds) + keep >= limit:
-                return "budget.usd"
-        if budget.hours is not None:
-            whole = budget.hours * 3600
-            if self.folder.wall_seconds + min(kept_back / self._width, MOST_KEPT_BACK * whole) >= whole:
-                return "budget.hours"
-        return None
+        usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)
+        if usd is not None and self.usd(running_seconds) >= usd:
+            return "budget.usd"
+        return "budget.hours" if wall is not None and wall <= 0 else None
+
+    def _usd_left(self, kept_back: float) -> float | None:
+        """USD not yet spent nor kept back; None without a limit."""
+        if self.task.budget.usd is None:
+            return None
+        limit = float(self.task.budget.usd)
+        return limit - self.spent(0).usd - min(self.usd(kept_back), MOST_KEPT_BACK * limit)
+
+    def _wall_left(self, kept_back: float) -> float | None:
+        """Wall-clock seconds not yet spent nor kept back; None without a limit."""
+        if self.task.budget.hours is None:
+            return None
+        limit = self.task.budget.hours * 3600
+        return limit - self.folder.wall_seconds - min(kept_back / self._width, MOST_KEPT_BACK * limit)
 
     def seconds_left(self, trials: int) -> float | None:
         """Wall-clock seconds until the first limit, from what trials have taken so far."""
