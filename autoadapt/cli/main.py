@@ -9,6 +9,7 @@ import typer
 
 from autoadapt import __version__
 from autoadapt.cli.check import check
+from autoadapt.cli.init import init
 from autoadapt.cli.report import report
 from autoadapt.cli.schema import schema
 from autoadapt.cli.search import search
@@ -32,6 +33,7 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
+app.command()(init)
 app.command()(search)
 app.command()(check)
 app.command()(report)

@@ -3,6 +3,7 @@
 Nothing here imports a heavy package: `Any` stands for torch and Optuna objects that only their own room may name.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel
 
+from autoadapt.domain.history import History
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.rows import Row
-from autoadapt.domain.trial import Devices, Step
+from autoadapt.domain.trial import Candidate, Devices, Step
 
 
 class Metric(ABC):
@@ -47,12 +49,30 @@ class Selector(ABC):
         """Returns a function from a query's text to `shots` examples (fewer where there are fewer rows)."""
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What to run next: a candidate, or the next rung of a paused trial; neither leaves it to the sampler's `build`."""
+
+    candidate: Candidate | None = None
+    promote: int | None = None
+    """Number of a paused trial."""
+    converged: bool = False
+    """Whether nothing that could be run promises a gain worth having."""
+
+
 class Sampler(ABC):
     """How the next candidate is chosen."""
 
+    pauses: ClassVar[bool] = False
+    """Whether trials wait at each rung until `decide` names them; else the rule of `autoadapt.study.rungs` holds."""
+
     @abstractmethod
-    def build(self, seed: int) -> Any:
+    def build(self, seed: int, history: History) -> Any:
         """An Optuna ``BaseSampler``; it is built anew for every trial, so that a resumed study repeats."""
+
+    def decide(self, seed: int, history: History) -> Decision:
+        """What to run next, for samplers that pause trials."""
+        return Decision()
 
 
 @dataclass(frozen=True)
@@ -151,6 +171,10 @@ class Executor(ABC):
 
     slots: int
     devices: Devices
+
+    def clock(self) -> float:
+        """Seconds since some moment; an executor that only simulates has a time of its own."""
+        return time.monotonic()
 
     @abstractmethod
     def start(self, run: Path, compute: Any) -> None:

@@ -5,6 +5,8 @@ them may stand under ``search`` beside ``when: {other: [values]}``, which makes 
 of the same branch, or on ``answers`` (``label`` or ``text``, from the metric).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -69,6 +71,26 @@ def _to_spec(value: object) -> object:
             raise ValueError(f"unknown key '{unknown[0]}'; a range has low, high, log, step")
         return (Choices if "choices" in value else Range)(**{"when": when, **value})
     return Choices(choices=[value], when=when)  # type: ignore[list-item]
+
+
+def applies(spec: "Choices | Range", chosen: Mapping[str, Scalar]) -> bool:
+    """Whether a parameter is asked for, given the ones before it (and ``answers``)."""
+    return all(chosen.get(name) in values for name, values in spec.when.items())
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The parameters of one method in order, those every branch shares first.
+
+    Args:
+        specs: name -> what it may be.
+        shared: how many of them are shared by all branches.
+        answers: ``label`` or ``text``, from the metric.
+    """
+
+    specs: Mapping[str, "Choices | Range"]
+    shared: int
+    answers: str
 
 
 Spec = Annotated[Choices | Range, BeforeValidator(_to_spec)]

@@ -181,7 +181,7 @@ class Task(Words):
     metric: str
     """A name in the metrics folder: accuracy, macro_f1, exact_match, rouge_l, bleu."""
     models: list[str] = Field(min_length=1)
-    """Base models: local folders or hub ids; several are searched over."""
+    """Base models: `embedded` (comes with AutoAdapt), local folders or hub ids; several are searched over."""
     methods: list[str] = Field(default=["prompt", "lora", "full"], min_length=1)
     """Ways of adapting that may be used."""
     search_space: str = "joint"

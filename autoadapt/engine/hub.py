@@ -1,12 +1,15 @@
-"""Finding a base model: a local folder, or a snapshot of a hub repository; nothing is run, no weights are read."""
+"""Finding a base model: the embedded one, a local folder, or a snapshot of a hub repository; no weights are read."""
 
 import difflib
 import json
 import re
 from pathlib import Path
 
+import autoadapt
 from autoadapt.errors import Exit, UserError
 
+EMBEDDED = Path(autoadapt.__file__).parent / "embedded"
+"""The small model that comes with the package; its README.md is the model card."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
@@ -15,19 +18,22 @@ def find_model(name: str, base: Path, download: bool) -> Path:
     """The folder of a model.
 
     Args:
-        name: a folder (relative to `base`) or a hub id ``owner/name``.
+        name: ``embedded``, a folder (relative to `base`), or a hub id ``owner/name``.
         base: folder of the task file.
         download: fetch it from the hub where it is not in the cache; otherwise only look.
 
     Raises:
         UserError: there is none, or it must not be used (pickled weights, code of its own).
     """
+    if name == "embedded":
+        check_model_folder(EMBEDDED, name)
+        return EMBEDDED
     folder = (base / name).expanduser()
     if folder.is_dir():
         check_model_folder(folder, name)
         return folder.resolve()
     if not HUB_ID.fullmatch(name):
-        known = [str(Path(name).parent / p.name) for p in _models_beside(folder)]
+        known = ["embedded", *(str(Path(name).parent / p.name) for p in _models_beside(folder))]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise UserError(f"model '{name}': no such folder ({folder}), and no hub id (owner/name).{hint}")

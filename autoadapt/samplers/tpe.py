@@ -6,6 +6,7 @@ from typing import Any
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 
+from autoadapt.domain.history import History
 from autoadapt.domain.plugins import Sampler
 
 
@@ -16,7 +17,7 @@ class Tpe(Sampler):
     workers are given the same candidate.
     """
 
-    def build(self, seed: int) -> Any:
+    def build(self, seed: int, history: History) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # group and multivariate are what is wanted
             return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=8)

@@ -80,6 +80,14 @@ class Ledger:
             return False
         return wall is None or (seconds / self.devices <= wall and wall > 0)
 
+    def device_seconds_left(self, kept_back: float) -> float | None:
+        """Device-seconds that one more step may take; None without a limit in USD or hours."""
+        usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)
+        left = [] if wall is None else [wall * self.devices]
+        if usd is not None and self.usd(3600) > 0:
+            left.append(usd / self.usd(3600) * 3600)
+        return min(left) if left else None
+
     def reached(self, running_seconds: float, kept_back: float) -> str | None:
         """The limit that what was spent and what is running have reached together, or None."""
         usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)

@@ -6,6 +6,7 @@ from autoadapt.domain.trial import Candidate
 from autoadapt.study.search import Active, Search
 from autoadapt.study.storage import reopened
 from autoadapt.verdict.objectives import objectives
+from autoadapt.worker.run import METHODS
 
 
 def take_up(search: Search) -> None:
@@ -40,10 +41,14 @@ def _finished(search: Search, frozen: optuna.trial.FrozenTrial) -> None:
     candidate = Candidate.model_validate(stored)
     if frozen.user_attrs.get("stopped_by") != "budget":
         search.by_key[candidate.key()] = frozen.number
+    search.attempts.begin(frozen.number, candidate)
+    tunes = METHODS.get(candidate.method).tunes
     for record in search.folder.of(frozen.number):
         if record.outcome is not None and record.outcome.measurement is not None:
+            search.attempts.reach(frozen.number, record.step.rung, record.step.fidelity, tunes, record.outcome)
             found = objectives(record.outcome, search.resolved.metric, search.task.economics)
             search.points[candidate.method, record.step.rung].append(found)
+    search.attempts.state(frozen.number, "failed" if state == "failed" else "done")
     done = [r.outcome for r in search.folder.of(frozen.number) if r.outcome and r.outcome.measurement]
     if state == "complete" and done:
         search.results.add(frozen.number, done[-1])

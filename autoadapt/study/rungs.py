@@ -1,4 +1,4 @@
-"""Shares of the work: a candidate gets a part first, and all of it only when the part is promising.
+"""Shares of the work: a candidate gets a part first, and more of it only when the part is promising.
 
 Prompt candidates answer a part of the validation rows; tuned ones train a part of their steps (of the same schedule, so
 that going on from the checkpoint equals an uninterrupted training) and answer a part of the rows.
@@ -10,9 +10,11 @@ from autoadapt.domain.option import Objectives
 from autoadapt.domain.task import Evaluation
 from autoadapt.domain.trial import Fidelity
 
-PART_OF_ROWS = 1 / 4
 LEAST_ROWS = 40
-PART_OF_STEPS = 1 / 3
+TWO_RUNGS = (1 / 3,)
+"""Share of the work before the full one, for samplers that leave promotions to `promising`."""
+THREE_RUNGS = (1 / 9, 1 / 3)
+"""The same for samplers that weigh every promotion themselves."""
 PART_REQUESTS = 10
 ABOUT = 1.15
 """Times and costs measured on a part of the work are noisy: less than this ratio counts as equal."""
@@ -20,26 +22,27 @@ FREE_PASSES = 2
 """The first so many candidates of a method go on unseen: there is nothing to compare them with."""
 
 
-def rungs(tunes: bool, evaluation: Evaluation, validation_rows: int, enabled: bool) -> list[Fidelity]:
+def rungs(
+    tunes: bool, evaluation: Evaluation, validation_rows: int, shares: Sequence[float] = TWO_RUNGS
+) -> list[Fidelity]:
     """The fidelities of a candidate, smallest first; the last is full.
 
     Args:
         tunes: whether the method trains.
         evaluation: how much full fidelity is.
         validation_rows: rows there are.
-        enabled: False gives full fidelity at once.
+        shares: of the work, rising, below 1; of steps for what trains, of rows for prompts; none gives full fidelity
+            at once.
     """
     rows = min(evaluation.rows, validation_rows)
-    full = Fidelity(rows=rows, steps=1.0, latency_requests=evaluation.latency_requests)
-    part_rows = max(LEAST_ROWS, round(rows * PART_OF_ROWS))
-    if not enabled or (part_rows >= rows and not tunes):
-        return [full]
-    part = Fidelity(
-        rows=min(part_rows, rows),
-        steps=PART_OF_STEPS if tunes else 1.0,
-        latency_requests=min(PART_REQUESTS, evaluation.latency_requests),
-    )
-    return [part, full]
+    requests = evaluation.latency_requests
+    ladder: list[Fidelity] = []
+    for share in shares:
+        part = min(rows, max(LEAST_ROWS, round(rows * (share if not tunes else 1 / 3))))
+        if not tunes and (part >= rows or (ladder and part <= ladder[-1].rows)):
+            continue
+        ladder.append(Fidelity(rows=part, steps=share if tunes else 1.0, latency_requests=min(PART_REQUESTS, requests)))
+    return [*ladder, Fidelity(rows=rows, steps=1.0, latency_requests=requests)]
 
 
 def promising(own: Objectives, peers: Sequence[Objectives]) -> bool:

@@ -19,16 +19,18 @@ from typing import Literal
 import optuna
 
 from autoadapt.domain.events import Event, EventKind, Status
+from autoadapt.domain.history import History
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.plugins import Finished
 from autoadapt.domain.trial import Candidate, Fidelity, Step, seed_of
 from autoadapt.errors import Exit, UserError
+from autoadapt.study.attempts import Attempts
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.resolve import EXECUTORS, SAMPLERS, Resolved, check_same, read_lock, write_lock
 from autoadapt.study.results import Results
 from autoadapt.study.run_folder import RunFolder, free_disk_bytes
-from autoadapt.study.rungs import promising, rungs
+from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.storage import open_study
 from autoadapt.verdict.objectives import objectives
@@ -49,6 +51,8 @@ class Active:
     candidate: Candidate
     rung: int = 0
     predicted: float = 0.0
+    paused: bool = False
+    """Whether it waits for the sampler to name it."""
 
 
 class Search:
@@ -76,6 +80,9 @@ class Search:
         self.stopped_by: str | None = None
         """The budget's limit that ended the search while steps were running or wanted, or None."""
         self.searched_through = False
+        self.sampler = SAMPLERS.get(self.task.search.sampler)
+        rows = min(self.task.evaluation.rows, len(resolved.splits.validation))
+        self.attempts = Attempts(folder, resolved.metric, self.task.economics, rows)
 
     def __enter__(self) -> "Search":
         self.folder.open()
@@ -118,7 +125,7 @@ class Search:
         self._enqueue_first()
         while stop.code is None:
             self._fill()
-            if not self.active:
+            if all(a.paused for a in self.active.values()):
                 break
             finished = self.executor.next_finished(timeout=0.5)
             if finished is not None:
@@ -126,12 +133,15 @@ class Search:
             self.folder.tick()
             self._hold_budget()
             self.emit("progress", "")
+        if stop.code is None:
+            for number in [n for n, a in self.active.items() if a.paused]:
+                self._finish(number, "pruned", "its next rung was not worth what it costs")
 
     # -- choosing what runs next
 
     def _fill(self) -> None:
         while self.executor.free:
-            if not self.queue and (self.stopped_by is not None or not self._ask()):
+            if not self.queue and (self.stopped_by is not None or not self._choose()):
                 return
             number = self.queue.popleft()
             active = self.active[number]
@@ -151,15 +161,35 @@ class Search:
             if step.rung == 0 and step.attempt == 0:
                 self.emit("trial_started", self._describe(active.candidate), number)
 
-    def _ask(self) -> bool:
+    def _choose(self) -> bool:
+        """Puts a paused trial or a new candidate into the queue; False when nothing is to be had or paid for."""
+        history = self._history()
+        if not self.sampler.pauses or self._portfolio_waits():
+            return self._ask(history)
+        decision = self.sampler.decide(self._seed(), history)
+        if decision.converged:
+            self.emit("note", "no further step promises a gain worth having: the search has converged")
+            self.searched_through = True
+        elif decision.promote is not None:
+            active = self.active[decision.promote]
+            active.paused = False
+            active.rung += 1
+            self.attempts.state(decision.promote, "running")
+            self.queue.append(decision.promote)
+            self.emit("trial_promoted", f"goes on to rung {active.rung}", decision.promote)
+            return True
+        return self._ask(history)
+
+    def _may_try(self) -> bool:
+        limit = self.task.budget.trials
+        return not self.searched_through and (limit is None or self.tried() < limit) and self._affordable(0.0)
+
+    def _ask(self, history: History) -> bool:
         """Puts a new candidate into the queue; False when there is none to be had or paid for."""
         for _ in range(0 if self.searched_through else MOST_CACHE_HITS):
-            if self.task.budget.trials is not None and self.tried() >= self.task.budget.trials:
+            if not self._may_try():
                 return False
-            if not self._affordable(0.0):
-                return False
-            number = self._next_number()
-            self.study.sampler = SAMPLERS.get(self.task.search.sampler).build(seed_of(self.task.seed, number))
+            self.study.sampler = self.sampler.build(self._seed(), history)
             trial = self.study.ask()
             if self.admit(trial):
                 return True
@@ -168,9 +198,26 @@ class Search:
         self.searched_through = True
         return False
 
-    def _next_number(self) -> int:
+    def _portfolio_waits(self) -> bool:
+        return bool(self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)))
+
+    def _seed(self) -> int:
+        """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
         waiting = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        return waiting[0].number if waiting else len(self.study.get_trials(deepcopy=False))
+        number = waiting[0].number if waiting else len(self.study.get_trials(deepcopy=False))
+        return seed_of(self.task.seed, number + 1_000_000 * self.attempts.finished if self.sampler.pauses else number)
+
+    def _history(self) -> History:
+        resolved = self.resolved
+        return History(
+            attempts=self.attempts.all(),
+            branches=resolved.space.joint_branches(),
+            models=tuple(self.task.models),
+            tunes=frozenset(m for m in self.task.methods if METHODS.get(m).tunes),
+            left_seconds=self.ledger.device_seconds_left(self._kept_back()),
+            may_try=self._may_try(),
+            constraints=self.task.constraints,
+        )
 
     def admit(self, trial: optuna.Trial) -> bool:
         """Suggests the trial's parameters; True if it must be run, False if the answer is known or on its way."""
@@ -180,6 +227,7 @@ class Search:
         if known is None:
             self.by_key[key] = trial.number
             trial.set_user_attr("candidate", json.loads(candidate.model_dump_json()))
+            self.attempts.begin(trial.number, candidate)
             self.active[trial.number] = Active(trial, candidate)
             self.queue.append(trial.number)
             return True
@@ -232,7 +280,8 @@ class Search:
     def _ladder(self, candidate: Candidate) -> list[Fidelity]:
         tunes = METHODS.get(candidate.method).tunes
         count = len(self.resolved.splits.validation)
-        return rungs(tunes, self.task.evaluation, count, self.task.search.rungs)
+        shares = THREE_RUNGS if self.sampler.pauses else TWO_RUNGS
+        return rungs(tunes, self.task.evaluation, count, shares if self.task.search.rungs else ())
 
     # -- taking results
 
@@ -251,8 +300,13 @@ class Search:
         found = objectives(outcome, self.resolved.metric, self.task.economics)
         peers = list(self.points[key])
         self.points[key].append(found)
-        if active.rung + 1 < len(self._ladder(active.candidate)):
-            if promising(found, peers):
+        ladder, tunes = self._ladder(active.candidate), METHODS.get(active.candidate.method).tunes
+        self.attempts.reach(number, active.rung, ladder[active.rung], tunes, outcome)
+        if active.rung + 1 < len(ladder):
+            if self.sampler.pauses:
+                active.paused = True
+                self.attempts.state(number, "paused")
+            elif promising(found, peers):
                 active.rung += 1
                 self.queue.appendleft(number)
                 self.emit("trial_promoted", f"quality {found.quality:.3f} on a part of the work", number)
@@ -299,6 +353,7 @@ class Search:
     def _finish(self, number: int, state: str, message: str, values: list[float] | None = None) -> None:
         """Tells Optuna, answers those that waited for the same candidate, and lets go of files no longer needed."""
         active = self.active.pop(number)
+        self.attempts.state(number, "failed" if state == "failed" else "done")
         told = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}[state]
         self.study.tell(active.trial, values, state=optuna.trial.TrialState[told])
         self.counts[state] += 1

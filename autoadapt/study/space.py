@@ -13,7 +13,7 @@ import optuna
 from pydantic import BaseModel, ValidationError
 
 import autoadapt
-from autoadapt.domain.space import Choices, Range, Scalar, SearchSpace
+from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, applies
 from autoadapt.domain.task import Task
 from autoadapt.domain.trial import Candidate
 from autoadapt.errors import UserError, did_you_mean
@@ -97,8 +97,12 @@ class JointSpace:
         return Candidate(method=method, model=model, params=chosen)
 
     def _applies(self, spec: Choices | Range, chosen: Mapping[str, Scalar]) -> bool:
-        known = {"answers": self.answers, **chosen}
-        return all(known.get(name) in values for name, values in spec.when.items())
+        return applies(spec, {"answers": self.answers, **chosen})
+
+    def joint_branches(self) -> dict[str, Branch]:
+        """Method -> all its parameters, the shared ones first."""
+        shared = self.space.shared
+        return {m: Branch({**shared, **specs}, len(shared), self.answers) for m, specs in self.branches.items()}
 
     def first(self) -> list[dict[str, Scalar]]:
         """The candidates to begin with, as complete Optuna parameters; those of methods not allowed are left out."""

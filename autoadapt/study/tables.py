@@ -43,7 +43,7 @@ def read_table(source: str, base: Path, columns: Columns, split: str) -> Table:
     """
     path = (base / source).expanduser()
     if path.suffix.lower() in FORMATS or path.exists():
-        records = _records(path)
+        records = records_of(path)
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
         from autoadapt.engine.tables import hub_records
 
@@ -53,7 +53,12 @@ def read_table(source: str, base: Path, columns: Columns, split: str) -> Table:
     return _table(source, records, columns)
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def records_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The raw rows of a file, each with where it stands.
+
+    Raises:
+        UserError: exit code 3, with file and line.
+    """
     try:
         mode = path.stat().st_mode
     except OSError as error:

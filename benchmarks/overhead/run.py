@@ -1,6 +1,6 @@
 """What AutoAdapt itself costs: the command's start, a warm worker against a fresh process, a kill in the middle.
 
-    python benchmarks/overhead/run.py [--model examples/model]
+    python benchmarks/overhead/run.py [--model autoadapt/embedded]
 
 Each pair of figures is taken side by side in this one run, so their ratio holds on any machine.
 """
@@ -22,7 +22,7 @@ AUTOADAPT = [sys.executable, "-m", "autoadapt.cli.main"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=ROOT / "examples/model")
+    parser.add_argument("--model", type=Path, default=ROOT / "autoadapt/embedded")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         task = write_task(Path(folder), args.model.resolve())

@@ -163,7 +163,8 @@ def test_installed_from_a_wheel_the_named_spaces_are_found(tmp_path: Path) -> No
     assert file.startswith(str(tmp_path / "site"))
     assert branches == "['full', 'lora', 'prompt']"
     names = [re.sub(r"^autoadapt/", "", n) for n in zipfile.ZipFile(wheel).namelist()]
-    assert "search_spaces/quick.yaml" in names
+    for name in ("search_spaces/quick.yaml", "embedded/model.safetensors", "examples/support/task.yaml"):
+        assert name in names
     assert not [n for n in names if n.startswith(("tests", "benchmarks"))]
 
 

@@ -4,7 +4,10 @@ import numpy as np
 import optuna
 import pytest
 
+from autoadapt.domain.history import History
 from autoadapt.domain.rows import Row
+from autoadapt.domain.space import Branch, Range
+from autoadapt.domain.task import Constraints
 from autoadapt.errors import UserError
 from autoadapt.registry import Registry
 from autoadapt.study.resolve import EXECUTORS, SAMPLERS
@@ -50,12 +53,14 @@ def test_balanced_shows_every_label_and_nearest_the_like() -> None:
 def test_sampler_repeats_from_its_seed(name: str) -> None:
     def draws(seed: int) -> list[float]:
         study = optuna.create_study(directions=["maximize", "minimize", "minimize"])
+        branches = {"lora": Branch({"x": Range(low=0.0, high=1.0)}, 0, "label")}
+        history = History((), branches, ("m",), frozenset({"lora"}), None, True, Constraints())
         found = []
         for i in range(12):
-            study.sampler = SAMPLERS.get(name).build(seed + i)
+            study.sampler = SAMPLERS.get(name).build(seed + i, history)
             trial = study.ask()
-            x = trial.suggest_float("x", 0, 1)
-            y = trial.suggest_int("y", 0, 9) if x < 0.5 else 0
+            x = trial.suggest_float("lora.x", 0, 1)
+            y = trial.suggest_int("lora.y", 0, 9) if name != "cost_aware" and x < 0.5 else 0
             found.append(x)
             study.tell(trial, [x, y, 1 - x])
         return found

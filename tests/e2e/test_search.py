@@ -408,3 +408,25 @@ def test_killed_at_random_twenty_times(make_task: MakeTask) -> None:
     assert events(done)[-1]["status"]["spent"]["trials"] == 40
     assert "RUNNING" not in states(task)
     outcomes(task)
+
+
+def test_cost_aware_search_pauses_trials_and_goes_on_after_a_kill(make_task: MakeTask) -> None:
+    task = make_task(
+        rows=400,
+        search={"sampler": "cost_aware"},
+        budget={"trials": 12},
+        evaluation={"rows": 120, "test_rows": 30, "latency_requests": 10},
+        compute={"on_cpu": True, "slots": 1},
+    )
+    process = start(task)
+    wait_for(lambda: len(outcomes(task)) >= 5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = outcomes(task)
+    run = search(task)
+    assert run.returncode == 0, run.stderr
+    after = outcomes(task)
+    assert all(after[key] == value for key, value in before.items())
+    assert any("/rung2" in key for key in after)
+    assert set(states(task)) <= {"COMPLETE", "PRUNED"}
+    assert "PRUNED" in states(task)

@@ -13,7 +13,7 @@ from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.run_folder import RunFolder
-from autoadapt.study.rungs import promising, rungs
+from autoadapt.study.rungs import THREE_RUNGS, promising, rungs
 
 
 def point(quality: float, cost: float = 1.0, latency: float = 10.0) -> Objectives:
@@ -22,13 +22,15 @@ def point(quality: float, cost: float = 1.0, latency: float = 10.0) -> Objective
 
 def test_prompts_begin_with_fewer_rows_and_tuned_ones_with_fewer_steps() -> None:
     evaluation = Evaluation(rows=300)
-    part, full = rungs(False, evaluation, 1000, True)
-    assert (part.rows, part.steps, full.rows) == (75, 1.0, 300)
-    part, full = rungs(True, evaluation, 1000, True)
+    part, full = rungs(False, evaluation, 1000)
+    assert (part.rows, part.steps, full.rows) == (100, 1.0, 300)
+    part, full = rungs(True, evaluation, 1000)
     assert part.steps == pytest.approx(1 / 3)
     assert (full.rows, full.steps, full.latency_requests) == (300, 1.0, 60)
-    assert len(rungs(True, evaluation, 1000, False)) == 1
-    assert len(rungs(False, evaluation, 40, True)) == 1
+    assert len(rungs(True, evaluation, 1000, ())) == 1
+    assert len(rungs(False, evaluation, 40)) == 1
+    assert [f.rows for f in rungs(False, evaluation, 1000, THREE_RUNGS)] == [40, 100, 300]
+    assert [f.steps for f in rungs(True, evaluation, 1000, THREE_RUNGS)] == pytest.approx([1 / 9, 1 / 3, 1])
 
 
 def test_only_the_promising_go_on() -> None:

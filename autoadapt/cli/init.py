@@ -1,0 +1,21 @@
+"""autoadapt init: a task file to start from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; made if it is not there.")] = Path(),
+    data: Annotated[Path | None, typer.Option(help="Your labelled rows: csv, jsonl, parquet.")] = None,
+    source: Annotated[str | None, typer.Option("--input", help="Column with the text.")] = None,
+    answer: Annotated[str | None, typer.Option("--output", help="Column with the answer.")] = None,
+) -> None:
+    """Write a task file to start from, for your data or for the example."""
+    from autoadapt.study.starting import copy_example, write_task
+
+    written = [write_task(folder, data, source, answer)] if data else copy_example(folder)
+    for path in written:
+        print(f"wrote {path}")
+    print(f"next: autoadapt search {folder / 'task.yaml'}")

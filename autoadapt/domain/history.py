@@ -1,0 +1,61 @@
+"""History: what a sampler may know when it chooses: every trial with what its rungs showed, the space, what is left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from autoadapt.domain.space import Branch
+from autoadapt.domain.task import Constraints
+from autoadapt.domain.trial import Candidate
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a finished rung showed."""
+
+    rung: int
+    share: float
+    """Share of the full work done by the end of this rung, in (0, 1]."""
+    quality: float
+    quality_error: float
+    """Standard error of `quality` over the rows it was measured on."""
+    cost_usd_per_1k: float
+    """USD per 1,000 queries, with the training that the full work would take."""
+    latency_ms: float
+    device_seconds: float
+    """Held by this rung's steps alone."""
+    order: int
+    """Place among all finished rungs of the study, by time."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One trial."""
+
+    number: int
+    candidate: Candidate
+    reached: tuple[Reached, ...]
+    state: Literal["running", "paused", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class History:
+    """A study so far.
+
+    Args:
+        attempts: every trial, by number.
+        branches: the parameters of each method that may be used.
+        models: base models that may be used.
+        tunes: methods that train.
+        left_seconds: device-seconds the budget still pays for; None without such a limit.
+        may_try: whether the budget allows another candidate.
+        constraints: what a recommended option must hold.
+    """
+
+    attempts: tuple[Attempt, ...]
+    branches: Mapping[str, Branch]
+    models: tuple[str, ...]
+    tunes: frozenset[str]
+    left_seconds: float | None
+    may_try: bool
+    constraints: Constraints

@@ -1,0 +1,76 @@
+"""What the sampler is told of every trial: kept up to date as rungs finish, and the same after a resume."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from autoadapt.domain.history import Attempt, Reached
+from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.plugins import Metric
+from autoadapt.domain.task import Economics
+from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.study.run_folder import RunFolder
+from autoadapt.verdict.objectives import inference_usd_per_1k, objectives, stats_array, training_usd
+
+LEAST_SPREAD = 0.05 * 0.95
+"""Variance of a row's score is taken to be at least this: ten right out of ten do not mean certainty."""
+
+
+class Attempts:
+    """The trials of one study.
+
+    Args:
+        folder: what their steps took.
+        metric, economics: make objectives of raw numbers.
+        full_rows: rows answered at full fidelity.
+    """
+
+    def __init__(self, folder: RunFolder, metric: Metric, economics: Economics, full_rows: int) -> None:
+        self.folder, self.metric, self.economics, self.full_rows = folder, metric, economics, full_rows
+        self._by_number: dict[int, Attempt] = {}
+        self._order = 0
+
+    def all(self) -> tuple[Attempt, ...]:
+        """Every trial, by number."""
+        return tuple(self._by_number[n] for n in sorted(self._by_number))
+
+    @property
+    def finished(self) -> int:
+        """Rungs finished by all trials together."""
+        return self._order
+
+    def begin(self, number: int, candidate: Candidate) -> None:
+        """A trial that is to be run."""
+        self._by_number.setdefault(number, Attempt(number, candidate, (), "running"))
+
+    def state(self, number: int, state: Literal["running", "paused", "done", "failed"]) -> None:
+        """What a trial does now."""
+        if number in self._by_number:
+            self._by_number[number] = replace(self._by_number[number], state=state)
+
+    def reach(self, number: int, rung: int, fidelity: Fidelity, tunes: bool, outcome: Outcome) -> None:
+        """A rung that a trial has finished."""
+        attempt, measured = self._by_number[number], outcome.measurement
+        assert measured is not None
+        found = objectives(outcome, self.metric, self.economics)
+        scores = stats_array(measured)[:, 0]
+        whole_training = float(training_usd(outcome, self.economics)) / fidelity.steps
+        queries = self.economics.queries_per_month * self.economics.horizon_months
+        seconds = sum(
+            (r.outcome.fit_measure_seconds or r.outcome.seconds) * r.outcome.devices.count
+            for r in self.folder.of(number)
+            if r.outcome is not None and r.step.rung == rung
+        )
+        reached = Reached(
+            rung=rung,
+            share=fidelity.steps if tunes else min(1.0, fidelity.rows / self.full_rows),
+            quality=found.quality,
+            quality_error=float(np.sqrt(max(scores.var(), LEAST_SPREAD) / len(scores))),
+            cost_usd_per_1k=float(inference_usd_per_1k(measured, self.economics)) + whole_training * 1000 / queries,
+            latency_ms=found.latency_ms,
+            device_seconds=seconds,
+            order=self._order,
+        )
+        self._order += 1
+        self._by_number[number] = replace(attempt, reached=(*attempt.reached, reached))

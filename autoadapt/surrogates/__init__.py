@@ -1,0 +1,1 @@
+"""Models of what a candidate will be worth, and the gain in hypervolume that it promises (numpy, scipy)."""

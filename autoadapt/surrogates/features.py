@@ -1,0 +1,116 @@
+"""Candidates as points: numbers in [0, 1], choices as indices; and new candidates, drawn or moved from old ones."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autoadapt.domain.space import Branch, Choices, Range, Scalar, applies
+from autoadapt.domain.trial import Candidate
+from autoadapt.surrogates.gaussian_process import Columns
+
+ABSENT = -1.0
+"""Column value of a categorical parameter that does not apply; a numeric one stands in the middle."""
+
+
+class Features:
+    """The joint space of some branches as columns: model, shared parameters, then each branch's own.
+
+    Args:
+        branches: method -> its parameters; shared ones are the same in all.
+        models: base models.
+    """
+
+    def __init__(self, branches: Mapping[str, Branch], models: Sequence[str]) -> None:
+        self.branches, self.models, self.methods = dict(branches), list(models), list(branches)
+        self._at: dict[tuple[str, str], int] = {}
+        categorical, of_arm = [True], []
+        first = next(iter(branches.values()))
+        for name in list(first.specs)[: first.shared]:
+            for method in self.methods:
+                self._at[method, name] = len(categorical)
+            categorical.append(not _ordered(first.specs[name]))
+        shared = list(range(len(categorical)))
+        for method, branch in branches.items():
+            begin = len(categorical)
+            for name in list(branch.specs)[branch.shared :]:
+                self._at[method, name] = len(categorical)
+                categorical.append(not _ordered(branch.specs[name]))
+            of_arm.append(np.array([*shared, *range(begin, len(categorical))]))
+        self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm))
+
+    def arm(self, candidate: Candidate) -> int:
+        """Index of the candidate's method."""
+        return self.methods.index(candidate.method)
+
+    def point(self, candidate: Candidate) -> Any:
+        """The candidate's columns, shape (d,)."""
+        point = np.where(self.columns.categorical, ABSENT, 0.5)
+        point[0] = self.models.index(candidate.model)
+        branch = self.branches[candidate.method]
+        for name, value in candidate.params.items():
+            point[self._at[candidate.method, name]] = _to_number(branch.specs[name], value)
+        return point
+
+    def draw(self, method: str, random: np.random.Generator) -> Candidate:
+        """A uniformly random candidate."""
+        model = self.models[int(random.integers(len(self.models)))]
+        return self._complete(method, model, lambda name, spec: _from_unit(spec, random.random()))
+
+    def move(self, candidate: Candidate, random: np.random.Generator) -> Candidate:
+        """A candidate near another: some numbers shifted, now and then another choice."""
+        model, step = candidate.model, float(random.choice([0.05, 0.12, 0.3]))
+        if len(self.models) > 1 and random.random() < 0.1:
+            model = self.models[int(random.integers(len(self.models)))]
+
+        def value(name: str, spec: Choices | Range) -> Scalar:
+            old = candidate.params.get(name)
+            if name not in candidate.params:
+                return _from_unit(spec, random.random())
+            if not _ordered(spec):
+                return _from_unit(spec, random.random()) if random.random() < 0.2 else old
+            if random.random() < 0.6:
+                return old
+            return _from_unit(spec, min(max(_to_number(spec, old) + step * random.normal(), 0.0), 1.0 - 1e-9))
+
+        return self._complete(candidate.method, model, value)
+
+    def _complete(self, method: str, model: str, value: Any) -> Candidate:
+        branch = self.branches[method]
+        chosen: dict[str, Scalar] = {}
+        for name, spec in branch.specs.items():
+            if applies(spec, {"answers": branch.answers, **chosen}):
+                chosen[name] = value(name, spec)
+        return Candidate.model_construct(method=method, model=model, params=chosen)
+
+
+def _ordered(spec: Choices | Range) -> bool:
+    if isinstance(spec, Range):
+        return True
+    numbers = [c for c in spec.choices if isinstance(c, int | float) and not isinstance(c, bool)]
+    return len(numbers) == len(spec.choices) > 2 and numbers == sorted(numbers)
+
+
+def _to_number(spec: Choices | Range, value: Any) -> float:
+    if isinstance(spec, Choices):
+        index = spec.choices.index(value)
+        return index / max(1, len(spec.choices) - 1) if _ordered(spec) else float(index)
+    if spec.high == spec.low:
+        return 0.5
+    if spec.log:
+        return (math.log(value) - math.log(spec.low)) / (math.log(spec.high) - math.log(spec.low))
+    return float((value - spec.low) / (spec.high - spec.low))
+
+
+def _from_unit(spec: Choices | Range, unit: float) -> Scalar:
+    if isinstance(spec, Choices):
+        count = len(spec.choices)
+        return spec.choices[min(count - 1, int(unit * count))]
+    value = spec.low * (spec.high / spec.low) ** unit if spec.log else spec.low + unit * (spec.high - spec.low)
+    whole = isinstance(spec.low, int) and isinstance(spec.high, int)
+    step = spec.step if spec.step is not None else (1 if whole else None)
+    if step is not None:
+        value = spec.low + round((value - spec.low) / step) * step
+    value = min(max(value, spec.low), spec.high)
+    return round(value) if whole else float(value)
