@@ -3,7 +3,6 @@
 Nothing here imports a heavy package: `Any` stands for torch and Optuna objects that only their own room may name.
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -171,10 +170,6 @@ class Executor(ABC):
 
     slots: int
     devices: Devices
-
-    def clock(self) -> float:
-        """Seconds since some moment; an executor that only simulates has a time of its own."""
-        return time.monotonic()
 
     @abstractmethod
     def start(self, run: Path, compute: Any) -> None:

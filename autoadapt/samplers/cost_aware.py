@@ -271,6 +271,12 @@ class _Choice:
         level = max(float(self.front[:, 0].max()), worst) if len(self.front) else worst
         return expected_improvement(mean, deviation, level) * holds
 
+    def _worth(self, gain: Any, seconds: Any, for_quality: bool) -> Any:
+        """Gain per cooled cost, shape (m,); -1 for what the budget cannot pay."""
+        worth = gain / seconds ** (QUALITY_ALPHA if for_quality else ALPHA)
+        left = self.history.left_seconds
+        return worth if left is None else np.where(seconds > left, -1.0, worth)
+
     def _new(self, for_quality: bool) -> list[tuple[float, float, Decision]]:
         best = [a.candidate for a in self._good()]
         found = []
@@ -289,9 +295,7 @@ class _Choice:
             cost, latency, job = (m.predict(points, arms)[0] for m in (self.cost, self.latency, self.job))
             gain = self._gain(for_quality, mean, deviation, cost, latency)
             seconds = 10.0**job
-            worth = gain / seconds ** (QUALITY_ALPHA if for_quality else ALPHA)
-            if self.history.left_seconds is not None:
-                worth = np.where(seconds > self.history.left_seconds, -1.0, worth)
+            worth = self._worth(gain, seconds, for_quality)
             i = int(np.argmax(worth))
             if worth[i] >= 0:
                 found.append((float(worth[i]), float(gain.max()), Decision(candidate=candidates[i])))
@@ -310,9 +314,7 @@ class _Choice:
         left = np.array([(1 - r.share) ** self._exponent(a) for a, r in zip(paused, last, strict=True)])
         gain = self._gain(for_quality, mean, deviation, cost, latency)
         seconds = 10.0**job * np.maximum(left, 1e-3)
-        worth = gain / seconds ** (QUALITY_ALPHA if for_quality else ALPHA)
-        if self.history.left_seconds is not None:
-            worth = np.where(seconds > self.history.left_seconds, -1.0, worth)
+        worth = self._worth(gain, seconds, for_quality)
         i = int(np.argmax(worth))
         return [(float(worth[i]), float(gain.max()), Decision(promote=paused[i].number))] if worth[i] >= 0 else []
 

@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 
 from autoadapt.domain.history import Attempt, Reached
+from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.plugins import Metric
 from autoadapt.domain.task import Economics
 from autoadapt.domain.trial import Candidate, Fidelity
 from autoadapt.study.run_folder import RunFolder
-from autoadapt.verdict.objectives import inference_usd_per_1k, objectives, stats_array, training_usd
+from autoadapt.verdict.objectives import cost_usd_per_1k, stats_array
 
 LEAST_SPREAD = 0.05 * 0.95
 """Variance of a row's score is taken to be at least this: ten right out of ten do not mean certainty."""
@@ -22,12 +22,12 @@ class Attempts:
 
     Args:
         folder: what their steps took.
-        metric, economics: make objectives of raw numbers.
+        economics: prices, for the cost that the full training will have.
         full_rows: rows answered at full fidelity.
     """
 
-    def __init__(self, folder: RunFolder, metric: Metric, economics: Economics, full_rows: int) -> None:
-        self.folder, self.metric, self.economics, self.full_rows = folder, metric, economics, full_rows
+    def __init__(self, folder: RunFolder, economics: Economics, full_rows: int) -> None:
+        self.folder, self.economics, self.full_rows = folder, economics, full_rows
         self._by_number: dict[int, Attempt] = {}
         self._order = 0
 
@@ -49,14 +49,17 @@ class Attempts:
         if number in self._by_number:
             self._by_number[number] = replace(self._by_number[number], state=state)
 
-    def reach(self, number: int, rung: int, fidelity: Fidelity, tunes: bool, outcome: Outcome) -> None:
-        """A rung that a trial has finished."""
+    def paused(self, number: int) -> bool:
+        """Whether a trial waits for the sampler to name it."""
+        return self._by_number[number].state == "paused"
+
+    def reach(
+        self, number: int, rung: int, fidelity: Fidelity, tunes: bool, outcome: Outcome, found: Objectives
+    ) -> None:
+        """A rung that a trial has finished, with the objectives found there."""
         attempt, measured = self._by_number[number], outcome.measurement
         assert measured is not None
-        found = objectives(outcome, self.metric, self.economics)
         scores = stats_array(measured)[:, 0]
-        whole_training = float(training_usd(outcome, self.economics)) / fidelity.steps
-        queries = self.economics.queries_per_month * self.economics.horizon_months
         seconds = sum(
             (r.outcome.fit_measure_seconds or r.outcome.seconds) * r.outcome.devices.count
             for r in self.folder.of(number)
@@ -67,7 +70,7 @@ class Attempts:
             share=fidelity.steps if tunes else min(1.0, fidelity.rows / self.full_rows),
             quality=found.quality,
             quality_error=float(np.sqrt(max(scores.var(), LEAST_SPREAD) / len(scores))),
-            cost_usd_per_1k=float(inference_usd_per_1k(measured, self.economics)) + whole_training * 1000 / queries,
+            cost_usd_per_1k=float(cost_usd_per_1k(outcome, self.economics, trained=fidelity.steps)),
             latency_ms=found.latency_ms,
             device_seconds=seconds,
             order=self._order,

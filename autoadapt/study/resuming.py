@@ -45,8 +45,8 @@ def _finished(search: Search, frozen: optuna.trial.FrozenTrial) -> None:
     tunes = METHODS.get(candidate.method).tunes
     for record in search.folder.of(frozen.number):
         if record.outcome is not None and record.outcome.measurement is not None:
-            search.attempts.reach(frozen.number, record.step.rung, record.step.fidelity, tunes, record.outcome)
             found = objectives(record.outcome, search.resolved.metric, search.task.economics)
+            search.attempts.reach(frozen.number, record.step.rung, record.step.fidelity, tunes, record.outcome, found)
             search.points[candidate.method, record.step.rung].append(found)
     search.attempts.state(frozen.number, "failed" if state == "failed" else "done")
     done = [r.outcome for r in search.folder.of(frozen.number) if r.outcome and r.outcome.measurement]

@@ -51,8 +51,6 @@ class Active:
     candidate: Candidate
     rung: int = 0
     predicted: float = 0.0
-    paused: bool = False
-    """Whether it waits for the sampler to name it."""
 
 
 class Search:
@@ -82,7 +80,7 @@ class Search:
         self.searched_through = False
         self.sampler = SAMPLERS.get(self.task.search.sampler)
         rows = min(self.task.evaluation.rows, len(resolved.splits.validation))
-        self.attempts = Attempts(folder, resolved.metric, self.task.economics, rows)
+        self.attempts = Attempts(folder, self.task.economics, rows)
 
     def __enter__(self) -> "Search":
         self.folder.open()
@@ -125,7 +123,7 @@ class Search:
         self._enqueue_first()
         while stop.code is None:
             self._fill()
-            if all(a.paused for a in self.active.values()):
+            if all(self.attempts.paused(n) for n in self.active):
                 break
             finished = self.executor.next_finished(timeout=0.5)
             if finished is not None:
@@ -134,7 +132,7 @@ class Search:
             self._hold_budget()
             self.emit("progress", "")
         if stop.code is None:
-            for number in [n for n, a in self.active.items() if a.paused]:
+            for number in [n for n in self.active if self.attempts.paused(n)]:
                 self._finish(number, "pruned", "its next rung was not worth what it costs")
 
     # -- choosing what runs next
@@ -172,7 +170,6 @@ class Search:
             self.searched_through = True
         elif decision.promote is not None:
             active = self.active[decision.promote]
-            active.paused = False
             active.rung += 1
             self.attempts.state(decision.promote, "running")
             self.queue.append(decision.promote)
@@ -301,10 +298,9 @@ class Search:
         peers = list(self.points[key])
         self.points[key].append(found)
         ladder, tunes = self._ladder(active.candidate), METHODS.get(active.candidate.method).tunes
-        self.attempts.reach(number, active.rung, ladder[active.rung], tunes, outcome)
+        self.attempts.reach(number, active.rung, ladder[active.rung], tunes, outcome, found)
         if active.rung + 1 < len(ladder):
             if self.sampler.pauses:
-                active.paused = True
                 self.attempts.state(number, "paused")
             elif promising(found, peers):
                 active.rung += 1

@@ -33,10 +33,14 @@ def inference_usd_per_1k(measured: Measurement, economics: Economics) -> Decimal
     return device_usd(measured.inference_seconds, 1, economics) * 1000 / len(measured.rows)
 
 
-def cost_usd_per_1k(outcome: Outcome, economics: Economics) -> Decimal:
-    """USD per 1,000 queries: c_inference + C_train / (V * H / 1000), V queries a month, H months."""
+def cost_usd_per_1k(outcome: Outcome, economics: Economics, trained: float = 1.0) -> Decimal:
+    """USD per 1,000 queries: c_inference + C_train / (V * H / 1000), V queries a month, H months.
+
+    With `trained`, the share of the training steps done, C_train is what all of them will cost.
+    """
     queries = economics.queries_per_month * Decimal(repr(economics.horizon_months))
-    return inference_usd_per_1k(_measured(outcome), economics) + training_usd(outcome, economics) * 1000 / queries
+    training = training_usd(outcome, economics) / Decimal(repr(trained))
+    return inference_usd_per_1k(_measured(outcome), economics) + training * 1000 / queries
 
 
 def latency_percentile(samples_ms: list[float], percent: float) -> float:
