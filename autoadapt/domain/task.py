@@ -154,6 +154,8 @@ class Compute(Words):
     """Training backend; auto: plain torch when one device is enough, else DeepSpeed."""
     zero_stage: Literal["auto", 0, 1, 2, 3] = "auto"
     """DeepSpeed ZeRO stage; auto: the first that fits in memory."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Numbers in which models compute; auto: bf16 where the hardware multiplies it natively, else fp32."""
     trial_timeout_s: float = Field(default=3600, gt=0)
     """A trial step is killed after so many seconds."""
     hang_timeout_s: float = Field(default=600, gt=0)

@@ -76,6 +76,7 @@ class Step(Words):
     """Derived from study seed and trial number; the same for every attempt, so that a repeated step repeats."""
     engine: Literal["plain", "deepspeed", "auto"]
     zero_stage: Literal["auto", 0, 1, 2, 3]
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     micro_batches: int = Field(default=1, ge=1)
     """Parts into which a batch is cut; doubled after running out of memory."""
     keep_checkpoint: bool = False

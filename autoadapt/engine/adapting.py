@@ -31,7 +31,7 @@ CHECKPOINTED_ACTIVATIONS = 1_000_000_000
 
 def prompt(context: Context, params: Any) -> Adapted:
     """The base model as it is, behind a prompt."""
-    lm = language_model.borrow(context.step.model_path, context.devices.accelerator)
+    lm = language_model.borrow(context.step.model_path, context.devices.accelerator, _dtype(context))
     encoder = _encoder(context, lm, tuned=False)
     text = json.dumps({"template": context.step.template, "instruction": context.step.instruction})
     training = Training(artifact_bytes=len(text.encode()))
@@ -58,15 +58,19 @@ def tune(context: Context, params: TunedParams, adapter: dict[str, Any] | None) 
     seed_everything(step.seed)
     if step.engine == "deepspeed" or context.world > 1:
         return _tune_deepspeed(context, params, adapter, folder)
-    lm = language_model.take(step.model_path, context.devices.accelerator, training=adapter is None)
+    dtype = _dtype(context)
+    # all weights are trained in fp32; a frozen model below an adapter need not be
+    lm = language_model.take(step.model_path, context.devices.accelerator, torch.float32 if adapter is None else dtype)
     encoder = _encoder(context, lm, tuned=True)
     model = _trainable(lm, adapter)
-    backend = PlainBackend(model, lm.tokenizer.pad_token_id, params.weight_decay, step.micro_batches, lm.keeps_logits)
+    backend = PlainBackend(
+        model, lm.tokenizer.pad_token_id, params.weight_decay, step.micro_batches, lm.keeps_logits, dtype
+    )
     trained = sum(p.numel() for p in backend.trained.values())
     progress = _train(context, params, lm, encoder, backend)
     backend.close()
-    if lm.device.type == "cuda" and adapter is None:
-        lm.model.to(torch.bfloat16)  # trained in fp32, served like every other option
+    if adapter is None:
+        lm.model.to(dtype)  # trained in fp32, served like every other option
     if not step.keep_checkpoint:
         _save_artifact(folder, model, lm, None)
     if adapter is not None:
@@ -81,7 +85,9 @@ def _tune_deepspeed(context: Context, params: TunedParams, adapter: dict[str, An
 
     step = context.step
     language_model.drop()
-    lm = language_model.load(step.model_path, context.devices.accelerator, on_host=True)
+    # on CPU the ranks talk through gloo, where bf16 gains nothing
+    dtype = _dtype(context) if context.devices.accelerator == "cuda" else torch.float32
+    lm = language_model.load(step.model_path, context.devices.accelerator, dtype, on_host=True)
     encoder = _encoder(context, lm, tuned=True)
     model = _trainable(lm, adapter)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -95,6 +101,7 @@ def _tune_deepspeed(context: Context, params: TunedParams, adapter: dict[str, An
         params.weight_decay,
         step.micro_batches,
         lm.keeps_logits,
+        dtype,
         stage=int(stage),
         rank=context.rank,
         world=context.world,
@@ -138,9 +145,11 @@ def _train(context: Context, params: TunedParams, lm: LanguageModel, encoder: En
     inputs = [row.input for row in dev]
 
     def dev_score() -> float:
-        answerer = _answerer(context, lm, encoder, Training())
-        answerer.prepare(inputs)
-        value = score(context, answerer, dev)
+        lower = _dtype(context) != torch.float32
+        with torch.autocast(lm.device.type, torch.bfloat16, enabled=lower):
+            answerer = _answerer(context, lm, encoder, Training())
+            answerer.prepare(inputs)
+            value = score(context, answerer, dev)
         lm.model.train()
         return value
 
@@ -166,6 +175,10 @@ def score(context: Context, answerer: Adapted, rows: list[Any]) -> float:
     answers = answerer.answer([row.input for row in rows])
     stats = [metric.row(a.text, row.outputs, labels) for a, row in zip(answers, rows, strict=True)]
     return metric.value(np.array(stats))
+
+
+def _dtype(context: Context) -> torch.dtype:
+    return language_model.compute_dtype(context.step.precision, context.devices.accelerator)
 
 
 def _encoder(context: Context, lm: LanguageModel, tuned: bool) -> Encoder:
@@ -230,11 +243,11 @@ def _load_artifact(context: Context, folder: Path, is_adapter: bool, training: T
     if is_adapter:
         from peft import PeftModel
 
-        lm = language_model.take(context.step.model_path, accelerator)
+        lm = language_model.take(context.step.model_path, accelerator, _dtype(context))
         lm.model = PeftModel.from_pretrained(lm.model, str(folder)).merge_and_unload()
     else:
         language_model.drop()
-        lm = language_model.load(str(folder), accelerator)
+        lm = language_model.load(str(folder), accelerator, _dtype(context))
     encoder = _encoder(context, lm, tuned=True)
     return _answerer(context, lm, encoder, training or Training(artifact_bytes=_artifact_bytes(folder)))
 

@@ -43,20 +43,31 @@ class LanguageModel:
         return list(first) if first == [self.tokenizer.bos_token_id] else []
 
 
-_warm: dict[str, LanguageModel] = {}
+_warm: dict[tuple[str, torch.dtype], LanguageModel] = {}
 loading = {"seconds": 0.0}
 """Seconds this process has spent loading models, for an honest account of overhead."""
 
 
-def load(path: str, accelerator: str, training: bool = False, on_host: bool = False) -> LanguageModel:
-    """Loads a model folder: fp32 on CPU; on GPU bf16, or fp32 where all weights are to be trained under autocast.
+def compute_dtype(precision: str, accelerator: str) -> torch.dtype:
+    """What a model computes in: bf16 or fp32 as asked; `auto` is bf16 where this machine multiplies it natively."""
+    if precision == "auto":
+        if accelerator == "cuda":
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.cpu.get_capabilities()
+            native = bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+        precision = "bf16" if native else "fp32"
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def load(path: str, accelerator: str, dtype: torch.dtype = torch.float32, on_host: bool = False) -> LanguageModel:
+    """Loads a model folder, its weights in `dtype`.
 
     With `on_host` the weights stay in host memory, for DeepSpeed to place: under ZeRO-3 no device holds them all.
     """
     start = time.perf_counter()
     device = torch.device(accelerator)
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
-    dtype = torch.bfloat16 if accelerator == "cuda" and not training else torch.float32
     model = AutoModelForCausalLM.from_pretrained(
         path,
         dtype=dtype,
@@ -80,28 +91,21 @@ def load(path: str, accelerator: str, training: bool = False, on_host: bool = Fa
     return LanguageModel(model, tokenizer, path, device, limit, keeps)
 
 
-def borrow(path: str, accelerator: str) -> LanguageModel:
+def borrow(path: str, accelerator: str, dtype: torch.dtype = torch.float32) -> LanguageModel:
     """The warm model of that path, loaded if it is another; the borrower leaves its weights as they were."""
-    if path not in _warm:
+    if (path, dtype) not in _warm:
         drop()
-        _warm[path] = load(path, accelerator)
-    return _warm[path]
+        _warm[path, dtype] = load(path, accelerator, dtype)
+    return _warm[path, dtype]
 
 
-def take(path: str, accelerator: str, training: bool = False) -> LanguageModel:
-    """A model whose weights the caller may change; the warm one is used up where it has the right precision.
-
-    Args:
-        path: model folder.
-        accelerator: ``cpu`` or ``cuda``.
-        training: whether all its weights will be trained (fp32 on GPU too).
-    """
-    warm = _warm.pop(path, None)
-    if warm is not None and (accelerator == "cpu" or not training):
+def take(path: str, accelerator: str, dtype: torch.dtype = torch.float32) -> LanguageModel:
+    """A model whose weights the caller may change; the warm one is used up where it has the right precision."""
+    warm = _warm.pop((path, dtype), None)
+    if warm is not None:
         return warm
-    del warm
     drop()
-    return load(path, accelerator, training)
+    return load(path, accelerator, dtype)
 
 
 def drop() -> None:

@@ -1,6 +1,5 @@
 """Training on one device with a plain torch loop, resumable from its own checkpoints."""
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,14 +18,22 @@ class PlainBackend:
         weight_decay: of AdamW, on matrices only.
         micro_batches: parts into which a batch is cut to save memory.
         keeps_logits: whether the model's forward takes ``logits_to_keep``.
+        dtype: in which matrices are multiplied; the trained weights themselves are fp32.
     """
 
     resumes = True
     leader = True
 
     def __init__(
-        self, model: torch.nn.Module, pad: int, weight_decay: float, micro_batches: int, keeps_logits: bool = False
+        self,
+        model: torch.nn.Module,
+        pad: int,
+        weight_decay: float,
+        micro_batches: int,
+        keeps_logits: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        self.dtype = dtype
         self.model, self.pad, self.micro_batches, self.keeps_logits = model, pad, micro_batches, keeps_logits
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0)
@@ -38,9 +45,9 @@ class PlainBackend:
             group["lr"] = rate
         tokens, total = answer_tokens(examples), torch.zeros((), device=self.device)
         size = -(-len(examples) // self.micro_batches)
-        autocast = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
+        lower = self.dtype != torch.float32
         for start in range(0, len(examples), size):
-            with autocast:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
                 batch = tensors(examples[start : start + size], self.pad, self.device)
                 loss = summed_loss(self.model, batch, self.keeps_logits) / tokens
             loss.backward()

@@ -57,6 +57,7 @@ class ZeroBackend:
         weight_decay: of AdamW, on matrices only.
         micro_batches: parts into which a rank's share of a batch is cut.
         keeps_logits: whether the model's forward takes ``logits_to_keep``.
+        dtype: bf16 (weights too, with fp32 copies in the optimizer) or fp32.
         stage: 0 to 3.
         rank: this process.
         world: number of ranks.
@@ -71,6 +72,7 @@ class ZeroBackend:
         weight_decay: float,
         micro_batches: int,
         keeps_logits: bool = False,
+        dtype: torch.dtype = torch.float32,
         *,
         stage: int,
         rank: int,
@@ -89,7 +91,7 @@ class ZeroBackend:
             "zero_optimization": {"stage": stage},
             "zero_allow_untested_optimizer": True,
             "zero_force_ds_cpu_optimizer": False,
-            "bf16": {"enabled": torch.cuda.is_available()},
+            "bf16": {"enabled": dtype == torch.bfloat16},
             "steps_per_print": 10**9,
         }
         optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0)

@@ -263,6 +263,7 @@ class Search:
             seed=seed_of(self.task.seed, number),
             engine=self._engine(),
             zero_stage=self.task.compute.zero_stage,
+            precision=self.task.compute.precision,
             micro_batches=2**ooms,
             keep_checkpoint=active.rung + 1 < len(ladder),
             state_folder=str(self.folder.trial(number).relative_to(self.folder.root)),

@@ -54,7 +54,8 @@ class Episode:
     """A prompt up to its last answer, the answers inside it as (first character, last + 1, weight), the last answer.
 
     `given` are all answers inside it, weighted or not; `listed` the labels where the instruction lists them: (first
-    character, last + 1, label).
+    character, last + 1, label). `sources` are the inputs, the query's last; `meant` says what the text up to a character
+    means: (last + 1, text of that meaning), the query's under -1.
     """
 
     text: str
@@ -63,6 +64,8 @@ class Episode:
     chat: bool = True
     given: list[tuple[int, int, str]] = field(default_factory=list)
     listed: list[tuple[int, int, str]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    meant: list[tuple[int, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Sources:
     """Of each longer document: its sentences, its key words."""
     restaurants: list[dict]
     requests: list[dict]
+    everyday: list[tuple[str, dict[str, list[str]]]]
+    """Noun, and messages by label, of each part of `everyday.txt`."""
     meanings: Meanings | None = None
 
 
@@ -90,13 +95,28 @@ def load_sources(shared: Path, encoder: Path | None = None, cache: Path = Path("
     tasks["snips"] = {"noun": "Request", "attribute": "Intent", "question": "What does the user want?", "rows": intents}
     documents = [row["text"] for row in read_jsonl(shared / "corpus/documents.jsonl.gz")]
     topics, restaurants = find_topics(documents), read_jsonl(shared / "data/e2e_nlg/train.jsonl")
-    sources = Sources(tasks, documents, topics, restaurants, requests)
+    sources = Sources(tasks, documents, topics, restaurants, requests, read_everyday())
     if encoder is not None:
         rows = [t for task in tasks.values() for rows in task["rows"].values() for t in rows[:2000]]
         spoken = [t for t in rows if len(t.split()) < 25]
         joined = [". ".join(spoken[i : i + 8]) for i in range(0, len(spoken), 8)]
         sources.meanings = find_meanings([*documents, *joined], encoder, cache)
+        labels = {label for task in tasks.values() for label in task["rows"]} | set(MEMBERS)
+        asked = {*lexicon.ACTIONS, *lexicon.THINGS, *(f"{a} {t}" for a in lexicon.ACTIONS for t in lexicon.THINGS)}
+        messages = {t for _, rows in sources.everyday for label, texts in rows.items() for t in (label, *texts)}
+        sources.meanings.add(sorted(labels | asked | messages), encoder)
     return sources
+
+
+def read_everyday() -> list[tuple[str, dict[str, list[str]]]]:
+    parts: list[tuple[str, dict[str, list[str]]]] = []
+    for line in (Path(__file__).parent / "everyday.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            parts.append((line.partition("|")[2].strip() or "Text", {}))
+        else:
+            label, _, texts = line.partition(": ")
+            parts[-1][1][label] = texts.split(" | ")
+    return parts
 
 
 def find_topics(documents: list[str]) -> list[tuple[list[str], list[str]]]:
@@ -174,14 +194,22 @@ class Episodes:
 
     def problem(self) -> Problem:
         r = self.random
-        kinds = [self.labelled, self.topics, self.categories, self.intents, self.things_done, self.meaning]
-        shares = [0.22, 0.05, 0.10, 0.06, 0.07, 0.50 if self.sources.meanings else 0.0]
+        kinds = [self.labelled, self.topics, self.categories, self.intents, self.things_done, self.everyday, self.meaning]
+        shares = [0.18, 0.05, 0.07, 0.04, 0.05, 0.09, 0.52 if self.sources.meanings else 0.0]
         return r.choices(kinds, shares)[0]()
+
+    def everyday(self) -> Problem:
+        r = self.random
+        noun, rows = r.choice(self.sources.everyday)
+        if r.random() < 0.5:  # of all parts
+            noun, rows = "Message", {label: texts for _, part in self.sources.everyday for label, texts in part.items()}
+        labels = r.sample(list(rows), min(len(rows), r.choice([2, 3, 4, 5, 6, 8])))
+        return Problem(labels, lambda label: r.choice(rows[label]), noun, "Label", "What is it about?")
 
     def meaning(self) -> Problem:
         r = self.random
         assert self.sources.meanings is not None
-        found = dict(self.sources.meanings.problem(r, r.choice([2, 3, 4, 5, 6, 8])))
+        found = dict(self.sources.meanings.problem(r, r.choice([2, 3, 4, 5, 6, 8, 8, 10])))
         noun = r.choice(["Text", "Sentence", "Message", "Input"])
         attribute = r.choice(["Topic", "Label", "Category", "Intent"])
         return Problem(list(found), lambda label: r.choice(found[label]), noun, attribute, "Which one fits best?")
@@ -340,6 +368,11 @@ class Episodes:
             for label in order:
                 where = [m.span() for m in re.finditer(rf"(?<!\w){re.escape(label)}(?!\w)", episode.text)]
                 episode.listed += [(a, b, label) for a, b in where if b <= len(head) or a >= last]
+        named = {s: label for label, s in shown.items()} if mode in ("listed", "shots") else {}
+        for (start, end, answer), text in zip(episode.given, episode.sources, strict=False):
+            episode.meant += [(start, text), (end, named.get(answer, text))]
+        episode.meant += [(end, named[label]) for _, end, label in episode.listed]
+        episode.meant.append((-1, episode.sources[-1]))
         return episode
 
     def answers(self, labels: list[str], shots: int) -> list[str]:
@@ -387,7 +420,7 @@ class Episodes:
             seen.add(answer)
             text += gap
         text += before + pairs[-1][0] + after
-        return Episode(text.rstrip(), spans, pairs[-1][1], given=given)
+        return Episode(text.rstrip(), spans, pairs[-1][1], given=given, sources=[source for source, _ in pairs])
 
     # other kinds
 

@@ -13,16 +13,17 @@ import collections
 import itertools
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-SENTENCES, WORDS, PHRASES, NEAREST = 70_000, 7_000, 9_000, 40
-LEAST_LIKENESS, MOST_ALIKE = 0.33, 0.55
-"""Cosine a sentence must have to its phrase, and phrases of one problem may have to each other."""
+SENTENCES, WORDS, PAIRS, TRIPLES, NEAREST = 70_000, 8_000, 10_000, 5_000, 40
+LEAST_LIKENESS, MOST_ALIKE, LEAST_MARGIN = 0.33, 0.55, 0.08
+"""Cosine a sentence must have to its phrase, that phrases of one problem may have to each other, and by which a sentence
+must be nearer to its own phrase than to the others of the problem."""
 STOP = set(
     "the and that this with for was were are but not you your his her its they them their from have has had been who "
     "which what when where will would could should there here than then some any all one two out into over about more "
@@ -39,9 +40,28 @@ class Meanings:
     """Shape (phrases, NEAREST): indices of sentences, most like first; -1 where there is none."""
     vectors: np.ndarray
     """Of the phrases, shape (phrases, 384), length 1."""
+    points: np.ndarray
+    """Of the sentences, shape (sentences, 384), length 1."""
+    others: dict[str, np.ndarray] = field(default_factory=dict)
+    """Vectors of further texts."""
+
+    def __post_init__(self) -> None:
+        self.row_of = {text: (self.points, i) for i, text in enumerate(self.sentences)}
+        self.row_of.update({text: (self.vectors, i) for i, text in enumerate(self.phrases)})
+
+    def add(self, texts: list[str], encoder: Path) -> None:
+        """Makes `vector` know these texts."""
+        self.others.update(zip(texts, embed(texts, encoder), strict=True))
+
+    def vector(self, text: str) -> np.ndarray | None:
+        """The encoder's vector of a text, shape (384,); None where it is not known."""
+        if text in self.others:
+            return self.others[text]
+        table, i = self.row_of.get(text, (None, 0))
+        return None if table is None else table[i]
 
     def problem(self, r: random.Random, ways: int) -> list[tuple[str, list[str]]]:
-        """So many phrases of different meaning, each with sentences near to it."""
+        """So many phrases of different meaning, each with sentences nearer to it than to the others."""
         while True:
             chosen: list[int] = []
             for _ in range(20 * ways):
@@ -49,7 +69,16 @@ class Meanings:
                 if not chosen or float((self.vectors[chosen] @ self.vectors[i]).max()) < MOST_ALIKE:
                     chosen.append(i)
                 if len(chosen) == ways:
-                    return [(self.phrases[i], [self.sentences[j] for j in self.nearest[i] if j >= 0]) for i in chosen]
+                    break
+            found = []
+            for n, i in enumerate(chosen):
+                near = self.nearest[i][self.nearest[i] >= 0]
+                likeness = self.points[near] @ self.vectors[chosen].T
+                others = np.delete(likeness, n, axis=1).max(1)
+                near = near[likeness[:, n] > others + LEAST_MARGIN]
+                found.append((self.phrases[i], [self.sentences[j] for j in near]))
+            if len(chosen) == ways and all(len(texts) >= 3 for _, texts in found):
+                return found
 
 
 @torch.no_grad()
@@ -73,9 +102,12 @@ def find_meanings(documents: list[str], encoder: Path, cache: Path) -> Meanings:
     """Phrases with their nearest sentences; kept in `cache`, for it takes minutes."""
     if cache.exists():
         kept = np.load(cache)
-        return Meanings(list(kept["phrases"]), list(kept["sentences"]), kept["nearest"], kept["vectors"])
+        return Meanings(
+            list(kept["phrases"]), list(kept["sentences"]), kept["nearest"], kept["vectors"], kept["points"]
+        )
     r = random.Random(5)
-    sentences, words, pairs = [], collections.Counter(), collections.Counter()
+    sentences: list[str] = []
+    words, pairs, triples = collections.Counter(), collections.Counter(), collections.Counter()
     for document in r.sample(documents, len(documents)):
         if re.search(r"\b(film|movie)s?\b", document.lower()) and r.random() < 0.8:
             continue  # or two thirds of all would be about films
@@ -88,11 +120,16 @@ def find_meanings(documents: list[str], encoder: Path, cache: Path) -> Meanings:
             {f"{a} {b}" for a, b in itertools.pairwise(tokens)
              if len(a) > 2 and len(b) > 2 and a not in STOP and b not in STOP}
         )  # fmt: skip
+        triples.update(
+            {f"{a} {b} {c}" for a, b, c in zip(tokens, tokens[1:], tokens[2:], strict=False)
+             if len(a) > 2 and len(c) > 3 and a not in STOP and c not in STOP}
+        )  # fmt: skip
     sentences = list(dict.fromkeys(sentences))[:SENTENCES]
     phrases = [w for w, n in words.most_common(14_000) if n < 4000]
     phrases = r.sample(phrases, min(WORDS, len(phrases)))
-    common = [p for p, _ in pairs.most_common(25_000)]
-    phrases += r.sample(common, min(PHRASES, len(common)))
+    for counts, most, wanted in ((pairs, 25_000, PAIRS), (triples, 12_000, TRIPLES)):
+        common = [p for p, _ in counts.most_common(most)]
+        phrases += r.sample(common, min(wanted, len(common)))
     vectors, points = embed(phrases, encoder), embed(sentences, encoder)
     nearest = np.full((len(phrases), NEAREST), -1, np.int32)
     for start in range(0, len(phrases), 500):
@@ -108,6 +145,6 @@ def find_meanings(documents: list[str], encoder: Path, cache: Path) -> Meanings:
             nearest[start + i, : len(kept)] = kept
     enough = (nearest >= 0).sum(1) >= 6
     phrases = [p for p, keep in zip(phrases, enough, strict=True) if keep]
-    found = Meanings(phrases, sentences, nearest[enough], vectors[enough])
-    np.savez(cache, phrases=found.phrases, sentences=sentences, nearest=found.nearest, vectors=found.vectors)
+    found = Meanings(phrases, sentences, nearest[enough], vectors[enough], points)
+    np.savez(cache, phrases=phrases, sentences=sentences, nearest=found.nearest, vectors=found.vectors, points=points)
     return found

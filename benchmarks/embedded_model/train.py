@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import lexicon
+import numpy as np
 import torch
 from episodes import Episode, Episodes, Problem, Sources, load_sources, read_jsonl
 from safetensors.torch import load_file
@@ -36,6 +37,8 @@ from transformers import (
 
 POINTING_LAYERS, POINTING_HEADS = (6,), 6
 """Layers and number of heads whose attention is supervised for part of the training."""
+TEMPERATURE = 0.07
+"""By which similarities to the encoder's vectors are divided."""
 SPECIAL = ["<pad>", "<s>", "<end>", "<user>", "<assistant>"]
 CHAT = (
     "<s>{% for m in messages %}{% if m.role == 'assistant' %}<assistant>{{ m.content }}<end>"
@@ -152,6 +155,7 @@ class Row(NamedTuple):
     ids: list[int]
     weights: list[float]
     pointers: list[tuple[int, list[int]]]
+    meant: list[tuple[int, np.ndarray]]
 
 
 class Text:
@@ -159,7 +163,7 @@ class Text:
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, sources: Sources, seed: int) -> None:
         self.tokenizer, self.encode_batch = tokenizer, tokenizer.backend_tokenizer.encode_batch
-        self.episodes, self.random = Episodes(sources, seed), random.Random(seed)
+        self.episodes, self.random, self.meanings = Episodes(sources, seed), random.Random(seed), sources.meanings
 
     def encode(self, episodes: list[Episode]) -> list[Row]:
         texts = self.encode_batch([e.text for e in episodes], add_special_tokens=False)
@@ -182,8 +186,21 @@ class Text:
             [0.0] * len(begin) + weights + [0.0] * len(close) + [1.0 / max(1.0, n / 4)] * n + [0.5 / max(1.0, n / 4)]
         )
         return Row(
-            [*ids, *answer.ids, 2][:512], weights[:512], self._pointers(e, text.offsets, len(begin), len(ids) - 1)
-        )
+            [*ids, *answer.ids, 2][:512], weights[:512], self._pointers(e, text.offsets, len(begin), len(ids) - 1),
+            self._meant(e, text.offsets, len(begin), len(ids) - 1),
+        )  # fmt: skip
+
+    def _meant(self, e: Episode, offsets, shift: int, last: int) -> list[tuple[int, np.ndarray]]:
+        """Tokens at which a text or a label is over, each with the encoder's vector of it."""
+        if self.meanings is None:
+            return []
+        found = []
+        for end, text in e.meant:
+            vector = self.meanings.vector(text)
+            at = last if end < 0 else max((i for i, (_, b) in enumerate(offsets) if b <= end), default=-1) + shift
+            if vector is not None and shift <= at < 511:
+                found.append((at, vector))
+        return found
 
     def _pointers(self, e: Episode, offsets, shift: int, last: int) -> list[tuple[int, list[int]]]:
         """For each answer: the token before it, and the last tokens of all earlier mentions of the same label."""
@@ -202,7 +219,7 @@ class Text:
         return [(cue, same) for cue, same in found if cue < 511]
 
     def batches(self, tokens: int, plain: float):
-        """Yields (ids, weights, pointers, is it plain text): at most `tokens` tokens, rows of like length together."""
+        """Yields (ids, weights, pointers, meant, is it plain text): at most `tokens` tokens, rows of like length together."""
         while True:
             rows = sorted(self.encode([self.episodes.draw() for _ in range(320)]), key=lambda row: len(row.ids))
             batches, batch = [], []
@@ -217,7 +234,7 @@ class Text:
                 texts = self.encode_batch(
                     [self.episodes.document(900) for _ in range(tokens // size)], add_special_tokens=False
                 )
-                rows = [Row([1, *t.ids[: size - 1]], [1.0] * (len(t.ids[: size - 1]) + 1), []) for t in texts]
+                rows = [Row([1, *t.ids[: size - 1]], [1.0] * (len(t.ids[: size - 1]) + 1), [], []) for t in texts]
                 batches.append((rows, True))
             self.random.shuffle(batches)
             for batch, is_plain in batches:
@@ -226,28 +243,44 @@ class Text:
                     torch.tensor([row.ids + [0] * (longest - len(row.ids)) for row in batch]),
                     torch.tensor([row.weights + [0.0] * (longest - len(row.ids)) for row in batch]),
                     [(i, cue, same) for i, row in enumerate(batch) for cue, same in row.pointers],
+                    [(i, at, vector) for i, row in enumerate(batch) for at, vector in row.meant],
                     is_plain,
                 )
 
 
-def losses_of(model, ids: torch.Tensor, weights: torch.Tensor, pointers) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted mean cross-entropy of the next token, and how little the pointing heads look where they should.
+def losses_of(
+    model, ids: torch.Tensor, weights: torch.Tensor, pointers, meant, to_encoder
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Cross-entropy of the next token; how little the pointing heads look where they should; how little states mean.
 
     Logits are computed only where there is weight. Padding is on the right, so causal attention keeps it out and no
     mask is needed. The second loss supervises attention itself: before an answer, some heads of the last two layers
     should look at the earlier mentions of the right label, which is what copying by meaning needs and what a small
-    model otherwise takes very long to find. It costs two small products, no new weights, and is faded out.
+    model otherwise takes very long to find. It costs two small products, no new weights, and is faded out. The third
+    keeps what the encoder knows: where a text or a label ends, the state below the first pointing layer should be as like
+    to the encoder's vectors of all texts in the batch as the encoder's own vector is (similarities as soft targets: Fang
+    et al. 2021, "SEED").
     """
     body, head = (model.bert, model.cls) if hasattr(model, "bert") else (model.model, model.lm_head)
-    out = body(input_ids=ids[:, :-1], use_cache=False, output_hidden_states=bool(pointers))
+    out = body(input_ids=ids[:, :-1], use_cache=False, output_hidden_states=bool(pointers or meant))
     w = weights[:, 1:]
     here = w > 0
     each = torch.nn.functional.cross_entropy(
         head(out.last_hidden_state[here]).float(), ids[:, 1:][here], reduction="none"
     )
     loss = (each * w[here]).sum() / w[here].sum()
+    strayed = torch.zeros(())
+    if len(meant) > 1:
+        rows, at = torch.tensor([r for r, _, _ in meant]), torch.tensor([a for _, a, _ in meant])
+        theirs = torch.tensor(np.stack([vector for _, _, vector in meant]))
+        distinct, which = theirs.unique(dim=0, return_inverse=True)
+        state = out.hidden_states[POINTING_LAYERS[0]][rows, at].float()
+        ours = torch.nn.functional.normalize(to_encoder(state).float(), dim=1)
+        wanted = (distinct @ distinct.T / TEMPERATURE).log_softmax(-1)[which]
+        got = (ours @ distinct.T).float().div(TEMPERATURE).log_softmax(-1)
+        strayed = torch.nn.functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
     if not pointers or not hasattr(model, "bert"):
-        return loss, torch.zeros(())
+        return loss, torch.zeros(()), strayed
     rows, cues = torch.tensor([r for r, _, _ in pointers]), torch.tensor([c for _, c, _ in pointers])
     target = torch.zeros(len(pointers), ids.shape[1] - 1, dtype=torch.bool)
     for i, (_, _, same) in enumerate(pointers):
@@ -267,7 +300,7 @@ def losses_of(model, ids: torch.Tensor, weights: torch.Tensor, pointers) -> tupl
         scores = scores.masked_fill(ahead[:, None, :], float("-inf"))
         right = scores.masked_fill(~target[:, None, :], float("-inf")).logsumexp(-1) - scores.logsumexp(-1)
         missed.append(-right.mean())
-    return loss, torch.stack(missed).mean()
+    return loss, torch.stack(missed).mean(), strayed
 
 
 class Probe:
@@ -364,6 +397,7 @@ def main() -> None:
     ap.add_argument("--layers", type=int, default=7)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--pointing", type=float, default=1.0, help="weight of the loss on attention, at the start")
+    ap.add_argument("--meaning", type=float, default=1.0, help="weight of the loss on meaning, at the start")
     ap.add_argument("--probe-minutes", type=float, default=5)
     ap.add_argument("--probe-n", type=int, default=100)
     ap.add_argument("--seed", type=int, default=0)
@@ -402,6 +436,9 @@ def run(rank: int, args: argparse.Namespace) -> None:
     # what the encoder knows is soon forgotten at the rates that new layers need
     old = [p for n, p in model.named_parameters() if not args.scratch and is_of_encoder(n)]
     new = [p for n, p in model.named_parameters() if args.scratch or not is_of_encoder(n)]
+    to_encoder = torch.nn.Linear(384, 384)
+    torch.nn.init.eye_(to_encoder.weight)
+    new += list(to_encoder.parameters())
     groups = [{"params": old, "scale": args.old_lr / args.lr}, {"params": new, "scale": 1.0}]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     probe = Probe(tokenizer, args.shared, sources, args.probe_n)
@@ -413,6 +450,7 @@ def run(rank: int, args: argparse.Namespace) -> None:
         tokenizer.save_pretrained(args.out)
 
     looked: list[float] = []
+    strays: list[float] = []
     losses: dict[bool, list[float]] = {False: [], True: []}
     step = tokens = 0
     probing = 0.0
@@ -439,7 +477,8 @@ def run(rank: int, args: argparse.Namespace) -> None:
                     {
                         "minutes": round(spent / 60, 1), "step": step, "tokens_M": round(tokens / 1e6, 2),
                         "tokens_per_s": round(tokens / max(1e-9, spent)), "lr": float(f"{rate:.1e}"),
-                        "missed": round(sum(looked[-60:]) / max(1, len(looked[-60:])), 3), "answer_loss": round(means[False], 3), "text_loss": round(means[True], 3), **scores,
+                        "missed": round(sum(looked[-60:]) / max(1, len(looked[-60:])), 3),
+                        "strayed": round(sum(strays[-60:]) / max(1, len(strays[-60:])), 3), "answer_loss": round(means[False], 3), "text_loss": round(means[True], 3), **scores,
                     }
                 ),
                 flush=True,
@@ -448,15 +487,17 @@ def run(rank: int, args: argparse.Namespace) -> None:
             probing += time.time() - begun
         if progress >= 1:
             break
-        ids, weights, pointers, plain = next(batches)
+        ids, weights, pointers, meant, plain = next(batches)
         with torch.autocast("cpu", torch.bfloat16):
-            loss, missed = losses_of(model, ids, weights, pointers)
+            loss, missed, strayed = losses_of(model, ids, weights, pointers, meant, to_encoder)
         optimizer.zero_grad(set_to_none=True)
-        (loss * 0.3 if plain else loss + args.pointing * max(0.0, 1 - progress / 0.85) * missed).backward()
+        help_left = max(0.0, 1 - progress / 0.85)
+        (loss * 0.3 if plain else loss + help_left * (args.pointing * missed + args.meaning * strayed)).backward()
         if args.processes > 1:
             average(model, args.processes)
         if pointers:
             looked.append(missed.item())
+            strays.append(strayed.item())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses[plain].append(loss.item())

@@ -59,6 +59,7 @@ class Bench:
                 "seed": 7,
                 "engine": "plain",
                 "zero_stage": "auto",
+                "precision": "fp32",
                 "state_folder": f"trials/{self.count:04d}",
                 **changes,
             }
@@ -209,6 +210,15 @@ def test_deepspeed_trains_as_the_plain_loop_does(
         outcome = own.run(own.step(method, engine="deepspeed", zero_stage=stage))
         assert losses(outcome) == pytest.approx(losses(plain), abs=2e-4), f"stage {stage}"
         assert quality(outcome) == quality(plain)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_bf16_trains_about_as_fp32_does(bench: Callable[..., Bench], method: str) -> None:
+    own = bench()
+    exact = own.run(own.step(method))
+    rough = own.run(own.step(method, precision="bf16"))
+    assert losses(rough) == pytest.approx(losses(exact), rel=0.05)
+    assert losses(rough) != losses(exact)
 
 
 @pytest.mark.parametrize("stage", [0, 2, 3])
