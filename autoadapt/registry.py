@@ -50,16 +50,24 @@ class Registry(Generic[T]):
         Raises:
             UserError: there is none; the message names the nearest and lists all.
         """
+        if name not in self._instances:
+            self._instances[name] = self.new(name)
+        return self._instances[name]
+
+    def new(self, name: str) -> T:
+        """The plug-in of that name, one that nobody else holds.
+
+        Raises:
+            UserError: there is none; the message names the nearest and lists all.
+        """
         if name not in self._modules:
             raise UserError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
-        if name not in self._instances:
-            module = importlib.import_module(self._modules[name])
-            own = [
-                c
-                for c in vars(module).values()
-                if inspect.isclass(c) and issubclass(c, self.base) and c.__module__ == module.__name__
-            ]
-            if len(own) != 1:
-                raise TypeError(f"{module.__name__} must define exactly one {self.base.__name__}, found {len(own)}")
-            self._instances[name] = own[0]()
-        return self._instances[name]
+        module = importlib.import_module(self._modules[name])
+        own = [
+            c
+            for c in vars(module).values()
+            if inspect.isclass(c) and issubclass(c, self.base) and c.__module__ == module.__name__
+        ]
+        if len(own) != 1:
+            raise TypeError(f"{module.__name__} must define exactly one {self.base.__name__}, found {len(own)}")
+        return own[0]()

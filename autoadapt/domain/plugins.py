@@ -3,6 +3,7 @@
 Nothing here imports a heavy package: `Any` stands for torch and Optuna objects that only their own room may name.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Decision:
     candidate: Candidate | None = None
     promote: int | None = None
     """Number of a paused trial."""
+    straight: bool = False
+    """Whether the candidate gets all of the work at once, without rungs."""
     converged: bool = False
     """Whether nothing that could be run promises a gain worth having."""
 
@@ -167,6 +170,10 @@ class Finished:
 
 class Executor(ABC):
     """Where trials run; `close` ends every worker."""
+
+    def now(self) -> float:
+        """Seconds of the clock by which steps take time; differences alone mean anything."""
+        return time.monotonic()
 
     slots: int
     devices: Devices

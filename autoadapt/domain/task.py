@@ -160,6 +160,8 @@ class Compute(Words):
     """A trial step is killed after so many seconds."""
     hang_timeout_s: float = Field(default=600, gt=0)
     """A trial step is killed when it shows no progress for so many seconds."""
+    recording: str | None = None
+    """For `executor: replay`: the folder of a finished run that answers in place of real trials."""
     on_cpu: bool = False
     """Use CPU slots even where there are GPUs."""
 

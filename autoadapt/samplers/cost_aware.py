@@ -29,6 +29,7 @@ from optuna.samplers import BaseSampler
 from autoadapt.domain.history import Attempt, History, Reached
 from autoadapt.domain.plugins import Decision, Sampler
 from autoadapt.domain.trial import Candidate
+from autoadapt.surrogates.dominance import non_dominated
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.gaussian_process import GaussianProcess
 from autoadapt.surrogates.improvement import (
@@ -44,6 +45,8 @@ QUALITY_SHARE = 0.15
 """Share of decisions taken for quality alone."""
 DRAWN = 96
 """Random candidates per method and decision; as many again are moved from good ones."""
+CHEAP = 0.003
+"""Share of what is left of the budget below which a candidate gets all of the work at once."""
 LEAST_SEEN = 3
 """Measured candidates of a method before it is modelled."""
 QUOTA = 2.0
@@ -51,6 +54,8 @@ QUOTA = 2.0
 MOST_QUALITIES, MOST_COSTS = 240, 120
 """Observations that the models keep, for their time grows with the third power."""
 FRONT_SIZE = 20
+LEAST_FOR_CLIFF, CLIFF = 5, 2.0
+"""Qualities below the median by more than so many times the better half's spread are raised to there."""
 PROMPT_EXPONENT = 0.5
 """Time of answering a part of the rows grows with about this power of the part: loading and warm-up weigh."""
 LEAST_GAIN = 1e-3
@@ -192,10 +197,7 @@ class _Choice:
         points = np.array([self.features.point(o.attempt.candidate) for o in seen])
         arms = np.array([self.features.arm(o.attempt.candidate) for o in seen])
         if what == "quality":
-            qualities = np.array([o.reached.quality for o in seen])
-            if len(seen) > 4:  # a diverged run says that it is bad, not how bad its neighbours are
-                low, middle, high = np.quantile(qualities, [0.25, 0.5, 0.75])
-                qualities = np.maximum(qualities, middle - 2.0 * max(high - low, 0.02))
+            qualities = _without_cliffs(seen)
             missing = np.array([o.missing for o in seen])
             # rows are a finite sample that all candidates share: part of the error is common to them
             variances = np.array([0.75 * o.reached.quality_error**2 for o in seen])
@@ -243,7 +245,8 @@ class _Choice:
             points, arms = self._points([a.candidate for a in running])
             columns = [m.predict(points, arms)[0] for m in (self.quality, self.cost, self.latency)]
             rows += np.stack(columns, 1).tolist()
-        front = _non_dominated(np.array(rows))
+        front = np.array(rows)
+        front = front[non_dominated(front)]
         return front if len(front) <= FRONT_SIZE else _spread(front, FRONT_SIZE)
 
     def _reference(self) -> tuple[float, float, float]:
@@ -298,7 +301,8 @@ class _Choice:
             worth = self._worth(gain, seconds, for_quality)
             i = int(np.argmax(worth))
             if worth[i] >= 0:
-                found.append((float(worth[i]), float(gain.max()), Decision(candidate=candidates[i])))
+                straight = self.history.left_seconds is not None and seconds[i] < CHEAP * self.history.left_seconds
+                found.append((float(worth[i]), float(gain.max()), Decision(candidates[i], straight=straight)))
         return found
 
     def _promotions(self, for_quality: bool) -> list[tuple[float, float, Decision]]:
@@ -319,15 +323,11 @@ class _Choice:
         return [(float(worth[i]), float(gain.max()), Decision(promote=paused[i].number))] if worth[i] >= 0 else []
 
     def _within_quota(self, attempt: Attempt) -> bool:
-        method, rung = attempt.candidate.method, attempt.reached[-1].rung
+        method, share = attempt.candidate.method, attempt.reached[-1].share
         same = [a for a in self.history.attempts if a.candidate.method == method]
-        here = sum(any(r.rung == rung for r in a.reached) for a in same)
-        gone = sum(
-            any(r.rung > rung for r in a.reached)
-            or (a.state == "running" and bool(a.reached) and a.reached[-1].rung == rung)
-            for a in same
-        )
-        return gone < math.ceil(here / QUOTA)
+        here = [a for a in same if any(r.share == share for r in a.reached)]
+        gone = sum(a.reached[-1].share > share or a.state == "running" for a in here)
+        return gone < math.ceil(len(here) / QUOTA)
 
     def _good(self) -> list[Attempt]:
         """Trials that no other beats at whatever fidelity each has reached."""
@@ -335,7 +335,24 @@ class _Choice:
         rows = np.array(
             [[a.reached[-1].quality, a.reached[-1].cost_usd_per_1k, a.reached[-1].latency_ms] for a in seen]
         )
-        return [a for a, kept in zip(seen, _best(rows), strict=True) if kept]
+        return [a for a, kept in zip(seen, non_dominated(rows), strict=True) if kept]
+
+
+def _without_cliffs(seen: Sequence[_Observation]) -> Any:
+    """Qualities, shape (n,), with the worst of each method and model raised.
+
+    A diverged run says that it is bad, not how bad its neighbours are: a model that had to explain the cliff would be
+    unsure everywhere. What counts is how the better half differs.
+    """
+    qualities = np.array([o.reached.quality for o in seen])
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i, o in enumerate(seen):
+        groups.setdefault((o.attempt.candidate.method, o.attempt.candidate.model), []).append(i)
+    for own in groups.values():
+        if len(own) >= LEAST_FOR_CLIFF:
+            middle, high = np.quantile(qualities[own], [0.5, 0.9])
+            qualities[own] = np.maximum(qualities[own], middle - CLIFF * max(high - middle, 0.02))
+    return qualities
 
 
 def _log_value(what: str, seen: _Observation) -> float:
@@ -346,18 +363,6 @@ def _log_value(what: str, seen: _Observation) -> float:
 
 def _log(value: float) -> float:
     return math.log10(max(value, 1e-12))
-
-
-def _best(rows: Any) -> Any:
-    """Which rows (quality, cost, latency) no other row dominates, shape (n,), bool."""
-    signed = rows * np.array([-1.0, 1.0, 1.0])
-    no_worse = (signed[:, None, :] <= signed[None, :, :]).all(2)
-    better = (signed[:, None, :] < signed[None, :, :]).any(2)
-    return ~(no_worse & better).any(0)
-
-
-def _non_dominated(rows: Any) -> Any:
-    return rows[_best(rows)]
 
 
 def _spread(front: Any, size: int) -> Any:

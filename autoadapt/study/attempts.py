@@ -35,6 +35,10 @@ class Attempts:
         """Every trial, by number."""
         return tuple(self._by_number[n] for n in sorted(self._by_number))
 
+    def last(self, number: int) -> Reached:
+        """The last rung that a trial has finished."""
+        return self._by_number[number].reached[-1]
+
     @property
     def finished(self) -> int:
         """Rungs finished by all trials together."""

@@ -80,6 +80,15 @@ class Ledger:
             return False
         return wall is None or (seconds / self.devices <= wall and wall > 0)
 
+    def device_seconds_in_all(self) -> float | None:
+        """Device-seconds that the whole budget pays for; None without a limit in USD or hours."""
+        budget, most = self.task.budget, []
+        if budget.hours is not None:
+            most.append(budget.hours * 3600 * self._width)
+        if budget.usd is not None and self.usd(3600) > 0:
+            most.append(float(budget.usd) / self.usd(3600) * 3600)
+        return min(most) if most else None
+
     def device_seconds_left(self, kept_back: float) -> float | None:
         """Device-seconds that one more step may take; None without a limit in USD or hours."""
         usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)

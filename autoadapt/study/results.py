@@ -133,6 +133,8 @@ class Results:
 
     def write(self, status: Status) -> None:
         """Writes frontier.json, frontier.csv, recommendations.json and summary.json."""
+        if not self.folder.lasting:
+            return
         options = [json.loads(o.model_dump_json()) for o in self.options()]
         root = self.folder.root
         write_json(root / "frontier.json", options)

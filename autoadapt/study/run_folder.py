@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -50,6 +50,10 @@ class RunFolder:
     """Paths and records of one study."""
 
     root: Path
+    lasting: bool = True
+    """Whether steps and the clock are written to disk; a simulation keeps them in memory."""
+    now: Callable[[], float] = time.monotonic
+    """The clock of the study, in seconds."""
     records: list[Record] = field(default_factory=list)
     _lock: IO[str] | None = None
     _session_start: float = 0.0
@@ -73,7 +77,7 @@ class RunFolder:
             self._lock.close()
             self._lock = None
             raise UserError(f"{self.root}: another `autoadapt search` is running this study", Exit.STORAGE) from None
-        self._session_start = time.monotonic()
+        self._session_start = self.now()
         clock = read_model(self.root / "clock.json", Clock)
         self._clock_before = clock.seconds if clock else 0.0
         self.records = list(self._read_records())
@@ -87,15 +91,15 @@ class RunFolder:
 
     def tick(self, force: bool = False) -> None:
         """Keeps the clock on disk to within five seconds."""
-        if force or time.monotonic() - self._clock_written > 5:
-            self._clock_written = time.monotonic()
+        if self.lasting and (force or self.now() - self._clock_written > 5):
+            self._clock_written = self.now()
             with contextlib.suppress(OSError):  # a full disk: the next tick tries again
                 write_json(self.root / "clock.json", Clock(seconds=self.wall_seconds))
 
     @property
     def wall_seconds(self) -> float:
         """Seconds of this and all earlier runs."""
-        return self._clock_before + time.monotonic() - self._session_start
+        return self._clock_before + self.now() - self._session_start
 
     def trial(self, number: int) -> Path:
         """Folder of a trial."""
@@ -109,6 +113,8 @@ class RunFolder:
     def prepare(self, step: Step) -> Path:
         """Makes a step's folder with its trial.json."""
         folder = self.step_folder(step).resolve()
+        if not self.lasting:
+            return folder
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "trial.json", step)
         return folder

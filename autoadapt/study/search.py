@@ -11,9 +11,9 @@ its outcome is on disk, so whatever is killed, a resumed run finds every finishe
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal
 
 import optuna
@@ -22,7 +22,7 @@ from autoadapt.domain.events import Event, EventKind, Status
 from autoadapt.domain.history import History
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Failure, Outcome
-from autoadapt.domain.plugins import Finished
+from autoadapt.domain.plugins import Executor, Finished, Sampler
 from autoadapt.domain.trial import Candidate, Fidelity, Step, seed_of
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.attempts import Attempts
@@ -38,6 +38,8 @@ from autoadapt.worker.run import METHODS
 
 MOST_CACHE_HITS = 50
 """Repeated candidates in a row after which the space counts as searched through."""
+CHEAP_FIRST = 0.01
+"""Share of the budget that finishing a trial of the portfolio may take without the sampler being asked."""
 LEAST_DISK_BYTES = 200_000_000
 RETRIES = {"crash": 1, "oom": 1}
 """How often a step is tried again by class of failure; oom with micro-batches of half the size."""
@@ -49,6 +51,8 @@ class Active:
 
     trial: optuna.Trial
     candidate: Candidate
+    straight: bool = False
+    """Whether it gets all of the work at once."""
     rung: int = 0
     predicted: float = 0.0
 
@@ -60,9 +64,22 @@ class Search:
         resolved: the task.
         folder: its run folder, not yet opened.
         on_event: told of everything that happens.
+        executor: where trials run; None takes the task's.
+        storage: of the Optuna study; None takes the run folder's file.
+        sampler: how candidates are chosen; None takes the task's.
     """
 
-    def __init__(self, resolved: Resolved, folder: RunFolder, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        resolved: Resolved,
+        folder: RunFolder,
+        on_event: Callable[[Event], None],
+        executor: Executor | None = None,
+        storage: optuna.storages.BaseStorage | None = None,
+        sampler: Sampler | None = None,
+    ) -> None:
+        self.executor, self.storage = executor or EXECUTORS.new(resolved.task.compute.executor), storage
+        folder.now = self.executor.now
         self.resolved, self.task, self.folder, self.on_event = resolved, resolved.task, folder, on_event
         self.active: dict[int, Active] = {}
         self.queue: deque[int] = deque()
@@ -78,7 +95,7 @@ class Search:
         self.stopped_by: str | None = None
         """The budget's limit that ended the search while steps were running or wanted, or None."""
         self.searched_through = False
-        self.sampler = SAMPLERS.get(self.task.search.sampler)
+        self.sampler = sampler or SAMPLERS.new(self.task.search.sampler)
         rows = min(self.task.evaluation.rows, len(resolved.splits.validation))
         self.attempts = Attempts(folder, self.task.economics, rows)
 
@@ -94,12 +111,11 @@ class Search:
     def _open(self) -> None:
         lock = self.folder.root / "task.lock.yaml"
         check_same(lock, self.resolved)
-        self.executor = EXECUTORS.get(self.task.compute.executor)
         self.executor.start(self.folder.root, self.task.compute)
         before = read_lock(lock)
         self.resolved.splits.write(self.folder.root / "data")
         write_lock(lock, self.resolved, self.executor.devices, self.executor.slots)
-        self.study = open_study(self.folder.root / "study.db", self.task.name)
+        self.study = open_study(self.folder.root / "study.db", self.task.name, self.storage)
         self.ledger = Ledger(self.task, self.folder, self.executor.slots, self.executor.devices.count)
         self.results = Results(self.resolved, self.folder, self.executor.devices.kind)
         self.emit("started", self._first_line())
@@ -162,8 +178,8 @@ class Search:
     def _choose(self) -> bool:
         """Puts a paused trial or a new candidate into the queue; False when nothing is to be had or paid for."""
         history = self._history()
-        if not self.sampler.pauses or self._portfolio_waits():
-            return self._ask(history)
+        if not self.sampler.pauses or self._portfolio():
+            return self._ask(history, straight=self.sampler.pauses and self._next_is_untuned())
         decision = self.sampler.decide(self._seed(), history)
         if decision.converged:
             self.emit("note", "no further step promises a gain worth having: the search has converged")
@@ -175,32 +191,44 @@ class Search:
             self.queue.append(decision.promote)
             self.emit("trial_promoted", f"goes on to rung {active.rung}", decision.promote)
             return True
-        return self._ask(history)
+        return self._ask(history, decision.straight)
 
     def _may_try(self) -> bool:
         limit = self.task.budget.trials
         return not self.searched_through and (limit is None or self.tried() < limit) and self._affordable(0.0)
 
-    def _ask(self, history: History) -> bool:
-        """Puts a new candidate into the queue; False when there is none to be had or paid for."""
+    def _ask(self, history: History, straight: bool = False) -> bool:
+        """Puts a new candidate into the queue; False when there is none to be had or paid for.
+
+        Args:
+            history: what the sampler may know.
+            straight: whether it gets all of the work at once.
+        """
         for _ in range(0 if self.searched_through else MOST_CACHE_HITS):
             if not self._may_try():
                 return False
             self.study.sampler = self.sampler.build(self._seed(), history)
+            marks = {"straight": straight, "first": bool(self._portfolio())}
             trial = self.study.ask()
-            if self.admit(trial):
+            if self.admit(trial, marks):
                 return True
         if not self.searched_through:
             self.emit("note", f"the last {MOST_CACHE_HITS} candidates were repeats: the space is searched through")
         self.searched_through = True
         return False
 
-    def _portfolio_waits(self) -> bool:
-        return bool(self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)))
+    def _portfolio(self) -> list[optuna.trial.FrozenTrial]:
+        """What is left of the candidates to begin with."""
+        return self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+
+    def _next_is_untuned(self) -> bool:
+        """Whether the next candidate of the portfolio trains nothing: it is cheap, so it gets all the rows at once."""
+        waiting = self._portfolio()
+        return bool(waiting) and not METHODS.get(waiting[0].system_attrs["fixed_params"]["method"]).tunes
 
     def _seed(self) -> int:
         """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
-        waiting = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+        waiting = self._portfolio()
         number = waiting[0].number if waiting else len(self.study.get_trials(deepcopy=False))
         return seed_of(self.task.seed, number + 1_000_000 * self.attempts.finished if self.sampler.pauses else number)
 
@@ -216,8 +244,13 @@ class Search:
             constraints=self.task.constraints,
         )
 
-    def admit(self, trial: optuna.Trial) -> bool:
-        """Suggests the trial's parameters; True if it must be run, False if the answer is known or on its way."""
+    def admit(self, trial: optuna.Trial, marks: Mapping[str, bool] = MappingProxyType({})) -> bool:
+        """Suggests the trial's parameters; True if it must be run, False if the answer is known or on its way.
+
+        Args:
+            trial: as asked.
+            marks: what is to be remembered of it: `straight` (no rungs), `first` (of the portfolio).
+        """
         candidate = self.resolved.space.suggest(trial)
         key = candidate.key()
         known = self.by_key.get(key)
@@ -225,7 +258,9 @@ class Search:
             self.by_key[key] = trial.number
             trial.set_user_attr("candidate", json.loads(candidate.model_dump_json()))
             self.attempts.begin(trial.number, candidate)
-            self.active[trial.number] = Active(trial, candidate)
+            for mark in (name for name, holds in marks.items() if holds):
+                trial.set_user_attr(mark, True)
+            self.active[trial.number] = Active(trial, candidate, straight=bool(trial.user_attrs.get("straight")))
             self.queue.append(trial.number)
             return True
         if known in self.active:
@@ -244,7 +279,7 @@ class Search:
 
     def _step(self, active: Active) -> Step:
         resolved, candidate, number = self.resolved, active.candidate, active.trial.number
-        ladder = self._ladder(candidate)
+        ladder = self._ladder(active)
         past = [r for r in self.folder.of(number) if r.step.rung == active.rung]
         ooms = sum(r.outcome is not None and _kind(r.outcome) == "oom" for r in self.folder.of(number))
         return Step(
@@ -275,11 +310,13 @@ class Search:
             return engine
         return "deepspeed" if self.task.compute.devices_per_trial > 1 else "plain"
 
-    def _ladder(self, candidate: Candidate) -> list[Fidelity]:
-        tunes = METHODS.get(candidate.method).tunes
+    def _ladder(self, active: Active) -> list[Fidelity]:
+        tunes = METHODS.get(active.candidate.method).tunes
         count = len(self.resolved.splits.validation)
         shares = THREE_RUNGS if self.sampler.pauses else TWO_RUNGS
-        return rungs(tunes, self.task.evaluation, count, shares if self.task.search.rungs else ())
+        return rungs(
+            tunes, self.task.evaluation, count, shares if self.task.search.rungs and not active.straight else ()
+        )
 
     # -- taking results
 
@@ -298,12 +335,12 @@ class Search:
         found = objectives(outcome, self.resolved.metric, self.task.economics)
         peers = list(self.points[key])
         self.points[key].append(found)
-        ladder, tunes = self._ladder(active.candidate), METHODS.get(active.candidate.method).tunes
+        ladder, tunes = self._ladder(active), METHODS.get(active.candidate.method).tunes
         self.attempts.reach(number, active.rung, ladder[active.rung], tunes, outcome, found)
         if active.rung + 1 < len(ladder):
-            if self.sampler.pauses:
+            if self.sampler.pauses and not self._goes_on(active):
                 self.attempts.state(number, "paused")
-            elif promising(found, peers):
+            elif self.sampler.pauses or promising(found, peers):
                 active.rung += 1
                 self.queue.appendleft(number)
                 self.emit("trial_promoted", f"quality {found.quality:.3f} on a part of the work", number)
@@ -320,6 +357,17 @@ class Search:
             f"latency {found.latency_ms:.1f} ms",
             values,
         )
+
+    def _goes_on(self, active: Active) -> bool:
+        """Whether a trial of the portfolio is done in full without waiting: the rest of it costs next to nothing.
+
+        The first points of the frontier are worth more than any later ones, and the models learn from them.
+        """
+        in_all = self.ledger.device_seconds_in_all()
+        last = self.attempts.last(active.trial.number)
+        if not active.trial.user_attrs.get("first"):
+            return False
+        return in_all is None or last.device_seconds * (1 - last.share) / last.share <= CHEAP_FIRST * in_all
 
     def handle_failure(self, step: Step, failure: Failure) -> None:
         number = step.trial

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 from autoadapt.errors import Exit, UserError
 
@@ -14,8 +14,8 @@ LOCK_SECONDS = 60
 STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
-def open_study(path: Path, name: str) -> optuna.Study:
-    """The study of that file, made where there is none.
+def open_study(path: Path, name: str, storage: BaseStorage | None = None) -> optuna.Study:
+    """The study of that file (or other storage), made where there is none.
 
     SQLite waits for another writer's lock (60 s) and writes ahead (WAL), so that a dashboard may read meanwhile.
 
@@ -24,14 +24,8 @@ def open_study(path: Path, name: str) -> optuna.Study:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        storage = RDBStorage(
-            f"sqlite:///{path}",
-            engine_kwargs={"connect_args": {"timeout": LOCK_SECONDS}},
-        )
-        with storage.engine.connect() as connection:
-            connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
         study = optuna.create_study(
-            storage=storage,
+            storage=storage or _file(path),
             study_name=name,
             directions=["maximize", "minimize", "minimize"],
             load_if_exists=True,
@@ -42,6 +36,13 @@ def open_study(path: Path, name: str) -> optuna.Study:
     except STORAGE_ERRORS as error:
         raise storage_error(path, error) from error
     return study
+
+
+def _file(path: Path) -> RDBStorage:
+    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": LOCK_SECONDS}})
+    with storage.engine.connect() as connection:
+        connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    return storage
 
 
 def storage_error(path: Path, error: Exception) -> UserError:

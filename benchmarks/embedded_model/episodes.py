@@ -194,7 +194,15 @@ class Episodes:
 
     def problem(self) -> Problem:
         r = self.random
-        kinds = [self.labelled, self.topics, self.categories, self.intents, self.things_done, self.everyday, self.meaning]
+        kinds = [
+            self.labelled,
+            self.topics,
+            self.categories,
+            self.intents,
+            self.things_done,
+            self.everyday,
+            self.meaning,
+        ]
         shares = [0.18, 0.05, 0.07, 0.04, 0.05, 0.09, 0.52 if self.sources.meanings else 0.0]
         return r.choices(kinds, shares)[0]()
 

@@ -11,7 +11,7 @@ from autoadapt.domain.option import Objectives, Option
 from autoadapt.domain.outcome import Measurement, Outcome, RowResult
 from autoadapt.domain.task import Constraints, Economics
 from autoadapt.domain.trial import Devices
-from autoadapt.verdict.frontier import dominates, non_dominated
+from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval
 from autoadapt.verdict.objectives import cost_usd_per_1k, device_usd, latency_p95, objectives
 from autoadapt.verdict.recommendation import recommend
@@ -26,6 +26,11 @@ POINTS = st.lists(
     ),
     max_size=30,
 )
+
+
+def dominates(a: Objectives, b: Objectives) -> bool:
+    no_worse = a.quality >= b.quality and a.cost_usd_per_1k <= b.cost_usd_per_1k and a.latency_ms <= b.latency_ms
+    return no_worse and a != b
 
 
 @given(POINTS)

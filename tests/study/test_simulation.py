@@ -1,0 +1,161 @@
+"""A study in virtual time: the clock jumps, slots work side by side, budget and rungs hold, runs can be replayed."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoadapt.domain.files import read_model, write_json
+from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.task import Budget, Compute, Constraints
+from autoadapt.domain.trial import Candidate, Fidelity, Step
+from autoadapt.errors import UserError
+from autoadapt.executors.replay import Replay, Simulated
+from autoadapt.study.run_folder import RunFolder
+from autoadapt.study.search import Search
+from autoadapt.study.simulation import measured, simulate
+
+COST = {"prompt": 0.0, "lora": 90.0, "full": 300.0}
+BEST = {"prompt": 0.5, "lora": 0.8, "full": 0.85}
+
+
+def answers(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+    rate = float(candidate.params.get("learning_rate") or 1e-3)
+    return measured(
+        quality=BEST[candidate.method] - 0.3 * abs(rate - 1e-3),
+        rows=fidelity.rows,
+        train_seconds=COST[candidate.method] * fidelity.steps,
+        seconds_per_row=0.01,
+        latency_ms=10.0 + 5.0 * float(candidate.params.get("shots") or 0),
+        seed=seed,
+        loading_seconds=1.0,
+    )
+
+
+def run(**changes: Any) -> Search:
+    values: dict[str, Any] = {"budget": Budget(trials=20), "sampler": "random", "seed": 3, **changes}
+    return simulate("joint", answers, values.pop("budget"), **values)
+
+
+def told(search: Search) -> list[tuple[int, int, float]]:
+    return [(r.step.trial, r.step.rung, r.outcome.seconds if r.outcome else 0.0) for r in search.folder.records]
+
+
+def test_the_same_seed_repeats_the_study() -> None:
+    for sampler in ("random", "tpe", "cost_aware"):
+        assert told(run(sampler=sampler)) == told(run(sampler=sampler))
+    assert told(run()) != told(run(seed=4))
+
+
+def test_slots_work_side_by_side_and_the_clock_is_virtual() -> None:
+    one, four = run(slots=1, rungs=False), run(slots=4, rungs=False)
+    assert one.folder.wall_seconds == pytest.approx(one.ledger.spent(0).device_seconds)
+    assert four.folder.wall_seconds < 0.5 * one.folder.wall_seconds
+    assert one.folder.wall_seconds > 1000
+
+
+def test_a_rung_pays_for_the_rest_of_the_training_alone() -> None:
+    search = run(budget=Budget(trials=40))
+    went_on = [r for r in search.folder.records if r.step.rung == 1 and r.step.candidate.method == "full"]
+    assert went_on
+    for record in went_on:
+        first = next(r for r in search.folder.records if r.step.trial == record.step.trial and r.step.rung == 0)
+        assert first.outcome is not None
+        assert record.outcome is not None
+        assert first.outcome.seconds == pytest.approx(100 + 0.01 * first.step.fidelity.rows + 1)
+        assert record.outcome.seconds == pytest.approx(200 + 0.01 * record.step.fidelity.rows + 1)
+
+
+@pytest.mark.parametrize("sampler", ["random", "cost_aware"])
+@pytest.mark.parametrize("budget", [{"usd": Decimal("0.5")}, {"hours": 0.2}])
+def test_the_budget_holds_in_virtual_time(sampler: str, budget: dict[str, Any]) -> None:
+    search = run(sampler=sampler, budget=Budget(**budget), slots=2)
+    spent = search.ledger.spent(0)
+    longest = max(r.outcome.seconds for r in search.folder.records if r.outcome)
+    if "usd" in budget:
+        assert 0.3 < spent.usd <= 0.5 + search.ledger.usd(longest)
+    else:
+        assert 300 < spent.wall_seconds <= 720 + longest
+    assert all(r.outcome is not None for r in search.folder.records)
+
+
+def test_prompts_of_the_portfolio_are_measured_in_full_and_cheap_rest_is_not_put_off() -> None:
+    search = run(sampler="cost_aware", budget=Budget(usd=Decimal(20)))
+    first = [r.step for r in search.folder.records if r.step.trial < 4]
+    assert [s.fidelity.rows for s in first if s.candidate.method == "prompt"] == [200, 200]
+    for method in ("lora", "full"):  # 1 % of 20 USD is 360 device-seconds
+        shares = [s.fidelity.steps for s in first if s.candidate.method == method]
+        assert shares == [pytest.approx(1 / 9), pytest.approx(1 / 3), 1.0]
+
+
+def test_a_dear_portfolio_waits_for_the_sampler() -> None:
+    search = run(sampler="cost_aware", budget=Budget(usd=Decimal("0.8")))
+    order = [(r.step.trial, r.step.rung) for r in search.folder.records]
+    full = next(r.step.trial for r in search.folder.records if r.step.candidate.method == "full")
+    seen = order.index((full, 0))
+    assert (full, 1) not in order[: seen + 2]
+
+
+def test_constraints_steer_the_search() -> None:
+    free = run(sampler="cost_aware", budget=Budget(trials=60))
+    fast = run(sampler="cost_aware", budget=Budget(trials=60), constraints=Constraints(latency_p95_ms=25.0))
+
+    def slow(search: Search) -> int:
+        shots = [float(r.step.candidate.params.get("shots") or 0) for r in search.folder.records if r.step.rung == 0]
+        return sum(s > 3 for s in shots)
+
+    assert slow(fast) < slow(free)
+
+
+def test_an_answer_that_cannot_be_given_is_a_failed_trial() -> None:
+    def sometimes(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        if candidate.method == "lora":
+            raise ValueError("no such thing")
+        return answers(candidate, fidelity, seed)
+
+    search = simulate("joint", sometimes, Budget(trials=12), sampler="random", seed=1)
+    assert search.counts["failed"] > 0
+    assert search.counts["complete"] > 0
+    reasons = [r.outcome.failure.reason for r in search.folder.records if r.outcome and r.outcome.failure]
+    assert set(reasons) == {"ValueError: no such thing"}
+
+
+def test_a_recording_answers_with_the_nearest_step(tmp_path: Path, recorded_run: Path) -> None:
+    replay = Replay()
+    replay.start(tmp_path, Compute(recording=str(recorded_run), slots=2))
+    step = min(recorded_run.glob("trials/*/rung0/trial.json"))
+    asked, known = read_model(step, Step), read_model(step.parent / "outcome.json", Outcome)
+    assert asked is not None
+    assert known is not None
+    replay.submit(asked, tmp_path)
+    finished = replay.next_finished(1.0)
+    assert finished is not None
+    assert finished.outcome.measurement == known.measurement
+    assert replay.now() == pytest.approx(known.seconds)
+
+
+def test_no_recording_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"compute\.recording"):
+        Replay().start(tmp_path, Compute())
+    with pytest.raises(UserError, match="holds no finished step"):
+        Replay().start(tmp_path, Compute(recording=str(tmp_path)))
+
+
+def test_the_sample_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    sample = readme.split("```python\n")[1].split("```")[0]
+    exec(compile(sample, "README.md", "exec"), {})
+    assert any(method in capsys.readouterr().out for method in ("lora", "full"))
+
+
+@pytest.fixture
+def recorded_run(tmp_path: Path) -> Path:
+    """A run folder with two recorded prompts."""
+    search = run(budget=Budget(trials=2))
+    folder = RunFolder(tmp_path / "recorded")
+    for record in search.folder.records:
+        assert record.outcome is not None
+        target = folder.prepare(record.step)
+        write_json(target / "outcome.json", record.outcome)
+    return folder.root
