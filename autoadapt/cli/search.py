@@ -18,6 +18,9 @@ def search(
     task: TaskFile,
     overrides: Overrides = None,
     runs: Annotated[Path, typer.Option(help="Folder of all studies.")] = Path("runs"),
+    warm_start: Annotated[
+        list[Path] | None, typer.Option(help="Folder of an earlier run whose frontier is tried first (repeatable).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Events as NDJSON on stdout.")] = False,
 ) -> None:
     """Search, or resume what was interrupted, and recommend."""
@@ -28,7 +31,7 @@ def search(
     resolved = resolve(task, overrides or (), download=True)
     root = runs / resolved.task.name
     with watcher(as_json) as watch:
-        code = run_study(resolved, root, watch)
+        code = run_study(resolved, root, watch, warm_start or ())
     if code in (Exit.INTERRUPTED, Exit.TERMINATED):
         sys.stderr.write(f"autoadapt: stopped; finished trials are in {root}. Run the same command to resume.\n")
     elif not as_json:

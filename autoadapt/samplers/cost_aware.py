@@ -51,8 +51,8 @@ LEAST_SEEN = 3
 """Measured candidates of a method before it is modelled."""
 QUOTA = 2.0
 """One in so many of those that reached a rung goes on."""
-MOST_QUALITIES, MOST_COSTS = 240, 120
-"""Observations that the models keep, for their time grows with the third power."""
+MOST_QUALITIES, MOST_COSTS, MOST_FITTED = 240, 120, 120
+"""Observations that the models keep, and that hyperparameters are found on: time grows with the third power."""
 FRONT_SIZE = 20
 LEAST_FOR_CLIFF, CLIFF = 5, 2.0
 """Qualities below the median by more than so many times the better half's spread are raised to there."""
@@ -69,6 +69,7 @@ class CostAware(Sampler):
 
     def __init__(self) -> None:
         self._fits: dict[tuple[Any, ...], Any] = {}
+        self._points: dict[int, Any] = {}
         self._last: tuple[int, History, Decision] | None = None
 
     def build(self, seed: int, history: History) -> Any:
@@ -91,7 +92,7 @@ class CostAware(Sampler):
             return Decision(candidate=_draw_least_seen(history, random))
         if any(count == 0 for count in per_method.values()) or len(seen) < 4:
             return Decision()
-        return _Choice(history, random, self._fits).best()
+        return _Choice(history, random, self._fits, self._points).best()
 
 
 class Planned(BaseSampler):
@@ -129,10 +130,23 @@ class _Observation:
 
 
 class _Choice:
-    """One decision: models fitted to a history, and every step that could be taken."""
+    """One decision: models fitted to a history, and every step that could be taken.
 
-    def __init__(self, history: History, random: np.random.Generator, fits: dict[tuple[Any, ...], Any]) -> None:
-        self.history, self.random, self.fits = history, random, fits
+    Args:
+        history: the study so far.
+        random: for candidates.
+        fits: hyperparameters found in earlier decisions.
+        known: points of earlier trials by number; both may be empty and only save time.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        random: np.random.Generator,
+        fits: dict[tuple[Any, ...], Any],
+        known: dict[int, Any],
+    ) -> None:
+        self.history, self.random, self.fits, self.known = history, random, fits, known
         self.features = Features(history.branches, history.models)
         self.tried = {a.candidate.key() for a in history.attempts}
         self.seen = self._observations()
@@ -183,7 +197,7 @@ class _Choice:
         schedule = 4
         while schedule * 5 // 4 + 2 <= len(seen):
             schedule = schedule * 5 // 4 + 2
-        first = seen[: max(4, schedule)]
+        first = seen[: max(4, schedule)][-MOST_FITTED:]
         key = (what, tuple((o.attempt.number, o.reached.rung) for o in first))
         if key not in self.fits:
             fitted = self._fill(GaussianProcess(self.features.columns, noise), what, first).fit()
@@ -194,8 +208,7 @@ class _Choice:
         return self._fill(model, what, seen).condition()
 
     def _fill(self, model: GaussianProcess, what: str, seen: Sequence[_Observation]) -> GaussianProcess:
-        points = np.array([self.features.point(o.attempt.candidate) for o in seen])
-        arms = np.array([self.features.arm(o.attempt.candidate) for o in seen])
+        points, arms = self._points_of([o.attempt for o in seen])
         if what == "quality":
             qualities = _without_cliffs(seen)
             missing = np.array([o.missing for o in seen])
@@ -207,10 +220,10 @@ class _Choice:
         return model.data(points, arms, none, values, none + 1e-5)
 
     def _believe_running(self) -> None:
-        running = [a.candidate for a in self.history.attempts if a.state == "running"]
+        running = [a for a in self.history.attempts if a.state == "running"]
         if not running:
             return
-        points, arms = self._points(running)
+        points, arms = self._points_of(running)
         mean, _ = self.quality.predict(points, arms)
         error = float(np.median([o.reached.quality_error for o in self.seen]))
         q = self.quality
@@ -219,6 +232,14 @@ class _Choice:
         q.values = np.r_[q.values, (mean - q.mean) / q.unit]
         q.variances = np.r_[q.variances, np.full(len(running), (error / q.unit) ** 2)]
         q.condition()
+
+    def _points_of(self, attempts: Sequence[Attempt]) -> tuple[Any, Any]:
+        for a in attempts:
+            if a.number not in self.known:
+                self.known[a.number] = self.features.point(a.candidate)
+        return np.array([self.known[a.number] for a in attempts]), np.array(
+            [self.features.arm(a.candidate) for a in attempts]
+        )
 
     def _points(self, candidates: Sequence[Candidate]) -> tuple[Any, Any]:
         points = np.array([self.features.point(c) for c in candidates])
@@ -234,7 +255,7 @@ class _Choice:
             return np.empty((0, 3))
         rows = []
         if full:
-            mean, _ = self.quality.predict(*self._points([a.candidate for a in full]))
+            mean, _ = self.quality.predict(*self._points_of(full))
             for attempt, smooth in zip(full, mean, strict=True):
                 last = attempt.reached[-1]
                 error = last.quality_error
@@ -242,7 +263,7 @@ class _Choice:
                 quality = min(max(smooth, last.quality - 1.5 * error), last.quality + error)
                 rows.append([quality, _log(last.cost_usd_per_1k), _log(last.latency_ms)])
         if running:
-            points, arms = self._points([a.candidate for a in running])
+            points, arms = self._points_of(running)
             columns = [m.predict(points, arms)[0] for m in (self.quality, self.cost, self.latency)]
             rows += np.stack(columns, 1).tolist()
         front = np.array(rows)
@@ -309,7 +330,7 @@ class _Choice:
         paused = [a for a in self.history.attempts if a.state == "paused" and self._within_quota(a)]
         if not paused:
             return []
-        points, arms = self._points([a.candidate for a in paused])
+        points, arms = self._points_of(paused)
         mean, deviation = self.quality.predict(points, arms)
         job = self.job.predict(points, arms)[0]
         last = [a.reached[-1] for a in paused]

@@ -1,11 +1,12 @@
 """A whole study from a resolved task to an exit code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
 from autoadapt.study.rescoring import rescore
+from autoadapt.study.portfolio import read_frontier
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.resuming import take_up
 from autoadapt.study.run_folder import RunFolder
@@ -14,13 +15,16 @@ from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.storage import STORAGE_ERRORS, storage_error
 
 
-def run_study(resolved: Resolved, root: Path, on_event: Callable[[Event], None]) -> Exit:
+def run_study(
+    resolved: Resolved, root: Path, on_event: Callable[[Event], None], warm_start: Sequence[Path] = ()
+) -> Exit:
     """Runs or resumes a study.
 
     Args:
         resolved: the task.
         root: its run folder.
         on_event: told of everything that happens.
+        warm_start: folders of finished runs whose frontiers are tried first.
 
     Returns:
         OK; NOTHING_FITS when no option holds the constraints; PARTIAL when a limit cut the work short; the code of the
@@ -29,8 +33,11 @@ def run_study(resolved: Resolved, root: Path, on_event: Callable[[Event], None])
     Raises:
         UserError: it cannot be started, or its storage fails.
     """
+    for earlier in warm_start:
+        read_frontier(earlier)
     try:
-        with StopSignals() as stop, Search(resolved, RunFolder(root), on_event) as search:
+        study = Search(resolved, RunFolder(root), on_event, warm_start=warm_start)
+        with StopSignals() as stop, study as search:
             take_up(search)
             search.run(stop)
             if stop.code is None:

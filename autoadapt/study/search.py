@@ -11,8 +11,9 @@ its outcome is on disk, so whatever is killed, a resumed run finds every finishe
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal
 
@@ -27,6 +28,7 @@ from autoadapt.domain.trial import Candidate, Fidelity, Step, seed_of
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.attempts import Attempts
 from autoadapt.study.ledger import Ledger
+from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.resolve import EXECUTORS, SAMPLERS, Resolved, check_same, read_lock, write_lock
 from autoadapt.study.results import Results
 from autoadapt.study.run_folder import RunFolder, free_disk_bytes
@@ -67,6 +69,7 @@ class Search:
         executor: where trials run; None takes the task's.
         storage: of the Optuna study; None takes the run folder's file.
         sampler: how candidates are chosen; None takes the task's.
+        warm_start: folders of finished runs whose frontiers are tried first.
     """
 
     def __init__(
@@ -77,8 +80,10 @@ class Search:
         executor: Executor | None = None,
         storage: optuna.storages.BaseStorage | None = None,
         sampler: Sampler | None = None,
+        warm_start: Sequence[Path] = (),
     ) -> None:
         self.executor, self.storage = executor or EXECUTORS.new(resolved.task.compute.executor), storage
+        self.warm_start = warm_start
         folder.now = self.executor.now
         self.resolved, self.task, self.folder, self.on_event = resolved, resolved.task, folder, on_event
         self.active: dict[int, Active] = {}
@@ -116,6 +121,7 @@ class Search:
         self.resolved.splits.write(self.folder.root / "data")
         write_lock(lock, self.resolved, self.executor.devices, self.executor.slots)
         self.study = open_study(self.folder.root / "study.db", self.task.name, self.storage)
+        self.portfolio = Portfolio(self.study, self.resolved.space, self.warm_start)
         self.ledger = Ledger(self.task, self.folder, self.executor.slots, self.executor.devices.count)
         self.results = Results(self.resolved, self.folder, self.executor.devices.kind)
         self.emit("started", self._first_line())
@@ -136,7 +142,8 @@ class Search:
 
     def run(self, stop: StopSignals) -> None:
         """Searches until the budget ends; returns early when a signal asked for it."""
-        self._enqueue_first()
+        for note in self.portfolio.enqueue():
+            self.emit("note", note)
         while stop.code is None:
             self._fill()
             if all(self.attempts.paused(n) for n in self.active):
@@ -178,8 +185,8 @@ class Search:
     def _choose(self) -> bool:
         """Puts a paused trial or a new candidate into the queue; False when nothing is to be had or paid for."""
         history = self._history()
-        if not self.sampler.pauses or self._portfolio():
-            return self._ask(history, straight=self.sampler.pauses and self._next_is_untuned())
+        if not self.sampler.pauses or self.portfolio.waiting():
+            return self._ask(history, straight=self.sampler.pauses and self.portfolio.next_is_untuned())
         decision = self.sampler.decide(self._seed(), history)
         if decision.converged:
             self.emit("note", "no further step promises a gain worth having: the search has converged")
@@ -207,8 +214,10 @@ class Search:
         for _ in range(0 if self.searched_through else MOST_CACHE_HITS):
             if not self._may_try():
                 return False
-            self.study.sampler = self.sampler.build(self._seed(), history)
-            marks = {"straight": straight, "first": bool(self._portfolio())}
+            first = bool(self.portfolio.waiting())
+            if not (first and self.sampler.pauses):  # a waiting candidate is complete: nothing is sampled
+                self.study.sampler = self.sampler.build(self._seed(), history)
+            marks = {"straight": straight, "first": first}
             trial = self.study.ask()
             if self.admit(trial, marks):
                 return True
@@ -217,18 +226,9 @@ class Search:
         self.searched_through = True
         return False
 
-    def _portfolio(self) -> list[optuna.trial.FrozenTrial]:
-        """What is left of the candidates to begin with."""
-        return self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-
-    def _next_is_untuned(self) -> bool:
-        """Whether the next candidate of the portfolio trains nothing: it is cheap, so it gets all the rows at once."""
-        waiting = self._portfolio()
-        return bool(waiting) and not METHODS.get(waiting[0].system_attrs["fixed_params"]["method"]).tunes
-
     def _seed(self) -> int:
         """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
-        waiting = self._portfolio()
+        waiting = self.portfolio.waiting()
         number = waiting[0].number if waiting else len(self.study.get_trials(deepcopy=False))
         return seed_of(self.task.seed, number + 1_000_000 * self.attempts.finished if self.sampler.pauses else number)
 
@@ -452,12 +452,6 @@ class Search:
             self.folder.add(finished.folder, finished.step, finished.outcome)
             if finished.outcome.failure is None and finished.step.trial in self.active:
                 self.take(self.active[finished.step.trial], finished.outcome)
-
-    def _enqueue_first(self) -> None:
-        if not self.study.user_attrs.get("first_enqueued"):
-            for params in self.resolved.space.first():
-                self.study.enqueue_trial(params, skip_if_exists=True)
-            self.study.set_user_attr("first_enqueued", True)
 
     # -- telling
 

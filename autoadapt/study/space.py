@@ -136,6 +136,20 @@ class JointSpace:
             full[f"prompt.{name}" if name in self.space.shared else f"{method}.{name}"] = value
         return full
 
+    def fit(self, method: str, model: str, values: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
+        """A candidate of another space as complete Optuna parameters of this one; None where it has no place here.
+
+        Parameters that this space does not search are dropped, those that it adds take their middle.
+        """
+        if method not in self.branches or model not in self.task.models:
+            return None
+        specs = {**self.space.shared, **self.branches[method]}
+        kept = {name: value for name, value in values.items() if name in specs}
+        if not all(_allowed(specs[name], value) for name, value in kept.items()):
+            return None
+        named: dict[str, Scalar] = {"model": model} if len(self.task.models) > 1 else {}
+        return {**named, "method": method, **self._complete(method, kept)}
+
     def candidate(self, params: Mapping[str, Scalar]) -> Candidate:
         """The candidate of complete Optuna parameters."""
         return self.suggest(optuna.trial.FixedTrial(dict(params)))
