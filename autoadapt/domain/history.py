@@ -50,6 +50,7 @@ class History:
         left_seconds: device-seconds the budget still pays for; None without such a limit.
         may_try: whether the budget allows another candidate.
         constraints: what a recommended option must hold.
+        least_gain: share of the hypervolume reached below which a step is not worth taking.
     """
 
     attempts: tuple[Attempt, ...]
@@ -59,3 +60,4 @@ class History:
     left_seconds: float | None
     may_try: bool
     constraints: Constraints
+    least_gain: float = 0.0

@@ -58,8 +58,6 @@ LEAST_FOR_CLIFF, CLIFF = 5, 2.0
 """Qualities below the median by more than so many times the better half's spread are raised to there."""
 PROMPT_EXPONENT = 0.5
 """Time of answering a part of the rows grows with about this power of the part: loading and warm-up weigh."""
-LEAST_GAIN = 1e-3
-"""The search has converged when the expected gain of every step is below this share of the hypervolume reached."""
 
 
 class CostAware(Sampler):
@@ -167,7 +165,7 @@ class _Choice:
         if not options:
             return Decision()
         reached = hypervolume(self.front, self.reference)
-        if not for_quality and reached > 0 and max(gain for _, gain, _ in options) < LEAST_GAIN * reached:
+        if not for_quality and reached > 0 and max(gain for _, gain, _ in options) < self.history.least_gain * reached:
             return Decision(converged=True)
         return max(options, key=lambda o: o[0])[2]
 

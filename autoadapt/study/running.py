@@ -5,8 +5,8 @@ from pathlib import Path
 
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
-from autoadapt.study.rescoring import rescore
 from autoadapt.study.portfolio import read_frontier
+from autoadapt.study.rescoring import rescore
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.resuming import take_up
 from autoadapt.study.run_folder import RunFolder

@@ -242,6 +242,7 @@ class Search:
             left_seconds=self.ledger.device_seconds_left(self._kept_back()),
             may_try=self._may_try(),
             constraints=self.task.constraints,
+            least_gain=self.task.search.least_gain,
         )
 
     def admit(self, trial: optuna.Trial, marks: Mapping[str, bool] = MappingProxyType({})) -> bool:

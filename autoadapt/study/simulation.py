@@ -46,6 +46,7 @@ def simulate(
     models: Sequence[str] = ("model",),
     sampler: str | Sampler = "cost_aware",
     rungs: bool = True,
+    least_gain: float = 0.0,
     slots: int = 4,
     rows: int = 200,
     seed: int = 0,
@@ -61,6 +62,7 @@ def simulate(
         methods, models: what may be used.
         sampler: a name in the samplers folder, or a sampler.
         rungs: whether candidates are tried on a part of the work first.
+        least_gain: as in the task's `search`; 0 spends the whole budget.
         slots: trials side by side.
         rows: validation rows there are.
         seed: of the study.
@@ -80,7 +82,9 @@ def simulate(
         economics=economics or Economics(usd_per_hour=Decimal(2)),
         constraints=constraints or Constraints(),
         evaluation=Evaluation(rows=rows),
-        search=SearchSettings(sampler=sampler if isinstance(sampler, str) else "random", rungs=rungs),
+        search=SearchSettings(
+            sampler=sampler if isinstance(sampler, str) else "random", rungs=rungs, least_gain=least_gain
+        ),
         seed=seed,
     )
     own = sampler if isinstance(sampler, Sampler) else None

@@ -111,6 +111,14 @@ def test_constraints_steer_the_search() -> None:
     assert slow(fast) < slow(free)
 
 
+def test_it_stops_when_nothing_promises_a_gain_but_not_before_the_portfolio_is_done() -> None:
+    search = run(sampler="cost_aware", budget=Budget(trials=200), least_gain=0.2)
+    assert search.searched_through
+    assert len(search.resolved.space.first()) <= search.tried() < 100
+    first = range(len(search.resolved.space.first()))
+    assert {r.step.trial for r in search.folder.records} >= set(first)
+
+
 def test_an_answer_that_cannot_be_given_is_a_failed_trial() -> None:
     def sometimes(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
         if candidate.method == "lora":
