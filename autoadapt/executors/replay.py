@@ -26,7 +26,9 @@ class Simulated:
     measurement: Measurement
     """Raw numbers; `train_seconds` is of all the training up to this fidelity."""
     seconds: float
-    """Wall-clock seconds of all the work up to this fidelity, from nothing."""
+    """Wall-clock seconds of fitting and measuring up to this fidelity, from nothing."""
+    loading_seconds: float = 0.0
+    """Seconds that every step takes besides."""
 
 
 Answers = Callable[[Candidate, Fidelity, int], Simulated]
@@ -112,8 +114,9 @@ class Replay(Executor):
             failure = Failure(stage="fit", kind="data", reason=f"{type(error).__name__}: {error}")
             return Outcome(**place, failure=failure, seconds=0.0)
         # a trial that goes on from its checkpoint pays for the rest of the training alone
-        seconds = max(1e-6, found.seconds - self._trained.get(step.trial, 0.0))
-        return Outcome(**place, measurement=found.measurement, seconds=seconds, fit_measure_seconds=seconds)
+        work = max(1e-6, found.seconds - self._trained.get(step.trial, 0.0))
+        seconds = work + found.loading_seconds
+        return Outcome(**place, measurement=found.measurement, seconds=seconds, fit_measure_seconds=work)
 
 
 def read_recording(root: Path, split: Literal["validation", "test"] = "validation") -> Answers:
@@ -137,7 +140,7 @@ def read_recording(root: Path, split: Literal["validation", "test"] = "validatio
             continue
         group = steps.setdefault((step.candidate.method, step.candidate.model), [])
         before = [o.measurement.train_seconds for s, o, _ in group if s.trial == step.trial and o.measurement]
-        group.append((step, outcome, outcome.seconds + max(before, default=0.0)))
+        group.append((step, outcome, outcome.fit_measure_seconds + max(before, default=0.0)))
     if not steps and split == "validation":
         raise UserError(f"{root}: holds no finished step to replay", Exit.DATA)
     scales = {key: _scales([s.candidate for s, _, _ in group]) for key, group in steps.items()}
@@ -157,7 +160,7 @@ def read_recording(root: Path, split: Literal["validation", "test"] = "validatio
 
         _, outcome, seconds = min(group, key=lambda record: distance(record[0]))
         assert outcome.measurement is not None
-        return Simulated(outcome.measurement, seconds)
+        return Simulated(outcome.measurement, seconds, max(0.0, outcome.seconds - outcome.fit_measure_seconds))
 
     return answer
 

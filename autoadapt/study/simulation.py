@@ -123,7 +123,7 @@ def measured(
         seconds_per_row: seconds to answer one row in a batch.
         latency_ms: of a single request.
         seed: of the draw.
-        loading_seconds: seconds before and between, paid at every step.
+        loading_seconds: seconds that every step takes besides.
     """
     right = np.random.default_rng(seed).random(rows) < quality
     results = [
@@ -138,4 +138,4 @@ def measured(
         peak_memory_bytes=0,
         parameters_total=0,
     )
-    return Simulated(measurement, train_seconds + inference + loading_seconds)
+    return Simulated(measurement, train_seconds + inference, loading_seconds)
