@@ -36,7 +36,7 @@ class PlainBackend:
         self.dtype = dtype
         self.model, self.pad, self.micro_batches, self.keeps_logits = model, pad, micro_batches, keeps_logits
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0)
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0, fused=True)
         self.device = next(model.parameters()).device
 
     def step(self, examples: Sequence[Example], rate: float) -> float:
