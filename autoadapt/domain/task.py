@@ -140,7 +140,7 @@ class Search(Words):
     rungs: bool = True
     """Try candidates on a part of the work first; only promising ones get all of it."""
     least_gain: float = Field(default=0.001, ge=0, lt=1)
-    """Stop when no step promises more than this share of the hypervolume reached (cost_aware); 0: never."""
+    """Stop when no step promises more than this share of the hypervolume reached (cost_aware)."""
 
 
 class Compute(Words):

@@ -165,7 +165,7 @@ class _Choice:
         if not options:
             return Decision()
         reached = hypervolume(self.front, self.reference)
-        if not for_quality and reached > 0 and max(gain for _, gain, _ in options) < self.history.least_gain * reached:
+        if not for_quality and reached > 0 and max(gain for _, gain, _ in options) <= self.history.least_gain * reached:
             return Decision(converged=True)
         return max(options, key=lambda o: o[0])[2]
 

@@ -1,10 +1,10 @@
 """The candidates a study begins with: those of its search space, then the frontiers of earlier runs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
+from pydantic import TypeAdapter
 
 from autoadapt.domain.option import Option
 from autoadapt.errors import Exit, UserError
@@ -62,7 +62,7 @@ def read_frontier(root: Path) -> list[Option]:
     """
     path = root / "frontier.json"
     try:
-        return [Option.model_validate(o) for o in json.loads(path.read_text(encoding="utf-8"))]
+        return TypeAdapter(list[Option]).validate_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path}: not found; give the folder of a finished run, such as runs/NAME", Exit.DATA) from None
     except ValueError as error:

@@ -6,7 +6,7 @@
         return measured(quality=0.8, rows=fidelity.rows, train_seconds=60 * fidelity.steps, seconds_per_row=0.01,
                         latency_ms=20.0, seed=seed)
 
-    search = simulate("joint", answers, Budget(usd=5), sampler="cost_aware", slots=4, seed=0)
+    search = simulate("joint", answers, Budget(trials=40), sampler="cost_aware", slots=4, seed=0)
     search.results.frontier(), search.folder.records
 
 The study is the one that runs real trials; only its executor, its storage (in memory) and its rows (empty) differ.
