@@ -172,3 +172,11 @@ def test_the_bundled_example_is_in_order() -> None:
     run = autoadapt("check", ROOT / "examples" / "support" / "task.yaml")
     assert run.returncode == 0, run.stderr
     assert "8 labels" in run.stdout
+
+
+def test_a_warm_start_from_nothing_is_told_before_anything_runs(make_task: MakeTask, tmp_path: Path) -> None:
+    run = autoadapt("search", make_task(), "--runs", tmp_path / "runs", "--warm-start", tmp_path / "nothing")
+    assert run.returncode == 3
+    assert "nothing/frontier.json: not found; give the folder of a finished run" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "runs").exists()
