@@ -148,6 +148,7 @@ class _Choice:
         self.features = Features(history.branches, history.models)
         self.tried = {a.candidate.key() for a in history.attempts}
         self.seen = self._observations()
+        self.error = float(np.median([o.reached.quality_error for o in self.seen]))
         self.quality = self._model("quality", _thin(self.seen, MOST_QUALITIES), 0.05)
         few = self.seen[-MOST_COSTS:]
         self.cost = self._model("cost", few, 0.02)
@@ -223,12 +224,11 @@ class _Choice:
             return
         points, arms = self._points_of(running)
         mean, _ = self.quality.predict(points, arms)
-        error = float(np.median([o.reached.quality_error for o in self.seen]))
         q = self.quality
         q.points, q.arms = np.r_[q.points, points], np.r_[q.arms, arms]
         q.missing = np.r_[q.missing, np.zeros(len(running))]
         q.values = np.r_[q.values, (mean - q.mean) / q.unit]
-        q.variances = np.r_[q.variances, np.full(len(running), (error / q.unit) ** 2)]
+        q.variances = np.r_[q.variances, np.full(len(running), (self.error / q.unit) ** 2)]
         q.condition()
 
     def _points_of(self, attempts: Sequence[Attempt]) -> tuple[Any, Any]:
@@ -286,6 +286,12 @@ class _Choice:
     # -- what could be done
 
     def _gain(self, for_quality: bool, mean: Any, deviation: Any, cost: Any, latency: Any) -> Any:
+        # where the model is surer than one measurement would be, a measurement teaches little (augmented expected
+        # improvement, Huang et al. 2006): or cheap options would be tried again and again for luck
+        taught = 1 - self.error / np.sqrt(deviation**2 + self.error**2)
+        return taught * self._improvement(for_quality, mean, deviation, cost, latency)
+
+    def _improvement(self, for_quality: bool, mean: Any, deviation: Any, cost: Any, latency: Any) -> Any:
         if not for_quality:
             return expected_hypervolume_improvement(mean, deviation, cost, latency, self.front, self.reference)
         worst, dear, slow = self.reference

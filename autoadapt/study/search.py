@@ -399,6 +399,8 @@ class Search:
     def _finish(self, number: int, state: str, message: str, values: list[float] | None = None) -> None:
         """Tells Optuna, answers those that waited for the same candidate, and lets go of files no longer needed."""
         active = self.active.pop(number)
+        if number in self.queue:  # promoted, and the budget ended before a slot was free
+            self.queue.remove(number)
         self.attempts.state(number, "failed" if state == "failed" else "done")
         told = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}[state]
         self.study.tell(active.trial, values, state=optuna.trial.TrialState[told])

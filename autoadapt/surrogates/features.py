@@ -38,7 +38,8 @@ class Features:
                 self._at[method, name] = len(categorical)
                 categorical.append(not _ordered(branch.specs[name]))
             of_arm.append(np.array([*shared, *range(begin, len(categorical))]))
-        self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm))
+        model = 0 if len(models) > 1 else None
+        self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model)
 
     def arm(self, candidate: Candidate) -> int:
         """Index of the candidate's method."""

@@ -1,13 +1,15 @@
 """A Gaussian process over the joint conditional space: one kernel for what arms share, one for each arm.
 
-    k(x, x') = 1 + s0^2 M0(x, x') + [same arm] * ((1 + p p') + (s_a^2 + h_a^2 p p') M_a(x, x'))
+    k(x, x') = 1 + s0^2 M0(x, x') + [same arm] * (1 + [same model] + p p' + (s_a^2 + h_a^2 p p') M_a(x, x'))
 
-M is the Matern-5/2 kernel with a length per column (Rasmussen and Williams 2006, eq. 4.17); categorical columns count a
-difference as a constant (Hamming). M0 sees only the columns that every arm has (prompt, model), so what one arm learns
-of a prompt moves the others a little; M_a sees all columns of its arm. p is how much of the work is missing, 0 at full
-fidelity: the value at a share of the work is the full value plus a constant and a smooth deviation that grow with p
-(the freeze-thaw idea of Swersky et al. 2014 in the form of a two-task kernel). Hyperparameters are the maximum of
-likelihood times prior, by L-BFGS with exact gradients; the noise of each point is given, a common extra one is learnt.
+M is the Matern-5/2 kernel with a length per column (Rasmussen and Williams 2006, eq. 4.17); categorical columns count
+a difference as a constant (Hamming). M0 sees only the columns that every arm has (prompt, model), so what one arm
+learns of a prompt moves the others a little; M_a sees all columns of its arm. Arms and, within them, base models have
+levels of their own, or M_a would have to be as wide as models differ and would be unsure of everything else. p is how
+much of the work is missing, 0 at full fidelity: the value at a share of the work is the full value plus a constant and
+a smooth deviation that grow with p (the freeze-thaw idea of Swersky et al. 2014 in the form of a two-task kernel).
+Hyperparameters are the maximum of likelihood times prior, by L-BFGS with exact gradients; the noise of each point is
+given, a common extra one is learnt.
 """
 
 from dataclasses import dataclass
@@ -32,11 +34,13 @@ class Columns:
         categorical: shape (d,), bool.
         shared: indices of the columns that every arm has.
         of_arm: for each arm, indices of its columns, the shared ones included.
+        model: index of the column that names the base model; None where there is one model.
     """
 
     categorical: Any
     shared: Any
     of_arm: tuple[Any, ...]
+    model: int | None = None
 
 
 class GaussianProcess:
@@ -105,11 +109,12 @@ class GaussianProcess:
             options={"maxiter": iterations},
         )
         self.theta = found.x
-        del self._distances, self._same
+        del self._distances, self._same, self._models_alike
         return self.condition()
 
     def _prepare(self) -> None:
         self._distances = [self._apart(part) for part in self._parts]
+        self._models_alike = self._same_model(self.points, self.points)
         self._same = [(self.arms == a)[:, None] & (self.arms == a)[None, :] for a in range(len(self._parts) - 1)]
 
     def condition(self) -> "GaussianProcess":
@@ -133,7 +138,8 @@ class GaussianProcess:
         across = self._kernel(points, arms, missing, self.points, self.arms, self.missing)
         mean = across @ self._weights * self.unit + self.mean
         solved = solve_triangular(self._factor, across.T, lower=True)
-        own = 1.0 + np.exp(2 * self.theta[self._scales[0]]) + 1.0 + missing**2
+        levels = 2.0 if self.columns.model is None else 3.0
+        own = levels + np.exp(2 * self.theta[self._scales[0]]) + missing**2
         for a in range(len(self._parts) - 1):
             scale, partial = np.exp(2 * self.theta[self._scales[a + 1]]), np.exp(2 * self.theta[self._partials[a + 1]])
             own = own + (arms == a) * (scale + partial * missing**2)
@@ -158,8 +164,18 @@ class GaussianProcess:
                 np.exp(2 * self.theta[self._partials[arm + 1]]),
             )
             pp = product[block]
-            total[block] += 1.0 + pp + (scale + partial * pp) * self._matern(arm + 1, a[here], b[there])
+            total[block] += (
+                1.0
+                + self._same_model(a[here], b[there])
+                + pp
+                + (scale + partial * pp) * self._matern(arm + 1, a[here], b[there])
+            )
         return total
+
+    def _same_model(self, a: Any, b: Any) -> Any:
+        """1 where two points have the same base model, shape (len(a), len(b)); 0 where there is only one."""
+        at = self.columns.model
+        return 0.0 if at is None else (a[:, at][:, None] == b[:, at][None, :]).astype(float)
 
     def _matern(self, i: int, a: Any, b: Any) -> Any:
         part = self._parts[i]
@@ -189,7 +205,7 @@ class GaussianProcess:
             else:
                 partial = np.exp(2 * theta[self._partials[i]])
                 factor = (scale + partial * product) * self._same[i - 1]
-                matrix += factor * matern + (1 + product) * self._same[i - 1]
+                matrix += factor * matern + (1 + self._models_alike + product) * self._same[i - 1]
             kept.append((inverse, (5 / 3) * (1 + ROOT5 * r) * decay, matern, factor, scale))
         extra = np.exp(2 * theta[self._noise])
         matrix[np.diag_indices(n)] += self.variances + extra + JITTER

@@ -83,6 +83,14 @@ def test_the_budget_holds_in_virtual_time(sampler: str, budget: dict[str, Any]) 
     assert all(r.outcome is not None for r in search.folder.records)
 
 
+@pytest.mark.parametrize("usd", ["0.05", "0.11", "0.17", "0.23", "0.31"])
+def test_a_promoted_trial_that_the_budget_overtakes_is_given_up(usd: str) -> None:
+    for seed in range(6):
+        search = run(sampler="tpe", budget=Budget(usd=Decimal(usd)), slots=3, seed=seed)
+        assert not search.active
+        assert not search.queue
+
+
 def test_prompts_of_the_portfolio_are_measured_in_full_and_cheap_rest_is_not_put_off() -> None:
     search = run(sampler="cost_aware", budget=Budget(usd=Decimal(20), trials=8))
     first = [r.step for r in search.folder.records if r.step.trial < 4]
