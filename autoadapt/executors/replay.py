@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from autoadapt.domain.files import read_model
+from autoadapt.domain.files import read_model, write_json
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute
@@ -87,6 +87,8 @@ class Replay(Executor):
         measured = finished.outcome.measurement
         if measured is not None:
             self._trained[trial] = measured.train_seconds
+        if finished.folder.is_dir():  # a real run folder, from which the study may be resumed
+            write_json(finished.folder / "outcome.json", finished.outcome)
         return finished
 
     def running_seconds(self) -> dict[int, float]:

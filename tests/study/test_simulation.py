@@ -152,6 +152,7 @@ def test_a_recording_answers_with_the_nearest_step(tmp_path: Path, recorded_run:
     assert finished is not None
     assert finished.outcome.measurement == known.measurement
     assert replay.now() == pytest.approx(known.seconds)
+    assert read_model(tmp_path / "outcome.json", Outcome) == finished.outcome
 
 
 def test_a_warm_start_tries_what_was_good_elsewhere(tmp_path: Path) -> None:
