@@ -30,6 +30,10 @@ def params_text(option: Option) -> str:
     return " ".join(told)
 
 
+CORRECTED = 0.005
+"""Difference of quality from which it is told that the frontier goes by another figure than the one shown."""
+
+
 def frontier_table(options: Sequence[Option], recommended: int | None = None) -> Table:
     """The frontier in figures: quality with interval, on validation and on test rows, cost, latency, training."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -50,6 +54,9 @@ def frontier_table(options: Sequence[Option], recommended: int | None = None) ->
             "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}",
             style="bold green" if option.trial == recommended else None,
         )
+    if any(abs(o.quality - o.quality_expected) > CORRECTED for o in options):
+        table.caption = "On the frontier by expected quality: measurements luckier than similar trials count for less."
+        table.caption_justify = "left"
     return table
 
 

@@ -1,7 +1,7 @@
 """History: what a sampler may know when it chooses: every trial with what its rungs showed, the space, what is left."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from autoadapt.domain.space import Branch
@@ -23,7 +23,9 @@ class Reached:
     """USD per 1,000 queries, with the training that the full work would take."""
     latency_ms: float
     device_seconds: float
-    """Held by this rung's steps alone."""
+    """Of fitting and measuring, by this rung's steps alone."""
+    overhead_seconds: float
+    """Device-seconds held besides by a step whose worker was warm: loading the model, bookkeeping; 0 if none was."""
     order: int
     """Place among all finished rungs of the study, by time."""
 
@@ -51,6 +53,9 @@ class History:
         may_try: whether the budget allows another candidate.
         constraints: what a recommended option must hold.
         least_gain: share of the hypervolume reached below which a step is not worth taking.
+        first: candidates that should be tried before others, untried so far.
+        job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
+            the training rows (`Candidate.passes`).
     """
 
     attempts: tuple[Attempt, ...]
@@ -61,3 +66,5 @@ class History:
     may_try: bool
     constraints: Constraints
     least_gain: float = 0.0
+    first: tuple[Candidate, ...] = ()
+    job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)

@@ -26,6 +26,9 @@ class Option(Words):
     """On validation rows, which the search chose by: flattered a little."""
     quality_ci: tuple[float, float]
     """95 % interval."""
+    quality_expected: float
+    """The same, corrected by what similar candidates showed where the sampler models them: a lucky measurement stands
+    out less. It decides what is on the frontier; without such a sampler it equals `quality`."""
     test_quality: float | None = None
     """On test rows the search never saw."""
     test_quality_ci: tuple[float, float] | None = None

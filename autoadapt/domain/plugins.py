@@ -5,7 +5,7 @@ Nothing here imports a heavy package: `Any` stands for torch and Optuna objects 
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -75,6 +75,10 @@ class Sampler(ABC):
     def decide(self, seed: int, history: History) -> Decision:
         """What to run next, for samplers that pause trials."""
         return Decision()
+
+    def believed(self, history: History) -> Mapping[int, float]:
+        """Qualities of trials measured in full, by number, where the sampler knows better than one measurement."""
+        return {}
 
 
 @dataclass(frozen=True)

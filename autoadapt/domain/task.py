@@ -135,7 +135,7 @@ class Evaluation(Words):
 class Search(Words):
     """How candidates are chosen."""
 
-    sampler: str = "tpe"
+    sampler: str = "cost_aware"
     """A name in the samplers folder."""
     rungs: bool = True
     """Try candidates on a part of the work first; only promising ones get all of it."""

@@ -24,6 +24,11 @@ class Candidate(Words):
     model: str
     params: Params
 
+    @property
+    def passes(self) -> float:
+        """Passes over the training rows, to which the time of training is in proportion; 1 for what does not train."""
+        return float(self.params.get("num_train_epochs") or 1.0)
+
     def key(self) -> str:
         """A short hash that is equal for equal candidates, whatever the order of their parameters."""
         text = json.dumps([self.method, self.model, self.params], sort_keys=True, default=str)

@@ -35,10 +35,6 @@ class Attempts:
         """Every trial, by number."""
         return tuple(self._by_number[n] for n in sorted(self._by_number))
 
-    def last(self, number: int) -> Reached:
-        """The last rung that a trial has finished."""
-        return self._by_number[number].reached[-1]
-
     @property
     def finished(self) -> int:
         """Rungs finished by all trials together."""
@@ -64,11 +60,9 @@ class Attempts:
         attempt, measured = self._by_number[number], outcome.measurement
         assert measured is not None
         scores = stats_array(measured)[:, 0]
-        seconds = sum(
-            (r.outcome.fit_measure_seconds or r.outcome.seconds) * r.outcome.devices.count
-            for r in self.folder.of(number)
-            if r.outcome is not None and r.step.rung == rung
-        )
+        outcomes = [r.outcome for r in self.folder.of(number) if r.outcome is not None and r.step.rung == rung]
+        seconds = sum((o.fit_measure_seconds or o.seconds) * o.devices.count for o in outcomes)
+        warm = [(o.seconds - o.fit_measure_seconds) * o.devices.count for o in outcomes if not o.cold]
         reached = Reached(
             rung=rung,
             share=fidelity.steps if tunes else min(1.0, fidelity.rows / self.full_rows),
@@ -77,6 +71,7 @@ class Attempts:
             cost_usd_per_1k=float(cost_usd_per_1k(outcome, self.economics, trained=fidelity.steps)),
             latency_ms=found.latency_ms,
             device_seconds=seconds,
+            overhead_seconds=max(0.0, min(warm, default=0.0)),
             order=self._order,
         )
         self._order += 1

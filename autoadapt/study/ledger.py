@@ -29,18 +29,31 @@ class Ledger:
     folder: RunFolder
     slots: int
     devices: int
+    _counted: int = 0
+    _sums: tuple[float, float] = (0.0, 0.0)
+    """Of the first `_counted` records."""
 
     def spent(self, trials: int) -> Spent:
         """All that was spent, failed steps and re-scoring included."""
-        outcomes = [r.outcome for r in self.folder.records if r.outcome is not None]
-        seconds = sum(o.seconds * o.devices.count for o in outcomes)
+        held, fit_measure = self._held()
         return Spent(
             trials=trials,
-            usd=self.usd(seconds),
-            device_seconds=seconds,
-            fit_measure_seconds=sum(o.fit_measure_seconds * o.devices.count for o in outcomes),
+            usd=self.usd(held),
+            device_seconds=held,
+            fit_measure_seconds=fit_measure,
             wall_seconds=self.folder.wall_seconds,
         )
+
+    def _held(self) -> tuple[float, float]:
+        """Device-seconds of all steps, and those of them spent fitting and measuring."""
+        records = self.folder.records
+        while self._counted < len(records) and (outcome := records[self._counted].outcome) is not None:
+            self._sums = _added(self._sums, outcome)
+            self._counted += 1
+        held = self._sums
+        for record in records[self._counted :]:  # from a step on that a killed run left without an outcome
+            held = _added(held, record.outcome) if record.outcome is not None else held
+        return held
 
     def usd(self, device_seconds: float) -> float:
         """USD of device-seconds."""
@@ -79,15 +92,6 @@ class Ledger:
         if usd is not None and (self.usd(seconds + reserved) > usd or usd <= 0):
             return False
         return wall is None or (seconds / self.devices <= wall and wall > 0)
-
-    def device_seconds_in_all(self) -> float | None:
-        """Device-seconds that the whole budget pays for; None without a limit in USD or hours."""
-        budget, most = self.task.budget, []
-        if budget.hours is not None:
-            most.append(budget.hours * 3600 * self._width)
-        if budget.usd is not None and self.usd(3600) > 0:
-            most.append(float(budget.usd) / self.usd(3600) * 3600)
-        return min(most) if most else None
 
     def device_seconds_left(self, kept_back: float) -> float | None:
         """Device-seconds that one more step may take; None without a limit in USD or hours."""
@@ -134,3 +138,8 @@ class Ledger:
     @property
     def _width(self) -> int:
         return self.slots * self.devices
+
+
+def _added(sums: tuple[float, float], outcome: Outcome) -> tuple[float, float]:
+    count = outcome.devices.count
+    return sums[0] + outcome.seconds * count, sums[1] + outcome.fit_measure_seconds * count

@@ -1,22 +1,29 @@
 """The candidates a study begins with: those of its search space, then the frontiers of earlier runs."""
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Container, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from pydantic import TypeAdapter
 
+from autoadapt.domain.files import read_model
 from autoadapt.domain.option import Option
+from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.trial import Candidate, Step
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.space import JointSpace
-from autoadapt.worker.run import METHODS
+
+ATTRIBUTE = "portfolio"
+"""Of the Optuna study."""
 
 
 class Portfolio:
-    """What waits in an Optuna study to be tried first.
+    """What an Optuna study tries first, in order, and what such work took in earlier runs.
 
     Args:
-        study: the study.
+        study: the study, which remembers it.
         space: whose own candidates come first.
         earlier: folders of finished runs on like tasks.
     """
@@ -24,34 +31,54 @@ class Portfolio:
     def __init__(self, study: optuna.Study, space: JointSpace, earlier: Sequence[Path] = ()) -> None:
         self.study, self.space, self.earlier = study, space, earlier
 
-    def enqueue(self) -> list[str]:
-        """Puts the candidates into the study, once in its life; returns what is to be told of it.
+    def load(self) -> list[str]:
+        """Fixes the portfolio, once in the study's life; returns what is to be told of it.
 
         Raises:
             UserError: an earlier run has no frontier; exit 3.
         """
-        if self.study.user_attrs.get("first_enqueued"):
-            return []
-        wanted = self.space.first()
         notes = []
-        for root in self.earlier:
-            options = sorted(read_frontier(root), key=lambda o: o.cost_usd_per_1k)
-            fitting = [p for o in options if (p := self.space.fit(o.method, o.model, o.params)) is not None]
-            notes.append(f"warm start: {len(fitting)} of the {len(options)} options of {root} are in this space")
-            wanted += fitting
-        for params in wanted:
-            self.study.enqueue_trial(dict(params), skip_if_exists=True)
-        self.study.set_user_attr("first_enqueued", True)
+        if ATTRIBUTE not in self.study.user_attrs:
+            wanted: list[Any] = list(self.space.first())
+            seconds: dict[tuple[str, str], list[float]] = {}
+            for root in self.earlier:
+                options = sorted(read_frontier(root), key=lambda o: o.cost_usd_per_1k)
+                fitting = [p for o in options if (p := self.space.fit(o.method, o.model, o.params)) is not None]
+                notes.append(f"warm start: {len(fitting)} of the {len(options)} options of {root} are in this space")
+                wanted += fitting
+                for key, took in _job_seconds(root).items():
+                    seconds.setdefault(key, []).extend(took)
+            known = [[*key, statistics.median(took)] for key, took in sorted(seconds.items())]
+            self.study.set_user_attr(ATTRIBUTE, {"wanted": wanted, "seconds": known})
+        kept = self.study.user_attrs[ATTRIBUTE]
+        self.params = {self.space.candidate(p).key(): p for p in kept["wanted"]}
+        self.candidates = {key: self.space.candidate(p) for key, p in self.params.items()}
+        self.job_seconds = {(method, model): took for method, model, took in kept["seconds"]}
         return notes
 
-    def waiting(self) -> list[optuna.trial.FrozenTrial]:
-        """What is left of them."""
-        return self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+    def left(self, tried: Container[str]) -> list[Candidate]:
+        """Those whose key is not among `tried`."""
+        return [c for key, c in self.candidates.items() if key not in tried]
 
-    def next_is_untuned(self) -> bool:
-        """Whether the next one trains nothing: it is cheap, so it gets all the rows at once."""
-        waiting = self.waiting()
-        return bool(waiting) and not METHODS.get(waiting[0].system_attrs["fixed_params"]["method"]).tunes
+    def enqueue(self, candidate: Candidate) -> None:
+        """Makes it the study's next trial."""
+        if not self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+            self.study.enqueue_trial(dict(self.params[candidate.key()]))
+
+
+def _job_seconds(root: Path) -> dict[tuple[str, str], list[float]]:
+    """Device-seconds per pass of the trials of a run that were done in full, by method and model."""
+    trials: dict[int, float] = {}
+    found: dict[tuple[str, str], list[float]] = {}
+    for path in sorted((root / "trials").glob("*/rung*/outcome.json")):
+        step, outcome = read_model(path.parent / "trial.json", Step), read_model(path, Outcome)
+        if step is None or outcome is None or outcome.measurement is None:
+            continue
+        trials[step.trial] = trials.get(step.trial, 0.0) + outcome.fit_measure_seconds * outcome.devices.count
+        if not step.keep_checkpoint:  # the last rung
+            per_pass = trials[step.trial] / step.candidate.passes
+            found.setdefault((step.candidate.method, step.candidate.model), []).append(per_pass)
+    return found
 
 
 def read_frontier(root: Path) -> list[Option]:

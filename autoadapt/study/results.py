@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from autoadapt.domain.events import Status
@@ -41,18 +41,47 @@ class Results:
         self._outcomes: dict[int, Outcome] = {}
         self._points: dict[int, Objectives] = {}
         self._intervals: dict[tuple[int, str], tuple[float, float]] = {}
+        self._believed: Mapping[int, float] = {}
+        self._frontier: list[int] | None = None
+        self.gone: set[int] = set()
+        """Trained options whose weights were deleted when others beat them: they cannot come back."""
 
     def add(self, trial: int, outcome: Outcome) -> None:
         """Takes a trial's outcome at full fidelity."""
         if outcome.devices.kind == self.hardware:
+            self._frontier = None
             self._outcomes[trial] = outcome
             self._points[trial] = objectives(outcome, self.resolved.metric, self.resolved.task.economics)
 
+    def believe(self, qualities: Mapping[int, float]) -> None:
+        """Takes qualities of trials as corrected by what their neighbours showed; the frontier is chosen by them."""
+        self._believed, self._frontier = qualities, None
+
+    def _expected(self, trial: int) -> float:
+        return self._believed.get(trial, self._points[trial].quality)
+
     def frontier_trials(self) -> list[int]:
         """Trials that no other dominates, by falling quality."""
-        trials = sorted(self._points)
-        kept = [trials[i] for i in non_dominated([self._points[t] for t in trials])]
-        return sorted(kept, key=lambda t: -self._points[t].quality)
+        if self._frontier is None:
+            self._frontier = sorted(self._non_dominated(self._expected), key=lambda t: -self._expected(t))
+        return self._frontier
+
+    def _non_dominated(self, quality: Callable[[int], float]) -> list[int]:
+        trials = sorted(set(self._points) - self.gone)
+        points = [self._points[t].model_copy(update={"quality": quality(t)}) for t in trials]
+        return [trials[i] for i in non_dominated(points)]
+
+    def let_go(self) -> set[int]:
+        """Gives up what is on the frontier neither as expected nor as measured; returns what is left.
+
+        What is expected of an option may rise again, but its weights are deleted once it is given up.
+        """
+        kept = {*self.frontier_trials(), *self._non_dominated(lambda t: self._points[t].quality)}
+        trained = {
+            t for t, o in self._outcomes.items() if o.measurement is not None and o.measurement.parameters_trained
+        }
+        self.gone |= trained - kept
+        return kept
 
     def baseline(self) -> int | None:
         """The first zero-shot prompt that was measured in full: what one has without doing anything."""
@@ -118,6 +147,7 @@ class Results:
             params=candidate.params,
             quality=self._points[trial].quality,
             quality_ci=self._interval(trial, "validation", outcome),
+            quality_expected=self._expected(trial),
             test_quality=self.resolved.metric.value(stats_array(tested)) if tested else None,
             test_quality_ci=self._interval(trial, "test", test.outcome) if test and test.outcome and tested else None,
             test_rows=len(tested.rows) if tested else 0,

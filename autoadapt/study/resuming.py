@@ -3,6 +3,7 @@
 import optuna
 
 from autoadapt.domain.trial import Candidate
+from autoadapt.study.racing import Runner
 from autoadapt.study.search import Active, Search
 from autoadapt.study.storage import reopened
 from autoadapt.verdict.objectives import objectives
@@ -52,6 +53,8 @@ def _finished(search: Search, frozen: optuna.trial.FrozenTrial) -> None:
     done = [r.outcome for r in search.folder.of(frozen.number) if r.outcome and r.outcome.measurement]
     if state == "complete" and done:
         search.results.add(frozen.number, done[-1])
+        if not tunes and done[-1].measurement is not None:
+            search.runners[frozen.number] = Runner.of(done[-1].measurement, found)
 
 
 def _replay(search: Search, active: Active) -> None:

@@ -55,6 +55,7 @@ class RunFolder:
     now: Callable[[], float] = time.monotonic
     """The clock of the study, in seconds."""
     records: list[Record] = field(default_factory=list)
+    _of: dict[tuple[int, str], list[Record]] = field(default_factory=dict)
     _lock: IO[str] | None = None
     _session_start: float = 0.0
     _clock_before: float = 0.0
@@ -80,7 +81,8 @@ class RunFolder:
         self._session_start = self.now()
         clock = read_model(self.root / "clock.json", Clock)
         self._clock_before = clock.seconds if clock else 0.0
-        self.records = list(self._read_records())
+        for record in self._read_records():
+            self._take(record)
 
     def close(self) -> None:
         """Writes the clock and lets others in."""
@@ -121,12 +123,15 @@ class RunFolder:
 
     def add(self, folder: Path, step: Step, outcome: Outcome) -> None:
         """Takes note of a finished step."""
-        self.records.append(Record(folder, step, outcome))
+        self._take(Record(folder, step, outcome))
+
+    def _take(self, record: Record) -> None:
+        self.records.append(record)
+        self._of.setdefault((record.step.trial, record.step.split), []).append(record)
 
     def of(self, trial: int, split: str = "validation") -> list[Record]:
         """The steps of a trial on a split, by rung and attempt."""
-        found = [r for r in self.records if r.step.trial == trial and r.step.split == split]
-        return sorted(found, key=lambda r: (r.step.rung, r.step.attempt))
+        return sorted(self._of.get((trial, split), ()), key=lambda r: (r.step.rung, r.step.attempt))
 
     def settle_interrupted(self, devices: Devices) -> int:
         """Gives steps that a killed run left without an outcome one, with the time they are known to have taken."""

@@ -11,10 +11,10 @@ its outcome is on disk, so whatever is killed, a resumed run finds every finishe
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Literal
 
 import optuna
@@ -29,6 +29,7 @@ from autoadapt.errors import Exit, UserError
 from autoadapt.study.attempts import Attempts
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.racing import Runner, beaten_by
 from autoadapt.study.resolve import EXECUTORS, SAMPLERS, Resolved, check_same, read_lock, write_lock
 from autoadapt.study.results import Results
 from autoadapt.study.run_folder import RunFolder, free_disk_bytes
@@ -40,8 +41,6 @@ from autoadapt.worker.run import METHODS
 
 MOST_CACHE_HITS = 50
 """Repeated candidates in a row after which the space counts as searched through."""
-CHEAP_FIRST = 0.01
-"""Share of the budget that finishing a trial of the portfolio may take without the sampler being asked."""
 LEAST_DISK_BYTES = 200_000_000
 RETRIES = {"crash": 1, "oom": 1}
 """How often a step is tried again by class of failure; oom with micro-batches of half the size."""
@@ -95,6 +94,8 @@ class Search:
         """Repeated candidates of a trial that still runs."""
         self.points: dict[tuple[str, int], list[Objectives]] = defaultdict(list)
         """(method, rung) -> objectives seen there, for promotion."""
+        self.runners: dict[int, Runner] = {}
+        """Prompts measured in full, against which others race."""
         self.counts = {"complete": 0, "pruned": 0, "failed": 0, "cached": 0}
         self.last_failure: str | None = None
         self.stopped_by: str | None = None
@@ -122,10 +123,12 @@ class Search:
         write_lock(lock, self.resolved, self.executor.devices, self.executor.slots)
         self.study = open_study(self.folder.root / "study.db", self.task.name, self.storage)
         self.portfolio = Portfolio(self.study, self.resolved.space, self.warm_start)
+        notes = self.portfolio.load()
         self.ledger = Ledger(self.task, self.folder, self.executor.slots, self.executor.devices.count)
         self.results = Results(self.resolved, self.folder, self.executor.devices.kind)
+        self.results.gone = set(self.study.user_attrs.get("gone", ()))
         self.emit("started", self._first_line())
-        for note in self.resolved.splits.notes:
+        for note in [*notes, *self.resolved.splits.notes]:
             self.emit("note", note)
         if before is not None and before["hardware"]["kind"] != self.executor.devices.kind:
             self.emit(
@@ -142,8 +145,7 @@ class Search:
 
     def run(self, stop: StopSignals) -> None:
         """Searches until the budget ends; returns early when a signal asked for it."""
-        for note in self.portfolio.enqueue():
-            self.emit("note", note)
+        self.believe()
         while stop.code is None:
             self._fill()
             if all(self.attempts.paused(n) for n in self.active):
@@ -184,14 +186,16 @@ class Search:
 
     def _choose(self) -> bool:
         """Puts a paused trial or a new candidate into the queue; False when nothing is to be had or paid for."""
-        history = self._history()
-        if not self.sampler.pauses or self.portfolio.waiting():
-            return self._ask(history, straight=self.sampler.pauses and self.portfolio.next_is_untuned())
+        history = self.history()
+        if not self.sampler.pauses:
+            return self._ask(history)
         decision = self.sampler.decide(self._seed(), history)
         if decision.converged:
-            self.emit("note", "no further step promises a gain worth having: the search has converged")
+            if not self.searched_through:
+                self.emit("note", "no further step promises a gain worth having: the search has converged")
             self.searched_through = True
-        elif decision.promote is not None:
+            return False
+        if decision.promote is not None:
             active = self.active[decision.promote]
             active.rung += 1
             self.attempts.state(decision.promote, "running")
@@ -214,12 +218,10 @@ class Search:
         for _ in range(0 if self.searched_through else MOST_CACHE_HITS):
             if not self._may_try():
                 return False
-            first = bool(self.portfolio.waiting())
-            if not (first and self.sampler.pauses):  # a waiting candidate is complete: nothing is sampled
-                self.study.sampler = self.sampler.build(self._seed(), history)
-            marks = {"straight": straight, "first": first}
-            trial = self.study.ask()
-            if self.admit(trial, marks):
+            if history.first and not self.sampler.pauses:
+                self.portfolio.enqueue(history.first[0])
+            self.study.sampler = self.sampler.build(self._seed(), history)
+            if self.admit(self.study.ask(), straight):
                 return True
         if not self.searched_through:
             self.emit("note", f"the last {MOST_CACHE_HITS} candidates were repeats: the space is searched through")
@@ -228,11 +230,11 @@ class Search:
 
     def _seed(self) -> int:
         """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
-        waiting = self.portfolio.waiting()
-        number = waiting[0].number if waiting else len(self.study.get_trials(deepcopy=False))
+        number = len(self.study.get_trials(deepcopy=False))
         return seed_of(self.task.seed, number + 1_000_000 * self.attempts.finished if self.sampler.pauses else number)
 
-    def _history(self) -> History:
+    def history(self) -> History:
+        """What the sampler may know."""
         resolved = self.resolved
         return History(
             attempts=self.attempts.all(),
@@ -243,14 +245,16 @@ class Search:
             may_try=self._may_try(),
             constraints=self.task.constraints,
             least_gain=self.task.search.least_gain,
+            first=tuple(self.portfolio.left(self.by_key)),
+            job_seconds=self.portfolio.job_seconds,
         )
 
-    def admit(self, trial: optuna.Trial, marks: Mapping[str, bool] = MappingProxyType({})) -> bool:
+    def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
         """Suggests the trial's parameters; True if it must be run, False if the answer is known or on its way.
 
         Args:
             trial: as asked.
-            marks: what is to be remembered of it: `straight` (no rungs), `first` (of the portfolio).
+            straight: whether it gets all of the work at once.
         """
         candidate = self.resolved.space.suggest(trial)
         key = candidate.key()
@@ -259,8 +263,8 @@ class Search:
             self.by_key[key] = trial.number
             trial.set_user_attr("candidate", json.loads(candidate.model_dump_json()))
             self.attempts.begin(trial.number, candidate)
-            for mark in (name for name, holds in marks.items() if holds):
-                trial.set_user_attr(mark, True)
+            if straight:
+                trial.set_user_attr("straight", True)
             self.active[trial.number] = Active(trial, candidate, straight=bool(trial.user_attrs.get("straight")))
             self.queue.append(trial.number)
             return True
@@ -338,16 +342,24 @@ class Search:
         self.points[key].append(found)
         ladder, tunes = self._ladder(active), METHODS.get(active.candidate.method).tunes
         self.attempts.reach(number, active.rung, ladder[active.rung], tunes, outcome, found)
+        runner = None if tunes or outcome.measurement is None else Runner.of(outcome.measurement, found)
         if active.rung + 1 < len(ladder):
-            if self.sampler.pauses and not self._goes_on(active):
+            beaten = beaten_by(runner, self.runners) if runner is not None else None
+            if beaten is not None:
+                self._finish(
+                    number, "pruned", f"quality {found.quality:.3f}: beaten by trial {beaten} on the same rows"
+                )
+            elif self.sampler.pauses:
                 self.attempts.state(number, "paused")
-            elif self.sampler.pauses or promising(found, peers):
+            elif runner is not None or promising(found, peers):
                 active.rung += 1
                 self.queue.appendleft(number)
                 self.emit("trial_promoted", f"quality {found.quality:.3f} on a part of the work", number)
             else:
                 self._finish(number, "pruned", f"quality {found.quality:.3f} on a part of the work: not promising")
             return
+        if runner is not None:
+            self.runners[number] = runner
         active.trial.set_user_attr("quality", found.quality)
         values = [found.quality, found.cost_usd_per_1k, found.latency_ms]
         self.results.add(number, outcome)
@@ -358,17 +370,6 @@ class Search:
             f"latency {found.latency_ms:.1f} ms",
             values,
         )
-
-    def _goes_on(self, active: Active) -> bool:
-        """Whether a trial of the portfolio is done in full without waiting: the rest of it costs next to nothing.
-
-        The first points of the frontier are worth more than any later ones, and the models learn from them.
-        """
-        in_all = self.ledger.device_seconds_in_all()
-        last = self.attempts.last(active.trial.number)
-        if not active.trial.user_attrs.get("first"):
-            return False
-        return in_all is None or last.device_seconds * (1 - last.share) / last.share <= CHEAP_FIRST * in_all
 
     def handle_failure(self, step: Step, failure: Failure) -> None:
         number = step.trial
@@ -396,6 +397,11 @@ class Search:
         self.active[number].trial.set_user_attr("stopped_by", "budget")
         self._finish(number, "pruned", "the budget ended before it was done")
 
+    def believe(self) -> None:
+        """Tells the results what the sampler makes of the qualities measured."""
+        if self.folder.lasting:
+            self.results.believe(self.sampler.believed(self.history()))
+
     def _finish(self, number: int, state: str, message: str, values: list[float] | None = None) -> None:
         """Tells Optuna, answers those that waited for the same candidate, and lets go of files no longer needed."""
         active = self.active.pop(number)
@@ -406,6 +412,7 @@ class Search:
         self.study.tell(active.trial, values, state=optuna.trial.TrialState[told])
         self.counts[state] += 1
         if state == "complete":
+            self.believe()
             self.results.write(self.status())
         kinds: dict[str, EventKind] = {
             "complete": "trial_finished",
@@ -416,7 +423,10 @@ class Search:
         for trial in self.waiting.pop(number, []):
             self._answer_from_cache(trial, number)
         self.folder.drop_checkpoints(number)
-        self.folder.drop_models(keep={*self.active, *self.results.frontier_trials()})
+        kept = self.results.let_go()
+        if self.folder.lasting:
+            self.study.set_user_attr("gone", sorted(self.results.gone))
+        self.folder.drop_models(keep={*self.active, *kept})
 
     # -- budget
 

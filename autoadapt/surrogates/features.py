@@ -25,33 +25,41 @@ class Features:
     def __init__(self, branches: Mapping[str, Branch], models: Sequence[str]) -> None:
         self.branches, self.models, self.methods = dict(branches), list(models), list(branches)
         self._at: dict[tuple[str, str], int] = {}
-        categorical, of_arm = [True], []
+        categorical, steep, of_arm = [True], [False], []
         first = next(iter(branches.values()))
         for name in list(first.specs)[: first.shared]:
             for method in self.methods:
                 self._at[method, name] = len(categorical)
             categorical.append(not _ordered(first.specs[name]))
+            steep.append(_steep(first.specs[name]))
         shared = list(range(len(categorical)))
         for method, branch in branches.items():
             begin = len(categorical)
             for name in list(branch.specs)[branch.shared :]:
                 self._at[method, name] = len(categorical)
                 categorical.append(not _ordered(branch.specs[name]))
+                steep.append(_steep(branch.specs[name]))
             of_arm.append(np.array([*shared, *range(begin, len(categorical))]))
+        self._ordered = {(m, n): _ordered(s) for m, b in self.branches.items() for n, s in b.specs.items()}
         model = 0 if len(models) > 1 else None
-        self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model)
+        self._empty = np.where(categorical, ABSENT, 0.5)
+        self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model, np.array(steep))
 
     def arm(self, candidate: Candidate) -> int:
         """Index of the candidate's method."""
         return self.methods.index(candidate.method)
 
+    def place(self, candidate: Candidate) -> tuple[int, int]:
+        """Indices of the candidate's method and model."""
+        return self.arm(candidate), self.models.index(candidate.model)
+
     def point(self, candidate: Candidate) -> Any:
         """The candidate's columns, shape (d,)."""
-        point = np.where(self.columns.categorical, ABSENT, 0.5)
+        point = self._empty.copy()
         point[0] = self.models.index(candidate.model)
-        branch = self.branches[candidate.method]
+        method, specs = candidate.method, self.branches[candidate.method].specs
         for name, value in candidate.params.items():
-            point[self._at[candidate.method, name]] = _to_number(branch.specs[name], value)
+            point[self._at[method, name]] = _to_number(specs[name], value, self._ordered[method, name])
         return point
 
     def draw(self, method: str, random: np.random.Generator) -> Candidate:
@@ -69,11 +77,12 @@ class Features:
             old = candidate.params.get(name)
             if name not in candidate.params:
                 return _from_unit(spec, random.random())
-            if not _ordered(spec):
+            ordered = self._ordered[candidate.method, name]
+            if not ordered:
                 return _from_unit(spec, random.random()) if random.random() < 0.2 else old
             if random.random() < 0.6:
                 return old
-            return _from_unit(spec, min(max(_to_number(spec, old) + step * random.normal(), 0.0), 1.0 - 1e-9))
+            return _from_unit(spec, min(max(_to_number(spec, old, True) + step * random.normal(), 0.0), 1 - 1e-9))
 
         return self._complete(candidate.method, model, value)
 
@@ -81,7 +90,7 @@ class Features:
         branch = self.branches[method]
         chosen: dict[str, Scalar] = {}
         for name, spec in branch.specs.items():
-            if applies(spec, {"answers": branch.answers, **chosen}):
+            if not spec.when or applies(spec, {"answers": branch.answers, **chosen}):
                 chosen[name] = value(name, spec)
         return Candidate.model_construct(method=method, model=model, params=chosen)
 
@@ -93,10 +102,17 @@ def _ordered(spec: Choices | Range) -> bool:
     return len(numbers) == len(spec.choices) > 2 and numbers == sorted(numbers)
 
 
-def _to_number(spec: Choices | Range, value: Any) -> float:
+def _steep(spec: Choices | Range) -> bool:
+    """Whether it spans at least two orders of magnitude."""
+    if isinstance(spec, Range):
+        return spec.log and spec.high >= 100 * spec.low
+    return _ordered(spec) and float(spec.choices[0]) > 0 and float(spec.choices[-1]) >= 30 * float(spec.choices[0])  # type: ignore[arg-type]
+
+
+def _to_number(spec: Choices | Range, value: Any, ordered: bool) -> float:
     if isinstance(spec, Choices):
         index = spec.choices.index(value)
-        return index / max(1, len(spec.choices) - 1) if _ordered(spec) else float(index)
+        return index / max(1, len(spec.choices) - 1) if ordered else float(index)
     if spec.high == spec.low:
         return 0.5
     if spec.log:

@@ -22,6 +22,8 @@ from scipy.optimize import minimize
 ROOT5 = 5**0.5
 JITTER = 1e-6
 ITERATIONS = 25
+STEEP = -1.2
+"""Logarithm of the length that is likely for a steep column beforehand."""
 LENGTHS, SCALE, PARTIAL, NOISE = (-2.5, 3.0), (-4.0, 1.5), (-4.0, 1.0), (-6.0, 0.7)
 """Bounds of the logarithms of lengths, scales, fidelity scale and extra noise, in units of the target's spread."""
 
@@ -35,12 +37,14 @@ class Columns:
         shared: indices of the columns that every arm has.
         of_arm: for each arm, indices of its columns, the shared ones included.
         model: index of the column that names the base model; None where there is one model.
+        steep: shape (d,), bool: ranges of orders of magnitude, such as learning rates, on which a value depends most.
     """
 
     categorical: Any
     shared: Any
     of_arm: tuple[Any, ...]
     model: int | None = None
+    steep: Any = None
 
 
 class GaussianProcess:
@@ -62,7 +66,9 @@ class GaussianProcess:
         for i, part in enumerate(self._parts):
             at = len(start)
             self._lengths.append(np.arange(at, at + len(part)))
-            start += [float(np.log(0.5 * np.sqrt(max(1, len(part)))))] * len(part)
+            usual = float(np.log(0.5 * np.sqrt(max(1, len(part)))))
+            steep = np.zeros(len(part), bool) if columns.steep is None else np.asarray(columns.steep)[part]
+            start += np.where(steep, STEEP, usual).tolist()
             spread += [0.8] * len(part)
             self._scales.append(len(start))
             start.append(-1.0 if i == 0 else 0.0)
@@ -96,6 +102,14 @@ class GaussianProcess:
         self.values = (values - self.mean) / self.unit
         self.variances = np.asarray(variances, float) / self.unit**2
         return self
+
+    def append(self, points: Any, arms: Any, values: Any, variances: Any) -> "GaussianProcess":
+        """Takes further observations, at full fidelity, and conditions on them too."""
+        self.points, self.arms = np.r_[self.points, points], np.r_[self.arms, arms]
+        self.missing = np.r_[self.missing, np.zeros(len(values))]
+        self.values = np.r_[self.values, (values - self.mean) / self.unit]
+        self.variances = np.r_[self.variances, variances / self.unit**2]
+        return self.condition()
 
     def fit(self, iterations: int = ITERATIONS) -> "GaussianProcess":
         """Finds the hyperparameters, always from the same start, so that equal data give equal models."""

@@ -33,7 +33,7 @@ def recommend(options: Sequence[Option], constraints: Constraints, baseline: int
             baseline=baseline,
         )
     fitting = [o for o in frontier if not broken(o, constraints)]
-    best = max(frontier, key=lambda o: o.quality)
+    best = max(frontier, key=lambda o: o.quality_expected)
     common = {
         "scenario": "task",
         "best_quality": best.trial,
@@ -48,11 +48,11 @@ def recommend(options: Sequence[Option], constraints: Constraints, baseline: int
             + " and ".join(broken(near, constraints))
         )
         return Recommendation(trial=None, reason=reason + ".", meets_constraints=False, **common)  # type: ignore[arg-type]
-    top = max(fitting, key=lambda o: o.quality)
-    as_good = [o for o in fitting if o.quality >= top.quality_ci[0]]
+    top = max(fitting, key=lambda o: o.quality_expected)
+    as_good = [o for o in fitting if o.quality_expected >= top.quality_ci[0]]
     least = min(o.cost_usd_per_1k for o in as_good)
     chosen = max(
-        (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (o.quality, -_latency(o))
+        (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (o.quality_expected, -_latency(o))
     )
     return Recommendation(
         trial=chosen.trial,

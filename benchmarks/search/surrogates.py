@@ -15,6 +15,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from autoadapt.domain.task import Economics
 from autoadapt.domain.trial import Candidate, Fidelity
 from autoadapt.executors.replay import Simulated
 from autoadapt.study.simulation import measured
+from autoadapt.study.space import load_space
+from autoadapt.surrogates import dominance
+from autoadapt.surrogates.features import Features
 
 MODELS = ("small", "medium", "large")
 BILLIONS = {"small": 0.3, "medium": 1.5, "large": 7.0}
@@ -74,8 +78,10 @@ class Task:
         instance: seed of the effects.
     """
 
+    models, rows, space = MODELS, ROWS, load_space("joint", Path())
+
     def __init__(self, shape: Shape, instance: int) -> None:
-        self.shape, self.instance = shape, instance
+        self.shape, self.instance, self.name = shape, instance, shape.name
         self.economics = Economics(usd_per_hour=Decimal(str(USD_PER_HOUR)), queries_per_month=shape.queries_per_month)
         r = np.random.default_rng([instance, *shape.name.encode()])
         self.best_rate = {"lora": 10 ** r.normal(-3.0, 0.25), "full": 10 ** r.normal(-4.1, 0.25)}
@@ -175,3 +181,13 @@ class Task:
             seed=seed,
             loading_seconds=LOADING_SECONDS[candidate.model],
         )
+
+    def sample(self, features: Features) -> list[Candidate]:
+        """Random candidates, then many near the best of them."""
+        random = np.random.default_rng(1)
+        drawn = [features.draw(m, random) for m in ("prompt", "lora", "full") for _ in range(1000)]
+        for _ in range(6):
+            rows = [(q, c, latency) for q, c, latency in map(self.truth, drawn)]
+            best = [drawn[i] for i in np.flatnonzero(dominance.non_dominated(rows))]
+            drawn += [features.move(best[int(random.integers(len(best)))], random) for _ in range(1000)]
+        return drawn

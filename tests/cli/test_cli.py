@@ -61,7 +61,7 @@ def test_check_says_what_it_found(make_task: MakeTask) -> None:
 
 def test_check_show_prints_every_default_and_can_be_read_again(make_task: MakeTask, tmp_path: Path) -> None:
     shown = autoadapt("check", make_task(), "--show").stdout
-    for key in ("holdout: 0.2", "sampler: tpe", "horizon_months: 12", "engine: auto", "usd_per_hour: 1"):
+    for key in ("holdout: 0.2", "sampler: cost_aware", "horizon_months: 12", "engine: auto", "usd_per_hour: 1"):
         assert key in shown
     (tmp_path / "shown.yaml").write_text(shown)
     assert autoadapt("check", tmp_path / "shown.yaml", "--show").stdout == shown

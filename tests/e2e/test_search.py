@@ -102,7 +102,7 @@ def test_a_study_from_task_to_advice(make_task: MakeTask) -> None:
     for one in front:
         for other in front:
             beaten = (
-                other["quality"] >= one["quality"]
+                other["quality_expected"] >= one["quality_expected"]
                 and other["cost_usd_per_1k"] < one["cost_usd_per_1k"]
                 and other["latency_p95_ms"] < one["latency_p95_ms"]
             )

@@ -1,6 +1,7 @@
 """Choosing by gain per dollar: cheap looks first, promotions of the good, nothing twice, an end when there is no gain."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,9 @@ def reached(candidate: Candidate, rung: int, order: int) -> Reached:
     quality, cost, latency, seconds = truth(candidate)
     share = (1 / 9, 1 / 3, 1.0)[rung]
     before = (0.0, 1 / 9, 1 / 3)[rung]
-    return Reached(rung, share, quality * (0.7 + 0.3 * share), 0.02, cost, latency, seconds * (share - before), order)
+    return Reached(
+        rung, share, quality * (0.7 + 0.3 * share), 0.02, cost, latency, seconds * (share - before), 0.1, order
+    )
 
 
 def history(attempts: Sequence[Attempt], **changes: Any) -> History:
@@ -77,10 +80,40 @@ def test_no_candidate_is_tried_twice_and_the_same_history_gives_the_same_choice(
     assert [a.candidate for a in played(40)] == [a.candidate for a in attempts]
 
 
-def test_every_method_is_seen_before_anything_is_modelled() -> None:
-    first = played(6)
-    assert {a.candidate.method for a in first} == {"prompt", "lora"}
-    assert min(sum(a.candidate.method == m for a in first) for m in BRANCHES) == 3
+def test_a_trained_method_is_not_judged_by_one_learning_rate() -> None:
+    attempts = played(9, left_seconds=1e6)
+    tuned = [a.candidate for a in attempts if a.candidate.method == "lora"][:3]
+    rates = [float(np.log10(float(c.params["learning_rate"]))) for c in tuned]  # type: ignore[arg-type]
+    assert len(tuned) == 3
+    assert min(abs(a - b) for i, a in enumerate(rates) for b in rates[:i]) > 0.3
+
+
+def test_the_portfolio_goes_by_price_and_the_dear_part_waits() -> None:
+    first = (
+        Candidate(method="lora", model="m", params={"template": "a", "learning_rate": 1e-3}),
+        Candidate(method="prompt", model="m", params={"template": "a", "shots": 8}),
+    )
+    decision = CostAware().decide(0, history([], first=first, left_seconds=1e6))
+    assert decision.candidate == first[1]  # nothing is priced yet, and what is not trained is the cheapest
+    assert decision.straight
+    attempts = [Attempt(0, first[1], (reached(first[1], 2, 0),), "done")]
+    assert CostAware().decide(0, history(attempts, first=first[:1], left_seconds=1e6)).candidate == first[0]
+    known = {("lora", "m"): 60.0}
+    seen = [*attempts, *played(6)]
+    seen = [Attempt(i, a.candidate, a.reached, a.state) for i, a in enumerate(seen)]
+    dear = CostAware().decide(0, history(seen, first=first[:1], left_seconds=100.0, job_seconds=known))
+    assert dear.candidate != first[0] or not dear.straight
+
+
+def test_a_lucky_measurement_is_believed_less_than_its_neighbours_together() -> None:
+    attempts = played(40)
+    full = [a for a in attempts if a.candidate.method == "lora" and a.reached[-1].share == 1]
+    lucky = full[0]
+    flattered = replace(lucky.reached[-1], quality=lucky.reached[-1].quality + 0.1)
+    changed = [replace(a, reached=(*a.reached[:-1], flattered)) if a is lucky else a for a in attempts]
+    believed = CostAware().believed(history(changed))
+    assert set(believed) == {a.number for a in attempts if a.reached[-1].share == 1}
+    assert believed[lucky.number] < flattered.quality - 0.01
 
 
 def test_nothing_is_chosen_that_the_budget_cannot_pay() -> None:

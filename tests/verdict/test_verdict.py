@@ -141,6 +141,7 @@ def option(trial: int, quality: float, cost: float, latency: float | None = 10.0
         params={},
         quality=quality,
         quality_ci=(quality - 0.05, quality + 0.05),
+        quality_expected=quality,
         cost_usd_per_1k=cost,
         inference_usd_per_1k=cost,
         training_usd=0,

@@ -1,0 +1,54 @@
+"""What a decision costs the driver as the study grows: milliseconds of ask and tell, everything included.
+
+    python benchmarks/search/driver_time.py [--trials 1000] [--searches cost_aware tpe]
+
+One study of the intents task in virtual time; printed are means over windows of trials, cost_aware beside Optuna's TPE
+in the same study. Virtual time costs nothing, so the wall-clock time of the study is the driver's.
+"""
+
+import argparse
+import os
+import time
+from decimal import Decimal
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from peers import OptunaPeer, tpe
+from surrogates import TASKS, Task
+
+from autoadapt.domain.task import Budget
+from autoadapt.study.simulation import simulate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--searches", nargs="+", default=["cost_aware", "tpe"])
+    args = parser.parse_args()
+    task = Task(TASKS[1], 0)
+    windows = [w for w in (100, 300, 1000, 3000) if w <= args.trials]
+    for name in args.searches:
+        marks: dict[int, float] = {}
+
+        def answers(candidate: Any, fidelity: Any, seed: int, marks: dict[int, float] = marks) -> Any:
+            marks[len(marks)] = time.perf_counter()
+            return task.answers(candidate, fidelity, seed)
+
+        sampler = "cost_aware" if name == "cost_aware" else OptunaPeer(tpe)
+        search = simulate(
+            task.space, answers, Budget(trials=args.trials, usd=Decimal(10**6)), models=task.models, sampler=sampler,
+            rungs=name == "cost_aware", rows=task.rows, economics=task.economics,
+        )  # fmt: skip
+        steps = len(search.folder.records)
+        for window in windows:
+            last = min(len(marks) - 1, round(window / args.trials * len(marks)))
+            first = max(0, last - 50)
+            print(
+                f"{name:12s} at {window:5d} trials: {1000 * (marks[last] - marks[first]) / (last - first):6.1f} ms a step"
+            )
+        print(f"{name:12s} {steps} steps in all")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What a search is tried on, and how well what it reports would really do.
+
+A problem has a space, what every candidate would measure at a fidelity, and the truth. Two kinds: made-up tasks
+(`surrogates.py`) and recorded tables of real trials (`recorded.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from autoadapt.domain.option import Objectives
+from autoadapt.domain.space import SearchSpace
+from autoadapt.domain.task import Budget, Data, Economics, Evaluation
+from autoadapt.domain.task import Task as TaskFile
+from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.executors.replay import Simulated
+from autoadapt.study.space import JointSpace
+from autoadapt.surrogates import dominance
+from autoadapt.surrogates.features import Features
+from autoadapt.surrogates.improvement import hypervolume
+
+METHODS = ("prompt", "lora", "full")
+SHARES = tuple(float(x) for x in np.geomspace(0.03, 1.0, 13))
+"""Shares of the budget at which what is reported is looked at: a curve over the logarithm of spend."""
+LIMITS = (1 / 3, 2 / 3, 1.0)
+"""Budget scenarios: the limit on cost stands so far between the least and the greatest log cost of the frontier."""
+CLEARLY = 0.03
+"""An option is attainable under a limit that it is below by so many powers of ten: measured costs are noisy."""
+BEYOND, TWICE = 0.1, 0.3
+"""The reference point lies beyond the frontier's worst quality by this part of its range (Ishibuchi et al. 2018), and
+beyond its greatest cost and latency by a factor of two: what differs by a few percent should count for little."""
+
+
+class Problem(Protocol):
+    """What can be searched in virtual time."""
+
+    name: str
+    models: tuple[str, ...]
+    rows: int
+    economics: Economics
+    space: SearchSpace
+
+    def answers(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        """What a trial would have measured."""
+        ...
+
+    def truth(self, candidate: Candidate) -> tuple[float, float, float]:
+        """Quality, USD per 1,000 queries, latency in ms, of the full work and without the noise of validation."""
+        ...
+
+    def sample(self, features: Features) -> list[Candidate]:
+        """Many candidates: from them follows what is attainable."""
+        ...
+
+
+def joint_space(problem: Problem, methods: Sequence[str] = METHODS) -> JointSpace:
+    task = TaskFile(
+        name="x",
+        data=Data(train="none"),
+        metric="accuracy",
+        models=list(problem.models),
+        methods=list(methods),
+        budget=Budget(trials=1),
+        economics=problem.economics,
+        evaluation=Evaluation(rows=problem.rows),
+    )
+    return JointSpace(problem.space, task, "label")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step that a search paid for, in the order of finishing."""
+
+    trial: int
+    device_seconds: float
+    candidate: Candidate
+    full: bool
+    found: Objectives | None
+    """None: it failed."""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """An option as a search reports it: `quality` is what it believes."""
+
+    candidate: Candidate
+    quality: float
+    cost: float
+    latency: float
+
+
+class Scale:
+    """What of a problem is attainable, and the measures relative to it.
+
+    Args:
+        problem: the problem.
+        trials: random candidates that the budget pays for at full fidelity.
+    """
+
+    def __init__(self, problem: Problem, trials: int) -> None:
+        self.problem = problem
+        features = Features(joint_space(problem).joint_branches(), problem.models)
+        drawn = problem.sample(features)
+        rows = np.array([self._row(c) for c in drawn])
+        self.front = rows[front(rows)]
+        least, greatest = self.front.min(0), self.front.max(0)
+        self.reference = (least[0] - BEYOND * (greatest[0] - least[0]), greatest[1] + TWICE, greatest[2] + TWICE)
+        self.volume = hypervolume(thin(self.front), self.reference)
+        full = Fidelity(rows=problem.rows, steps=1.0, latency_requests=20)
+        seconds = {m: [] for m in METHODS}
+        for c in drawn[:: max(1, len(drawn) // 400)]:
+            found = problem.answers(c, full, 0)
+            seconds[c.method].append(found.seconds + found.loading_seconds)
+        self.budget_seconds = trials * float(np.mean([np.mean(s) for s in seconds.values()]))
+
+    def _row(self, candidate: Candidate) -> list[float]:
+        quality, cost, latency = self.problem.truth(candidate)
+        return [quality, float(np.log10(cost)), float(np.log10(latency))]
+
+    def share(self, picks: Sequence[Pick]) -> float:
+        """Hypervolume of the true values of what is reported, as a share of what is attainable."""
+        if not picks:
+            return 0.0
+        rows = np.array([self._row(p.candidate) for p in picks])
+        return float(hypervolume(rows[front(rows)], self.reference) / self.volume)
+
+    def regrets(self, picks: Sequence[Pick]) -> list[float]:
+        """Quality lost in each budget scenario: best attainable under the limit, less the true one of the best pick.
+
+        Below zero where the tolerance of the limit lets in what is not attainable clearly under it.
+        """
+        found = []
+        costs = self.front[:, 1]
+        for part in LIMITS:
+            limit = float(costs.min() + part * np.ptp(costs)) + CLEARLY
+            best = float(self.front[costs <= limit - CLEARLY + 1e-9, 0].max())
+            within = [p for p in picks if np.log10(p.cost) <= limit]
+            chosen = max(within, key=lambda p: p.quality, default=None)
+            found.append(best - (self._row(chosen.candidate)[0] if chosen else self.reference[0]))
+        return found
+
+
+def front(rows: Any) -> list[int]:
+    return np.flatnonzero(dominance.non_dominated(rows)).tolist()
+
+
+def thin(rows: Any, cells: int = 60) -> Any:
+    """Of rows in the same cell of a grid, the one of greatest quality: thousands of points make a volume slow."""
+    grid = np.floor((rows - rows.min(0)) / (np.ptp(rows, 0) + 1e-9) * cells)
+    order = np.argsort(-rows[:, 0])
+    return rows[order[np.unique(grid[order], axis=0, return_index=True)[1]]]
+
+
+def picks_of(options: Sequence[Pick]) -> list[Pick]:
+    """Those that no other beats, as the search believes."""
+    if not options:
+        return []
+    kept = dominance.non_dominated([(p.quality, p.cost, p.latency) for p in options])
+    return [p for p, keep in zip(options, kept, strict=True) if keep]
+
+
+def measured_frontier(steps: Sequence[Step], device_seconds: float) -> list[Pick]:
+    """The frontier of what was measured in full once so many device-seconds were spent."""
+    spent, options = 0.0, []
+    for step in steps:
+        spent += step.device_seconds
+        if spent > device_seconds:
+            break
+        if step.full and step.found is not None:
+            f = step.found
+            options.append(Pick(step.candidate, f.quality, f.cost_usd_per_1k, f.latency_ms))
+    return picks_of(options)

@@ -1,0 +1,126 @@
+"""Measures every point of a grid with this project, once, and stores the raw numbers compactly: a tabular benchmark.
+
+    python benchmarks/search/record.py trec6 [--runs runs/tables]       # about 45 minutes on one core; resumes
+
+Needs the public data sets in ../shared/data. Every candidate of `tables/space.yaml` is run: prompts once on 400 rows,
+trained ones at a ninth and a third of their steps (on 133 rows) and in full (on 400), going on from their checkpoints.
+Writes `tables/NAME.json.gz`, one record a line: candidate, fidelity, what each row scored, seconds, latencies.
+`recorded.py` reads it.
+"""
+
+import argparse
+import gzip
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autoadapt.domain.history import History
+from autoadapt.domain.plugins import Decision, Sampler
+from autoadapt.domain.space import Branch, Choices, applies
+from autoadapt.domain.trial import Candidate
+from autoadapt.samplers.cost_aware import Planned
+from autoadapt.study.resolve import resolve
+from autoadapt.study.resuming import take_up
+from autoadapt.study.run_folder import RunFolder
+from autoadapt.study.search import Search
+from autoadapt.study.stop_signals import StopSignals
+
+TABLES = Path(__file__).parent / "tables"
+
+
+class Everything(Sampler):
+    """Every candidate of a grid in a random order, each to its last rung."""
+
+    pauses = True
+
+    def build(self, seed: int, history: History) -> Any:
+        return Planned(self._next(history))
+
+    def decide(self, seed: int, history: History) -> Decision:
+        paused = [a.number for a in history.attempts if a.state == "paused"]
+        if paused:
+            return Decision(promote=paused[0])
+        left = self._left(history)
+        return Decision(left[0], straight=left[0].method not in history.tunes) if left else Decision(converged=True)
+
+    def _next(self, history: History) -> Candidate:
+        return (self._left(history) or grid(history.branches, history.models))[0]
+
+    def _left(self, history: History) -> list[Candidate]:
+        done = {a.candidate.key() for a in history.attempts}
+        return [c for c in grid(history.branches, history.models) if c.key() not in done]
+
+
+def grid(branches: Any, models: Any) -> list[Candidate]:
+    """All candidates of a space whose parameters are choices, in a fixed random order."""
+    found = [
+        Candidate(method=method, model=model, params=params)
+        for method, branch in branches.items()
+        for model in models
+        for params in combinations(branch)
+    ]
+    order = np.random.default_rng(0).permutation(len(found))
+    return [found[i] for i in order]
+
+
+def combinations(branch: Branch) -> list[dict[str, Any]]:
+    """Every setting of a branch; parameters that do not apply are absent."""
+    found: dict[str, dict[str, Any]] = {}
+    specs = {name: spec for name, spec in branch.specs.items() if isinstance(spec, Choices)}
+    assert len(specs) == len(branch.specs), "a table needs choices, not ranges"
+    for values in itertools.product(*(spec.choices for spec in specs.values())):
+        chosen: dict[str, Any] = {}
+        for (name, spec), value in zip(specs.items(), values, strict=True):
+            if applies(spec, {"answers": branch.answers, **chosen}):
+                chosen[name] = value
+        found.setdefault(json.dumps(chosen), chosen)
+    return list(found.values())
+
+
+def compact(record: Any) -> dict[str, Any]:
+    """One step as a line of the table."""
+    step, outcome = record.step, record.outcome
+    line = {"trial": step.trial, "method": step.candidate.method, "model": step.candidate.model}
+    line |= {"params": step.candidate.params, "steps": round(step.fidelity.steps, 6)}
+    if outcome.failure is not None:
+        return line | {"failure": outcome.failure.kind, "seconds": round(outcome.seconds, 3)}
+    measured = outcome.measurement
+    right = "".join("1" if r.stats[0] == 1 else "0" for r in measured.rows)
+    return line | {
+        "rows": len(right),
+        "right": f"{int(right, 2):x}",
+        "train_seconds": round(measured.train_seconds, 3),
+        "inference_seconds": round(measured.inference_seconds, 3),
+        "loading_seconds": round(max(0.0, outcome.seconds - outcome.fit_measure_seconds), 3) if not outcome.cold else None,
+        "fit_measure_seconds": round(outcome.fit_measure_seconds, 3),
+        "latency_ms": [round(x, 2) for x in measured.latency_ms],
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name")
+    parser.add_argument("--runs", type=Path, default=Path("runs/tables"))
+    args = parser.parse_args()
+    resolved = resolve(TABLES / f"{args.name}.yaml", ())
+    root = args.runs / args.name
+    search = Search(resolved, RunFolder(root), lambda event: print(event.message) if event.message else None,
+                    sampler=Everything())  # fmt: skip
+    with StopSignals() as stop, search:
+        take_up(search)
+        search.run(stop)
+        if stop.code is not None:
+            search.stand_down()
+            return
+        records = [r for r in search.folder.records if r.outcome is not None and r.step.split == "validation"]
+    with gzip.GzipFile(TABLES / f"{args.name}.json.gz", "wb", mtime=0) as file:
+        for record in sorted(records, key=lambda r: (r.step.trial, r.step.rung, r.step.attempt)):
+            file.write((json.dumps(compact(record)) + "\n").encode())
+    print(f"{len(records)} steps written to {TABLES / args.name}.json.gz")
+
+
+if __name__ == "__main__":
+    main()
