@@ -321,7 +321,7 @@ def test_a_budget_in_dollars_holds(make_task: MakeTask) -> None:
     assert run.returncode in (0, 6), run.stderr
     status = events(run)[-1]["status"]
     assert status["spent"]["usd"] <= 9.0 + 1.0
-    assert status["spent"]["usd"] > 4.0
+    assert status["complete"] >= 1, "the budget pays for something"
     assert "RUNNING" not in states(task)
     richer = search(task, "--json", "--set", "budget.usd=20")
     assert events(richer)[-1]["status"]["spent"]["usd"] <= 21
