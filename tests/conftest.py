@@ -167,7 +167,7 @@ def make_task(tmp_path: Path, tiny_model: Path) -> MakeTask:
             "search_space": "space.yaml",
             "budget": {"trials": 6},
             "economics": {"usd_per_hour": 1},
-            "evaluation": {"rows": 36, "test_rows": 30, "latency_requests": 60},
+            "evaluation": {"rows": 36, "test_rows": 30, "latency_requests": 60, "load_requests": 0},
             "compute": {"on_cpu": True},
             **changes,
         }

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from autoadapt.domain.load import Load
 from autoadapt.domain.task import Words
 from autoadapt.domain.trial import Devices
 
@@ -39,6 +40,14 @@ class Measurement(Words):
     """Seconds to answer `rows` in batches."""
     latency_ms: list[float]
     """One per single request after warm-up."""
+    tokens_out_latency: list[int] = Field(default=[])
+    """Tokens written for each single request (free text only)."""
+    tokens_shared: int = 0
+    """Input tokens with which all rows' prompts begin."""
+    energy_joules: float | None = None
+    """Drawn by the device while `rows` were answered; None: this machine has no counter that may be read."""
+    train_step_seconds: float = 0.0
+    """Median seconds of a training step."""
     prefix_cache: bool = False
     """Whether single requests found the shared prefix of all prompts computed."""
     peak_memory_bytes: int
@@ -59,7 +68,7 @@ class Failure(Words):
 
 
 class Outcome(Words):
-    """What is written to ``outcome.json``; exactly one of `measurement` and `failure` is set."""
+    """What is written to ``outcome.json``; exactly one of `measurement`, `load` and `failure` is set."""
 
     version: Literal[1] = 1
     trial: int
@@ -67,6 +76,8 @@ class Outcome(Words):
     attempt: int
     measurement: Measurement | None = None
     failure: Failure | None = None
+    load: Load | None = None
+    """Of a step on the `load` split, instead of a measurement."""
     devices: Devices
     seconds: float
     """Wall-clock seconds the step held its devices."""

@@ -89,6 +89,10 @@ class Answer:
     tokens_in: int
     tokens_out: int
     truncated: bool = False
+    first_s: float = 0.0
+    """Seconds from the call until its first token was there (labels: until it was chosen)."""
+    done_s: float = 0.0
+    """Seconds from the call until it was whole."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class Training:
     steps: int = 0
     tokens: int = 0
     loss: tuple[float, ...] = ()
+    step_seconds: float = 0.0
+    """Median of a step."""
     stopped_early: bool = False
     parameters_trained: int = 0
     artifact_bytes: int = 0
@@ -110,8 +116,8 @@ class Adapted(Protocol):
     training: Training
     parameters_total: int
 
-    def prepare(self, inputs: Sequence[str]) -> bool:
-        """Computes what all prompts share, as a server would keep it; True if there is any."""
+    def prepare(self, inputs: Sequence[str]) -> int:
+        """Computes what all prompts share, as a server would keep it; returns how many tokens that is."""
         ...
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
@@ -157,6 +163,8 @@ class Method(ABC):
     """Its own parameters: names, types, defaults, hard limits, documentation."""
     tunes: ClassVar[bool]
     """Whether it trains weights (and so has rungs in steps and can use several devices)."""
+    shares_base: ClassVar[bool] = False
+    """Whether many of its results can be served on one copy of the base model."""
 
     @abstractmethod
     def fit(self, context: Context) -> Adapted:

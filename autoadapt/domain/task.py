@@ -97,15 +97,60 @@ class Budget(Words):
         return self
 
 
+class Owned(Words):
+    """A machine one owns, or a user's own device: an hour costs wear and energy instead of rent."""
+
+    capex_usd: Usd = Decimal(0)
+    """Price of the machine; 0 where somebody else paid for it (a user's phone)."""
+    life_hours: float = Field(default=35_040, gt=0)
+    """Hours until it is replaced (default: four years)."""
+    utilisation: float = Field(default=1.0, gt=0, le=1)
+    """Share of them in which it works."""
+    kilowatts: float = Field(ge=0)
+    """Power while it works."""
+    usd_per_kwh: Usd
+    """Price of energy."""
+    pue: float = Field(default=1.0, ge=1)
+    """The building's power over the machine's."""
+    ops_usd_per_hour: Usd = Decimal(0)
+    """Housing and care."""
+
+
 class Economics(Words):
     """Prices and use, from which dollars are computed."""
 
-    usd_per_hour: Usd
-    """Price of one device (GPU, or CPU slot) for one hour."""
+    usd_per_hour: Usd | None = None
+    """Price of one device (GPU, or CPU slot) for one hour; or give `price` or `owned`."""
+    price: str | None = None
+    """A name in the price book, PROVIDER/DEVICE/TIER (`autoadapt prices` lists them)."""
+    price_book: str | None = None
+    """A price file of your own; its entries win over those of the package."""
+    owned: Owned | None = None
+    """A machine of your own instead of a rented one."""
+    overhead_factor: float = Field(default=1.0, ge=1, le=10)
+    """What a device-hour really costs over its listed price (disks, network, idle time between jobs)."""
     queries_per_month: int = Field(default=100_000, ge=1)
     """Expected use."""
     horizon_months: float = Field(default=12, gt=0)
     """Months over which an option's training is paid off."""
+
+    @model_validator(mode="after")
+    def _one_price(self) -> "Economics":
+        given = [n for n in ("usd_per_hour", "price", "owned") if getattr(self, n) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(
+                f"give one price of a device-hour (found: {found}), an unknown one is not guessed: usd_per_hour: 2.69, "
+                "or price: a name that `autoadapt prices` lists, or owned: {kilowatts: 0.4, usd_per_kwh: 0.25}"
+            )
+        return self
+
+    @property
+    def hour_usd(self) -> Decimal:
+        """USD that one device-hour costs, overhead included."""
+        if self.usd_per_hour is None:
+            raise ValueError(f"the price '{self.price}' has not been looked up yet")
+        return self.usd_per_hour * Decimal(repr(self.overhead_factor))
 
 
 class Constraints(Words):
@@ -116,7 +161,13 @@ class Constraints(Words):
     cost_usd_per_1k: float | None = Field(default=None, gt=0)
     """Greatest cost of 1,000 queries in USD."""
     latency_p95_ms: float | None = Field(default=None, gt=0)
-    """Greatest 95th percentile of single-request latency in milliseconds."""
+    """Greatest 95th percentile of latency in milliseconds; also the promise that requests under load must keep."""
+    training_usd: float | None = Field(default=None, gt=0)
+    """Most that training the option may cost, once."""
+    memory_mb: float | None = Field(default=None, gt=0)
+    """Greatest peak memory in megabytes."""
+    artifact_mb: float | None = Field(default=None, gt=0)
+    """Greatest size of what is deployed besides the base model, in megabytes."""
 
 
 class Evaluation(Words):
@@ -128,6 +179,10 @@ class Evaluation(Words):
     """Test rows on which the frontier is re-scored once, at the end."""
     latency_requests: int = Field(default=60, ge=5)
     """Single requests timed after warm-up; below 59 no p95 is stated and the objective is p50."""
+    load_requests: int = Field(default=100, ge=0)
+    """Requests at each rate when the frontier is measured under load, at the end; 0: not measured."""
+    load_seconds: float = Field(default=20, gt=0)
+    """Longest load test of one option; what it has found by then counts."""
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
     """Longest free-text answer in tokens."""
 

@@ -66,7 +66,8 @@ class Step(Words):
     trial: int
     rung: int
     attempt: int
-    split: Literal["validation", "test"]
+    split: Literal["validation", "test", "load"]
+    """Rows answered; `load`: a finished option answers validation rows as requests that come at random times."""
     candidate: Candidate
     model_path: str
     """Folder of the base model."""
@@ -84,6 +85,10 @@ class Step(Words):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     micro_batches: int = Field(default=1, ge=1)
     """Parts into which a batch is cut; doubled after running out of memory."""
+    rate: float = Field(default=0.0, ge=0)
+    """Of a load step: requests per second that the task expects at the busiest."""
+    promise_ms: float | None = None
+    """Of a load step: the latency that 99 % of requests should keep."""
     keep_checkpoint: bool = False
     """Whether a further rung may continue this step's training."""
     state_folder: str

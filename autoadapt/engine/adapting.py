@@ -42,7 +42,7 @@ def tune(context: Context, params: TunedParams, adapter: dict[str, Any] | None) 
     """Trains the model, or a LoRA adapter on it, and answers with the result.
 
     Args:
-        context: the step; on the test split the finished artifact is loaded instead.
+        context: the step; on other splits than validation the finished artifact is loaded instead.
         params: of the training loop.
         adapter: arguments of peft's LoraConfig; None trains every weight.
 
@@ -51,7 +51,7 @@ def tune(context: Context, params: TunedParams, adapter: dict[str, Any] | None) 
         LossNotFiniteError: training diverged.
     """
     step, folder = context.step, context.state / "model"
-    if step.split == "test":
+    if step.split != "validation":
         if not checkpoints.is_complete(folder):
             raise UserError(f"the weights of trial {step.trial} are missing or damaged: {folder}")
         return _load_artifact(context, folder, adapter is not None)
@@ -126,8 +126,8 @@ class _Follower:
     def __init__(self, training: Training, parameters_total: int) -> None:
         self.training, self.parameters_total = training, parameters_total
 
-    def prepare(self, inputs: Any) -> bool:
-        return False
+    def prepare(self, inputs: Any) -> int:
+        return 0
 
     def answer(self, inputs: Any) -> list[Any]:
         return []
@@ -258,6 +258,7 @@ def _training(progress: Progress, trained: int, artifact_bytes: int) -> Training
         steps=progress.step,
         tokens=progress.tokens,
         loss=progress.loss_curve,
+        step_seconds=float(np.median(progress.step_seconds)) if progress.step_seconds else 0.0,
         stopped_early=progress.stopped_early,
         parameters_trained=trained,
         artifact_bytes=artifact_bytes,

@@ -9,6 +9,8 @@ Text. Prompts of similar length are generated together; a base model is stopped 
 """
 
 import copy
+import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -73,14 +75,14 @@ class Answerer:
         return ids
 
     @torch.no_grad()
-    def prepare(self, inputs: Sequence[str]) -> bool:
-        """Keeps the keys and values of the token prefix that all prompts share; True if there is one worth keeping.
+    def prepare(self, inputs: Sequence[str]) -> int:
+        """Keeps the keys and values of the token prefix that all prompts share; returns its length, 0: not kept.
 
         Shared by all of `inputs`; other inputs are checked against it when they come.
         """
         self._prefix, self._cache, self._bias = [], None, None
         if not self.labels:
-            return False
+            return 0
         encoded = [self.encoder.encode(text).ids for text in inputs]
         shared = _common_prefix(encoded)
         shared = shared[: min((len(ids) for ids in encoded), default=0) - 1]
@@ -90,16 +92,20 @@ class Answerer:
             self._prefix = shared
         if self.label_score == "calibrated":
             self._bias = self._score([self.encoder.encode("N/A")])[0]
-        return bool(self._prefix)
+        return len(self._prefix)
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answers inputs in batches of similar length; the order of the result is that of the inputs."""
+        begun = time.perf_counter()
         encoded = [self.encoder.encode(text) for text in inputs]
         answers: list[Answer | None] = [None] * len(encoded)
         for batch in self._batches(encoded):
             chosen = [encoded[i] for i in batch]
-            for i, one in zip(batch, self._label(chosen) if self.labels else self._write(chosen), strict=True):
-                answers[i] = one
+            first = _FirstToken()
+            written = self._label(chosen) if self.labels else self._write(chosen, first)
+            done = time.perf_counter()
+            for i, one in zip(batch, written, strict=True):
+                answers[i] = dataclasses.replace(one, first_s=(first.at or done) - begun, done_s=done - begun)
             self.tick()
         return [a for a in answers if a is not None]
 
@@ -198,7 +204,7 @@ class Answerer:
         sums = torch.zeros(rows, len(self._label_ids), device=device)
         return sums.index_add(1, owners.to(device), token)
 
-    def _write(self, encoded: list[Encoded]) -> list[Answer]:
+    def _write(self, encoded: list[Encoded], first: "_FirstToken") -> list[Answer]:
         tokenizer, device = self.lm.tokenizer, self.lm.device
         width = max(len(e.ids) for e in encoded)
         ids = torch.full((len(encoded), width), tokenizer.pad_token_id, dtype=torch.long)
@@ -206,9 +212,10 @@ class Answerer:
         for i, e in enumerate(encoded):
             ids[i, width - len(e.ids) :] = torch.tensor(e.ids)
             mask[i, width - len(e.ids) :] = 1
-        stop = None
-        if not self.encoder.tuned and not self.encoder.chat:
-            stop = StoppingCriteriaList([_BlankLine(tokenizer, width)])
+        stop = StoppingCriteriaList([first])
+        blank_line = not self.encoder.tuned and not self.encoder.chat
+        if blank_line:
+            stop.append(_BlankLine(tokenizer, width))
         config = GenerationConfig(
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
@@ -229,7 +236,7 @@ class Answerer:
             ends = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
             out = out[: ends[0]] if ends else out
             text = tokenizer.decode(out, skip_special_tokens=True).strip()
-            if stop is not None:
+            if blank_line:
                 text = text.split("\n\n")[0].strip()
             answers.append(Answer(text, len(e.ids), len(out), e.truncated))
         return answers
@@ -242,6 +249,17 @@ def _common_prefix(sequences: Sequence[list[int]]) -> list[int]:
     first, last = min(sequences), max(sequences)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[:same]
+
+
+class _FirstToken(StoppingCriteria):  # type: ignore[misc]
+    """Notes when the first token was there; ends nothing."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        self.at = self.at or time.perf_counter()
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 class _BlankLine(StoppingCriteria):  # type: ignore[misc]

@@ -48,6 +48,7 @@ class Progress:
     seconds: float = 0.0
     tokens: int = 0
     loss: list[float] = field(default_factory=list)
+    step_seconds: list[float] = field(default_factory=list)
     dev: list[float] = field(default_factory=list)
     stopped_early: bool = False
 
@@ -92,7 +93,7 @@ def train(backend: Backend, plan: Plan) -> Progress:
     started = saved = time.monotonic()
     before = progress.seconds
     while progress.step < end and not progress.stopped_early:
-        step = progress.step
+        step, begun = progress.step, time.monotonic()
         _seed_step(plan.seed, step)
         examples = [plan.examples[i] for i in batches[step]]
         rate = learning_rate(step, len(batches), params.learning_rate, params.warmup_ratio)
@@ -100,6 +101,7 @@ def train(backend: Backend, plan: Plan) -> Progress:
         if not np.isfinite(loss):
             raise LossNotFiniteError(f"the loss became {loss} at step {step + 1} of {len(batches)} (rate {rate:.2g})")
         progress.loss.append(loss)
+        progress.step_seconds.append(time.monotonic() - begun)
         progress.step += 1
         progress.tokens += sum(len(e.ids) for e in examples)
         plan.tick()

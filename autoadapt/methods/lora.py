@@ -26,6 +26,7 @@ class Lora(Method):
 
     Params: ClassVar[type[BaseModel]] = LoraParams
     tunes: ClassVar[bool] = True
+    shares_base: ClassVar[bool] = True
 
     def fit(self, context: Context) -> Adapted:
         from autoadapt.engine import adapting

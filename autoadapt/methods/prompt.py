@@ -27,6 +27,7 @@ class Prompt(Method):
 
     Params: ClassVar[type[BaseModel]] = PromptParams
     tunes: ClassVar[bool] = False
+    shares_base: ClassVar[bool] = True
 
     def fit(self, context: Context) -> Adapted:
         from autoadapt.engine import adapting

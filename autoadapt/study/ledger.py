@@ -13,10 +13,13 @@ from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.task import Evaluation, Task
 from autoadapt.domain.trial import Step
 from autoadapt.study.run_folder import RunFolder
+from autoadapt.verdict.latency import typical_ms
 from autoadapt.verdict.objectives import device_usd
 
 MARGIN = 1.25
 """A step is expected to take this much longer than the mean of its kind."""
+RATES = 6
+"""A load test takes about as long as so many rates answered one request after the other."""
 MOST_KEPT_BACK = 0.5
 """Greatest share of a budget kept back for re-scoring."""
 
@@ -71,12 +74,16 @@ class Ledger:
         return MARGIN * sum(alike) / len(alike) if alike else 0.0
 
     def kept_back(self, frontier: Sequence[Outcome], evaluation: Evaluation, test_rows: int) -> float:
-        """Device-seconds that re-scoring these outcomes on the test rows will probably take."""
+        """Device-seconds that re-scoring these outcomes, and measuring them under load, will probably take."""
         total = 0.0
         for outcome in frontier:
             if outcome.measurement is not None:
                 per_row = outcome.measurement.inference_seconds / len(outcome.measurement.rows)
-                total += MARGIN * (per_row * min(test_rows, evaluation.test_rows) + 1.0) * outcome.devices.count
+                seconds = per_row * min(test_rows, evaluation.test_rows) + 1.0
+                if evaluation.load_requests:
+                    alone = typical_ms(outcome.measurement.latency_ms or [0.0]) / 1000
+                    seconds += min(evaluation.load_seconds, RATES * evaluation.load_requests * alone) + 1.0
+                total += MARGIN * seconds * outcome.devices.count
         return total
 
     def allows(self, seconds: float, running: Iterable[tuple[float, float]], kept_back: float) -> bool:

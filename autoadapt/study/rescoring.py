@@ -1,4 +1,4 @@
-"""The end of a search: the frontier scored once on rows the search never saw."""
+"""The end of a search: the frontier scored once on rows the search never saw, then measured under load."""
 
 from collections import deque
 
@@ -12,12 +12,30 @@ TRY_AGAIN = ("crash", "oom")
 
 def rescore(search: Search, stop: StopSignals) -> None:
     """Scores the frontier and the baseline on the test rows; ends early for a signal or when the budget is spent."""
-    todo = deque(search.results.steps_to_rescore())
+    todo = search.results.steps_to_rescore()
     if todo:
         search.emit("rescoring", f"{len(todo)} options are scored once on {todo[0].fidelity.rows} test rows")
+    _run(search, stop, deque(todo), search.executor.slots, "scored on test rows")
+
+
+def measure_load(search: Search, stop: StopSignals) -> None:
+    """Measures the frontier and the baseline under load; ends early as `rescore` does.
+
+    CPU slots share caches and memory, so there one option is measured at a time; a GPU belongs to its slot.
+    """
+    if search.results.outcomes_to_rescore():
+        return  # the budget did not even pay for that
+    todo = search.results.steps_under_load()
+    if todo:
+        search.emit("rescoring", f"{len(todo)} options are measured under load, each alone on its device")
+    side_by_side = 1 if search.executor.devices.accelerator == "cpu" else search.executor.slots
+    _run(search, stop, deque(todo), side_by_side, "measured under load")
+
+
+def _run(search: Search, stop: StopSignals, todo: deque[Step], side_by_side: int, what: str) -> None:
     running = 0
     while (todo or running) and stop.code is None:
-        while todo and search.executor.free:
+        while todo and search.executor.free and running < side_by_side:
             step = todo.popleft()
             search.executor.submit(step, search.folder.prepare(step))
             running += 1
@@ -28,7 +46,7 @@ def rescore(search: Search, stop: StopSignals) -> None:
             todo.extend(_take(search, finished))
         held = sum(search.executor.running_seconds().values())
         if (todo or running) and search.ledger.reached(held, 0.0) is not None:
-            search.emit("note", "the budget ended before all options were scored on test rows")
+            search.emit("note", f"the budget ended before all options were {what}")
             search.stand_down()
             return
 
@@ -39,7 +57,8 @@ def _take(search: Search, finished: Finished) -> list[Step]:
     failure = finished.outcome.failure
     said = "done" if failure is None else f"{failure.kind}: {failure.reason}"
     search.emit("rescored", said, finished.step.trial)
-    tried = [r.outcome.failure for r in search.folder.of(finished.step.trial, "test") if r.outcome is not None]
+    past = search.folder.of(finished.step.trial, finished.step.split)
+    tried = [r.outcome.failure for r in past if r.outcome is not None]
     again = failure is not None and failure.kind in TRY_AGAIN
     if not again or sum(f is not None and f.kind in TRY_AGAIN for f in tried) > 1:
         return []

@@ -4,27 +4,50 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from autoadapt.domain.events import Status
 from autoadapt.domain.files import write_atomic, write_json
-from autoadapt.domain.option import Objectives, Option, Recommendation
+from autoadapt.domain.option import Objectives, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.trial import Fidelity, Step
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.run_folder import Record, RunFolder
+from autoadapt.study.pricing import task_terms
+from autoadapt.verdict.costs import peak_rate
 from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval
-from autoadapt.verdict.objectives import (
-    cost_usd_per_1k,
-    inference_usd_per_1k,
-    latency_p95,
-    latency_percentile,
-    objectives,
-    stats_array,
-    training_usd,
-)
+from autoadapt.verdict.latency import decode_share, percentile
+from autoadapt.verdict.objectives import objectives, stats_array
 from autoadapt.verdict.recommendation import recommend
+from autoadapt.verdict.scenarios import as_option, price
+from autoadapt.worker.run import METHODS
+
+
+class _Sums(NamedTuple):
+    """What is computed once of every outcome, for it is shown twice a second."""
+
+    tokens_in: int
+    tokens_out: int
+    decode_share: float
+    p50: float
+    p95: float | None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "_Sums":
+        measured = outcome.measurement
+        assert measured is not None
+        return cls(
+            sum(row.tokens_in for row in measured.rows),
+            sum(row.tokens_out for row in measured.rows),
+            decode_share(measured.latency_ms, measured.tokens_out_latency),
+            percentile(measured.latency_ms, 50) or 0.0,
+            percentile(measured.latency_ms, 95),
+        )
 
 
 class Results:
@@ -40,9 +63,12 @@ class Results:
         self.resolved, self.folder, self.hardware = resolved, folder, hardware
         self._outcomes: dict[int, Outcome] = {}
         self._points: dict[int, Objectives] = {}
+        self._sums: dict[int, _Sums] = {}
         self._intervals: dict[tuple[int, str], tuple[float, float]] = {}
         self._believed: Mapping[int, float] = {}
         self._frontier: list[int] | None = None
+        self._terms = task_terms(resolved.task)
+        self._known: dict[int, RawOption] | None = None
         self.gone: set[int] = set()
         """Trained options whose weights were deleted when others beat them: they cannot come back."""
 
@@ -51,6 +77,7 @@ class Results:
         if outcome.devices.kind == self.hardware:
             self._frontier = None
             self._outcomes[trial] = outcome
+            self._sums[trial] = _Sums.of(outcome)
             self._points[trial] = objectives(outcome, self.resolved.metric, self.resolved.task.economics)
 
     def believe(self, qualities: Mapping[int, float]) -> None:
@@ -95,6 +122,32 @@ class Results:
         """Validation outcomes of the options whose test score is still missing."""
         return [self._outcomes[t] for t in self._rescored_trials() if self._test_record(t) is None]
 
+    def steps_under_load(self) -> list[Step]:
+        """A load step for each option of the frontier, and the baseline, that has none; the recommended one first."""
+        evaluation, economics = self.resolved.task.evaluation, self.resolved.task.economics
+        if not evaluation.load_requests or not self.folder.lasting:
+            return []
+        steps = []
+        advised = self.recommendation().trial
+        for trial in sorted(self._rescored_trials(), key=lambda t: t != advised):
+            tried = self.folder.of(trial, "load")
+            if len(tried) > 1 or self._record(trial, "load") is not None:
+                continue
+            change = {
+                "split": "load",
+                "attempt": len(tried),
+                "fidelity": Fidelity(
+                    rows=min(evaluation.rows, len(self.resolved.splits.validation)),
+                    steps=1.0,
+                    latency_requests=evaluation.load_requests,
+                ),
+                "rate": float(peak_rate(Decimal(economics.queries_per_month))),
+                "promise_ms": self.resolved.task.constraints.latency_p95_ms,
+                "keep_checkpoint": False,
+            }
+            steps.append(self._last_step(trial).model_copy(update=change))
+        return steps
+
     def steps_to_rescore(self) -> list[Step]:
         """One step on the test rows for each option that has none."""
         steps = []
@@ -132,15 +185,16 @@ class Results:
         """The advice under the task's constraints."""
         return recommend(self.options(), self.resolved.task.constraints, self.baseline())
 
-    def option(self, trial: int) -> Option:
-        """Everything told of one trial."""
-        outcome, economics = self._outcomes[trial], self.resolved.task.economics
+    def raw(self, trial: int) -> RawOption:
+        """Everything measured of one trial."""
+        outcome, candidate = self._outcomes[trial], self._candidate(trial)
         measured = outcome.measurement
         assert measured is not None
-        candidate = self._candidate(trial)
-        test = self._test_record(trial)
+        test = self._record(trial, "test")
         tested = test.outcome.measurement if test is not None and test.outcome is not None else None
-        return Option(
+        loaded = self._record(trial, "load")
+        free_text, sums = self.resolved.metric.answers == "text", self._sums[trial]
+        return RawOption(
             trial=trial,
             method=candidate.method,
             model=candidate.model,
@@ -151,23 +205,41 @@ class Results:
             test_quality=self.resolved.metric.value(stats_array(tested)) if tested else None,
             test_quality_ci=self._interval(trial, "test", test.outcome) if test and test.outcome and tested else None,
             test_rows=len(tested.rows) if tested else 0,
-            cost_usd_per_1k=float(cost_usd_per_1k(outcome, economics)),
-            inference_usd_per_1k=float(inference_usd_per_1k(measured, economics)),
-            training_usd=float(training_usd(outcome, economics)),
-            latency_p50_ms=latency_percentile(measured.latency_ms, 50),
-            latency_p95_ms=latency_p95(measured.latency_ms),
+            hardware=outcome.devices.kind,
+            devices=outcome.devices.count,
             train_seconds=measured.train_seconds,
+            inference_seconds=measured.inference_seconds,
+            rows=len(measured.rows),
+            tokens_in=sums.tokens_in,
+            tokens_shared=measured.tokens_shared,
+            tokens_out=sums.tokens_out,
+            free_text=free_text,
+            decode_share=sums.decode_share if free_text else 0.0,
+            latency_p50_ms=sums.p50,
+            latency_p95_ms=sums.p95,
+            load=loaded.outcome.load if loaded is not None and loaded.outcome is not None else None,
+            energy_joules=measured.energy_joules,
             artifact_bytes=measured.artifact_bytes,
             peak_memory_bytes=measured.peak_memory_bytes,
+            shares_base=METHODS.get(candidate.method).shares_base,
+            on_frontier=trial in self.frontier_trials(),
+            weights_kept=trial not in self.gone,
         )
 
+    def option(self, trial: int) -> Option:
+        """Everything told of one trial, under the task's economics."""
+        raw, cell = self.raw(trial), self._terms.cell()
+        priced = price(raw, self._terms, cell)
+        return as_option(raw, priced, cell, priced.requests_per_s if priced.rate_measured else None)
+
     def write(self, status: Status) -> None:
-        """Writes frontier.json, frontier.csv, recommendations.json and summary.json."""
+        """Writes frontier.json, frontier.csv, measured.json, recommendations.json and summary.json."""
         if not self.folder.lasting:
             return
         options = [json.loads(o.model_dump_json()) for o in self.options()]
         root = self.folder.root
         write_json(root / "frontier.json", options)
+        write_json(root / "measured.json", [json.loads(r.model_dump_json()) for r in self._raws()])
         write_atomic(root / "frontier.csv", _as_csv(options))
         write_json(root / "recommendations.json", [json.loads(self.recommendation().model_dump_json())])
         write_json(
@@ -205,10 +277,24 @@ class Results:
         return [r for r in self.folder.of(trial) if r.outcome is not None and r.outcome.measurement][-1].step
 
     def _test_record(self, trial: int) -> Record | None:
-        done = [r for r in self.folder.of(trial, "test") if r.outcome is not None and r.outcome.measurement is not None]
+        return self._record(trial, "test")
+
+    def _record(self, trial: int, split: str) -> Record | None:
+        """The last finished step of a trial on a split."""
+        done = [r for r in self.folder.of(trial, split) if r.outcome is not None and r.outcome.failure is None]
         return done[-1] if done else None
 
+    def _raws(self) -> list[RawOption]:
+        """Every trial measured in full on this hardware, by number."""
+        return [self.raw(trial) for trial in sorted(self._outcomes)]
+
     def _interval(self, trial: int, split: str, outcome: Outcome) -> tuple[float, float]:
+        if self._known is None:  # a bootstrap takes its time: what an earlier run has computed is not computed again
+            self._known = {r.trial: r for r in read_measured(self.folder.root)} if self.folder.lasting else {}
+        known = self._known.get(trial)
+        earlier = None if known is None else known.quality_ci if split == "validation" else known.test_quality_ci
+        if earlier is not None:
+            self._intervals.setdefault((trial, split), earlier)
         if (trial, split) not in self._intervals:
             measured = outcome.measurement
             assert measured is not None
@@ -216,6 +302,14 @@ class Results:
                 self.resolved.metric, stats_array(measured), self.resolved.task.seed
             )
         return self._intervals[trial, split]
+
+
+def read_measured(root: Path) -> list[RawOption]:
+    """The options of a run folder; none where the file is absent or was written by another version."""
+    try:
+        return TypeAdapter(list[RawOption]).validate_json((root / "measured.json").read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return []
 
 
 def _as_csv(options: list[Mapping[str, Any]]) -> str:

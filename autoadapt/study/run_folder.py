@@ -7,6 +7,7 @@ runs/NAME/
   trials/0007/rung0/        one step: trial.json, outcome.json, log.txt
   trials/0007/model/        the adapter or weights, while the trial is on the frontier
   trials/0007/test/         the re-scored option
+  trials/0007/load/         the same under load
   frontier.json|csv, recommendations.json
 """
 
@@ -27,7 +28,7 @@ from autoadapt.domain.task import Words
 from autoadapt.domain.trial import Devices, Step
 from autoadapt.errors import Exit, UserError
 
-STEP_FOLDER = re.compile(r"(rung(\d+)|test)(?:-retry(\d+))?")
+STEP_FOLDER = re.compile(r"(rung(\d+)|test|load)(?:-retry(\d+))?")
 
 
 class Clock(Words):
@@ -109,7 +110,7 @@ class RunFolder:
 
     def step_folder(self, step: Step) -> Path:
         """Folder of a step."""
-        name = "test" if step.split == "test" else f"rung{step.rung}"
+        name = f"rung{step.rung}" if step.split == "validation" else step.split
         return self.trial(step.trial) / (f"{name}-retry{step.attempt}" if step.attempt else name)
 
     def prepare(self, step: Step) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
 from autoadapt.study.portfolio import read_frontier
-from autoadapt.study.rescoring import rescore
+from autoadapt.study.rescoring import measure_load, rescore
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.resuming import take_up
 from autoadapt.study.run_folder import RunFolder
@@ -42,6 +42,7 @@ def run_study(
             search.run(stop)
             if stop.code is None:
                 rescore(search, stop)
+                measure_load(search, stop)
             if stop.code is not None:
                 search.stand_down()
             search.results.write(search.status())

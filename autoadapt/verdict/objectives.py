@@ -9,20 +9,19 @@ from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.plugins import Metric
 from autoadapt.domain.task import Economics
-
-LEAST_FOR_P95 = 59
-"""The smallest n whose greatest sample is above the 95th percentile with 95 % certainty: 1 - 0.95^59 >= 0.95."""
+from autoadapt.verdict import costs
+from autoadapt.verdict.latency import typical_ms
 
 
 def device_usd(seconds: float, devices: int, economics: Economics) -> Decimal:
-    """USD of holding `devices` for `seconds`: seconds * devices * usd_per_hour / 3600."""
-    return Decimal(repr(seconds)) * devices * economics.usd_per_hour / 3600
+    """USD of holding `devices` for `seconds`: seconds * devices * hour_usd / 3600."""
+    return Decimal(repr(seconds)) * devices * economics.hour_usd / 3600
 
 
 def training_usd(outcome: Outcome, economics: Economics) -> Decimal:
     """USD of training this option, all rungs of its trial included."""
-    measured = _measured(outcome)
-    return device_usd(measured.train_seconds, outcome.devices.count, economics)
+    hours = Decimal(repr(_measured(outcome).train_seconds)) / 3600
+    return costs.training_usd(outcome.devices.count, hours, economics.hour_usd)
 
 
 def inference_usd_per_1k(measured: Measurement, economics: Economics) -> Decimal:
@@ -38,19 +37,12 @@ def cost_usd_per_1k(outcome: Outcome, economics: Economics, trained: float = 1.0
 
     With `trained`, the share of the training steps done, C_train is what all of them will cost.
     """
-    queries = economics.queries_per_month * Decimal(repr(economics.horizon_months))
-    training = training_usd(outcome, economics) / Decimal(repr(trained))
-    return inference_usd_per_1k(_measured(outcome), economics) + training * 1000 / queries
-
-
-def latency_percentile(samples_ms: list[float], percent: float) -> float:
-    """Percentile of latency samples in milliseconds, by linear interpolation."""
-    return float(np.percentile(np.array(samples_ms), percent))
-
-
-def latency_p95(samples_ms: list[float]) -> float | None:
-    """The 95th percentile, or None for fewer than 59 samples."""
-    return latency_percentile(samples_ms, 95) if len(samples_ms) >= LEAST_FOR_P95 else None
+    return costs.total_usd_per_1k(
+        inference_usd_per_1k(_measured(outcome), economics),
+        training_usd(outcome, economics) / Decimal(repr(trained)),
+        Decimal(economics.queries_per_month),
+        Decimal(repr(economics.horizon_months)),
+    )
 
 
 def stats_array(measured: Measurement) -> Any:
@@ -61,11 +53,10 @@ def stats_array(measured: Measurement) -> Any:
 def objectives(outcome: Outcome, metric: Metric, economics: Economics) -> Objectives:
     """The three objectives of a measured outcome."""
     measured = _measured(outcome)
-    p95 = latency_p95(measured.latency_ms)
     return Objectives(
         quality=metric.value(stats_array(measured)),
         cost_usd_per_1k=float(cost_usd_per_1k(outcome, economics)),
-        latency_ms=p95 if p95 is not None else latency_percentile(measured.latency_ms, 50),
+        latency_ms=typical_ms(measured.latency_ms),
     )
 
 

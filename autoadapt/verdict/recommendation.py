@@ -1,5 +1,6 @@
 """One option out of the frontier, and the reason in one sentence."""
 
+import math
 from collections.abc import Sequence
 
 from autoadapt.domain.option import Option, Recommendation
@@ -38,7 +39,7 @@ def recommend(options: Sequence[Option], constraints: Constraints, baseline: int
         "scenario": "task",
         "best_quality": best.trial,
         "cheapest": min(frontier, key=lambda o: o.cost_usd_per_1k).trial,
-        "fastest": min(frontier, key=_latency).trial,
+        "fastest": min(frontier, key=latency).trial,
         "baseline": baseline,
     }
     if not fitting:
@@ -52,7 +53,7 @@ def recommend(options: Sequence[Option], constraints: Constraints, baseline: int
     as_good = [o for o in fitting if o.quality_expected >= top.quality_ci[0]]
     least = min(o.cost_usd_per_1k for o in as_good)
     chosen = max(
-        (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (o.quality_expected, -_latency(o))
+        (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (o.quality_expected, -latency(o))
     )
     return Recommendation(
         trial=chosen.trial,
@@ -74,10 +75,69 @@ def broken(option: Option, constraints: Constraints) -> list[str]:
             said.append("its p95 latency is unknown (n too small: raise evaluation.latency_requests)")
         elif option.latency_p95_ms > constraints.latency_p95_ms:
             said.append(f"its p95 latency {option.latency_p95_ms:.1f} ms is above {constraints.latency_p95_ms:g} ms")
+    if constraints.training_usd is not None and option.training_usd > constraints.training_usd:
+        said.append(f"its training at ${option.training_usd:.4g} is above ${constraints.training_usd:g}")
+    for name, found, limit in (
+        ("peak memory", option.peak_memory_bytes, constraints.memory_mb),
+        ("artifact", option.artifact_bytes, constraints.artifact_mb),
+    ):
+        if limit is not None and found > limit * 1e6:
+            said.append(f"its {name} of {found / 1e6:.0f} MB is above {limit:g} MB")
     return said
 
 
-def _latency(option: Option) -> float:
+def binding(options: Sequence[Option], constraints: Constraints) -> list[str]:
+    """Constraints without which another option would be recommended, by their name in the task."""
+    with_all = recommend(options, constraints, None).trial
+    given = [name for name in Constraints.model_fields if getattr(constraints, name) is not None]
+    return [
+        name
+        for name in given
+        if recommend(options, constraints.model_copy(update={name: None}), None).trial != with_all
+    ]
+
+
+def recommend_by_weights(
+    options: Sequence[Option], constraints: Constraints, weights: tuple[float, float, float]
+) -> Recommendation:
+    """The option with the greatest weighted sum of quality, low cost and low latency.
+
+    Each is scaled from 0 (worst on the frontier) to 1 (best); cost and latency by their logarithm, for what counts is
+    how many times more. With equal weights it is the knee of the frontier: the option farthest from the plane through
+    its extremes (Das 1999, On characterizing the knee of the Pareto curve).
+
+    Args:
+        options: measured options.
+        constraints: what an option must hold.
+        weights: of quality, cost, latency; none negative, not all 0.
+    """
+    plain = recommend(options, constraints, None)
+    fitting = [o for o in options if o.on_frontier and not broken(o, constraints)]
+    if not fitting:
+        return plain
+    columns = [
+        [o.quality_expected for o in fitting],
+        [-math.log(max(o.cost_usd_per_1k, 1e-12)) for o in fitting],
+        [-math.log(max(latency(o), 1e-9)) for o in fitting],
+    ]
+    scaled = [[(v - min(c)) / ((max(c) - min(c)) or 1.0) for v in c] for c in columns]
+    scores = [sum(w * c[i] for w, c in zip(weights, scaled, strict=True)) / sum(weights) for i in range(len(fitting))]
+    best = max(range(len(fitting)), key=lambda i: scores[i])
+    chosen = fitting[best]
+    parts = ", ".join(f"{name} {c[best]:.2f}" for name, c in zip(("quality", "cost", "latency"), scaled, strict=True))
+    how = "is the knee of the frontier" if len(set(weights)) == 1 else "has the greatest weighted sum"
+    told = " : ".join(f"{w:g}" for w in weights)
+    others = sorted(scores, reverse=True)
+    margin = f", {others[0] - others[1]:.2f} ahead of the next" if len(others) > 1 else ""
+    reason = (
+        f"Trial {chosen.trial} ({chosen.method}) {how}: quality : cost : latency weigh {told}; of 1 on each scale it has "
+        f"{parts}, {scores[best]:.2f} in all{margin}."
+    )
+    return plain.model_copy(update={"trial": chosen.trial, "reason": reason, "meets_constraints": True})
+
+
+def latency(option: Option) -> float:
+    """What an option is compared by in milliseconds: p95, or the median where there are too few samples for it."""
     return option.latency_p95_ms if option.latency_p95_ms is not None else option.latency_p50_ms
 
 

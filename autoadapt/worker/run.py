@@ -15,12 +15,15 @@ import psutil
 from pydantic import ValidationError
 
 from autoadapt.domain.files import write_atomic, write_json
+from autoadapt.domain.load import Load
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, RowResult, Stage
 from autoadapt.domain.plugins import Adapted, Context, Method, Metric, Selector
 from autoadapt.domain.rows import Row, read_rows
 from autoadapt.domain.trial import Step
 from autoadapt.errors import UserError
 from autoadapt.registry import Registry
+from autoadapt.worker.energy import energy_counter
+from autoadapt.worker.load import load_test
 from autoadapt.worker.place import Place
 
 METHODS = Registry("method", "autoadapt.methods", Method)  # type: ignore[type-abstract]
@@ -63,9 +66,11 @@ def run_step(folder: Path, place: Place, cold: bool = False) -> Outcome:
     watch = _Watch()
     step = Step.model_validate_json((folder / "trial.json").read_bytes())
     measurement: Measurement | None = None
+    load: Load | None = None
     failure: Failure | None = None
     try:
-        measurement = _measured(step, folder, place, watch)
+        found = _measured(step, folder, place, watch)
+        load, measurement = (found, None) if isinstance(found, Load) else (None, found)
     except BaseException as error:  # noqa: BLE001 - the one place where everything becomes data
         traceback.print_exc()
         failure = Failure(stage=watch.stage, kind=_kind(error), reason=_reason(error))
@@ -77,6 +82,7 @@ def run_step(folder: Path, place: Place, cold: bool = False) -> Outcome:
         attempt=step.attempt,
         measurement=measurement,
         failure=failure,
+        load=load,
         devices=place.devices,
         seconds=watch.seconds,
         fit_measure_seconds=watch.working,
@@ -87,7 +93,7 @@ def run_step(folder: Path, place: Place, cold: bool = False) -> Outcome:
     return outcome
 
 
-def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurement | None:
+def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurement | Load | None:
     beat = _heartbeat(place.heartbeat(folder))
     metric = METRICS.get(step.metric)
     method = METHODS.get(step.candidate.method)
@@ -113,6 +119,11 @@ def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurem
         select=_few_shot(step, run),
     )
     adapting.reset_peak_memory(place.devices.accelerator)
+    if step.split == "load":
+        watch.stage = "measure"
+        found = load_test(context, lambda: method.fit(context))
+        watch.working = time.monotonic() - began
+        return found
     adapted = method.fit(context)
     try:
         watch.stage = "measure"
@@ -128,8 +139,11 @@ def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
     step, device = context.step, context.devices.accelerator
     rows = context.rows(step.split, step.fidelity.rows)
     inputs = [row.input for row in rows]
-    prefix = adapted.prepare(inputs)
+    shared = adapted.prepare(inputs)
+    energy = energy_counter(device)
+    joules = energy()
     answers, seconds = adapting.timed(lambda: adapted.answer(inputs), device)
+    drawn = energy()
     labels = step.labels or []
     results = [
         RowResult(
@@ -147,7 +161,7 @@ def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
         raise StepFailedError(
             "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
         )
-    latency = _latency(context, adapted, inputs)
+    latency, written = _latency(context, adapted, inputs)
     if not all(0 < sample < math.inf for sample in latency):
         raise StepFailedError("nan", "a latency of zero or less was measured: the clock cannot be trusted")
     _write_predictions(context, rows, [a.text for a in answers], results)
@@ -159,10 +173,14 @@ def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
         train_steps=training.steps,
         train_tokens=training.tokens,
         train_loss=list(training.loss),
+        train_step_seconds=training.step_seconds,
         stopped_early=training.stopped_early,
         inference_seconds=seconds,
         latency_ms=latency,
-        prefix_cache=prefix,
+        tokens_out_latency=[] if labels else written,
+        tokens_shared=shared,
+        energy_joules=None if joules is None or drawn is None else drawn - joules,
+        prefix_cache=shared > 0,
         peak_memory_bytes=adapting.peak_memory(device),
         artifact_bytes=training.artifact_bytes,
         parameters_trained=training.parameters_trained,
@@ -170,19 +188,21 @@ def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
     )
 
 
-def _latency(context: Context, adapted: Adapted, inputs: list[str]) -> list[float]:
-    """Milliseconds of single requests, one after the other, after warm-up; rows are used again when they run out."""
+def _latency(context: Context, adapted: Adapted, inputs: list[str]) -> tuple[list[float], list[int]]:
+    """Milliseconds and tokens written of single requests, one after the other, after warm-up; rows are used again."""
     from autoadapt.engine import adapting
 
     count, device = context.step.fidelity.latency_requests, context.devices.accelerator
     if count:
         for text in inputs[:WARM_UP_REQUESTS]:
             adapted.answer([text])
-    samples = []
+    samples, written = [], []
     for i in range(count):
         text = inputs[i % len(inputs)]
-        samples.append(adapting.timed(lambda text=text: adapted.answer([text]), device)[1] * 1000)  # type: ignore[misc]
-    return samples
+        answers, seconds = adapting.timed(lambda text=text: adapted.answer([text]), device)  # type: ignore[misc]
+        samples.append(seconds * 1000)
+        written.append(answers[0].tokens_out)
+    return samples, written
 
 
 def _write_predictions(context: Context, rows: list[Row], texts: list[str], results: list[RowResult]) -> None:

@@ -71,7 +71,7 @@ def study(
         search = simulate(
             problem.space if portfolio else problem.space.model_copy(update={"first": []}),
             problem.answers,
-            Budget(usd=Decimal(f"{device_seconds * float(problem.economics.usd_per_hour) / 3600:.9f}")),
+            Budget(usd=Decimal(f"{device_seconds * float(problem.economics.hour_usd) / 3600:.9f}")),
             methods=methods,
             models=problem.models,
             sampler=chooser,

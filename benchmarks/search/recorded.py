@@ -101,7 +101,7 @@ class Table:
 
     def truth(self, candidate: Candidate) -> tuple[float, float, float]:
         record = self._record(candidate, 1.0)
-        hour, queries = float(self.economics.usd_per_hour), float(self.economics.queries_per_month) * 12
+        hour, queries = float(self.economics.hour_usd), float(self.economics.queries_per_month) * 12
         seconds, latency = self._answering[_prompt(candidate)]
         cost = seconds * 1000 + record["train_seconds"] * 1000 / queries
         return float(record["scores"][self._truth].mean()), cost * hour / 3600, latency

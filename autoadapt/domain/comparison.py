@@ -1,0 +1,118 @@
+"""What scenarios come to: one column per scenario, break-even volumes, prices of the same tokens behind an API."""
+
+from decimal import Decimal
+
+from autoadapt.domain.option import Option
+from autoadapt.domain.scenario import Scenario
+from autoadapt.domain.task import Constraints, Usd, Words
+
+
+class Cell(Words):
+    """The numbers of one scenario that are uncertain; 27 of them make the sensitivity cube."""
+
+    volume: Usd
+    """Queries a month."""
+    hour_usd: Usd
+    """One device-hour, overhead included."""
+    output: Usd
+    """Length of answers over those measured."""
+
+
+class Terms(Words):
+    """A scenario with everything that it leaves open taken from the task, and its prices looked up."""
+
+    name: str
+    scenario: Scenario
+    volumes: tuple[Usd, Usd, Usd]
+    """Queries a month: low, likely, high."""
+    hour_usd: tuple[Usd, Usd, Usd]
+    """USD of one device-hour, overhead included."""
+    outputs: tuple[Usd, Usd, Usd]
+    horizon_months: Usd
+    search_usd: Usd
+    """What is paid off of the search; 0 when it is not counted."""
+    constraints: Constraints
+    price_source: str
+    """Where the price comes from."""
+
+    def cell(self, volume: int = 1, price: int = 1, output: int = 1) -> Cell:
+        """0 low, 1 likely, 2 high of each."""
+        return Cell(volume=self.volumes[volume], hour_usd=self.hour_usd[price], output=self.outputs[output])
+
+
+class Priced(Words):
+    """One option under a scenario's numbers."""
+
+    trial: int
+    serving_usd_per_month: Usd
+    usd_per_month: Usd
+    """Serving, and trainings (and search and labels where counted) spread over the horizon, and monitoring."""
+    usd_per_1k: Usd
+    training_usd: Usd
+    """One training."""
+    replicas: int
+    requests_per_s: float
+    """Greatest rate of one replica."""
+    rate_measured: bool
+    """Whether that was measured under load; else it is the throughput of batches, an upper bound."""
+    latency_p95_ms: float | None
+    """At the scenario's busiest rate where measured under load, else of single requests; None: n too small."""
+
+
+class BreakEven(Words):
+    """Where two neighbouring options cost the same a month."""
+
+    trial: int
+    """The one that is cheaper at small volumes."""
+    other: int
+    volumes: list[Usd]
+    """Queries a month; several where staircases cross often; empty: none in range."""
+    low: Usd | None
+    high: Usd | None
+    """The first volume's range over the low and high price and answer length; None: it does not happen in all of them."""
+    cheaper: int | None = None
+    """Without a break-even: the option that is cheaper in the whole range; None: they cost the same."""
+
+
+class ApiPrice(Words):
+    """The same tokens at a model behind an API, whose quality was not measured."""
+
+    model: str
+    usd_per_1k: Usd
+    low: Usd
+    high: Usd
+    """95 % bootstrap interval over rows is not to be had from sums: low and high are those of the answer length."""
+    usd_per_month: Usd
+    source: str
+    cheaper_from: Usd | None
+    """Queries a month from which the recommended option costs less; None: nowhere, or there is none recommended."""
+
+
+class Column(Words):
+    """One scenario."""
+
+    terms: Terms
+    recommended: int | None
+    reason: str
+    binding: list[str]
+    """Constraints without which another option would be recommended."""
+    wins: int
+    """In how many of the 27 cells of low, likely and high volume, price and answer length it is recommended."""
+    cells: int = 27
+    winners: dict[int, int]
+    """Trial -> cells it wins; options that win nowhere are absent."""
+    priced: list[Priced]
+    """Every option that could be recommended in some scenario."""
+    options: list[Option]
+    """The same, as options under this scenario's likely numbers."""
+    break_even: list[BreakEven]
+    api: list[ApiPrice]
+    warnings: list[str] = []
+
+    @property
+    def chosen(self) -> Priced | None:
+        """The recommended option's figures."""
+        return next((p for p in self.priced if p.trial == self.recommended), None)
+
+
+ZERO = Decimal(0)

@@ -1,0 +1,72 @@
+"""Prices with where they come from: of device-hours and of tokens."""
+
+import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from autoadapt.domain.task import Usd, Words
+
+STALE_DAYS = 60
+"""A price older than this is warned of."""
+
+
+class Quote(Words):
+    """What every price says of itself."""
+
+    provider: str
+    tier: str = "standard"
+    region: str = "not stated"
+    source: str
+    date: datetime.date | None = None
+    """When it was read; None for the snapshot of a package, whose version `source` gives."""
+
+    def age_days(self, today: datetime.date) -> int | None:
+        """Days since it was read; None where that is not known."""
+        return None if self.date is None else (today - self.date).days
+
+    def stale(self, today: datetime.date) -> str | None:
+        """A warning when the price is older than 60 days."""
+        age = self.age_days(today)
+        if age is None or age <= STALE_DAYS:
+            return None
+        return f"the price of {self.name} is {age} days old ({self.date}, {self.source}): check it"
+
+    @property
+    def name(self) -> str:
+        """What a task calls it."""
+        return self.provider
+
+
+class DevicePrice(Quote):
+    """One device for one hour."""
+
+    device: str
+    usd_per_hour: Usd
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}/{self.device}/{self.tier}"
+
+
+class TokenPrice(Quote):
+    """A model behind an API, USD per million tokens."""
+
+    model: str
+    input: Usd
+    cached: Usd | None = None
+    """Input found in the provider's cache; None: no such price, so cached input costs as fresh input does."""
+    cache_write: Usd | None = None
+    output: Usd
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}/{self.model}/{self.tier}"
+
+
+class PriceBook(Words):
+    """A price file."""
+
+    version: Literal[1] = 1
+    devices: list[DevicePrice] = Field(default=[])
+    tokens: list[TokenPrice] = Field(default=[])

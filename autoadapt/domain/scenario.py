@@ -1,0 +1,117 @@
+"""Scenario: a use of the result: how much, at what price, with which promise, served how."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from autoadapt.domain.task import Owned, Usd, Words
+
+Hosting = Literal["per_use", "always_on", "scale_to_zero", "shared"]
+VOLUME_SPREAD = (Decimal(1) / 3, Decimal(3))
+"""Low and high over likely, where a scenario gives one number."""
+PRICE_SPREAD = (Decimal(1) / Decimal("1.5"), Decimal("1.5"))
+OUTPUT_SPREAD = (Decimal("0.5"), Decimal(2))
+
+
+def _spread(value: Any) -> Any:
+    if isinstance(value, list) and len(value) == 3:
+        return dict(zip(("low", "likely", "high"), value, strict=True))
+    return {"likely": value} if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
+
+
+class Spread(Words):
+    """Low, likely, high; a lone number is the likely one, the others follow from it by a factor that is printed."""
+
+    low: Usd | None = None
+    likely: Usd
+    high: Usd | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Spread":
+        low, high = self.low, self.high
+        if self.likely <= 0 or (low is not None and low <= 0):
+            raise ValueError("must be greater than 0")
+        if (low is not None and low > self.likely) or (high is not None and high < self.likely):
+            raise ValueError(f"low, likely, high must rise: {low}, {self.likely}, {high}")
+        return self
+
+    def filled(self, factors: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal, Decimal]:
+        """Low, likely, high, with what is missing taken from the likely one."""
+        low = self.low if self.low is not None else self.likely * factors[0]
+        return low, self.likely, self.high if self.high is not None else self.likely * factors[1]
+
+
+AnySpread = Annotated[Spread, BeforeValidator(_spread)]
+
+
+class Scenario(Words):
+    """One use of the result; what is not given is that of the task."""
+
+    volume: AnySpread | None = None
+    """Queries a month: one number, or low, likely, high."""
+    price: AnySpread | str | None = None
+    """USD of one device-hour: one number, or low, likely, high, or a name in the price book."""
+    owned: Owned | None = None
+    """A machine of one's own (or the user's device) instead of a rented one."""
+    output: AnySpread = Spread(likely=Decimal(1))
+    """Length of answers as a multiple of those measured (free text only; labels do not grow)."""
+    hosting: Hosting = "per_use"
+    """`per_use`: the device time of answers alone; `always_on`: whole replicas day and night; `scale_to_zero`: whole
+    replicas that are switched off when idle; `shared`: always on, adapters of one base share the replicas."""
+    p95: float | None = Field(default=None, gt=0)
+    """Latency promise in milliseconds, kept by at least 99 % of requests."""
+    quality: float | None = Field(default=None, ge=0, le=1)
+    """Least quality."""
+    cost_usd_per_1k: float | None = Field(default=None, gt=0)
+    """Greatest cost of 1,000 queries in USD."""
+    training_usd: float | None = Field(default=None, gt=0)
+    """Most that training the option may cost."""
+    memory_mb: float | None = Field(default=None, gt=0)
+    """Greatest peak memory."""
+    artifact_mb: float | None = Field(default=None, gt=0)
+    """Greatest size of what is deployed besides the base model."""
+    horizon_months: float | None = Field(default=None, gt=0)
+    """Months over which trainings are paid off."""
+    retrain_months: float | None = Field(default=None, gt=0)
+    """The option is trained anew so often; absent: once."""
+    peak_factor: float = Field(default=1.0, ge=1)
+    """Rate at the busiest over the mean rate."""
+    headroom: float = Field(default=0.0, ge=0)
+    """Share of capacity kept free at the peak."""
+    replicas: int = Field(default=1, ge=1)
+    """Least number of replicas."""
+    idle_s: float = Field(default=300, gt=0)
+    """Seconds without a request until a replica is switched off (scale_to_zero)."""
+    cold_s: float | None = Field(default=None, gt=0)
+    """Seconds from switching on to the first answer; absent: as measured."""
+    adapters: int = Field(default=1, ge=1)
+    """Adapters of equal use on one base model (shared)."""
+    unmerged_slowdown: float = Field(default=1.0, ge=1)
+    """Device time of an answer with an adapter beside the weights over that with merged weights (shared)."""
+    ops_usd: Usd = Decimal(0)
+    """Operations, USD a month."""
+    label_usd: Usd = Decimal(0)
+    """What labelling the data cost."""
+    monitoring_usd_per_1k: Usd = Decimal(0)
+    """Monitoring of 1,000 queries."""
+    with_search: bool = False
+    """Whether the cost of the search itself is paid off over the horizon too (it is the same for every option)."""
+    api: list[str] = Field(default=[])
+    """Models behind an API whose price for the same tokens is told beside (their quality is not measured)."""
+
+    @model_validator(mode="after")
+    def _one_price(self) -> "Scenario":
+        if self.price is not None and self.owned is not None:
+            raise ValueError("give price or owned, not both")
+        return self
+
+
+class Scenarios(Words):
+    """A scenarios file."""
+
+    version: Literal[1] = 1
+    price_book: str | None = None
+    """A price file of your own."""
+    scenarios: dict[str, Scenario] = Field(min_length=1)
+    """By name."""

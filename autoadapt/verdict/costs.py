@@ -1,0 +1,281 @@
+"""The cost model: what training, serving and owning cost, in exact decimals.
+
+Symbols. V: queries a month; H: months over which investments are paid off; R: replicas; g: devices of a replica;
+P: a price; q: a rate in requests per second. A month has 730 hours. Sources are named where a formula is not plain
+arithmetic. Every function takes and returns `Decimal`; USD unless said otherwise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from itertools import pairwise
+
+HOURS_A_MONTH = Decimal(730)
+SECONDS_A_MONTH = HOURS_A_MONTH * 3600
+MILLION = Decimal(1_000_000)
+ZERO, ONE = Decimal(0), Decimal(1)
+
+
+@dataclass(frozen=True)
+class TokenPrices:
+    """USD per million tokens."""
+
+    fresh: Decimal
+    """Input tokens read for the first time."""
+    cache_read: Decimal
+    """Input tokens found in the provider's cache."""
+    cache_write: Decimal
+    """Input tokens put into it; providers that do not charge for it have the price of fresh ones."""
+    output: Decimal
+    """Tokens written, those of reasoning included."""
+
+
+@dataclass(frozen=True)
+class TokenUse:
+    """Tokens of a query, or their mean over real rows."""
+
+    fresh: Decimal
+    output: Decimal
+    cache_read: Decimal = ZERO
+    cache_write: Decimal = ZERO
+
+
+def api_usd_per_1k(use: TokenUse, prices: TokenPrices, retry_rate: Decimal = ZERO, tier: Decimal = ONE) -> Decimal:
+    """1,000 queries to a model behind an API: ``1000 (1+rho) b (i P_in + h P_cr + w P_cw + o P_out) / 1e6``.
+
+    Args:
+        use: i, h, w, o: tokens of a query.
+        prices: P_in, P_cr, P_cw, P_out in USD per million tokens.
+        retry_rate: rho, queries sent once more per query.
+        tier: b, the price's share in this tier; batch tiers have 0.5.
+    """
+    tokens = (
+        use.fresh * prices.fresh
+        + use.cache_read * prices.cache_read
+        + use.cache_write * prices.cache_write
+        + use.output * prices.output
+    )
+    return 1000 * (1 + retry_rate) * tier * tokens / MILLION
+
+
+def training_usd(
+    devices: int,
+    hours: Decimal,
+    usd_per_hour: Decimal,
+    gb_months: Decimal = ZERO,
+    usd_per_gb_month: Decimal = ZERO,
+    overhead: Decimal = ONE,
+) -> Decimal:
+    """A training on rented devices: ``f g t P_gpu + gb_month P_disk``.
+
+    Args:
+        devices: g.
+        hours: t, wall-clock.
+        usd_per_hour: P_gpu of one device.
+        gb_months: gigabytes kept times months.
+        usd_per_gb_month: P_disk.
+        overhead: f, 1.0 to 1.5: what a device-hour costs over its listed price.
+    """
+    return overhead * devices * hours * usd_per_hour + gb_months * usd_per_gb_month
+
+
+def hosted_training_usd(tokens: Decimal, epochs: Decimal, usd_per_million: Decimal) -> Decimal:
+    """A training at a provider that charges by the token: ``tokens epochs P_train / 1e6``."""
+    return tokens * epochs * usd_per_million / MILLION
+
+
+def peak_rate(queries_per_month: Decimal, peak_factor: Decimal = ONE) -> Decimal:
+    """Requests per second at the busiest: ``q_peak = V peak_factor / (730 * 3600)``."""
+    return queries_per_month * peak_factor / SECONDS_A_MONTH
+
+
+def replicas(rate: Decimal, per_replica: Decimal, headroom: Decimal = ZERO, least: int = 1) -> int:
+    """Replicas needed: ``R = max(R_min, ceil(q_peak (1+headroom) / lambda_slo))``; whole ones, so cost is a staircase.
+
+    Args:
+        rate: q_peak in requests per second.
+        per_replica: lambda_slo, the greatest rate at which one replica keeps its latency promise.
+        headroom: share of capacity kept free at the peak.
+        least: R_min.
+
+    Raises:
+        ValueError: `per_replica` is not positive.
+    """
+    if per_replica <= 0:
+        raise ValueError("a replica must be able to answer something")
+    return max(least, int((rate * (1 + headroom) / per_replica).to_integral_value(ROUND_CEILING)))
+
+
+def scale_to_zero_hours(
+    busy_hours: Decimal, cold_starts: Decimal, cold_seconds: Decimal, idle_seconds: Decimal
+) -> Decimal:
+    """Hours paid by a replica that is switched off when idle: ``busy + n_cold (t_cold + t_idle)``, at most a month.
+
+    Args:
+        busy_hours: hours of answering.
+        cold_starts: n_cold, times it is switched on.
+        cold_seconds: t_cold, from being asked for to its first answer.
+        idle_seconds: t_idle, waited without a request before it is switched off.
+    """
+    return min(HOURS_A_MONTH, busy_hours + cold_starts * (cold_seconds + idle_seconds) / 3600)
+
+
+def poisson_idle(queries_per_month: Decimal, idle_seconds: Decimal) -> tuple[Decimal, Decimal]:
+    """Cold starts a month, and hours waited warm between requests that come before the switch-off, at Poisson arrivals.
+
+    Gaps between requests are exponential with rate lambda: a share ``exp(-lambda t_idle)`` of them outlasts t_idle and
+    ends in a cold start; the others are waited through, ``V (1 - exp(-x)(1+x)) / lambda`` seconds in all, x = lambda
+    t_idle (the mean of an exponential truncated at t_idle; Ross, Introduction to Probability Models, ch. 5).
+    """
+    rate = queries_per_month / SECONDS_A_MONTH
+    x = rate * idle_seconds
+    outlast = (-x).exp()
+    return queries_per_month * outlast, queries_per_month * (1 - outlast * (1 + x)) / rate / 3600
+
+
+def month_usd(
+    replica_count: int,
+    devices: int,
+    usd_per_hour: Decimal,
+    hours_on: Decimal = HOURS_A_MONTH,
+    operations: Decimal = ZERO,
+) -> Decimal:
+    """A month of serving on one's own or rented machines: ``M = R g P_gpu h_on + ops``.
+
+    Args:
+        replica_count: R.
+        devices: g, of one replica.
+        usd_per_hour: P_gpu of one device.
+        hours_on: h_on of every replica: 730 always on, fewer when it scales to zero.
+        operations: ops, USD a month besides.
+    """
+    return replica_count * devices * usd_per_hour * hours_on + operations
+
+
+def usd_per_1k(month: Decimal, queries_per_month: Decimal) -> Decimal:
+    """1,000 queries out of a month's bill: ``M / (V / 1000)``."""
+    return month * 1000 / queries_per_month
+
+
+def floor_usd_per_1k(devices: int, usd_per_hour: Decimal, rate: Decimal, utilisation: Decimal = ONE) -> Decimal:
+    """What 1,000 queries approach as V grows: ``1000 g P_gpu / (3600 lambda_slo u)``.
+
+    Args:
+        devices: g, of one replica.
+        usd_per_hour: P_gpu.
+        rate: lambda_slo in requests per second.
+        utilisation: u, share of that rate really used at the peak; 1/(1+headroom) with headroom.
+    """
+    return 1000 * devices * usd_per_hour / (3600 * rate * utilisation)
+
+
+def adapter_usd(month: Decimal, own_seconds: Decimal, all_seconds: Decimal) -> Decimal:
+    """The share of one adapter among those on one base: ``M gpu_s_j / sum(gpu_s)``, by device-seconds used."""
+    return month * own_seconds / all_seconds
+
+
+def trainings(horizon_months: Decimal, retrain_months: Decimal | None) -> int:
+    """Times an option is trained within the horizon: ``ceil(H / retrain_months)``, or once."""
+    return 1 if retrain_months is None else int((horizon_months / retrain_months).to_integral_value(ROUND_CEILING))
+
+
+def total_usd_per_1k(
+    serving: Decimal,
+    training: Decimal,
+    queries_per_month: Decimal,
+    horizon_months: Decimal,
+    *,
+    times: int = 1,
+    search: Decimal = ZERO,
+    labels: Decimal = ZERO,
+    monitoring: Decimal = ZERO,
+) -> Decimal:
+    """Total cost of ownership: ``c_serve + (C_search + C_label + C_train n) / (V H / 1000) + c_monitor``.
+
+    Args:
+        serving: c_serve per 1,000 queries.
+        training: C_train of one training of the option.
+        queries_per_month: V.
+        horizon_months: H.
+        times: n, trainings within the horizon.
+        search: C_search, the sum over all trials, failed and stopped ones included.
+        labels: C_label, what labelling the data cost.
+        monitoring: c_monitor per 1,000 queries.
+    """
+    invested = search + labels + training * times
+    return serving + invested * 1000 / (queries_per_month * horizon_months) + monitoring
+
+
+def energy_kwh(joules: Decimal, pue: Decimal = ONE) -> Decimal:
+    """Energy drawn from the grid: ``dE / 3.6e6 * PUE``; PUE is the building's power over the machine's."""
+    return joules / Decimal(3_600_000) * pue
+
+
+def owned_usd_per_hour(
+    capex: Decimal,
+    life_hours: Decimal,
+    utilisation: Decimal,
+    kilowatts: Decimal,
+    usd_per_kwh: Decimal,
+    pue: Decimal = ONE,
+    operations: Decimal = ZERO,
+) -> Decimal:
+    """An hour of a machine one owns: ``capex / (life_h u) + kW PUE P_kWh + ops``.
+
+    Args:
+        capex: price of the machine.
+        life_hours: hours until it is replaced.
+        utilisation: u, share of them in which it works.
+        kilowatts: power while it works.
+        usd_per_kwh: P_kWh.
+        pue: power usage effectiveness of the building.
+        operations: USD an hour for housing and care.
+    """
+    return capex / (life_hours * utilisation) + kilowatts * pue * usd_per_kwh + operations
+
+
+SCAN_STEPS = 240
+"""Volumes looked at between the least and the greatest, evenly on a logarithmic scale."""
+
+
+def break_even(
+    difference: Callable[[Decimal], Decimal], least: Decimal = Decimal(100), most: Decimal = Decimal(10) ** 10
+) -> list[Decimal]:
+    """Volumes at which two options cost the same a month, by scan and bisection to one query in a thousand.
+
+    Costs are staircases, so there may be several; steps that cross between two volumes looked at cancel unseen.
+
+    Args:
+        difference: V -> USD a month of one option less that of the other.
+        least, most: range of V.
+
+    Returns:
+        Volumes where the sign changes, rising; empty: one option is cheaper in the whole range, or they cost the same.
+    """
+    ratio = (most / least) ** (ONE / SCAN_STEPS)
+    volumes = [least * ratio**i for i in range(SCAN_STEPS + 1)]
+    found = []
+    values = [difference(v) for v in volumes]
+    known = [(v, d) for v, d in zip(volumes, values, strict=True) if d != 0]
+    for (low, at_low), (high, _) in pairwise(known):
+        if (at_low > 0) == (difference(high) > 0):
+            continue
+        while high / low > Decimal("1.001"):
+            middle = (low * high).sqrt()
+            if (difference(middle) > 0) == (at_low > 0):
+                low = middle
+            else:
+                high = middle
+        found.append((low * high).sqrt())
+    return found
+
+
+def mean_use(rows: Sequence[TokenUse]) -> TokenUse:
+    """The mean over real rows."""
+    n = Decimal(len(rows))
+    return TokenUse(
+        fresh=sum((r.fresh for r in rows), ZERO) / n,
+        output=sum((r.output for r in rows), ZERO) / n,
+        cache_read=sum((r.cache_read for r in rows), ZERO) / n,
+        cache_write=sum((r.cache_write for r in rows), ZERO) / n,
+    )

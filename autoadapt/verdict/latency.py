@@ -1,0 +1,154 @@
+"""Latency in the words of ``vllm bench serve``: TTFT, TPOT, E2EL, goodput; percentiles only where samples allow them."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoadapt.domain.load import Load, LoadRun
+
+GOOD = 0.99
+"""Share of requests that must keep the promise."""
+PRECISION = 1.05
+"""The service rate is found to within this factor."""
+MOST_DOUBLINGS = 16
+KEEPS_UP = 0.9
+"""A server keeps up while it answers at this share of the rate at which it is asked."""
+
+
+def least_samples(percent: float) -> int:
+    """The smallest n whose greatest sample bounds a percentile from above with 95 % certainty: ``1 - p^n >= 0.95``.
+
+    29 for p90, 59 for p95, 299 for p99 (order statistics; e.g. Conover, Practical Nonparametric Statistics, 3.3).
+    """
+    return math.ceil(math.log(0.05) / math.log(percent / 100))
+
+
+def percentile(samples: Sequence[float], percent: float) -> float | None:
+    """Percentile by linear interpolation; None: too few samples to state it."""
+    if not samples or (percent > 50 and len(samples) < least_samples(percent)):
+        return None
+    return float(np.percentile(np.array(samples), percent))
+
+
+def typical_ms(samples: Sequence[float]) -> float:
+    """The objective of the search: p95, or the median where there are too few samples for it."""
+    p95 = percentile(samples, 95)
+    return p95 if p95 is not None else float(np.median(np.array(samples)))
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Of one quantity in milliseconds; None: n too small."""
+
+    n: int
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+
+
+def percentiles(samples: Sequence[float]) -> Percentiles:
+    """Mean and the usual percentiles."""
+    p50, p90, p95, p99 = (percentile(samples, p) for p in (50, 90, 95, 99))
+    return Percentiles(len(samples), float(np.mean(samples)) if samples else None, p50, p90, p95, p99)
+
+
+def tpot_ms(run: LoadRun) -> list[float]:
+    """Milliseconds per token after the first: ``(E2EL - TTFT) / (n_out - 1)``, of answers of at least two tokens."""
+    if not run.ttft_ms or not run.tokens_out:
+        return []
+    told = zip(run.ttft_ms, run.e2el_ms, run.tokens_out, strict=True)
+    return [(whole - first) / (n - 1) for first, whole, n in told if n > 1]
+
+
+def decode_share(latency_ms: Sequence[float], tokens_out: Sequence[int]) -> float:
+    """Share of a request's time that grows with the length of its answer, by least squares over single requests.
+
+    Args:
+        latency_ms: one per request.
+        tokens_out: tokens written for each; all alike, they tell nothing, and all of the time is taken to grow.
+    """
+    n = min(len(latency_ms), len(tokens_out))
+    times, tokens = np.array(latency_ms[:n]), np.array(tokens_out[:n], dtype=float)
+    if n == 0:
+        return 0.0
+    if tokens.std() == 0:
+        return 1.0
+    slope = float(np.cov(tokens, times, bias=True)[0, 1] / tokens.var())
+    return float(np.clip(slope * tokens.mean() / times.mean(), 0.0, 1.0))
+
+
+def good_share(run: LoadRun, promise_ms: float) -> float:
+    """Share of the requests sent whose E2EL keeps the promise; those without an answer do not."""
+    return sum(ms <= promise_ms for ms in run.e2el_ms) / run.sent if run.sent else 0.0
+
+
+def goodput(run: LoadRun, promise_ms: float) -> float:
+    """Requests per second that keep the promise."""
+    return good_share(run, promise_ms) * run.sent / run.seconds if run.seconds > 0 else 0.0
+
+
+def keeps_up(run: LoadRun) -> bool:
+    """Whether answers came about as fast as requests, so that no queue grew: the last one soon after the last request."""
+    return not run.failed and run.seconds <= run.sent_seconds / KEEPS_UP + 2 * min(run.e2el_ms) / 1000
+
+
+def service_rate(load: Load, promise_ms: float | None) -> float | None:
+    """lambda_slo: the greatest measured rate up to which >= 99 % of requests keep the promise.
+
+    Args:
+        load: runs at several rates.
+        promise_ms: greatest E2EL; None: the greatest rate at which no queue grew.
+
+    Returns:
+        Requests per second; None: not even the lowest rate measured.
+    """
+    best = None
+    for run in sorted(load.runs, key=lambda r: r.rate):
+        fits = keeps_up(run) if promise_ms is None else good_share(run, promise_ms) >= GOOD
+        if not fits:
+            break
+        best = run.rate
+    return best
+
+
+def run_at(load: Load, rate: float) -> LoadRun:
+    """The run by which to judge a rate: the lowest measured rate that is not below it, else the highest."""
+    runs = sorted(load.runs, key=lambda r: r.rate)
+    return next((r for r in runs if r.rate >= rate), runs[-1])
+
+
+def sweep(measure: Callable[[float], LoadRun], start: float, promise_ms: float | None) -> list[LoadRun]:
+    """Runs at rising rates until the promise breaks, then by bisection to within 5 % of the greatest rate that keeps it.
+
+    Rates double from `start`; where the first one fails already they halve instead. Without a promise the sweep ends
+    when a queue grows, and is not bisected.
+
+    Args:
+        measure: sends requests at a rate.
+        start: first rate in requests per second.
+        promise_ms: greatest E2EL.
+    """
+
+    def fits(run: LoadRun) -> bool:
+        return keeps_up(run) if promise_ms is None else good_share(run, promise_ms) >= GOOD
+
+    runs = [measure(start)]
+    rising = fits(runs[0])
+    for _ in range(MOST_DOUBLINGS):
+        runs.append(measure(runs[-1].rate * (2 if rising else 0.5)))
+        if fits(runs[-1]) != rising:
+            break
+    else:
+        return runs
+    low, high = sorted((runs[-1].rate, runs[-2].rate))
+    while promise_ms is not None and high / low > PRECISION:
+        runs.append(measure(math.sqrt(low * high)))
+        if fits(runs[-1]):
+            low = runs[-1].rate
+        else:
+            high = runs[-1].rate
+    return runs

@@ -1,0 +1,107 @@
+"""One option under load: requests come at random times that do not wait for answers, and the device is its own.
+
+Arrivals are Poisson and fixed beforehand (an open loop; a client that waits for each answer hides queueing, which is
+known as coordinated omission). All that has come by the time the model is free is answered as the next batch. Batches
+are really computed and timed; only the time in which nobody waits is skipped, so that a rate of one request a minute
+can be measured in seconds. Queueing is computed from the measured times.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from autoadapt.domain.load import Load, LoadRun
+from autoadapt.domain.plugins import Adapted, Answer, Context
+from autoadapt.verdict.latency import sweep
+
+WARM_UP_REQUESTS = 3
+MOST_BATCH = 64
+"""Requests answered together at most."""
+
+
+class OutOfTimeError(Exception):
+    """The time for this load test is over."""
+
+
+def arrivals(rate: float, count: int, seed: int) -> list[float]:
+    """Seconds at which `count` requests come: exponential gaps of mean 1/rate, the first of them too."""
+    gaps = np.random.default_rng(seed).exponential(1.0 / rate, count)
+    return [float(t) for t in np.cumsum(gaps)]
+
+
+def answered(
+    answer: Callable[[Sequence[str]], list[Answer]], inputs: Sequence[str], times: Sequence[float], rate: float
+) -> LoadRun:
+    """Answers requests in batches of all that wait.
+
+    Args:
+        answer: answers a batch, each answer with the seconds after which it was there.
+        inputs: texts asked, used again when they run out.
+        times: of the requests in seconds, rising.
+        rate: requests per second, for the record.
+    """
+    ttft, e2el, tokens = [], [], []
+    clock, i = 0.0, 0
+    while i < len(times):
+        clock = max(clock, times[i])
+        waiting = [k for k in range(i, min(i + MOST_BATCH, len(times))) if times[k] <= clock]
+        begun = time.perf_counter()
+        for k, one in zip(waiting, answer([inputs[k % len(inputs)] for k in waiting]), strict=True):
+            ttft.append((clock + one.first_s - times[k]) * 1000)
+            e2el.append((clock + one.done_s - times[k]) * 1000)
+            tokens.append(one.tokens_out)
+        clock += time.perf_counter() - begun
+        i += len(waiting)
+    return LoadRun(rate=rate, sent_seconds=times[-1], seconds=clock, ttft_ms=ttft, e2el_ms=e2el, tokens_out=tokens)
+
+
+def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
+    """Measures an option from its cold start to the greatest rate at which it keeps its promise.
+
+    Args:
+        context: the step, with the rate expected, the promise and the number of requests at each rate.
+        fit: loads the option.
+    """
+    from autoadapt.engine import language_model
+
+    step = context.step
+    inputs = [row.input for row in context.rows("validation", step.fidelity.rows)]
+    language_model.drop()
+    begun = time.perf_counter()
+    adapted = fit()
+    try:
+        adapted.answer(inputs[:1])
+        cold = time.perf_counter() - begun
+        prefix = adapted.prepare(inputs)
+        warm_up = inputs[:WARM_UP_REQUESTS]
+        alone = [adapted.answer([text])[0].done_s for text in warm_up]
+        requests, deadline = step.fidelity.latency_requests, time.monotonic() + step.evaluation.load_seconds
+        runs: list[LoadRun] = []
+
+        def measure(rate: float) -> LoadRun:
+            if runs and time.monotonic() > deadline:
+                raise OutOfTimeError
+            # the same gaps at every rate, shrunk: rates are compared and not draws
+            run = answered(adapted.answer, inputs, arrivals(rate, requests, step.seed), rate)
+            runs.append(run)
+            context.tick()
+            return run
+
+        try:
+            if step.rate > 0:
+                measure(step.rate)
+            sweep(measure, max(step.rate, 0.5 / min(alone)), step.promise_ms)
+        except OutOfTimeError:
+            pass
+        return Load(
+            runs=runs,
+            cold_start_s=cold,
+            prefix_cache="warm" if prefix else "cold",
+            engine="transformers, all that waits as one batch",
+            clock="idle skipped",
+            hardware=context.devices.kind,
+            warm_up=len(warm_up),
+        )
+    finally:
+        adapted.close()
