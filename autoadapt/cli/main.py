@@ -9,7 +9,10 @@ import typer
 
 from autoadapt import __version__
 from autoadapt.cli.check import check
+from autoadapt.cli.compare import compare
 from autoadapt.cli.init import init
+from autoadapt.cli.prices import prices
+from autoadapt.cli.recommend import recommend
 from autoadapt.cli.report import report
 from autoadapt.cli.schema import schema
 from autoadapt.cli.search import search
@@ -37,6 +40,9 @@ app.command()(init)
 app.command()(search)
 app.command()(check)
 app.command()(report)
+app.command()(compare)
+app.command()(recommend)
+app.command()(prices)
 app.command()(schema)
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from autoadapt.domain.events import Status
 from autoadapt.domain.option import Option, Recommendation
+from autoadapt.domain.prices import DevicePrice, TokenPrice
 
 LESS_TOLD = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
 """Parameters left out of tables; files have all."""
@@ -152,6 +153,40 @@ def print_result(
     for method, told in summary["methods"].items():
         console.print(f"  {method}: {told['trials']} trials, {_duration(told['device_seconds'])} of device time")
     console.print(f"Files: {root}", soft_wrap=True)
+
+
+def print_advice(advice: Recommendation, binding: Sequence[str], options: Sequence[Option]) -> None:
+    """A recommendation on its own: why, what binds, its figures."""
+    console = Console(highlight=False)
+    head = "Recommended: " if advice.trial is not None else "No recommendation: "
+    console.print(Text(head, style="bold").append_text(plain(advice.reason)))
+    chosen = [o for o in options if o.trial == advice.trial]
+    if binding:
+        without = " or ".join(binding)
+        console.print(f"Binding: without {without} another option would be recommended.")
+    elif chosen:
+        console.print("No constraint binds: without any of them the choice would be the same.")
+    if chosen:
+        console.print()
+        console.print(frontier_table(chosen, advice.trial))
+        console.print(Text("  ").append_text(plain(params_text(chosen[0]))))
+
+
+def print_prices(prices: Sequence[DevicePrice | TokenPrice]) -> None:
+    """Prices with provider, region, tier, source, date and age."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("name", "USD", "source", "date", ""):
+        table.add_column(name, justify="right" if name == "USD" else "left", no_wrap=name != "source")
+    for price in prices:
+        if isinstance(price, DevicePrice):
+            told = f"{price.usd_per_hour} / h"
+        else:
+            cached = "" if price.cached is None else f" / {price.cached} cached"
+            told = f"{price.input} in{cached} / {price.output} out per 1M tokens"
+        old = "older than 60 days" if price.stale_now() else ""
+        table.add_row(price.name, told, price.source, str(price.date or "-"), old)
+    console.print(table, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

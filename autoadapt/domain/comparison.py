@@ -1,6 +1,6 @@
 """What scenarios come to: one column per scenario, break-even volumes, prices of the same tokens behind an API."""
 
-from decimal import Decimal
+from pydantic import Field
 
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import Scenario
@@ -69,7 +69,7 @@ class BreakEven(Words):
     """Queries a month; several where staircases cross often; empty: none in range."""
     low: Usd | None
     high: Usd | None
-    """The first volume's range over the low and high price and answer length; None: it does not happen in all of them."""
+    """The first volume's range when times are 10 % off and answers shorter or longer; None: then it may not exist."""
     cheaper: int | None = None
     """Without a break-even: the option that is cheaper in the whole range; None: they cost the same."""
 
@@ -81,7 +81,7 @@ class ApiPrice(Words):
     usd_per_1k: Usd
     low: Usd
     high: Usd
-    """95 % bootstrap interval over rows is not to be had from sums: low and high are those of the answer length."""
+    """At the low and the high length of answers."""
     usd_per_month: Usd
     source: str
     cheaper_from: Usd | None
@@ -107,12 +107,9 @@ class Column(Words):
     """The same, as options under this scenario's likely numbers."""
     break_even: list[BreakEven]
     api: list[ApiPrice]
-    warnings: list[str] = []
+    warnings: list[str] = Field(default=[])
 
     @property
     def chosen(self) -> Priced | None:
         """The recommended option's figures."""
         return next((p for p in self.priced if p.trial == self.recommended), None)
-
-
-ZERO = Decimal(0)

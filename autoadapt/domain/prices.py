@@ -25,6 +25,10 @@ class Quote(Words):
         """Days since it was read; None where that is not known."""
         return None if self.date is None else (today - self.date).days
 
+    def stale_now(self) -> str | None:
+        """A warning when the price is older than 60 days now."""
+        return self.stale(datetime.datetime.now(datetime.UTC).date())
+
     def stale(self, today: datetime.date) -> str | None:
         """A warning when the price is older than 60 days."""
         age = self.age_days(today)
@@ -36,6 +40,11 @@ class Quote(Words):
     def name(self) -> str:
         """What a task calls it."""
         return self.provider
+
+    @property
+    def told(self) -> str:
+        """Name, region, source and date in a line."""
+        return f"{self.name} (region {self.region}), {self.source}" + (f", {self.date}" if self.date else "")
 
 
 class DevicePrice(Quote):

@@ -5,10 +5,9 @@ import json
 import re
 from pathlib import Path
 
-import autoadapt
 from autoadapt.errors import Exit, UserError
 
-EMBEDDED = Path(autoadapt.__file__).parent / "embedded"
+EMBEDDED = Path(__file__).parent.parent / "embedded"
 """The small model that comes with the package; its README.md is the model card."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]

@@ -6,21 +6,15 @@ import importlib.metadata
 from decimal import Decimal
 from pathlib import Path
 
-import autoadapt
 from autoadapt.domain.comparison import Terms
-from autoadapt.domain.prices import DevicePrice, PriceBook, Quote, TokenPrice
+from autoadapt.domain.prices import DevicePrice, PriceBook, TokenPrice
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD, Scenario, Spread
 from autoadapt.domain.task import Constraints, Economics, Owned, Task
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.study.yaml_files import Document, parse
 from autoadapt.verdict.costs import owned_usd_per_hour
 
-OWN_BOOK = Path(autoadapt.__file__).parent / "price_book.yaml"
-
-
-def today() -> datetime.date:
-    """The date by which prices are old."""
-    return datetime.datetime.now(datetime.UTC).date()
+OWN_BOOK = Path(__file__).parent.parent / "price_book.yaml"
 
 
 class Prices:
@@ -115,12 +109,6 @@ def owned_hour(owned: Owned) -> Decimal:
     )
 
 
-def warning(quote: Quote) -> list[str]:
-    """A warning when a price is old."""
-    said = quote.stale(today())
-    return [said] if said else []
-
-
 def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]]:
     """Economics with the price of a device-hour filled in, where that price comes from, and warnings.
 
@@ -137,8 +125,7 @@ def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]
     if economics.price is None:
         return economics, "given in the task", []
     quote = Prices(_own(economics.price_book, base)).device(economics.price)
-    source = f"{quote.name}, {quote.region if quote.region != 'not stated' else 'region not stated'}, {quote.source}, {quote.date}"
-    return _priced(economics, quote.usd_per_hour), source, warning(quote)
+    return _priced(economics, quote.usd_per_hour), quote.told, [w for w in [quote.stale_now()] if w]
 
 
 def _priced(economics: Economics, hour: Decimal) -> Economics:
@@ -184,8 +171,8 @@ def terms(
         hour, source = Spread(likely=owned_hour(scenario.owned)), "a machine of one's own: wear, energy and care"
     elif isinstance(scenario.price, str):
         quote = (prices or Prices()).device(scenario.price)
-        hour, source = Spread(likely=quote.usd_per_hour), f"{quote.name}, {quote.source}, {quote.date}"
-        warnings += warning(quote)
+        hour, source = Spread(likely=quote.usd_per_hour), quote.told
+        warnings += [w for w in [quote.stale_now()] if w]
     elif scenario.price is not None:
         hour, source = scenario.price, "given in the scenario"
     overhead = Decimal(repr(economics.overhead_factor))

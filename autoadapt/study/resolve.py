@@ -18,6 +18,7 @@ from autoadapt.engine.hub import find_model
 from autoadapt.engine.prompting import check_prompt
 from autoadapt.errors import Exit, UserError
 from autoadapt.registry import Registry
+from autoadapt.study.pricing import look_up
 from autoadapt.study.space import JointSpace, load_space
 from autoadapt.study.splits import Splits, make_splits
 from autoadapt.study.yaml_files import Document, parse
@@ -39,6 +40,10 @@ class Resolved:
     splits: Splits
     models: dict[str, Path]
     """Name in the task -> folder."""
+    price_source: str = "given in the task"
+    """Where the price of a device-hour comes from."""
+    warnings: tuple[str, ...] = ()
+    """Of old prices."""
 
     def identity(self) -> dict[str, Any]:
         """What may not change when a study is resumed, as JSON values; hashes stand for long texts."""
@@ -82,6 +87,9 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False) -
         SAMPLERS.get(task.search.sampler)
     with _at(document, "compute", "executor"):
         EXECUTORS.get(task.compute.executor)
+    with _at(document, "economics", "price"):
+        economics, price_source, warnings = look_up(task.economics, base)
+        task = task.model_copy(update={"economics": economics})
     with _at(document, "search_space"):
         space = JointSpace(load_space(task.search_space, base), task, metric.answers)
     splits = make_splits(task, base, metric.answers)
@@ -90,7 +98,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False) -
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
             models[name] = find_model(name, base, download)
-    return Resolved(task, metric, space, splits, models)
+    return Resolved(task, metric, space, splits, models, price_source, tuple(warnings))
 
 
 def _check_prompts(space: JointSpace, splits: Splits) -> None:
@@ -120,6 +128,7 @@ def write_lock(path: Path, resolved: Resolved, devices: Devices, slots: int) -> 
     """Writes ``task.lock.yaml`` (JSON is YAML): the task with every default, what identifies it, versions, hardware."""
     content = {
         "task": resolved.task.model_dump(mode="json"),
+        "price_source": resolved.price_source,
         "models": {name: str(folder) for name, folder in resolved.models.items()},
         "identity": resolved.identity(),
         "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},

@@ -15,9 +15,9 @@ from autoadapt.domain.files import write_atomic, write_json
 from autoadapt.domain.option import Objectives, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.trial import Fidelity, Step
+from autoadapt.study.pricing import task_terms
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.run_folder import Record, RunFolder
-from autoadapt.study.pricing import task_terms
 from autoadapt.verdict.costs import peak_rate
 from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval

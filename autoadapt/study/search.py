@@ -128,7 +128,7 @@ class Search:
         self.results = Results(self.resolved, self.folder, self.executor.devices.kind)
         self.results.gone = set(self.study.user_attrs.get("gone", ()))
         self.emit("started", self._first_line())
-        for note in [*notes, *self.resolved.splits.notes]:
+        for note in [*notes, *self.resolved.splits.notes, *self.resolved.warnings]:
             self.emit("note", note)
         if before is not None and before["hardware"]["kind"] != self.executor.devices.kind:
             self.emit(

@@ -194,7 +194,7 @@ def parse(document: Document, model: type[M], overrides: Iterable[str] = ()) -> 
         key, _, text = override.partition("=")
         if not key or not _:
             raise UserError(f"--set {override}: write it as key.key=value")
-        _set(values, key.strip().split("."), _value(override, text), override)
+        _set(values, key.strip().split("."), parse_value(f"--set {override}", text), override)
         given.append(tuple(key.strip().split(".")))
     try:
         return model.model_validate(values)
@@ -203,11 +203,37 @@ def parse(document: Document, model: type[M], overrides: Iterable[str] = ()) -> 
         raise UserError("\n".join(dict.fromkeys(lines))) from error
 
 
-def _value(override: str, text: str) -> Any:
+def check(model: type[M], values: Any, where: str) -> M:
+    """Builds a model from values that stand in no file.
+
+    Args:
+        model: what is built.
+        values: plain values.
+        where: what they are called in messages.
+
+    Raises:
+        UserError: one line per mistake.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = []
+        for one in error.errors()[:8]:
+            key, message = _message(model, one)
+            lines.append(f"{where}: {key}: {message}")
+        raise UserError("\n".join(dict.fromkeys(lines))) from error
+
+
+def parse_value(where: str, text: str) -> Any:
+    """A value as YAML reads it.
+
+    Raises:
+        UserError: it is not valid.
+    """
     try:
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        raise UserError(f"--set {override}: the value is not valid YAML") from error
+        raise UserError(f"{where}: the value is not valid YAML") from error
 
 
 def _set(values: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
@@ -220,24 +246,34 @@ def _set(values: dict[str, Any], keys: list[str], value: Any, override: str) -> 
 
 
 def _explain(document: Document, model: type[BaseModel], error: ErrorDetails, given: list[tuple[str, ...]]) -> str:
-    location = tuple(k for k in error["loc"] if not (isinstance(k, str) and (k[:1] in "[(" or k in _UNION_TAGS)))
-    key = ".".join(map(str, location)) or "the file"
+    location = _location(error)
+    key, message = _message(model, error)
     asked = any(location[: len(g)] == g for g in given)
     where = f"--set {key}" if asked else f"{document.path}, line {document.line(location)}, {key}"
-    kind = error["type"]
+    return f"{where}: {message}"
+
+
+def _location(error: ErrorDetails) -> Path_:
+    return tuple(k for k in error["loc"] if not (isinstance(k, str) and ("[" in k or "(" in k or k in _UNION_TAGS)))
+
+
+def _message(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
+    """The key that is wrong, and what is wrong with it."""
+    location, kind = _location(error), error["type"]
+    key = ".".join(map(str, location)) or "the file"
     if kind == "extra_forbidden":
         known = _fields(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         guess = f"did you mean '{near[0]}'? " if near else ""
-        return f"{where}: unknown key; {guess}Known here: {', '.join(known)}"
+        return key, f"unknown key; {guess}Known here: {', '.join(known)}"
     if kind == "missing":
-        return f"{where}: missing; add it (see `autoadapt schema`)"
+        return key, "missing; add it (see `autoadapt schema`)"
     if kind == "is_instance_of":
-        return f"{where}: should be a number, not {error['input']!r:.60}"
+        return key, f"should be a number, not {error['input']!r:.60}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     shown = error["input"]
     value = f", not {shown!r}" if isinstance(shown, str | int | float | bool) and len(repr(shown)) < 60 else ""
-    return f"{where}: {message}{value}"
+    return key, f"{message}{value}"
 
 
 _UNION_TAGS = {"int", "float", "str", "Choices", "Range", "bool"}

@@ -234,7 +234,7 @@ def owned_usd_per_hour(
     return capex / (life_hours * utilisation) + kilowatts * pue * usd_per_kwh + operations
 
 
-SCAN_STEPS = 240
+SCAN_STEPS = 160
 """Volumes looked at between the least and the greatest, evenly on a logarithmic scale."""
 
 

@@ -1,4 +1,4 @@
-"""Latency in the words of ``vllm bench serve``: TTFT, TPOT, E2EL, goodput; percentiles only where samples allow them."""
+"""Latency in the words of ``vllm bench serve``: TTFT, TPOT, E2EL, goodput; percentiles where samples allow them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ GOOD = 0.99
 """Share of requests that must keep the promise."""
 PRECISION = 1.05
 """The service rate is found to within this factor."""
-MOST_DOUBLINGS = 16
-KEEPS_UP = 0.9
+MOST_DOUBLINGS = 12
+KEEPS_UP = 0.95
 """A server keeps up while it answers at this share of the rate at which it is asked."""
 
 
@@ -36,6 +36,10 @@ def typical_ms(samples: Sequence[float]) -> float:
     """The objective of the search: p95, or the median where there are too few samples for it."""
     p95 = percentile(samples, 95)
     return p95 if p95 is not None else float(np.median(np.array(samples)))
+
+
+MOST_REQUESTS = 5000
+"""Sent at one rate."""
 
 
 @dataclass(frozen=True)
@@ -92,27 +96,43 @@ def goodput(run: LoadRun, promise_ms: float) -> float:
 
 
 def keeps_up(run: LoadRun) -> bool:
-    """Whether answers came about as fast as requests, so that no queue grew: the last one soon after the last request."""
+    """Whether answers came about as fast as requests, so that no queue grew: the last soon after the last request."""
     return not run.failed and run.seconds <= run.sent_seconds / KEEPS_UP + 2 * min(run.e2el_ms) / 1000
 
 
+def fits(run: LoadRun, promise_ms: float | None) -> bool:
+    """Whether a rate can be kept up, and at least 99 % of requests keep the promise, if there is one.
+
+    A short burst may end before its queue breaks a promise; only what can go on for ever counts.
+    """
+    return keeps_up(run) and (promise_ms is None or good_share(run, promise_ms) >= GOOD)
+
+
 def service_rate(load: Load, promise_ms: float | None) -> float | None:
-    """lambda_slo: the greatest measured rate up to which >= 99 % of requests keep the promise.
+    """lambda_slo: the greatest measured rate up to which no queue grows and >= 99 % of requests keep the promise.
 
     Args:
         load: runs at several rates.
-        promise_ms: greatest E2EL; None: the greatest rate at which no queue grew.
+        promise_ms: greatest E2EL; None: no promise.
 
     Returns:
         Requests per second; None: not even the lowest rate measured.
     """
     best = None
     for run in sorted(load.runs, key=lambda r: r.rate):
-        fits = keeps_up(run) if promise_ms is None else good_share(run, promise_ms) >= GOOD
-        if not fits:
+        if not fits(run, promise_ms):
             break
         best = run.rate
     return best
+
+
+def requests_for(rate: float, least: int, promise_ms: float | None) -> int:
+    """Requests to send at a rate: at least `least`, and enough for a queue to show if there is one.
+
+    That is a second's worth, and three times as long as the promise: in a shorter burst a queue would not break it.
+    """
+    seconds = max(1.0, 3 * (promise_ms or 0.0) / 1000)
+    return max(least, min(MOST_REQUESTS, math.ceil(rate * seconds)))
 
 
 def run_at(load: Load, rate: float) -> LoadRun:
@@ -122,32 +142,27 @@ def run_at(load: Load, rate: float) -> LoadRun:
 
 
 def sweep(measure: Callable[[float], LoadRun], start: float, promise_ms: float | None) -> list[LoadRun]:
-    """Runs at rising rates until the promise breaks, then by bisection to within 5 % of the greatest rate that keeps it.
+    """Runs at rising rates until one fails, then by bisection to within 5 % of the greatest rate that does not.
 
-    Rates double from `start`; where the first one fails already they halve instead. Without a promise the sweep ends
-    when a queue grows, and is not bisected.
+    Rates double from `start`; where the first one fails already they halve instead.
 
     Args:
         measure: sends requests at a rate.
         start: first rate in requests per second.
         promise_ms: greatest E2EL.
     """
-
-    def fits(run: LoadRun) -> bool:
-        return keeps_up(run) if promise_ms is None else good_share(run, promise_ms) >= GOOD
-
     runs = [measure(start)]
-    rising = fits(runs[0])
+    rising = fits(runs[0], promise_ms)
     for _ in range(MOST_DOUBLINGS):
         runs.append(measure(runs[-1].rate * (2 if rising else 0.5)))
-        if fits(runs[-1]) != rising:
+        if fits(runs[-1], promise_ms) != rising:
             break
     else:
         return runs
     low, high = sorted((runs[-1].rate, runs[-2].rate))
-    while promise_ms is not None and high / low > PRECISION:
+    while high / low > PRECISION:
         runs.append(measure(math.sqrt(low * high)))
-        if fits(runs[-1]):
+        if fits(runs[-1], promise_ms):
             low = runs[-1].rate
         else:
             high = runs[-1].rate

@@ -130,8 +130,8 @@ def recommend_by_weights(
     others = sorted(scores, reverse=True)
     margin = f", {others[0] - others[1]:.2f} ahead of the next" if len(others) > 1 else ""
     reason = (
-        f"Trial {chosen.trial} ({chosen.method}) {how}: quality : cost : latency weigh {told}; of 1 on each scale it has "
-        f"{parts}, {scores[best]:.2f} in all{margin}."
+        f"Trial {chosen.trial} ({chosen.method}) {how}: quality : cost : latency weigh {told}; of 1 on each scale "
+        f"it has {parts}, {scores[best]:.2f} in all{margin}."
     )
     return plain.model_copy(update={"trial": chosen.trial, "reason": reason, "meets_constraints": True})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -15,93 +16,134 @@ from autoadapt.verdict.recommendation import binding, broken, latency, recommend
 
 CACHED_FROM = 1024
 """Tokens at the beginning of a prompt from which providers keep them (OpenAI's and others' documentation)."""
-MOST_PAIRS = 6
-"""Pairs of neighbours whose break-even is looked for."""
+TIMES_WITHIN = Decimal("1.1")
+"""Measured times of answering are taken to be right to within this factor (see `recommendation.SAME_COST`)."""
+ONE = Decimal(1)
 
 
-def price(option: RawOption, terms: Terms, cell: Cell) -> Priced:
-    """What an option costs a month under a scenario.
+class Pricer:
+    """One option's cost under a scenario, for any volume, price and length of answers.
 
     Device-seconds of a query are those of the batched evaluation, grown with the length of answers as far as decoding
     takes part in them. The rate of a replica is the one measured under load, else the throughput of batches.
+
+    Args:
+        option: raw figures.
+        terms: the scenario.
+        slower: factor on the measured times of answering, to see what their uncertainty means.
     """
-    scenario = terms.scenario
-    longer = 1 + Decimal(repr(option.decode_share)) * (cell.output - 1)
-    training = costs.training_usd(option.devices, Decimal(repr(option.train_seconds)) / 3600, cell.hour_usd)
-    batch_seconds = Decimal(repr(option.inference_seconds)) * longer
-    promise = terms.constraints.latency_p95_ms
-    rate = service_rate(option.load, promise / float(longer) if promise else None) if option.load else None
-    per_replica = (Decimal(repr(rate)) if rate is not None else option.rows / batch_seconds * longer) / longer
-    busiest = costs.peak_rate(cell.volume, Decimal(repr(scenario.peak_factor)))
-    count = costs.replicas(busiest, per_replica, Decimal(repr(scenario.headroom)), scenario.replicas)
-    serving = _serving(option, terms, cell, batch_seconds, count)
-    times = costs.trainings(terms.horizon_months, _decimal(scenario.retrain_months))
-    per_1k = costs.total_usd_per_1k(
-        costs.usd_per_1k(serving, cell.volume),
-        training,
-        cell.volume,
-        terms.horizon_months,
-        times=times,
-        search=terms.search_usd,
-        labels=scenario.label_usd,
-        monitoring=scenario.monitoring_usd_per_1k,
-    )
-    return Priced(
-        trial=option.trial,
-        serving_usd_per_month=serving,
-        usd_per_month=per_1k * cell.volume / 1000,
-        usd_per_1k=per_1k,
-        training_usd=training,
-        replicas=count,
-        requests_per_s=float(per_replica),
-        rate_measured=rate is not None,
-        latency_p95_ms=_p95(option, float(busiest) / count, float(longer)),
-    )
+
+    def __init__(self, option: RawOption, terms: Terms, slower: Decimal = ONE) -> None:
+        self.option, self.terms, self.scenario = option, terms, terms.scenario
+        self._row_seconds = Decimal(repr(option.inference_seconds)) / option.rows * slower
+        self._train_hours = Decimal(repr(option.train_seconds)) / 3600
+        self._decode = Decimal(repr(option.decode_share))
+        scenario = self.scenario
+        self._peak, self._headroom = Decimal(repr(scenario.peak_factor)), Decimal(repr(scenario.headroom))
+        self._times = costs.trainings(terms.horizon_months, _decimal(scenario.retrain_months))
+        self._idle = Decimal(repr(scenario.idle_s))
+        cold = scenario.cold_s if scenario.cold_s is not None else option.load.cold_start_s if option.load else None
+        self._cold = Decimal(repr(cold or 0.0))
+        self._unmerged = Decimal(repr(scenario.unmerged_slowdown)) if option.train_seconds else ONE
+        self._slower = slower
+        self._rates: dict[Decimal, Decimal | None] = {}
+
+    def _rate(self, longer: Decimal) -> Decimal | None:
+        """Greatest measured rate at which answers `longer` times as long keep the promise."""
+        if longer not in self._rates:
+            promise = self.terms.constraints.latency_p95_ms
+            rate = (
+                service_rate(self.option.load, promise / float(longer) if promise else None)
+                if self.option.load
+                else None
+            )
+            self._rates[longer] = None if rate is None else Decimal(repr(rate)) / longer / self._slower
+        return self._rates[longer]
+
+    def _served(self, cell: Cell) -> tuple[Decimal, Decimal, int, Decimal]:
+        """USD a month of serving, requests per second of a replica, replicas, and the busiest rate."""
+        longer = 1 + self._decode * (cell.output - 1)
+        seconds = self._row_seconds * longer
+        per_replica = self._rate(longer) or 1 / seconds
+        busiest = costs.peak_rate(cell.volume, self._peak)
+        count = costs.replicas(busiest, per_replica, self._headroom, self.scenario.replicas)
+        return self._serving(cell, seconds, per_replica, busiest, count), per_replica, count, busiest
+
+    def _serving(self, cell: Cell, seconds: Decimal, per_replica: Decimal, busiest: Decimal, count: int) -> Decimal:
+        scenario, hosting = self.scenario, self.scenario.hosting
+        busy_hours = cell.volume * seconds / 3600
+        if hosting == "per_use":
+            return costs.month_usd(1, 1, cell.hour_usd, busy_hours, scenario.ops_usd)
+        if hosting == "scale_to_zero":
+            starts, waited = costs.poisson_idle(cell.volume / count, self._idle)
+            hours = costs.scale_to_zero_hours(busy_hours / count + waited, starts, self._cold, self._idle)
+            return costs.month_usd(count, 1, cell.hour_usd, hours, scenario.ops_usd)
+        if hosting == "shared" and self.option.shares_base:
+            # every adapter has this scenario's use: together they need as many replicas as their requests do
+            together = busiest * scenario.adapters
+            count = costs.replicas(together, per_replica / self._unmerged, self._headroom, scenario.replicas)
+            month = costs.month_usd(count, 1, cell.hour_usd, operations=scenario.ops_usd)
+            return costs.adapter_usd(month, busy_hours, busy_hours * scenario.adapters)
+        return costs.month_usd(count, 1, cell.hour_usd, operations=scenario.ops_usd)
+
+    def _per_1k(self, cell: Cell, serving: Decimal) -> Decimal:
+        return costs.total_usd_per_1k(
+            costs.usd_per_1k(serving, cell.volume),
+            self.training_usd(cell),
+            cell.volume,
+            self.terms.horizon_months,
+            times=self._times,
+            search=self.terms.search_usd,
+            labels=self.scenario.label_usd,
+            monitoring=self.scenario.monitoring_usd_per_1k,
+        )
+
+    def training_usd(self, cell: Cell) -> Decimal:
+        """USD of one training."""
+        return costs.training_usd(self.option.devices, self._train_hours, cell.hour_usd)
+
+    def month_usd(self, cell: Cell) -> Decimal:
+        """USD a month in all."""
+        return self._per_1k(cell, self._served(cell)[0]) * cell.volume / 1000
+
+    def price(self, cell: Cell) -> Priced:
+        """What the option costs and can do."""
+        serving, per_replica, count, busiest = self._served(cell)
+        per_1k, longer = self._per_1k(cell, serving), 1 + self._decode * (cell.output - 1)
+        return Priced.model_construct(
+            trial=self.option.trial,
+            serving_usd_per_month=serving,
+            usd_per_month=per_1k * cell.volume / 1000,
+            usd_per_1k=per_1k,
+            training_usd=self.training_usd(cell),
+            replicas=count,
+            requests_per_s=float(per_replica),
+            rate_measured=self._rate(longer) is not None,
+            latency_p95_ms=self._p95(float(busiest) / count, float(longer)),
+        )
+
+    def _p95(self, rate: float, longer: float) -> float | None:
+        option = self.option
+        if option.load is not None and option.load.runs:
+            p95 = percentile(run_at(option.load, rate).e2el_ms, 95)
+            if p95 is not None:
+                return p95 * longer
+        return None if option.latency_p95_ms is None else option.latency_p95_ms * longer
 
 
-def _serving(option: RawOption, terms: Terms, cell: Cell, batch_seconds: Decimal, count: int) -> Decimal:
-    """USD a month of serving."""
-    scenario, hosting = terms.scenario, terms.scenario.hosting
-    busy_hours = cell.volume * batch_seconds / option.rows / 3600
-    if hosting == "per_use":
-        return costs.month_usd(1, 1, cell.hour_usd, busy_hours, scenario.ops_usd)
-    if hosting == "scale_to_zero":
-        idle = Decimal(repr(scenario.idle_s))
-        starts, waited = costs.poisson_idle(cell.volume / count, idle)
-        cold = _decimal(scenario.cold_s)
-        if cold is None:
-            cold = Decimal(repr((option.load.cold_start_s if option.load else None) or 0.0))
-        hours = costs.scale_to_zero_hours(busy_hours / count + waited, starts, cold, idle)
-        return costs.month_usd(count, 1, cell.hour_usd, hours, scenario.ops_usd)
-    if hosting == "shared" and option.shares_base:
-        # every adapter has this scenario's use: together they need as many replicas as their requests do
-        slower = Decimal(repr(scenario.unmerged_slowdown)) if option.train_seconds else Decimal(1)
-        per_replica = option.rows / batch_seconds / slower
-        if option.load and (rate := service_rate(option.load, terms.constraints.latency_p95_ms)) is not None:
-            per_replica = Decimal(repr(rate)) / slower
-        together = costs.peak_rate(cell.volume, Decimal(repr(scenario.peak_factor))) * scenario.adapters
-        needed = costs.replicas(together, per_replica, Decimal(repr(scenario.headroom)), scenario.replicas)
-        month = costs.month_usd(needed, 1, cell.hour_usd, operations=scenario.ops_usd)
-        return costs.adapter_usd(month, busy_hours, busy_hours * scenario.adapters)
-    return costs.month_usd(count, 1, cell.hour_usd, operations=scenario.ops_usd)
+def price(option: RawOption, terms: Terms, cell: Cell) -> Priced:
+    """What an option costs a month under a scenario's numbers."""
+    return Pricer(option, terms).price(cell)
 
 
 def _decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(repr(value))
 
 
-def _p95(option: RawOption, rate: float, longer: float) -> float | None:
-    if option.load is not None and option.load.runs:
-        p95 = percentile(run_at(option.load, rate).e2el_ms, 95)
-        if p95 is not None:
-            return p95 * longer
-    return None if option.latency_p95_ms is None else option.latency_p95_ms * longer
-
-
 def as_option(raw: RawOption, priced: Priced, cell: Cell, rate: float | None) -> Option:
     """An option with the cost and latency of a scenario."""
     inference = Decimal(repr(raw.inference_seconds)) * cell.hour_usd / 3600 * 1000 / raw.rows
-    return Option(
+    return Option.model_construct(
         trial=raw.trial,
         method=raw.method,
         model=raw.model,
@@ -126,7 +168,11 @@ def as_option(raw: RawOption, priced: Priced, cell: Cell, rate: float | None) ->
 
 def options_under(raws: Sequence[RawOption], terms: Terms, cell: Cell) -> tuple[list[Option], list[Priced]]:
     """Every option under a scenario's numbers, those marked that no other beats in everything."""
-    priced = [price(raw, terms, cell) for raw in raws]
+    return _options([Pricer(raw, terms) for raw in raws], terms, cell)
+
+
+def _options(pricers: Sequence[Pricer], terms: Terms, cell: Cell) -> tuple[list[Option], list[Priced]]:
+    raws, priced = [p.option for p in pricers], [p.price(cell) for p in pricers]
     options = [
         as_option(raw, p, cell, p.requests_per_s if p.rate_measured else None)
         for raw, p in zip(raws, priced, strict=True)
@@ -190,12 +236,12 @@ def compare(raws: Sequence[RawOption], terms: Terms, api: Sequence[TokenPrice] =
         api: prices of models behind an API to tell beside.
     """
     raws = contenders(raws)
-    options, priced = options_under(raws, terms, terms.cell())
+    pricers = [Pricer(raw, terms) for raw in raws]
+    options, priced = _options(pricers, terms, terms.cell())
     advice = recommend(options, terms.constraints, None)
     winners: dict[int, int] = {}
     for cell in [terms.cell(v, p, o) for v in range(3) for p in range(3) for o in range(3)]:
-        # without a cell's change the answer is known
-        found = recommend(options_under(raws, terms, cell)[0], terms.constraints, None).trial
+        found = recommend(_options(pricers, terms, cell)[0], terms.constraints, None).trial
         if found is not None:
             winners[found] = winners.get(found, 0) + 1
     chosen = next((r for r in raws if r.trial == advice.trial), None)
@@ -214,31 +260,45 @@ def compare(raws: Sequence[RawOption], terms: Terms, api: Sequence[TokenPrice] =
 
 
 def _break_evens(raws: Sequence[RawOption], options: Sequence[Option], terms: Terms) -> list[BreakEven]:
-    """Between neighbours by quality on the scenario's frontier, those that hold the constraints first."""
+    """Between what would be recommended of each method and model alone, neighbours by their monthly cost."""
     by_trial = {r.trial: r for r in raws}
-    frontier = sorted((o for o in options if o.on_frontier), key=lambda o: o.quality_expected)
-    pairs = list(zip(frontier, frontier[1:], strict=False))[-MOST_PAIRS:]
-    return [break_even(by_trial[a.trial], by_trial[b.trial], terms) for a, b in pairs]
+    groups: dict[tuple[str, str], list[Option]] = {}
+    for option in options:
+        groups.setdefault((option.method, option.model), []).append(option.model_copy(update={"on_frontier": True}))
+    best = []
+    for group in groups.values():
+        found = recommend(group, terms.constraints, None)
+        best.append(found.trial if found.trial is not None else found.best_quality)
+    cost = {o.trial: o.cost_usd_per_1k for o in options}
+    ordered = sorted((t for t in best if t is not None), key=lambda t: cost[t])
+    # of three all pairs: the dearest may be the first's rival
+    pairs = list(combinations(ordered, 2)) if len(ordered) <= 3 else list(pairwise(ordered))
+    return [break_even(by_trial[a], by_trial[b], terms) for a, b in pairs]
 
 
 def break_even(a: RawOption, b: RawOption, terms: Terms) -> BreakEven:
-    """The volumes at which two options cost the same a month, with the range over the uncertain inputs."""
+    """The volumes at which two options cost the same a month, with a range.
 
-    def volumes(price_level: int, output_level: int) -> tuple[list[Decimal], int]:
+    Prices of device-hours cancel, for training and serving pay the same one. What the range comes from are the times of
+    answering, each taken to be known to within 10 %, and the length of written answers.
+    """
+
+    def crossings(slower: Decimal, output: int) -> tuple[list[Decimal], int]:
+        first, second = Pricer(a, terms, slower), Pricer(b, terms, 1 / slower)
+
         def difference(volume: Decimal) -> Decimal:
-            cell = terms.cell(price=price_level, output=output_level).model_copy(update={"volume": volume})
-            return price(a, terms, cell).usd_per_month - price(b, terms, cell).usd_per_month
+            cell = terms.cell(output=output).model_copy(update={"volume": volume})
+            return first.month_usd(cell) - second.month_usd(cell)
 
-        at_least = difference(Decimal(100))
-        sign = 0 if at_least == 0 else (1 if at_least > 0 else -1)
-        return costs.break_even(difference), sign
+        return costs.break_even(difference), _sign(difference(Decimal(100)))
 
-    likely, sign = volumes(1, 1)
+    likely, sign = crossings(ONE, 1)
     first, second = (b, a) if sign > 0 else (a, b)
     if not likely:
         cheaper = None if sign == 0 else first.trial
         return BreakEven(trial=first.trial, other=second.trial, volumes=[], low=None, high=None, cheaper=cheaper)
-    around = [volumes(p, o)[0] for p in (0, 2) for o in ((0, 2) if a.free_text or b.free_text else (1,))]
+    lengths = (0, 2) if a.free_text or b.free_text else (1,)
+    around = [crossings(slower, o)[0] for slower in (TIMES_WITHIN, 1 / TIMES_WITHIN) for o in lengths]
     firsts = [v[0] for v in (likely, *around) if v]
     whole = all(around)
     return BreakEven(
@@ -248,6 +308,10 @@ def break_even(a: RawOption, b: RawOption, terms: Terms) -> BreakEven:
         low=min(firsts) if whole else None,
         high=max(firsts) if whole else None,
     )
+
+
+def _sign(value: Decimal) -> int:
+    return (value > 0) - (value < 0)
 
 
 def _behind_api(raws: Sequence[RawOption], chosen: RawOption | None, terms: Terms, quote: TokenPrice) -> ApiPrice:
@@ -271,10 +335,11 @@ def _behind_api(raws: Sequence[RawOption], chosen: RawOption | None, terms: Term
     likely = per_1k(cell.output)
     cheaper_from = None
     if chosen is not None:
+        pricer = Pricer(chosen, terms)
 
         def difference(volume: Decimal) -> Decimal:
             at = cell.model_copy(update={"volume": volume})
-            return price(chosen, terms, at).usd_per_month - likely * volume / 1000
+            return pricer.month_usd(at) - likely * volume / 1000
 
         crossings = costs.break_even(difference)
         if crossings:

@@ -13,7 +13,7 @@ import numpy as np
 
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.domain.plugins import Adapted, Answer, Context
-from autoadapt.verdict.latency import sweep
+from autoadapt.verdict.latency import requests_for, sweep
 
 WARM_UP_REQUESTS = 3
 MOST_BATCH = 64
@@ -48,8 +48,8 @@ def answered(
         waiting = [k for k in range(i, min(i + MOST_BATCH, len(times))) if times[k] <= clock]
         begun = time.perf_counter()
         for k, one in zip(waiting, answer([inputs[k % len(inputs)] for k in waiting]), strict=True):
-            ttft.append((clock + one.first_s - times[k]) * 1000)
-            e2el.append((clock + one.done_s - times[k]) * 1000)
+            ttft.append(round((clock + one.first_s - times[k]) * 1000, 3))
+            e2el.append(round((clock + one.done_s - times[k]) * 1000, 3))
             tokens.append(one.tokens_out)
         clock += time.perf_counter() - begun
         i += len(waiting)
@@ -83,7 +83,8 @@ def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
             if runs and time.monotonic() > deadline:
                 raise OutOfTimeError
             # the same gaps at every rate, shrunk: rates are compared and not draws
-            run = answered(adapted.answer, inputs, arrivals(rate, requests, step.seed), rate)
+            times = arrivals(rate, requests_for(rate, requests, step.promise_ms), step.seed)
+            run = answered(adapted.answer, inputs, times, rate)
             runs.append(run)
             context.tick()
             return run

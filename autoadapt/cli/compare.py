@@ -1,0 +1,40 @@
+"""autoadapt compare: a finished study under other volumes, prices and promises."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoadapt.errors import UserError
+
+RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)]
+
+
+def compare(
+    run: RunFolder,
+    scenarios: Annotated[Path | None, typer.Argument(help="A scenarios file (YAML).", show_default=False)] = None,
+    written: Annotated[
+        list[str] | None, typer.Option("--scenario", help="volume=10000,price=2.69,p95=400,... (repeatable).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="One row per scenario and option.")] = False,
+) -> None:
+    """Price a finished study under other scenarios; run nothing."""
+    from autoadapt.study.finished import Study, scenario_of
+
+    study = Study.load(run)
+    columns = [] if scenarios is None else study.compare(scenarios)
+    if written:
+        columns += study.compare(dict(scenario_of(text) for text in written))
+    if not columns:
+        raise UserError("give a scenarios file or --scenario volume=10000,price=2.69,p95=400")
+    if as_json:
+        print(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False))
+        return
+    from autoadapt.display.scenarios import comparison_csv, print_comparison
+
+    if as_csv:
+        print(comparison_csv(columns), end="")
+    else:
+        print_comparison(columns)
