@@ -69,6 +69,12 @@ def _bound(column: Column) -> str:
 def _lines(column: Column) -> list[str]:
     terms = column.terms
     lines = [f"price: {terms.price_source}; horizon {float(terms.horizon_months):g} months"]
+    chosen = next((o for o in column.options if o.trial == column.recommended), None)
+    if chosen is not None and chosen.test_quality is None:
+        lines.append(
+            f"trial {chosen.trial} is off the task's own frontier: it was not re-scored on test rows or measured "
+            "under load, and if it was trained its weights are gone; its trial folder can be run again"
+        )
     rivals = [f"trial {t} in {n}" for t, n in column.winners.items() if t != column.recommended][:3]
     if rivals:
         lines.append(f"of the {column.cells} cells of low, likely and high, others win: {', '.join(rivals)}")
@@ -114,7 +120,7 @@ def _test(option: Option | None) -> str:
 
 
 def _rate(rate: float, measured: bool) -> str:
-    return f"{rate:.3g}" if measured else f"{rate:.3g} (batches)"
+    return f"{rate:.3g}" if measured else f"about {rate:.3g}"
 
 
 def _ms(value: float | None, absent: str = "-") -> str:

@@ -175,18 +175,18 @@ def print_advice(advice: Recommendation, binding: Sequence[str], options: Sequen
 def print_prices(prices: Sequence[DevicePrice | TokenPrice]) -> None:
     """Prices with provider, region, tier, source, date and age."""
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("name", "USD", "source", "date", ""):
-        table.add_column(name, justify="right" if name == "USD" else "left", no_wrap=name != "source")
+    told = []
     for price in prices:
         if isinstance(price, DevicePrice):
-            told = f"{price.usd_per_hour} / h"
+            usd = f"${price.usd_per_hour} / h"
         else:
             cached = "" if price.cached is None else f" / {price.cached} cached"
-            told = f"{price.input} in{cached} / {price.output} out per 1M tokens"
-        old = "older than 60 days" if price.stale_now() else ""
-        table.add_row(price.name, told, price.source, str(price.date or "-"), old)
-    console.print(table, soft_wrap=True)
+            usd = f"${price.input} in{cached} / {price.output} out per 1M tokens"
+        old = "; older than 60 days" if price.stale_now() else ""
+        told.append((price.name, usd, f"{price.source}, {price.date or 'undated'}{old}"))
+    wide = [max(len(row[i]) for row in told) for i in (0, 1)]
+    for name, usd, source in told:
+        console.print(plain(f"{name:<{wide[0]}}  {usd:>{wide[1]}}  {source}"), soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -54,7 +54,7 @@ class Priced(Words):
     requests_per_s: float
     """Greatest rate of one replica."""
     rate_measured: bool
-    """Whether that was measured under load; else it is the throughput of batches, an upper bound."""
+    """Whether that was measured under load; else it is the throughput of batches times what others kept of theirs."""
     latency_p95_ms: float | None
     """At the scenario's busiest rate where measured under load, else of single requests; None: n too small."""
 

@@ -11,17 +11,30 @@ from autoadapt.domain.trial import Devices
 
 def gpu_names() -> list[str]:
     """Names of the GPUs this process may use, by ``nvidia-smi``; empty where there are none."""
+    names = _nvidia_smi("name")
+    return [names[i] for i in gpu_numbers(len(names))]
+
+
+def _nvidia_smi(field: str) -> list[str]:
+    """A field of every GPU; empty where there are none or none may be used."""
     tool = shutil.which("nvidia-smi")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if tool is None or visible == "":
+    if tool is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return []
+    command = [tool, f"--query-gpu={field}", "--format=csv,noheader,nounits"]
     try:
-        command = [tool, "--query-gpu=name", "--format=csv,noheader"]
         listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    names = [line.strip() for line in listed.splitlines() if line.strip()]
-    return names if visible is None else [names[i] for i in gpu_numbers(len(names))]
+    return [line.strip() for line in listed.splitlines() if line.strip()]
+
+
+def device_memory_bytes(accelerator: str) -> int | None:
+    """Memory of the smallest usable GPU, or of this machine; None: not told."""
+    if accelerator == "cpu":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    listed = _nvidia_smi("memory.total")
+    sizes = [int(listed[i]) * 2**20 for i in gpu_numbers(len(listed)) if listed[i].isdigit()]
+    return min(sizes, default=None)
 
 
 def gpu_numbers(count: int) -> list[int]:

@@ -161,7 +161,7 @@ class Study:
         own = {k: v for k, v in self.task.constraints.model_dump().items() if v is not None}
         constraints = check(type(self.task.constraints), {**own, **limits}, "recommend")
         found = task_terms(self.task.model_copy(update={"constraints": constraints}))
-        options, _ = options_under(self.raws, found, found.cell())
+        options = options_under(self.raws, found, found.cell())
         if knee:
             weights = (1.0, 1.0, 1.0)
         if weights is not None:

@@ -24,7 +24,7 @@ from autoadapt.verdict.intervals import interval
 from autoadapt.verdict.latency import decode_share, percentile
 from autoadapt.verdict.objectives import objectives, stats_array
 from autoadapt.verdict.recommendation import recommend
-from autoadapt.verdict.scenarios import as_option, price
+from autoadapt.verdict.scenarios import Pricer
 from autoadapt.worker.run import METHODS
 
 
@@ -228,9 +228,7 @@ class Results:
 
     def option(self, trial: int) -> Option:
         """Everything told of one trial, under the task's economics."""
-        raw, cell = self.raw(trial), self._terms.cell()
-        priced = price(raw, self._terms, cell)
-        return as_option(raw, priced, cell, priced.requests_per_s if priced.rate_measured else None)
+        return Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
 
     def write(self, status: Status) -> None:
         """Writes frontier.json, frontier.csv, measured.json, recommendations.json and summary.json."""

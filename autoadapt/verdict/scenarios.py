@@ -1,5 +1,7 @@
 """A finished study under another use: every option is priced anew from its raw figures; nothing is run."""
 
+import functools
+import statistics
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import combinations, pairwise
@@ -7,10 +9,10 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from autoadapt.domain.comparison import ApiPrice, BreakEven, Cell, Column, Priced, Terms
-from autoadapt.domain.option import Objectives, Option, RawOption
+from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.prices import TokenPrice
+from autoadapt.surrogates import dominance
 from autoadapt.verdict import costs
-from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.latency import percentile, run_at, service_rate
 from autoadapt.verdict.recommendation import binding, broken, latency, recommend
 
@@ -25,15 +27,17 @@ class Pricer:
     """One option's cost under a scenario, for any volume, price and length of answers.
 
     Device-seconds of a query are those of the batched evaluation, grown with the length of answers as far as decoding
-    takes part in them. The rate of a replica is the one measured under load, else the throughput of batches.
+    takes part in them. The rate of a replica is the one measured under load; of an option that was not, the throughput
+    of its batches times the share that others reached of theirs.
 
     Args:
         option: raw figures.
         terms: the scenario.
+        loaded_share: see the function of that name.
         slower: factor on the measured times of answering, to see what their uncertainty means.
     """
 
-    def __init__(self, option: RawOption, terms: Terms, slower: Decimal = ONE) -> None:
+    def __init__(self, option: RawOption, terms: Terms, loaded_share: Decimal = ONE, slower: Decimal = ONE) -> None:
         self.option, self.terms, self.scenario = option, terms, terms.scenario
         self._row_seconds = Decimal(repr(option.inference_seconds)) / option.rows * slower
         self._train_hours = Decimal(repr(option.train_seconds)) / 3600
@@ -45,18 +49,16 @@ class Pricer:
         cold = scenario.cold_s if scenario.cold_s is not None else option.load.cold_start_s if option.load else None
         self._cold = Decimal(repr(cold or 0.0))
         self._unmerged = Decimal(repr(scenario.unmerged_slowdown)) if option.train_seconds else ONE
-        self._slower = slower
+        self._slower, self._loaded_share = slower, loaded_share
         self._rates: dict[Decimal, Decimal | None] = {}
+        self._p95s: dict[float, float | None] = {}
 
     def _rate(self, longer: Decimal) -> Decimal | None:
         """Greatest measured rate at which answers `longer` times as long keep the promise."""
         if longer not in self._rates:
             promise = self.terms.constraints.latency_p95_ms
-            rate = (
-                service_rate(self.option.load, promise / float(longer) if promise else None)
-                if self.option.load
-                else None
-            )
+            load = self.option.load
+            rate = service_rate(load, promise / float(longer) if promise else None) if load else None
             self._rates[longer] = None if rate is None else Decimal(repr(rate)) / longer / self._slower
         return self._rates[longer]
 
@@ -64,7 +66,7 @@ class Pricer:
         """USD a month of serving, requests per second of a replica, replicas, and the busiest rate."""
         longer = 1 + self._decode * (cell.output - 1)
         seconds = self._row_seconds * longer
-        per_replica = self._rate(longer) or 1 / seconds
+        per_replica = self._rate(longer) or self._loaded_share / seconds
         busiest = costs.peak_rate(cell.volume, self._peak)
         count = costs.replicas(busiest, per_replica, self._headroom, self.scenario.replicas)
         return self._serving(cell, seconds, per_replica, busiest, count), per_replica, count, busiest
@@ -122,13 +124,46 @@ class Pricer:
             latency_p95_ms=self._p95(float(busiest) / count, float(longer)),
         )
 
+    def as_option(self, cell: Cell) -> Option:
+        """The option with the cost and latency of a scenario's numbers."""
+        serving, per_replica, count, busiest = self._served(cell)
+        longer = 1 + self._decode * (cell.output - 1)
+        inference = self._row_seconds * longer * cell.hour_usd / 3600 * 1000
+        change = {
+            "cost_usd_per_1k": float(self._per_1k(cell, serving)),
+            "inference_usd_per_1k": float(inference),
+            "training_usd": float(self.training_usd(cell)),
+            "latency_p95_ms": self._p95(float(busiest) / count, float(longer)),
+            "requests_per_s": None if self._rate(longer) is None else float(per_replica),
+        }
+        return self._template.model_copy(update=change)
+
+    @functools.cached_property
+    def _template(self) -> Option:
+        told = {name: getattr(self.option, name) for name in Option.model_fields if name in RawOption.model_fields}
+        priced = {"cost_usd_per_1k": 0.0, "inference_usd_per_1k": 0.0, "training_usd": 0.0}
+        return Option(**{**told, **priced, "on_frontier": True})
+
     def _p95(self, rate: float, longer: float) -> float | None:
         option = self.option
         if option.load is not None and option.load.runs:
-            p95 = percentile(run_at(option.load, rate).e2el_ms, 95)
+            run = run_at(option.load, rate)
+            if run.rate not in self._p95s:
+                self._p95s[run.rate] = percentile(run.e2el_ms, 95)
+            p95 = self._p95s[run.rate]
             if p95 is not None:
                 return p95 * longer
         return None if option.latency_p95_ms is None else option.latency_p95_ms * longer
+
+
+def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
+    """Median share of the throughput of batches that options keep up under load; 1 where none was measured."""
+    shares = []
+    for raw in raws:
+        rate = service_rate(raw.load, terms.constraints.latency_p95_ms) if raw.load else None
+        if rate is not None:
+            shares.append(rate * raw.inference_seconds / raw.rows)
+    return Decimal(repr(statistics.median(shares))) if shares else ONE
 
 
 def price(option: RawOption, terms: Terms, cell: Cell) -> Priced:
@@ -140,80 +175,45 @@ def _decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(repr(value))
 
 
-def as_option(raw: RawOption, priced: Priced, cell: Cell, rate: float | None) -> Option:
-    """An option with the cost and latency of a scenario."""
-    inference = Decimal(repr(raw.inference_seconds)) * cell.hour_usd / 3600 * 1000 / raw.rows
-    return Option.model_construct(
-        trial=raw.trial,
-        method=raw.method,
-        model=raw.model,
-        params=raw.params,
-        quality=raw.quality,
-        quality_ci=raw.quality_ci,
-        quality_expected=raw.quality_expected,
-        test_quality=raw.test_quality,
-        test_quality_ci=raw.test_quality_ci,
-        test_rows=raw.test_rows,
-        cost_usd_per_1k=float(priced.usd_per_1k),
-        inference_usd_per_1k=float(inference),
-        training_usd=float(priced.training_usd),
-        latency_p50_ms=raw.latency_p50_ms,
-        latency_p95_ms=priced.latency_p95_ms,
-        train_seconds=raw.train_seconds,
-        artifact_bytes=raw.artifact_bytes,
-        peak_memory_bytes=raw.peak_memory_bytes,
-        requests_per_s=rate,
-    )
-
-
-def options_under(raws: Sequence[RawOption], terms: Terms, cell: Cell) -> tuple[list[Option], list[Priced]]:
+def options_under(raws: Sequence[RawOption], terms: Terms, cell: Cell) -> list[Option]:
     """Every option under a scenario's numbers, those marked that no other beats in everything."""
-    return _options([Pricer(raw, terms) for raw in raws], terms, cell)
+    share = loaded_share(raws, terms)
+    return _options([Pricer(raw, terms, share) for raw in raws], terms, cell)
 
 
-def _options(pricers: Sequence[Pricer], terms: Terms, cell: Cell) -> tuple[list[Option], list[Priced]]:
-    raws, priced = [p.option for p in pricers], [p.price(cell) for p in pricers]
-    options = [
-        as_option(raw, p, cell, p.requests_per_s if p.rate_measured else None)
-        for raw, p in zip(raws, priced, strict=True)
-    ]
-    # what holds the constraints competes among itself too: memory and artifact are no objectives
+def _options(pricers: Sequence[Pricer], terms: Terms, cell: Cell) -> list[Option]:
+    options = [p.as_option(cell) for p in pricers]
     kept = {*_frontier(options, range(len(options)))}
-    kept |= {*_frontier(options, [i for i, o in enumerate(options) if not broken(o, terms.constraints)])}
-    return [o if i in kept else o.model_copy(update={"on_frontier": False}) for i, o in enumerate(options)], priced
+    fitting = [i for i, o in enumerate(options) if not broken(o, terms.constraints)]
+    if len(fitting) < len(options):  # these compete among themselves too: memory and artifact are no objectives
+        kept |= {*_frontier(options, fitting)}
+    return [o if i in kept else o.model_copy(update={"on_frontier": False}) for i, o in enumerate(options)]
 
 
 def _frontier(options: Sequence[Option], among: Sequence[int]) -> list[int]:
-    points = [
-        Objectives(
-            quality=options[i].quality_expected,
-            cost_usd_per_1k=options[i].cost_usd_per_1k,
-            latency_ms=latency(options[i]),
-        )
-        for i in among
-    ]
-    return [among[i] for i in non_dominated(points)]
+    points = [(options[i].quality_expected, options[i].cost_usd_per_1k, latency(options[i])) for i in among]
+    return [i for i, kept in zip(among, dominance.non_dominated(points), strict=True) if kept]
 
 
-def contenders(raws: Sequence[RawOption]) -> list[RawOption]:
-    """Options that could win somewhere: no other is as good in every raw figure and better in one, with equal hosting.
+def contenders(raws: Sequence[RawOption], terms: Terms) -> list[RawOption]:
+    """Options that could win: no other is as good in every raw figure that counts in this scenario, and better in one.
 
-    Cost rises with every figure compared, under any price and volume, so the others need not be priced.
+    Cost rises with every figure compared, under any price and volume, so the others need not be priced. What was
+    measured under load is kept.
     """
+    limits = terms.constraints
 
     def figures(r: RawOption) -> tuple[float, ...]:
-        latency = r.latency_p95_ms if r.latency_p95_ms is not None else r.latency_p50_ms
-        loaded = service_rate(r.load, None) if r.load else None
         return (
             -r.quality_expected,
             r.inference_seconds / r.rows,
             r.train_seconds * r.devices,
-            latency,
-            r.peak_memory_bytes,
-            r.artifact_bytes,
-            r.decode_share,
-            -(loaded or 0.0),
-            -float(r.shares_base),
+            r.latency_p95_ms if r.latency_p95_ms is not None else r.latency_p50_ms,
+            r.peak_memory_bytes if limits.memory_mb is not None else 0,
+            r.artifact_bytes if limits.artifact_mb is not None else 0,
+            r.decode_share if r.free_text else 0,
+            -float(r.shares_base) if terms.scenario.hosting == "shared" else 0,
+            -r.quality if limits.quality is not None else 0,
         )
 
     if not raws:
@@ -235,15 +235,16 @@ def compare(raws: Sequence[RawOption], terms: Terms, api: Sequence[TokenPrice] =
         terms: the scenario.
         api: prices of models behind an API to tell beside.
     """
-    raws = contenders(raws)
-    pricers = [Pricer(raw, terms) for raw in raws]
-    options, priced = _options(pricers, terms, terms.cell())
+    raws, share = contenders(raws, terms), loaded_share(raws, terms)
+    pricers = [Pricer(raw, terms, share) for raw in raws]
+    options = _options(pricers, terms, terms.cell())
     advice = recommend(options, terms.constraints, None)
     winners: dict[int, int] = {}
-    for cell in [terms.cell(v, p, o) for v in range(3) for p in range(3) for o in range(3)]:
-        found = recommend(_options(pricers, terms, cell)[0], terms.constraints, None).trial
+    lengths = range(3) if any(r.free_text for r in raws) else (1,)  # labels do not grow
+    for cell in [terms.cell(v, p, o) for v in range(3) for p in range(3) for o in lengths]:
+        found = recommend(_options(pricers, terms, cell), terms.constraints, None).trial
         if found is not None:
-            winners[found] = winners.get(found, 0) + 1
+            winners[found] = winners.get(found, 0) + 3 // len(lengths)
     chosen = next((r for r in raws if r.trial == advice.trial), None)
     return Column(
         terms=terms,
@@ -252,14 +253,14 @@ def compare(raws: Sequence[RawOption], terms: Terms, api: Sequence[TokenPrice] =
         binding=binding(options, terms.constraints),
         wins=winners.get(advice.trial, 0) if advice.trial is not None else 0,
         winners=dict(sorted(winners.items(), key=lambda item: -item[1])),
-        priced=priced,
+        priced=[p.price(terms.cell()) for p in pricers],
         options=options,
-        break_even=_break_evens(raws, options, terms),
-        api=[_behind_api(raws, chosen, terms, p) for p in api] if raws else [],
+        break_even=_break_evens(raws, options, terms, share),
+        api=[_behind_api(raws, chosen, terms, share, p) for p in api] if raws else [],
     )
 
 
-def _break_evens(raws: Sequence[RawOption], options: Sequence[Option], terms: Terms) -> list[BreakEven]:
+def _break_evens(raws: Sequence[RawOption], options: Sequence[Option], terms: Terms, share: Decimal) -> list[BreakEven]:
     """Between what would be recommended of each method and model alone, neighbours by their monthly cost."""
     by_trial = {r.trial: r for r in raws}
     groups: dict[tuple[str, str], list[Option]] = {}
@@ -273,10 +274,10 @@ def _break_evens(raws: Sequence[RawOption], options: Sequence[Option], terms: Te
     ordered = sorted((t for t in best if t is not None), key=lambda t: cost[t])
     # of three all pairs: the dearest may be the first's rival
     pairs = list(combinations(ordered, 2)) if len(ordered) <= 3 else list(pairwise(ordered))
-    return [break_even(by_trial[a], by_trial[b], terms) for a, b in pairs]
+    return [break_even(by_trial[a], by_trial[b], terms, share) for a, b in pairs]
 
 
-def break_even(a: RawOption, b: RawOption, terms: Terms) -> BreakEven:
+def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -> BreakEven:
     """The volumes at which two options cost the same a month, with a range.
 
     Prices of device-hours cancel, for training and serving pay the same one. What the range comes from are the times of
@@ -284,7 +285,7 @@ def break_even(a: RawOption, b: RawOption, terms: Terms) -> BreakEven:
     """
 
     def crossings(slower: Decimal, output: int) -> tuple[list[Decimal], int]:
-        first, second = Pricer(a, terms, slower), Pricer(b, terms, 1 / slower)
+        first, second = Pricer(a, terms, share, slower), Pricer(b, terms, share, 1 / slower)
 
         def difference(volume: Decimal) -> Decimal:
             cell = terms.cell(output=output).model_copy(update={"volume": volume})
@@ -314,7 +315,9 @@ def _sign(value: Decimal) -> int:
     return (value > 0) - (value < 0)
 
 
-def _behind_api(raws: Sequence[RawOption], chosen: RawOption | None, terms: Terms, quote: TokenPrice) -> ApiPrice:
+def _behind_api(
+    raws: Sequence[RawOption], chosen: RawOption | None, terms: Terms, share: Decimal, quote: TokenPrice
+) -> ApiPrice:
     # the tokens of the recommended option's prompt, or of the best one's: another model counts them otherwise
     raw = chosen or max(raws, key=lambda r: r.quality_expected)
     fresh = quote.input
@@ -335,7 +338,7 @@ def _behind_api(raws: Sequence[RawOption], chosen: RawOption | None, terms: Term
     likely = per_1k(cell.output)
     cheaper_from = None
     if chosen is not None:
-        pricer = Pricer(chosen, terms)
+        pricer = Pricer(chosen, terms, share)
 
         def difference(volume: Decimal) -> Decimal:
             at = cell.model_copy(update={"volume": volume})
