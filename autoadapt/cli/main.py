@@ -11,6 +11,7 @@ from autoadapt import __version__
 from autoadapt.cli.check import check
 from autoadapt.cli.compare import compare
 from autoadapt.cli.init import init
+from autoadapt.cli.plan import plan
 from autoadapt.cli.prices import prices
 from autoadapt.cli.recommend import recommend
 from autoadapt.cli.report import report
@@ -37,6 +38,7 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 
 app.command()(init)
+app.command()(plan)
 app.command()(search)
 app.command()(check)
 app.command()(report)

@@ -1,5 +1,6 @@
 """Tables and the final word, in rich."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autoadapt.domain.events import Status
-from autoadapt.domain.option import Option, Recommendation
+from autoadapt.domain.option import Option, Recommendation, Spent
+from autoadapt.domain.plan import Plan
 from autoadapt.domain.prices import DevicePrice, TokenPrice
 
 LESS_TOLD = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
@@ -152,6 +154,9 @@ def print_result(
     )
     for method, told in summary["methods"].items():
         console.print(f"  {method}: {told['trials']} trials, {_duration(told['device_seconds'])} of device time")
+    if summary.get("plan"):
+        told = Plan.model_validate_json(json.dumps(summary["plan"])), Spent.model_validate_json(json.dumps(spent))
+        console.print(taken_line(*told))
     console.print(f"Files: {root}", soft_wrap=True)
 
 
@@ -187,6 +192,21 @@ def print_prices(prices: Sequence[DevicePrice | TokenPrice]) -> None:
     wide = [max(len(row[i]) for row in told) for i in (0, 1)]
     for name, usd, source in told:
         console.print(plain(f"{name:<{wide[0]}}  {usd:>{wide[1]}}  {source}"), soft_wrap=True)
+
+
+def taken_line(plan: Plan, spent: Spent) -> str:
+    """Planned against what was really taken, in a line."""
+    hours, held = spent.wall_seconds / 3600, spent.device_seconds / 3600
+    told = [
+        f"{name} {p.likely:.{d}f} [{p.low:.{d}f} - {p.high:.{d}f}], took {took:.{d}f}"
+        for name, p, took, d in (
+            ("trials", plan.trials, float(spent.trials), 0),
+            ("hours", plan.hours, hours, 3),
+            ("device-hours", plan.device_hours, held, 3),
+        )
+    ]
+    around = f"[{dollars(plan.usd.low)} - {dollars(plan.usd.high)}]"
+    return f"Planned: {'; '.join(told)}; ${dollars(plan.usd.likely)} {around}, took ${dollars(spent.usd)}."
 
 
 def _duration(seconds: float) -> str:

@@ -222,6 +222,12 @@ class Compute(Words):
     on_cpu: bool = False
     """Use CPU slots even where there are GPUs."""
 
+    def training_engine(self) -> Literal["plain", "deepspeed"]:
+        """The backend that `engine` comes to."""
+        if self.engine != "auto":
+            return self.engine
+        return "deepspeed" if self.devices_per_trial > 1 else "plain"
+
     @field_validator("slots")
     @classmethod
     def _slots_positive(cls, value: Any) -> Any:

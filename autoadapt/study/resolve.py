@@ -131,7 +131,7 @@ def write_lock(path: Path, resolved: Resolved, devices: Devices, slots: int) -> 
         "price_source": resolved.price_source,
         "models": {name: str(folder) for name, folder in resolved.models.items()},
         "identity": resolved.identity(),
-        "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "hardware": {**devices.model_dump(mode="json"), "slots": slots},
     }
     write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -186,7 +186,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _version(name: str) -> str | None:
+def version(name: str) -> str | None:
+    """Version of an installed package; None where it is absent."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

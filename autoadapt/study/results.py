@@ -16,6 +16,7 @@ from autoadapt.domain.option import Objectives, Option, RawOption, Recommendatio
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.trial import Fidelity, Step
 from autoadapt.study.pricing import task_terms
+from autoadapt.study.probing import kept_plan
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.run_folder import Record, RunFolder
 from autoadapt.verdict.costs import peak_rate
@@ -240,9 +241,11 @@ class Results:
         write_json(root / "measured.json", [json.loads(r.model_dump_json()) for r in self._raws()])
         write_atomic(root / "frontier.csv", _as_csv(options))
         write_json(root / "recommendations.json", [json.loads(self.recommendation().model_dump_json())])
+        plan = kept_plan(self.resolved, root)
         write_json(
             root / "summary.json",
             {
+                "plan": None if plan is None else json.loads(plan.model_dump_json()),
                 "spent": json.loads(status.spent.model_dump_json()),
                 **{k: getattr(status, k) for k in ("complete", "pruned", "failed", "cached")},
                 "methods": self.per_method(),

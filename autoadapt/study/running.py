@@ -5,6 +5,7 @@ from pathlib import Path
 
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
+from autoadapt.study.planning import check_budget
 from autoadapt.study.portfolio import read_frontier
 from autoadapt.study.rescoring import measure_load, rescore
 from autoadapt.study.resolve import Resolved
@@ -33,6 +34,8 @@ def run_study(
     Raises:
         UserError: it cannot be started, or its storage fails.
     """
+    if not (root / "study.db").exists():
+        check_budget(resolved, root)
     for earlier in warm_start:
         read_frontier(earlier)
     try:
@@ -53,7 +56,11 @@ def run_study(
 
 def _end(search: Search) -> Exit:
     advice = search.results.recommendation()
-    search.emit("finished", advice.reason)
+    hint = ""
+    if advice.best_quality is None and search.stopped_by is not None:
+        usd = search.status().spent.usd
+        hint = f" The cheapest possible run costs more than this one's ${usd:.2g}: `autoadapt plan` tells how much."
+    search.emit("finished", advice.reason + hint)
     if advice.best_quality is None or search.results.outcomes_to_rescore():
         return Exit.PARTIAL
     return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS

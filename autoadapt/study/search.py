@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import optuna
 
@@ -301,19 +300,13 @@ class Search:
             evaluation=self.task.evaluation,
             fidelity=ladder[active.rung],
             seed=seed_of(self.task.seed, number),
-            engine=self._engine(),
+            engine=self.task.compute.training_engine(),
             zero_stage=self.task.compute.zero_stage,
             precision=self.task.compute.precision,
             micro_batches=2**ooms,
             keep_checkpoint=active.rung + 1 < len(ladder),
             state_folder=str(self.folder.trial(number).relative_to(self.folder.root)),
         )
-
-    def _engine(self) -> Literal["plain", "deepspeed"]:
-        engine = self.task.compute.engine
-        if engine != "auto":
-            return engine
-        return "deepspeed" if self.task.compute.devices_per_trial > 1 else "plain"
 
     def _ladder(self, active: Active) -> list[Fidelity]:
         tunes = METHODS.get(active.candidate.method).tunes

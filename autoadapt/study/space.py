@@ -136,6 +136,11 @@ class JointSpace:
             full[f"prompt.{name}" if name in self.space.shared else f"{method}.{name}"] = value
         return full
 
+    def default(self, method: str, model: str) -> Candidate:
+        """The candidate of first choices and middles."""
+        named: dict[str, Scalar] = {"model": model} if len(self.task.models) > 1 else {}
+        return self.candidate({**named, "method": method, **self._complete(method, {})})
+
     def fit(self, method: str, model: str, values: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
         """A candidate of another space as complete Optuna parameters of this one; None where it has no place here.
 

@@ -1,0 +1,28 @@
+"""autoadapt plan: what a search will probably take, before anything is spent."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoadapt.cli.search import Overrides, TaskFile
+
+
+def plan(
+    task: TaskFile,
+    overrides: Overrides = None,
+    runs: Annotated[Path, typer.Option(help="Folder of all studies.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
+) -> None:
+    """Tell trials, hours, dollars and memory of a search from a short probe."""
+    from autoadapt.study.planning import plan as make_plan
+    from autoadapt.study.resolve import resolve
+
+    resolved = resolve(task, overrides or (), download=True)
+    found = make_plan(resolved, runs / resolved.task.name)
+    if as_json:
+        print(found.model_dump_json(indent=1))
+        return
+    from autoadapt.display.plans import print_plan
+
+    print_plan(found, resolved.warnings)

@@ -1,0 +1,319 @@
+"""What a search will probably take: the search itself, run in virtual time on times that a short probe has measured.
+
+The search is the one that will run: its sampler, rungs, slots and budget. Only what trials give is made up: times come
+from the probe, scaled by the tokens each candidate reads and by its passes over the training rows; qualities are drawn
+at random, and several draws give low, likely and high.
+"""
+
+import math
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from optuna.storages import InMemoryStorage
+
+from autoadapt.domain.events import Event
+from autoadapt.domain.files import write_json
+from autoadapt.domain.hardware import device_memory_bytes
+from autoadapt.domain.plan import MethodPlan, Plan, Probe, Range
+from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.engine.prompting import Prompt
+from autoadapt.errors import Exit, UserError
+from autoadapt.executors.replay import Answers, Replay, Simulated
+from autoadapt.study.ledger import RATES
+from autoadapt.study.memory import need_bytes, weights
+from autoadapt.study.probing import PLAN_FILE, budget_key, cached, first_candidates, probe
+from autoadapt.study.resolve import Resolved
+from autoadapt.study.run_folder import RunFolder
+from autoadapt.study.search import Search
+from autoadapt.study.simulation import measured
+from autoadapt.study.stop_signals import StopSignals
+from autoadapt.worker.run import METHODS, WARM_UP_REQUESTS
+
+DRAWS = 5
+SIMULATED_TRIALS = 120
+"""Longer searches are simulated up to here and taken to go on alike."""
+TIMES_WITHIN = 1.2
+"""Times of a probe are taken to be right to within this factor."""
+SAMPLED_ROWS = 24
+
+
+class Times:
+    """Seconds of any candidate, from the probes.
+
+    Args:
+        resolved: the task.
+        probes: those that did not fail.
+    """
+
+    def __init__(self, resolved: Resolved, probes: Sequence[Probe]) -> None:
+        self.resolved = resolved
+        self.probes: dict[tuple[str, str], list[Probe]] = {}
+        for one in probes:
+            self.probes.setdefault((one.candidate.method, one.candidate.model), []).append(one)
+        every = [p.load_seconds for p in probes if p.load_seconds]
+        self.load_seconds = {
+            key: statistics.median([p.load_seconds for p in group if p.load_seconds] or every or [0.0])
+            for key, group in self.probes.items()
+        }
+        self._lengths: dict[tuple[str, str, int, str], tuple[float, float]] = {}
+
+    def known(self, candidate: Candidate) -> bool:
+        """Whether its method was probed on its model."""
+        return (candidate.method, candidate.model) in self.probes
+
+    def of(self, candidate: Candidate, fidelity: Fidelity) -> tuple[float, float, float]:
+        """Seconds of training up to this fidelity, of answering a row, and milliseconds of a single request."""
+        nearest = self._nearest(candidate)
+        own, whole = self._length(candidate)
+        there_own, there_whole = self._length(nearest.candidate)
+        row = nearest.row_seconds * _ratio(own, there_own)
+        latency = nearest.latency_ms * math.sqrt(_ratio(own, there_own))
+        train = 0.0
+        if METHODS.get(candidate.method).tunes:
+            rows, batch = len(self.resolved.splits.train), int(candidate.params.get("batch_size") or 16)
+            at_probe = int(nearest.candidate.params.get("batch_size") or 16)
+            steps = math.ceil(rows / batch) * candidate.passes * fidelity.steps
+            train = steps * nearest.step_seconds * _ratio(whole, there_whole) * batch / at_probe
+            # the metric on rows for early stopping, once an epoch from half of the schedule on
+            late = max(0.0, fidelity.steps - 0.5) * candidate.passes
+            train += late * len(self.resolved.splits.dev) * row
+        return train, row, latency
+
+    def _nearest(self, candidate: Candidate) -> Probe:
+        group = self.probes[candidate.method, candidate.model]
+        own = self._length(candidate)[0]
+        return min(group, key=lambda p: abs(math.log(_ratio(own, self._length(p.candidate)[0]))))
+
+    def _length(self, candidate: Candidate) -> tuple[float, float]:
+        """Mean characters of the prompts that are computed for each row, and of whole prompts with their answers."""
+        params, space = candidate.params, self.resolved.space.space
+        shots = int(params.get("shots") or 0)
+        key = (str(params["template"]), str(params["instruction"]), shots, str(params.get("selector")))
+        if key not in self._lengths:
+            splits = self.resolved.splits
+            prompt = Prompt(space.templates[key[0]], space.instructions[key[1]], splits.labels or [])
+            pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
+            asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
+            apart = key[3] == "nearest"  # each row has its own examples, so that nothing is shared
+            shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]
+            texts = [prompt.render(a, e) for a, e in zip(asked, shown, strict=True)]
+            shared = 0 if apart or not splits.labels else len(_common(texts))
+            whole = statistics.mean(map(len, texts))
+            answers = sum(map(len, splits.labels)) if splits.labels else self.resolved.task.evaluation.max_new_tokens
+            # with long answers, what is written counts as much as what is read
+            self._lengths[key] = (whole - shared + answers, whole + len(splits.train[0].outputs[0]))
+        return self._lengths[key]
+
+
+def _common(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:same]
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if a > 0 and b > 0 else 1.0
+
+
+def plan(resolved: Resolved, root: Path) -> Plan:
+    """Probes, simulates and writes ``plan.json``.
+
+    Args:
+        resolved: the task.
+        root: its run folder.
+
+    Raises:
+        UserError: the machine cannot do what the task asks, no method can run, or the budget is too small for anything.
+    """
+    sizes = {name: weights(folder) for name, folder in resolved.models.items()}
+    gpu = device_memory_bytes("cuda") if not resolved.task.compute.on_cpu else None
+    memory = gpu or device_memory_bytes("cpu")
+    count = resolved.task.compute.devices_per_trial
+    precise = resolved.task.compute.precision != "fp32" and gpu is not None
+    need = {(c.method, c.model): need_bytes(c, sizes[c.model], count, precise) for c in first_candidates(resolved)}
+    too_large = {key for key, size in need.items() if memory is not None and size > memory}
+    probes, devices, slots = probe(resolved, root, too_large)
+    good = [p for p in probes.probes if p.failure is None]
+    if not good:
+        raise UserError(_nothing_runs(probes.probes, need, memory), Exit.ENVIRONMENT)
+    times = Times(resolved, good)
+    cold = max(p.cold_seconds for p in good)
+    draws = [_simulated(resolved, times, slots, devices.count, seed) for seed in range(DRAWS)]
+    ends = [_end(resolved, search, times) for search in draws]
+    scale = [_rest(resolved, search) for search in draws]
+    starting = cold * min(slots, max(1, int(np.median([s.tried() for s in draws]))))
+    wall = [s.ledger.spent(0).wall_seconds * k + cold + e for s, e, k in zip(draws, ends, scale, strict=True)]
+    held = [
+        s.ledger.spent(0).device_seconds * k + (starting + e) * devices.count
+        for s, e, k in zip(draws, ends, scale, strict=True)
+    ]
+    hour = float(resolved.task.economics.hour_usd)
+    budget = resolved.task.budget
+    most_hours = budget.hours
+    most_usd = float(budget.usd) if budget.usd is not None else None
+    methods = {}
+    for method in resolved.task.methods:
+        own = [s.results.per_method().get(method, {"trials": 0, "device_seconds": 0.0}) for s in draws]
+        seconds = [o["device_seconds"] * k for o, k in zip(own, scale, strict=True)]
+        tried = [p for p in probes.probes if p.candidate.method == method]
+        keys = [k for k in need if k[0] == method]
+        methods[method] = MethodPlan(
+            trials=_range([o["trials"] * k for o, k in zip(own, scale, strict=True)]),
+            device_hours=_range([s / 3600 for s in seconds], TIMES_WITHIN),
+            usd=_range([s / 3600 * hour for s in seconds], TIMES_WITHIN),
+            need_bytes=max(need[k] for k in keys),
+            peak_bytes=max((p.peak_memory_bytes for p in tried), default=0),
+            fits=any(k not in too_large for k in keys),
+            failure=next((p.failure for p in tried if p.failure), None),
+        )
+    cheapest = cheapest_seconds(resolved, times, cold)
+    found = Plan(
+        task=resolved.task.name,
+        key=probes.key,
+        budget_key=budget_key(resolved),
+        hardware=probes.hardware,
+        slots=slots,
+        memory_bytes=memory,
+        trials=_range([s.tried() * k for s, k in zip(draws, scale, strict=True)]),
+        hours=_range([w / 3600 for w in wall], TIMES_WITHIN, most_hours),
+        device_hours=_range([h / 3600 for h in held], TIMES_WITHIN),
+        usd=_range([h / 3600 * hour for h in held], TIMES_WITHIN, most_usd),
+        methods=methods,
+        hour_usd=hour,
+        price_source=resolved.price_source,
+        probe_seconds=probes.device_seconds,
+        cheapest_usd=cheapest / 3600 * hour,
+        cheapest_seconds=cheapest,
+        limit=_limit(draws),
+    )
+    write_json(root / PLAN_FILE, found)
+    return found
+
+
+def _range(values: Sequence[float], within: float = 1.0, most: float | None = None) -> Range:
+    low, likely, high = min(values) / within, statistics.median(values), max(values) * within
+    limit = math.inf if most is None else most
+    return Range(low=min(low, limit), likely=min(likely, limit), high=min(high, limit))
+
+
+def _limit(draws: Sequence[Search]) -> str:
+    through = "finding nothing more worth its cost"
+    ended = [s.stopped_by or (through if s.searched_through else "budget.trials") for s in draws]
+    return max(sorted(set(ended)), key=ended.count)
+
+
+def _rest(resolved: Resolved, search: Search) -> float:
+    """How many times longer the search is than what was simulated of it."""
+    asked = resolved.task.budget.trials
+    whole = asked is not None and asked > SIMULATED_TRIALS and search.tried() >= SIMULATED_TRIALS
+    return asked / SIMULATED_TRIALS if whole and asked is not None else 1.0
+
+
+def _simulated(resolved: Resolved, times: Times, slots: int, devices: int, seed: int) -> Search:
+    budget = resolved.task.budget
+    trials = min(budget.trials or SIMULATED_TRIALS, SIMULATED_TRIALS)
+    task = resolved.task.model_copy(
+        update={
+            "budget": budget.model_copy(update={"trials": trials}),
+            "seed": resolved.task.seed + seed,
+            "compute": resolved.task.compute.model_copy(update={"executor": "replay", "devices_per_trial": devices}),
+        }
+    )
+    drawn = _answers(times, seed)
+    with tempfile.TemporaryDirectory(prefix="autoadapt-plan-") as name:
+        folder = RunFolder(Path(name), lasting=False)
+        changed = Resolved(task, resolved.metric, resolved.space, resolved.splits, resolved.models)
+        with Search(changed, folder, _ignore, Replay(drawn, slots), InMemoryStorage()) as search:
+            search.run(StopSignals())
+            return search
+
+
+def _answers(times: Times, seed: int) -> Answers:
+    rng = np.random.default_rng(seed)
+    levels: dict[tuple[str, str], float] = {}
+
+    def answer(candidate: Candidate, fidelity: Fidelity, trial_seed: int) -> Simulated:
+        key = (candidate.method, candidate.model)
+        if not times.known(candidate):
+            raise LookupError(f"{candidate.method} on {candidate.model} does not run here")
+        if key not in levels:
+            levels[key] = float(rng.uniform(0.4, 0.9))
+        own = np.random.default_rng([seed, int(candidate.key(), 16) % 2**32])
+        grown = 1.0 - 0.4 * (1.0 - fidelity.steps) if METHODS.get(candidate.method).tunes else 1.0
+        quality = float(np.clip(levels[key] + own.normal(0, 0.08), 0.02, 0.98)) * grown
+        train, row, latency = times.of(candidate, fidelity)
+        found = measured(
+            quality,
+            fidelity.rows,
+            train_seconds=train,
+            seconds_per_row=row,
+            latency_ms=latency,
+            seed=trial_seed,
+            loading_seconds=times.load_seconds[key],
+        )
+        single = (fidelity.latency_requests + WARM_UP_REQUESTS * (fidelity.latency_requests > 0)) * latency / 1000
+        return Simulated(found.measurement, found.seconds + single, found.loading_seconds)
+
+    return answer
+
+
+def _end(resolved: Resolved, search: Search, times: Times) -> float:
+    """Seconds of re-scoring and load tests on one slot, after the search."""
+    evaluation, test = resolved.task.evaluation, len(resolved.splits.test)
+    seconds = 0.0
+    full = Fidelity(rows=1, steps=1.0, latency_requests=0)
+    for option in search.results.options():
+        candidate = Candidate(method=option.method, model=option.model, params=option.params)
+        _, row, latency = times.of(candidate, full)
+        load = times.load_seconds[candidate.method, candidate.model]
+        seconds += row * min(test, evaluation.test_rows) + load
+        if evaluation.load_requests:
+            seconds += min(evaluation.load_seconds, RATES * evaluation.load_requests * latency / 1000) + load
+    return seconds
+
+
+def cheapest_seconds(resolved: Resolved, times: Times, cold: float) -> float:
+    """Device-seconds of the cheapest possible run: one of the first candidates measured in full and re-scored."""
+    evaluation, splits = resolved.task.evaluation, resolved.splits
+    found = []
+    for candidate in first_candidates(resolved):
+        if times.known(candidate):
+            rows = min(evaluation.rows, len(splits.validation))
+            train, row, latency = times.of(candidate, Fidelity(rows=rows, steps=1.0, latency_requests=0))
+            test = min(evaluation.test_rows, len(splits.test))
+            found.append(train + row * (rows + test) + latency / 1000 * evaluation.latency_requests)
+    return (cold + min(found)) * resolved.task.compute.devices_per_trial
+
+
+def check_budget(resolved: Resolved, root: Path) -> None:
+    """Refuses a budget that the cheapest possible run is known to exceed, from a probe that `plan` has kept.
+
+    Raises:
+        UserError: says what the cheapest possible run costs.
+    """
+    probes = cached(resolved, root)
+    good = [p for p in probes.probes if p.failure is None] if probes is not None else []
+    if not good:
+        return
+    seconds = cheapest_seconds(resolved, Times(resolved, good), max(p.cold_seconds for p in good))
+    budget, economics = resolved.task.budget, resolved.task.economics
+    usd = seconds / 3600 * float(economics.hour_usd)
+    cheapest = f"the cheapest possible run costs about ${usd:.2g} ({seconds:.0f} s of device time), as the probe says"
+    if budget.usd is not None and float(budget.usd) < usd:
+        raise UserError(f"budget.usd {budget.usd} is too small for anything: {cheapest}; raise it")
+    if budget.hours is not None and budget.hours * 3600 < seconds / resolved.task.compute.devices_per_trial:
+        raise UserError(f"budget.hours {budget.hours:g} is too small for anything: {cheapest}; raise it")
+
+
+def _nothing_runs(probes: Sequence[Probe], need: dict[tuple[str, str], int], memory: int | None) -> str:
+    failed = [f"{p.candidate.method} on {p.candidate.model}: {p.failure}" for p in probes]
+    have = "unknown" if memory is None else f"{memory / 1e9:.1f} GB"
+    large = [f"{m} on {n} needs {size / 1e9:.1f} GB, the device has {have}" for (m, n), size in need.items()]
+    return "no method can run here: " + "; ".join(failed or large)
+
+
+def _ignore(event: Event) -> None:
+    pass
