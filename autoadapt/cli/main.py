@@ -11,6 +11,7 @@ from autoadapt import __version__
 from autoadapt.cli.check import check
 from autoadapt.cli.compare import compare
 from autoadapt.cli.init import init
+from autoadapt.cli.latency import latency
 from autoadapt.cli.plan import plan
 from autoadapt.cli.prices import prices
 from autoadapt.cli.recommend import recommend
@@ -44,6 +45,7 @@ app.command()(check)
 app.command()(report)
 app.command()(compare)
 app.command()(recommend)
+app.command()(latency)
 app.command()(prices)
 app.command()(schema)
 

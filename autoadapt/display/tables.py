@@ -155,8 +155,8 @@ def print_result(
     for method, told in summary["methods"].items():
         console.print(f"  {method}: {told['trials']} trials, {_duration(told['device_seconds'])} of device time")
     if summary.get("plan"):
-        told = Plan.model_validate_json(json.dumps(summary["plan"])), Spent.model_validate_json(json.dumps(spent))
-        console.print(taken_line(*told))
+        plan = Plan.model_validate_json(json.dumps(summary["plan"]))
+        console.print(taken_line(plan, Spent.model_validate_json(json.dumps(spent))))
     console.print(f"Files: {root}", soft_wrap=True)
 
 

@@ -1,0 +1,55 @@
+"""autoadapt latency: a running server under load."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from autoadapt.errors import UserError
+
+
+def latency(
+    url: Annotated[str, typer.Argument(help="Such as http://127.0.0.1:8000/v1.", show_default=False)],
+    model: Annotated[str, typer.Option(help="The model as the server calls it.", show_default=False)],
+    prompts: Annotated[Path, typer.Option(help="Prompts: one a line, or .jsonl.", show_default=False)],
+    rate: Annotated[float, typer.Option(help="Requests per second to begin with.")] = 1.0,
+    promise: Annotated[float | None, typer.Option(help="Latency in ms that 99 % should keep.")] = None,
+    requests: Annotated[int, typer.Option(help="Requests at each rate, at least.")] = 100,
+    fixed: Annotated[bool, typer.Option("--fixed", help="Measure this rate alone.")] = False,
+    interface: Annotated[Literal["completions", "chat"], typer.Option(help="OpenAI interface.")] = "completions",
+    max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 64,
+    seconds: Annotated[float, typer.Option(help="Try no further rate after so long.")] = 300.0,
+    hardware: Annotated[str, typer.Option(help="What the server runs on, for the record.")] = "not stated",
+    key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the API key.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Raw samples and percentiles as JSON.")] = False,
+) -> None:
+    """Measure a running OpenAI-compatible server under load."""
+    from autoadapt.display.latency import load_json, print_load, run_line
+    from autoadapt.providers.openai import Server
+    from autoadapt.study.server_load import measure_server, read_prompts
+
+    if rate <= 0 or requests < 1 or max_tokens < 1 or (promise is not None and promise <= 0):
+        raise UserError("--rate, --requests, --max-tokens and --promise must be greater than 0")
+    if not url.startswith(("http://", "https://")):
+        raise UserError(f"{url}: give a URL with http:// or https://, such as http://127.0.0.1:8000/v1")
+    key = None
+    if key_env is not None:
+        key = os.environ.get(key_env)
+        if not key:
+            raise UserError(f"--key-env {key_env}: this environment variable is not set")
+    load = measure_server(
+        Server(url, model, interface, max_tokens, key),
+        read_prompts(prompts),
+        rate=rate,
+        requests=requests,
+        promise_ms=promise,
+        search=not fixed,
+        seconds=seconds,
+        hardware=hardware,
+        tell=(lambda run: None) if as_json else (lambda run: print(run_line(run, promise), flush=True)),
+    )
+    if as_json:
+        print(load_json(load, promise))
+    else:
+        print_load(load, promise)

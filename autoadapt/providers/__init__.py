@@ -1,0 +1,1 @@
+"""Where a model's answers come from when it is not local: servers that speak OpenAI's HTTP interface."""
