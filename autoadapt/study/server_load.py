@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.errors import Exit, UserError
 from autoadapt.providers.openai import Server, Streamed
-from autoadapt.verdict.latency import requests_for, sweep
+from autoadapt.verdict.latency import arrivals, requests_for, sweep
 
 WARM_UP_REQUESTS = 3
 FIELDS = ("prompt", "input", "text", "question")
@@ -58,9 +56,8 @@ def measure_server(
     def measure(at: float) -> LoadRun:
         if runs and time.monotonic() > deadline:
             raise _OutOfTimeError
-        # the same gaps at every rate, shrunk: rates are compared and not draws
-        gaps = np.random.default_rng(seed).exponential(1.0 / at, requests_for(at, requests, promise_ms))
-        run, _ = asyncio.run(send(server, prompts, np.cumsum(gaps).tolist(), at))
+        times = arrivals(at, requests_for(at, requests, promise_ms), seed)
+        run, _ = asyncio.run(send(server, prompts, times, at))
         runs.append(run)
         tell(run)
         return run

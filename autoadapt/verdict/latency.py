@@ -126,6 +126,16 @@ def service_rate(load: Load, promise_ms: float | None) -> float | None:
     return best
 
 
+def arrivals(rate: float, count: int, seed: int) -> list[float]:
+    """Seconds at which `count` requests come: a Poisson process, given that all come within ``count / rate`` seconds.
+
+    Exponential gaps scaled to that span (Ross, Introduction to Probability Models, ch. 5), so that the rate is the one
+    asked for; the same seed gives the same gaps at every rate, shrunk: rates are compared and not draws.
+    """
+    gaps = np.random.default_rng(seed).exponential(1.0, count)
+    return [float(t) for t in np.cumsum(gaps) * (count / rate / gaps.sum())]
+
+
 def requests_for(rate: float, least: int, promise_ms: float | None) -> int:
     """Requests to send at a rate: at least `least`, and enough for a queue to show if there is one.
 

@@ -9,11 +9,9 @@ can be measured in seconds. Queueing is computed from the measured times.
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.domain.plugins import Adapted, Answer, Context
-from autoadapt.verdict.latency import requests_for, sweep
+from autoadapt.verdict.latency import arrivals, requests_for, sweep
 
 WARM_UP_REQUESTS = 3
 MOST_BATCH = 64
@@ -22,12 +20,6 @@ MOST_BATCH = 64
 
 class OutOfTimeError(Exception):
     """The time for this load test is over."""
-
-
-def arrivals(rate: float, count: int, seed: int) -> list[float]:
-    """Seconds at which `count` requests come: exponential gaps of mean 1/rate, the first of them too."""
-    gaps = np.random.default_rng(seed).exponential(1.0 / rate, count)
-    return [float(t) for t in np.cumsum(gaps)]
 
 
 def answered(
@@ -82,7 +74,6 @@ def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
         def measure(rate: float) -> LoadRun:
             if runs and time.monotonic() > deadline:
                 raise OutOfTimeError
-            # the same gaps at every rate, shrunk: rates are compared and not draws
             times = arrivals(rate, requests_for(rate, requests, step.promise_ms), step.seed)
             run = answered(adapted.answer, inputs, times, rate)
             runs.append(run)
