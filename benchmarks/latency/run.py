@@ -1,8 +1,8 @@
 """Our open-loop client and guidellm's on the same server, in turn: do they measure the same p95?
 
-    pip install guidellm                                   # in an environment of its own
-    transformers serve MODEL --device cpu --port 8123      # in another: pip install 'transformers[serving]'
-    python benchmarks/latency/run.py http://127.0.0.1:8123 --model MODEL --guidellm ENV/bin/guidellm
+pip install guidellm                                   # in an environment of its own
+transformers serve MODEL --device cpu --port 8123      # in another: pip install 'transformers[serving]'
+python benchmarks/latency/run.py http://127.0.0.1:8123 --model MODEL --guidellm ENV/bin/guidellm
 """
 
 import argparse

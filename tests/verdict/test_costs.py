@@ -1,6 +1,7 @@
 """The cost sheet: every formula by hand, exact to $0.0001, and what must hold for any numbers."""
 
-from decimal import Decimal as D
+import decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from autoadapt.verdict import costs
 from autoadapt.verdict.costs import TokenPrices, TokenUse
+
+D = decimal.Decimal
 
 MINI = TokenPrices(fresh=D("0.40"), cache_read=D("0.10"), cache_write=D("0.40"), output=D("1.60"))
 HAIKU = TokenPrices(fresh=D(1), cache_read=D("0.10"), cache_write=D("1.25"), output=D(5))
@@ -162,7 +165,7 @@ def test_break_even_may_not_exist_or_exist_often() -> None:
     # a staircase of 1,000 each 1,000,000 queries against 0.8 per 1,000: crossed on the first steps, then above for good
     steps = costs.break_even(lambda v: D(1000) * (v // 1_000_000 + 1) - v * D("0.0012"))
     assert len(steps) >= 2
-    assert all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a < b for a, b in pairwise(steps))
 
 
 if __name__ == "__main__":  # the figures for the record

@@ -1,0 +1,89 @@
+"""The price book: dated, sourced, overridden by one's own, never guessed."""
+
+import datetime
+import decimal
+from pathlib import Path
+
+import pytest
+
+from autoadapt.domain.prices import DevicePrice
+from autoadapt.domain.task import Economics, Owned
+from autoadapt.errors import UserError
+from autoadapt.study.pricing import Prices, look_up
+
+D = decimal.Decimal
+
+OWN = """\
+devices:
+  - {device: h100-sxm-80gb, provider: runpod, tier: secure, usd_per_hour: 1.5, date: 2026-11-20, source: our contract}
+tokens:
+  - {model: ours, provider: me, input: 0.1, output: 0.2, date: 2026-11-20, source: our contract}
+"""
+
+
+def test_every_price_says_where_it_comes_from() -> None:
+    book = Prices()
+    assert len(book.devices) >= 25
+    for price in book.devices.values():
+        assert price.date is not None
+        assert price.source
+        assert 0 < price.usd_per_hour < 50
+    assert book.device("runpod/h100-sxm-80gb/secure").usd_per_hour == D("3.99")
+
+
+def test_tokens_come_from_the_snapshot() -> None:
+    price = Prices().token("gpt-5-mini")
+    assert (price.input, price.cached, price.output) == (D("0.25"), D("0.025"), D(2))
+    assert "genai-prices" in price.source
+    assert Prices().token("claude-haiku-4-5").cache_write == D("1.25")
+
+
+def test_an_old_price_is_warned_of() -> None:
+    price = DevicePrice(
+        device="d", provider="p", tier="t", source="s", usd_per_hour=D(1), date=datetime.date(2026, 9, 20)
+    )
+    assert price.stale(datetime.date(2026, 11, 19)) is None, "60 days"
+    assert "61 days old" in (price.stale(datetime.date(2026, 11, 20)) or "")
+
+
+def test_a_book_of_ones_own_wins(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(OWN)
+    book = Prices(tmp_path / "prices.yaml")
+    assert book.device("runpod/h100-sxm-80gb/secure").usd_per_hour == D("1.5")
+    assert book.token("ours").output == D("0.2")
+    economics = Economics(price="runpod/h100-sxm-80gb/secure", price_book="prices.yaml")
+    found, source, _ = look_up(economics, tmp_path)
+    assert found.hour_usd == D("1.5")
+    assert "our contract" in source
+
+
+@pytest.mark.parametrize("name", ["h100", "runpod/h100", "nonsense"])
+def test_an_unknown_price_is_asked_for(name: str) -> None:
+    with pytest.raises(UserError, match="not guessed"):
+        Prices().device(name)
+    with pytest.raises(UserError, match="not guessed"):
+        Prices().token("no-such-model-xyz")
+
+
+def test_a_part_of_a_name_lists_the_names_that_have_it() -> None:
+    with pytest.raises(UserError, match="akash/h200-141gb/on-demand"):
+        Prices().device("h200")
+
+
+def test_a_wrong_price_file_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(OWN.replace("usd_per_hour: 1.5", "usd_per_hour: -1"))
+    with pytest.raises(UserError, match=r"line 2, devices\.0\.usd_per_hour"):
+        Prices(tmp_path / "prices.yaml")
+
+
+def test_owned_hardware_and_overhead() -> None:
+    owned = Owned(capex_usd=D(35_040), kilowatts=0.5, usd_per_kwh=D("0.20"))
+    found, source, _ = look_up(Economics(owned=owned, overhead_factor=1.1), Path())
+    assert found.hour_usd == D("1.1") * D("1.1"), "a dollar of wear and ten cents of energy, ten percent on top"
+    assert "own" in source
+
+
+@pytest.mark.parametrize("given", [{}, {"usd_per_hour": D(1), "price": "a/b/c"}])
+def test_one_price_must_be_given(given: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="give one price"):
+        Economics(**given)  # type: ignore[arg-type]
