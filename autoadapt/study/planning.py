@@ -128,12 +128,7 @@ def plan(resolved: Resolved, root: Path) -> Plan:
     Raises:
         UserError: the machine cannot do what the task asks, no method can run, or the budget is too small for anything.
     """
-    sizes = {name: weights(folder) for name, folder in resolved.models.items()}
-    gpu = device_memory_bytes("cuda") if not resolved.task.compute.on_cpu else None
-    memory = gpu or device_memory_bytes("cpu")
-    count = resolved.task.compute.devices_per_trial
-    precise = resolved.task.compute.precision != "fp32" and gpu is not None
-    need = {(c.method, c.model): need_bytes(c, sizes[c.model], count, precise) for c in first_candidates(resolved)}
+    need, memory = memory_needs(resolved)
     too_large = {key for key, size in need.items() if memory is not None and size > memory}
     probes, devices, slots = probe(resolved, root, too_large)
     good = [p for p in probes.probes if p.failure is None]
@@ -191,6 +186,36 @@ def plan(resolved: Resolved, root: Path) -> Plan:
     )
     write_json(root / PLAN_FILE, found)
     return found
+
+
+def memory_needs(resolved: Resolved) -> tuple[dict[tuple[str, str], int], int | None]:
+    """Bytes that each method on each model needs on a device, by formula, and bytes that a device has."""
+    gpu = None if resolved.task.compute.on_cpu else device_memory_bytes("cuda")
+    sizes = {name: weights(folder) for name, folder in resolved.models.items()}
+    count = resolved.task.compute.devices_per_trial
+    low_precision = resolved.task.compute.precision != "fp32" and gpu is not None
+    need = {
+        (c.method, c.model): need_bytes(c, sizes[c.model], count, low_precision) for c in first_candidates(resolved)
+    }
+    return need, gpu or device_memory_bytes("cpu")
+
+
+def check_memory(resolved: Resolved) -> list[str]:
+    """Warnings of methods that cannot fit, before anything is launched.
+
+    Raises:
+        UserError: no method can; exit 4.
+    """
+    need, memory = memory_needs(resolved)
+    too_large = [key for key, size in need.items() if memory is not None and size > memory]
+    if len(too_large) == len(need):
+        raise UserError(_nothing_runs([], need, memory) + "; take a smaller model, or more devices", Exit.ENVIRONMENT)
+    have = 0 if memory is None else memory
+    return [
+        f"{method} on {model} needs {need[method, model] / 1e9:.1f} GB by formula, a device has {have / 1e9:.1f} GB: "
+        "its trials will probably fail; leave it out of methods, or raise compute.devices_per_trial"
+        for method, model in too_large
+    ]
 
 
 def _range(values: Sequence[float], within: float = 1.0, most: float | None = None) -> Range:

@@ -1,11 +1,12 @@
 """A whole study from a resolved task to an exit code."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
-from autoadapt.study.planning import check_budget
+from autoadapt.study.planning import check_budget, check_memory
 from autoadapt.study.portfolio import read_frontier
 from autoadapt.study.rescoring import measure_load, rescore
 from autoadapt.study.resolve import Resolved
@@ -34,6 +35,7 @@ def run_study(
     Raises:
         UserError: it cannot be started, or its storage fails.
     """
+    resolved = dataclasses.replace(resolved, warnings=(*resolved.warnings, *check_memory(resolved)))
     if not (root / "study.db").exists():
         check_budget(resolved, root)
     for earlier in warm_start:

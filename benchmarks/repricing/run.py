@@ -1,0 +1,100 @@
+"""How long does `autoadapt compare` take on a study of 1,000 trials? The whole command, beside one of 10 trials.
+
+    python benchmarks/repricing/run.py
+"""
+
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from autoadapt.domain.load import Load, LoadRun
+from autoadapt.domain.option import RawOption
+from autoadapt.domain.task import Task
+
+ROOT = Path(__file__).parents[2]
+TIMES = 5
+
+
+def study(root: Path, trials: int) -> None:
+    """A run folder of made-up options, the first twelve of them measured under load."""
+    rng = random.Random(0)
+    task = Task.model_validate(
+        {
+            "name": "many",
+            "data": {"path": "data.csv"},
+            "metric": "accuracy",
+            "models": ["m"],
+            "budget": {"trials": trials},
+            "economics": {"usd_per_hour": 2.69},
+        }
+    )
+    options = []
+    for i in range(trials):
+        method = ("prompt", "lora", "full")[i % 3]
+        tuned = method != "prompt"
+        quality = min(0.95, (0.75 if tuned else 0.6) + rng.gauss(0, 0.06))
+        seconds = rng.lognormvariate(0, 0.4)
+        runs = [
+            LoadRun(rate=2.0**k, sent_seconds=50, seconds=50, e2el_ms=[20.0 * seconds * (1 + k)] * 200)
+            for k in range(8)
+        ]
+        options.append(
+            RawOption(
+                trial=i,
+                method=method,
+                model="m",
+                params={"template": "plain", "learning_rate": rng.random()},
+                quality=quality,
+                quality_ci=(quality - 0.05, quality + 0.05),
+                quality_expected=quality,
+                hardware="NVIDIA H100",
+                devices=1,
+                train_seconds=600 * rng.lognormvariate(0, 0.5) if tuned else 0.0,
+                inference_seconds=5 * seconds,
+                rows=300,
+                tokens_in=60_000,
+                tokens_shared=0,
+                tokens_out=900,
+                free_text=False,
+                decode_share=0.0,
+                latency_p50_ms=20 * seconds,
+                latency_p95_ms=30 * seconds,
+                load=Load(runs=runs, engine="made up", hardware="NVIDIA H100") if i < 12 else None,
+                artifact_bytes=1_000_000,
+                peak_memory_bytes=10**9,
+                shares_base=method != "full",
+                on_frontier=i < 12,
+                weights_kept=i < 12,
+            )
+        )
+    root.mkdir()
+    (root / "task.lock.yaml").write_text(json.dumps({"task": task.model_dump(mode="json")}))
+    (root / "summary.json").write_text(json.dumps({"spent": {"usd": 12.0}}))
+    (root / "measured.json").write_text(json.dumps([json.loads(o.model_dump_json()) for o in options]))
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        medians = {}
+        for trials in (10, 1000):
+            root = Path(name) / str(trials)
+            study(root, trials)
+            command = [sys.executable, "-m", "autoadapt.cli.main", "compare", str(root)]
+            command.append(str(ROOT / "examples/support/scenarios.yaml"))
+            took = []
+            for _ in range(TIMES):
+                begun = time.perf_counter()
+                subprocess.run(command, check=True, capture_output=True)
+                took.append(time.perf_counter() - begun)
+            medians[trials] = statistics.median(took)
+            print(f"{trials} trials, 3 scenarios: {medians[trials]:.2f} s, the whole command, median of {TIMES}")
+        print(f"ratio {medians[1000] / medians[10]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

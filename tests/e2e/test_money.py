@@ -1,0 +1,114 @@
+"""Plan, search, load test, scenarios: one study on its way through all of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import MakeTask, autoadapt
+
+from autoadapt import Study
+from autoadapt.domain.outcome import Outcome
+from autoadapt.errors import UserError
+from autoadapt.study.memory import weights
+from autoadapt.study.planning import check_memory
+from autoadapt.study.resolve import resolve
+
+EVALUATION = {"rows": 36, "test_rows": 30, "latency_requests": 60, "load_requests": 60, "load_seconds": 5}
+
+
+def test_from_plan_to_scenarios(make_task: MakeTask) -> None:
+    task = make_task(
+        methods=["prompt", "lora"],
+        budget={"trials": 4},
+        evaluation=EVALUATION,
+        constraints={"latency_p95_ms": 500},
+        search={"sampler": "random", "rungs": False},
+    )
+    runs = task.parent / "runs"
+    planned = autoadapt("plan", task, "--runs", runs, "--json")
+    assert planned.returncode == 0, planned.stderr
+    plan = json.loads(planned.stdout)
+    assert plan["trials"]["likely"] == 4
+    assert 0 < plan["usd"]["low"] <= plan["usd"]["likely"] <= plan["usd"]["high"]
+    assert plan["methods"]["lora"]["fits"]
+    assert plan["methods"]["lora"]["peak_bytes"] > 0
+    assert not (runs / "fruits" / "study.db").exists(), "nothing was searched"
+
+    probe = (runs / "fruits" / "probe.json").read_bytes()
+    told = autoadapt("plan", task, "--runs", runs).stdout
+    assert "The cheapest possible run costs" in told
+    assert (runs / "fruits" / "probe.json").read_bytes() == probe, "the probe is kept"
+
+    poor = autoadapt("search", task, "--runs", runs, "--set", "budget={usd: 0.0000001}")
+    assert poor.returncode == 2
+    assert "the cheapest possible run costs about" in poor.stderr
+
+    found = autoadapt("search", task, "--runs", runs)
+    assert found.returncode == 0, found.stderr
+    assert "Planned: trials 4" in " ".join(found.stdout.split())
+    root = runs / "fruits"
+    options = json.loads((root / "frontier.json").read_text())
+    advice = json.loads((root / "recommendations.json").read_text())[0]
+    for option in options:
+        outcome = Outcome.model_validate_json((root / f"trials/{option['trial']:04d}/load/outcome.json").read_bytes())
+        assert outcome.load is not None
+        assert outcome.load.cold_start_s is not None
+        assert outcome.load.cold_start_s > 0
+        assert option["requests_per_s"] in [run.rate for run in outcome.load.runs]
+        assert len(outcome.load.runs) > 3
+
+    study = Study.load(root)
+    column = study.compare({"same": {}})[0]
+    assert column.recommended == advice["trial"]
+    again = {o.trial: o for o in column.options}
+    for option in options:
+        assert again[option["trial"]].cost_usd_per_1k == option["cost_usd_per_1k"], "priced from the same raw numbers"
+        assert again[option["trial"]].latency_p95_ms == option["latency_p95_ms"]
+
+    before = (root / "measured.json").read_text()
+    resumed = autoadapt("search", task, "--runs", runs, "--json")
+    assert resumed.returncode == 0
+    assert not [e for e in map(json.loads, resumed.stdout.splitlines()) if e["event"] in ("rescoring", "trial_started")]
+    assert (root / "measured.json").read_text() == before
+
+
+def test_free_text_is_measured_under_load_too(make_task: MakeTask) -> None:
+    task = make_task(
+        metric="exact_match",
+        methods=["prompt"],
+        budget={"trials": 1},
+        evaluation={**EVALUATION, "max_new_tokens": 8, "load_seconds": 2},
+    )
+    found = autoadapt("search", task, "--runs", task.parent / "runs")
+    assert found.returncode == 0, found.stderr
+    raw = Study.load(task.parent / "runs" / "fruits").raws[0]
+    assert raw.free_text
+    assert raw.load is not None
+    run = raw.load.runs[0]
+    assert all(first <= whole for first, whole in zip(run.ttft_ms, run.e2el_ms, strict=True))
+    assert max(run.tokens_out) > 1
+    assert sum(run.ttft_ms) < sum(run.e2el_ms), "the first token is there before the last"
+
+
+def test_weights_are_counted_from_their_files(tiny_model: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    assert weights(tiny_model) == sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(tiny_model).parameters())
+
+
+def test_a_model_that_cannot_fit_is_refused_before_launch(
+    make_task: MakeTask, tiny_model: Path, tmp_path: Path
+) -> None:
+    giant = tmp_path / "giant"
+    giant.mkdir()
+    for file in tiny_model.iterdir():
+        if file.suffix != ".safetensors":
+            (giant / file.name).write_bytes(file.read_bytes())
+    header = json.dumps({"w": {"dtype": "F32", "shape": [10**7, 10**6], "data_offsets": [0, 0]}}).encode()
+    (giant / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    refused = autoadapt("search", make_task(models=["giant"]), "--runs", tmp_path / "runs")
+    assert refused.returncode == 4
+    assert "prompt on giant needs 48000.0 GB, the device has" in refused.stderr
+    with pytest.raises(UserError, match="no method can run here"):
+        check_memory(resolve(make_task(models=["giant"])))
+    assert check_memory(resolve(make_task())) == []
