@@ -25,10 +25,14 @@ def show(run: Path) -> None:
     """Prints the result files of a run folder."""
     from autoadapt.display.tables import print_result
     from autoadapt.domain.option import Option, Recommendation
+    from autoadapt.study.results import read_measured
 
     options = [Option.model_validate_json(json.dumps(o)) for o in _read(run, "frontier.json")]
     advice = Recommendation.model_validate_json(json.dumps(_read(run, "recommendations.json")[0]))
-    print_result(options, advice, _read(run, "summary.json"), run)
+    lock = _read(run, "task.lock.yaml")["task"]
+    loads = {o.trial: o.load for o in read_measured(run)}
+    load = None if advice.trial is None else loads.get(advice.trial)
+    print_result(options, advice, _read(run, "summary.json"), run, load, lock["constraints"]["latency_p95_ms"])
 
 
 def _read(run: Path, name: str) -> Any:

@@ -46,6 +46,20 @@ def print_load(load: Load, promise_ms: float | None) -> None:
     console.print(f"Open loop, Poisson; {load.warm_up} warm-up requests dropped; prefix cache {load.prefix_cache}.")
 
 
+def load_lines(load: Load, promise_ms: float | None) -> list[str]:
+    """An option under load in two lines: at the task's rate, and how far it goes."""
+    first, rate = load.runs[0], service_rate(load, promise_ms)
+    figures = percentiles(first.e2el_ms)
+    told = ", ".join(f"{name} {_ms(getattr(figures, name))}" for name in ("p50", "p90", "p95", "p99"))
+    kept = f"99 % of requests within {promise_ms:g} ms" if promise_ms is not None else "no growing queue"
+    most = "not even the lowest rate measured" if rate is None else f"{rate:.3g} requests/s"
+    cold = "" if load.cold_start_s is None else f"; loading it takes {load.cold_start_s:.1f} s"
+    return [
+        f"Recommended option under load, {first.sent} requests at {first.rate:.3g}/s: {told}.",
+        f"  With {kept} it answers {most} on one device{cold}; prefix cache {load.prefix_cache}, {load.engine}.",
+    ]
+
+
 def load_json(load: Load, promise_ms: float | None) -> str:
     """Raw samples with percentiles per rate."""
     told = json.loads(load.model_dump_json())

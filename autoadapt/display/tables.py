@@ -10,7 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autoadapt.display.latency import load_lines
 from autoadapt.domain.events import Status
+from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, Recommendation, Spent
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.prices import DevicePrice, TokenPrice
@@ -115,8 +117,19 @@ def print_result(
     advice: Recommendation,
     summary: Mapping[str, Any],
     root: Path,
+    load: Load | None,
+    promise_ms: float | None,
 ) -> None:
-    """The end of a search, and of ``autoadapt report``."""
+    """The end of a search, and of ``autoadapt report``.
+
+    Args:
+        options: the frontier, and the baseline.
+        advice: the recommendation.
+        summary: what was spent.
+        root: the run folder.
+        load: the recommended option under load; None: not measured.
+        promise_ms: the latency that 99 % of requests should keep.
+    """
     console = Console(highlight=False)
     by_trial = {o.trial: o for o in options}
     console.print()
@@ -145,6 +158,9 @@ def print_result(
                 f"  {name}: trial {trial} ({option.method}), quality {option.quality:.3f}{tested}, "
                 f"${dollars(option.cost_usd_per_1k)} per 1k"
             )
+    if load is not None and load.runs:
+        for line in load_lines(load, promise_ms):
+            console.print(plain(line))
     spent = summary["spent"]
     overhead = 1 - spent["fit_measure_seconds"] / spent["device_seconds"] if spent["device_seconds"] else 0.0
     console.print(

@@ -40,7 +40,7 @@ class Prices:
         """
         if name not in self.devices:
             alike = [n for n in self.devices if name.lower() in n]
-            hint = f"such names are {', '.join(alike)}" if alike else did_you_mean(name, self.devices)
+            hint = f"such names are {', '.join(alike)}." if alike else did_you_mean(name, self.devices)
             raise UserError(
                 f"no price called '{name}': {hint} Give usd_per_hour if you know the price: it is not guessed."
             )

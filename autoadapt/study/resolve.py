@@ -57,7 +57,7 @@ class Resolved:
             "instructions": {name: _sha(text) for name, text in space.instructions.items()},
             "data": self.splits.hashes(),
             "labels": self.splits.labels,
-            "evaluation": task.evaluation.model_dump(mode="json"),
+            "evaluation": task.evaluation.model_dump(mode="json", exclude={"load_requests", "load_seconds"}),
             "rungs": task.search.rungs,
             "seed": task.seed,
         }

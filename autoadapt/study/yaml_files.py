@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -280,12 +280,19 @@ _UNION_TAGS = {"int", "float", "str", "Choices", "Range", "bool"}
 
 
 def _fields(model: type[BaseModel], location: Path_) -> list[str]:
+    """Names of the keys that may stand at a place."""
     current: Any = model
     for key in location:
-        info = getattr(current, "model_fields", {}).get(key)
-        if info is None:
-            break
-        current = info.annotation
+        if get_origin(current) in (dict, list):
+            current = get_args(current)[-1]
+        else:
+            info = getattr(current, "model_fields", {}).get(key)
+            if info is None:
+                break
+            current = info.annotation
+        models = [a for a in get_args(current) if hasattr(a, "model_fields")]
+        if models and get_origin(current) not in (dict, list):  # a union: the model in it
+            current = models[0]
     return list(getattr(current, "model_fields", {}))
 
 

@@ -1,6 +1,6 @@
 """Does a budget hold? Twenty real searches with random budgets in dollars or hours; by how much each is overspent.
 
-    python benchmarks/budget/run.py        # about 8 minutes on two CPU cores
+python benchmarks/budget/run.py        # about 8 minutes on two CPU cores
 """
 
 import json

@@ -1,6 +1,6 @@
 """How long does `autoadapt compare` take on a study of 1,000 trials? The whole command, beside one of 10 trials.
 
-    python benchmarks/repricing/run.py
+python benchmarks/repricing/run.py
 """
 
 import json

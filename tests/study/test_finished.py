@@ -139,7 +139,7 @@ def test_a_task_may_name_its_price(make_task: MakeTask) -> None:
     assert "usd_per_hour: 1.79" in shown
     unknown = autoadapt("check", make_task(economics={"price": "runpod/a100-sxm-80gb/secur"}))
     assert unknown.returncode == 2
-    assert "line 8, economics.price" in unknown.stderr
-    assert "did you mean 'runpod/a100-sxm-80gb/secure'" in unknown.stderr
+    assert "line 7, economics.price" in unknown.stderr
+    assert "such names are runpod/a100-sxm-80gb/secure." in unknown.stderr
     none = autoadapt("check", make_task(economics={"horizon_months": 3}))
     assert "economics: give one price of a device-hour (found: none)" in none.stderr
