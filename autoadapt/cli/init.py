@@ -12,7 +12,7 @@ def init(
     source: Annotated[str | None, typer.Option("--input", help="Column with the text.")] = None,
     answer: Annotated[str | None, typer.Option("--output", help="Column with the answer.")] = None,
 ) -> None:
-    """Write a task file to start from, for your data or for the example."""
+    """Write a task file to start from: for your data, or an example."""
     from autoadapt.study.starting import copy_example, write_task
 
     written = [write_task(folder, data, source, answer)] if data else copy_example(folder)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -33,6 +34,8 @@ def latency(
         raise UserError("--rate, --requests, --max-tokens and --promise must be greater than 0")
     if not url.startswith(("http://", "https://")):
         raise UserError(f"{url}: give a URL with http:// or https://, such as http://127.0.0.1:8000/v1")
+    if "@" in urlsplit(url).netloc:
+        raise UserError("the URL holds a password: name an environment variable that has the key with --key-env")
     key = None
     if key_env is not None:
         key = os.environ.get(key_env)

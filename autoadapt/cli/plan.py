@@ -14,7 +14,7 @@ def plan(
     runs: Annotated[Path, typer.Option(help="Folder of all studies.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
 ) -> None:
-    """Tell trials, hours, dollars and memory of a search from a short probe."""
+    """Tell hours, dollars and memory of a search before it runs."""
     from autoadapt.study.planning import plan as make_plan
     from autoadapt.study.resolve import resolve
 

@@ -38,7 +38,7 @@ def read_model(path: Path, model: type[M]) -> M | None:
     """
     try:
         return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError:
         path.replace(path.with_name(path.name + ".corrupt"))

@@ -30,8 +30,6 @@ class Spread(Words):
     @model_validator(mode="after")
     def _ordered(self) -> "Spread":
         low, high = self.low, self.high
-        if self.likely <= 0 or (low is not None and low <= 0):
-            raise ValueError("must be greater than 0")
         if (low is not None and low > self.likely) or (high is not None and high < self.likely):
             raise ValueError(f"low, likely, high must rise: {low}, {self.likely}, {high}")
         return self
@@ -104,6 +102,9 @@ class Scenario(Words):
     def _one_price(self) -> "Scenario":
         if self.price is not None and self.owned is not None:
             raise ValueError("give price or owned, not both")
+        for name, spread in (("volume", self.volume), ("output", self.output)):
+            if spread is not None and (spread.low if spread.low is not None else spread.likely) <= 0:
+                raise ValueError(f"{name} must be greater than 0")
         return self
 
 

@@ -10,6 +10,7 @@ from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plan import Plan, Probe, Probes
 from autoadapt.domain.plugins import Executor
 from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step, seed_of
+from autoadapt.errors import Exit, UserError
 from autoadapt.study.resolve import EXECUTORS, Resolved, version
 from autoadapt.study.run_folder import RunFolder
 from autoadapt.worker.run import METHODS
@@ -92,6 +93,10 @@ def probe(resolved: Resolved, root: Path, skip: set[tuple[str, str]]) -> tuple[P
         UserError: the machine cannot do what the task asks.
     """
     executor = EXECUTORS.new(resolved.task.compute.executor)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{root}: cannot be written ({error.strerror})", Exit.ENVIRONMENT) from error
     with tempfile.TemporaryDirectory(prefix="autoadapt-probe-") as name:
         folder = RunFolder(Path(name))
         executor.start(folder.root, resolved.task.compute)
@@ -115,7 +120,6 @@ def probe(resolved: Resolved, root: Path, skip: set[tuple[str, str]]) -> tuple[P
         device_seconds=total,
         probes=probes,
     )
-    root.mkdir(parents=True, exist_ok=True)
     write_json(root / FILE, found)
     return found, executor.devices, executor.slots
 

@@ -112,6 +112,7 @@ def test_a_report_of_nothing(tmp_path: Path) -> None:
 
 def test_runs_that_cannot_be_written(make_task: MakeTask, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
+    assert autoadapt("plan", make_task(), "--runs", tmp_path / "runs").returncode == 4
     run = autoadapt("search", make_task(), "--runs", tmp_path / "runs")
     assert run.returncode == 4
     assert "cannot be written" in run.stderr
@@ -163,7 +164,13 @@ def test_installed_from_a_wheel_the_named_spaces_are_found(tmp_path: Path) -> No
     assert file.startswith(str(tmp_path / "site"))
     assert branches == "['full', 'lora', 'prompt']"
     names = [re.sub(r"^autoadapt/", "", n) for n in zipfile.ZipFile(wheel).namelist()]
-    for name in ("search_spaces/quick.yaml", "embedded/model.safetensors", "examples/support/task.yaml"):
+    for name in (
+        "search_spaces/quick.yaml",
+        "embedded/model.safetensors",
+        "examples/support/task.yaml",
+        "examples/support/scenarios.yaml",
+        "price_book.yaml",
+    ):
         assert name in names
     assert not [n for n in names if n.startswith(("tests", "benchmarks"))]
 

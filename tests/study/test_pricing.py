@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from autoadapt.domain.prices import DevicePrice
-from autoadapt.domain.task import Economics, Owned
+from autoadapt.domain.scenario import Scenario
+from autoadapt.domain.task import Constraints, Economics, Owned
 from autoadapt.errors import UserError
-from autoadapt.study.pricing import Prices, look_up
+from autoadapt.study.pricing import Prices, look_up, terms
 
 D = decimal.Decimal
 
@@ -74,6 +75,12 @@ def test_a_wrong_price_file_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(OWN.replace("usd_per_hour: 1.5", "usd_per_hour: -1"))
     with pytest.raises(UserError, match=r"line 2, devices\.0\.usd_per_hour"):
         Prices(tmp_path / "prices.yaml")
+
+
+def test_a_device_that_costs_nothing() -> None:
+    free = Scenario(owned=Owned(kilowatts=0, usd_per_kwh=D(0)))
+    found, _ = terms("s", free, Economics(usd_per_hour=D(1)), Constraints(), "the task", 0.0, None)
+    assert found.hour_usd == (0, 0, 0)
 
 
 def test_owned_hardware_and_overhead() -> None:
