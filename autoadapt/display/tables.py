@@ -88,6 +88,8 @@ def status_lines(status: Status) -> RenderableType:
     money = [
         f"spent ${spent.usd:.4f}" + (f" of ${budget.usd}" if budget.usd is not None else ""),
         f"{_duration(spent.wall_seconds)}" + (f" of {budget.hours:g} h" if budget.hours else ""),
+        f"devices {_duration(spent.device_seconds)}"
+        + (f" of {budget.device_hours:g} h" if budget.device_hours else ""),
     ]
     if status.seconds_left is not None:
         money.append(f"about {_duration(status.seconds_left)} left")

@@ -85,13 +85,15 @@ class Budget(Words):
     """Candidates tried; answers from the cache are free."""
     hours: float | None = Field(default=None, gt=0)
     """Wall-clock hours of searching and re-scoring."""
+    device_hours: float | None = Field(default=None, gt=0)
+    """Hours of devices held, by all slots together."""
     usd: Usd | None = None
     """Device time of every trial, failed ones and re-scoring included, at `economics.usd_per_hour`."""
 
     @model_validator(mode="after")
     def _some_limit(self) -> "Budget":
-        if self.trials is None and self.hours is None and self.usd is None:
-            raise ValueError("give at least one of trials, hours, usd")
+        if self.trials is None and self.hours is None and self.device_hours is None and self.usd is None:
+            raise ValueError("give at least one of trials, hours, device_hours, usd")
         if self.usd is not None and self.usd <= 0:
             raise ValueError("usd must be greater than 0")
         return self

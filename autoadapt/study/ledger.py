@@ -94,33 +94,40 @@ class Ledger:
             running: of every running step, device-seconds predicted and held so far.
             kept_back: device-seconds for re-scoring.
         """
-        reserved = sum(max(predicted, held) for predicted, held in running)
-        usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)
-        if usd is not None and (self.usd(seconds + reserved) > usd or usd <= 0):
+        wanted = seconds + sum(max(predicted, held) for predicted, held in running)
+        if any(left <= 0 or wanted > left for _, left in self._held_left(kept_back)):
             return False
+        wall = self._wall_left(kept_back)
         return wall is None or (seconds / self.devices <= wall and wall > 0)
 
     def device_seconds_left(self, kept_back: float) -> float | None:
-        """Device-seconds that one more step may take; None without a limit in USD or hours."""
-        usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)
+        """Device-seconds that one more step may take; None without a limit in USD, hours or device-hours."""
+        wall = self._wall_left(kept_back)
         left = [] if wall is None else [wall * self.devices]
-        if usd is not None and self.usd(3600) > 0:
-            left.append(usd / self.usd(3600) * 3600)
+        left += [seconds for _, seconds in self._held_left(kept_back)]
         return min(left) if left else None
 
     def reached(self, running_seconds: float, kept_back: float) -> str | None:
         """The limit that what was spent and what is running have reached together, or None."""
-        usd, wall = self._usd_left(kept_back), self._wall_left(kept_back)
-        if usd is not None and self.usd(running_seconds) >= usd:
-            return "budget.usd"
+        for name, left in self._held_left(kept_back):
+            if running_seconds >= left:
+                return name
+        wall = self._wall_left(kept_back)
         return "budget.hours" if wall is not None and wall <= 0 else None
 
-    def _usd_left(self, kept_back: float) -> float | None:
-        """USD not yet spent nor kept back; None without a limit."""
-        if self.task.budget.usd is None:
-            return None
-        limit = float(self.task.budget.usd)
-        return limit - self.spent(0).usd - min(self.usd(kept_back), MOST_KEPT_BACK * limit)
+    def _held_left(self, kept_back: float) -> list[tuple[str, float]]:
+        """Of every limit on device time: its name, and device-seconds not yet spent nor kept back."""
+        held = self._held()[0]
+        return [(name, limit - held - min(kept_back, MOST_KEPT_BACK * limit)) for name, limit in self._held_limits()]
+
+    def _held_limits(self) -> list[tuple[str, float]]:
+        """Limits on device time, by name, in device-seconds."""
+        budget, found = self.task.budget, []
+        if budget.usd is not None and self.usd(3600) > 0:
+            found.append(("budget.usd", float(budget.usd) / self.usd(3600) * 3600))
+        if budget.device_hours is not None:
+            found.append(("budget.device_hours", budget.device_hours * 3600))
+        return found
 
     def _wall_left(self, kept_back: float) -> float | None:
         """Wall-clock seconds not yet spent nor kept back; None without a limit."""
@@ -138,8 +145,7 @@ class Ledger:
         if trials and spent.device_seconds:
             if budget.trials is not None:
                 left.append((budget.trials - trials) * spent.device_seconds / trials / self._width)
-            if budget.usd is not None and spent.usd:
-                left.append((float(budget.usd) - spent.usd) / spent.usd * spent.device_seconds / self._width)
+            left += [(limit - spent.device_seconds) / self._width for _, limit in self._held_limits()]
         return max(0.0, min(left)) if left else None
 
     @property

@@ -174,7 +174,7 @@ def plan(resolved: Resolved, root: Path) -> Plan:
         memory_bytes=memory,
         trials=_range([s.tried() * k for s, k in zip(draws, scale, strict=True)]),
         hours=_range([w / 3600 for w in wall], TIMES_WITHIN, most_hours),
-        device_hours=_range([h / 3600 for h in held], TIMES_WITHIN),
+        device_hours=_range([h / 3600 for h in held], TIMES_WITHIN, budget.device_hours),
         usd=_range([h / 3600 * hour for h in held], TIMES_WITHIN, most_usd),
         methods=methods,
         hour_usd=hour,
@@ -331,6 +331,8 @@ def check_budget(resolved: Resolved, root: Path) -> None:
     cheapest = f"the cheapest possible run costs about ${usd:.2g} ({seconds:.0f} s of device time), as the probe says"
     if budget.usd is not None and float(budget.usd) < usd:
         raise UserError(f"budget.usd {budget.usd} is too small for anything: {cheapest}; raise it")
+    if budget.device_hours is not None and budget.device_hours * 3600 < seconds:
+        raise UserError(f"budget.device_hours {budget.device_hours:g} is too small for anything: {cheapest}; raise it")
     if budget.hours is not None and budget.hours * 3600 < seconds / resolved.task.compute.devices_per_trial:
         raise UserError(f"budget.hours {budget.hours:g} is too small for anything: {cheapest}; raise it")
 

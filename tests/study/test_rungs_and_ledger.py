@@ -129,6 +129,12 @@ def test_limits_are_reached(ledger: Callable[..., Ledger], tmp_path: Path) -> No
     assert book.reached(5.9, 0.0) is None
     assert book.reached(6.1, 0.0) == "budget.usd"
     assert book.reached(5.0, 1.5) == "budget.usd"
+    devices = ledger(device_hours=10 / 3600)
+    spent = devices.spent(1).device_seconds
+    assert devices.reached(9.9 - spent, 0.0) is None
+    assert devices.reached(10.1 - spent, 0.0) == "budget.device_hours"
+    assert not devices.allows(10.1 - spent, [], 0.0)
+    assert devices.device_seconds_left(1.0) == pytest.approx(9.0 - spent)
     hours = ledger(hours=1 / 3600)
     hours.folder._clock_before = 2.0
     assert hours.reached(0.0, 0.0) == "budget.hours"
