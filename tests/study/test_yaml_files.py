@@ -62,7 +62,7 @@ def test_good_files_are_read(tmp_path: Path) -> None:
         (GOOD.replace("{trials: 5}", "{usd: 0}"), "usd must be greater than 0"),
         (GOOD.replace("{trials: 5}", "{hours: .inf}"), "line 5, budget.hours"),
         (GOOD.replace("{trials: 5}", "{hours: .nan}"), "line 5, budget.hours"),
-        (GOOD.replace("{trials: 5}", "{}"), "give at least one of trials, hours, usd"),
+        (GOOD.replace("{trials: 5}", "{}"), "give at least one of trials, hours, device_hours, usd"),
         (GOOD.replace("2.69", "abc"), "line 6, economics.usd_per_hour"),
         (GOOD.replace("budget: {trials: 5}\n", ""), "budget: missing; add it"),
         (GOOD.replace("models: [m]", "models: []"), "line 4, models"),
