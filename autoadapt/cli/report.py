@@ -2,11 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-
-from autoadapt.errors import Exit, UserError
 
 
 def report(
@@ -14,9 +12,11 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Print a study's frontier and recommendation again."""
+    from autoadapt.study.finished import read_file
+
     if as_json:
         names = ("frontier", "recommendations", "summary")
-        print(json.dumps({name: _read(run, f"{name}.json") for name in names}, indent=1, ensure_ascii=False))
+        print(json.dumps({name: read_file(run, f"{name}.json") for name in names}, indent=1, ensure_ascii=False))
     else:
         show(run)
 
@@ -25,22 +25,12 @@ def show(run: Path) -> None:
     """Prints the result files of a run folder."""
     from autoadapt.display.tables import print_result
     from autoadapt.domain.option import Option, Recommendation
+    from autoadapt.study.finished import read_file
     from autoadapt.study.results import read_measured
 
-    options = [Option.model_validate_json(json.dumps(o)) for o in _read(run, "frontier.json")]
-    advice = Recommendation.model_validate_json(json.dumps(_read(run, "recommendations.json")[0]))
-    lock = _read(run, "task.lock.yaml")["task"]
+    options = [Option.model_validate_json(json.dumps(o)) for o in read_file(run, "frontier.json")]
+    advice = Recommendation.model_validate_json(json.dumps(read_file(run, "recommendations.json")[0]))
+    lock = read_file(run, "task.lock.yaml")["task"]
     loads = {o.trial: o.load for o in read_measured(run)}
     load = None if advice.trial is None else loads.get(advice.trial)
-    print_result(options, advice, _read(run, "summary.json"), run, load, lock["constraints"]["latency_p95_ms"])
-
-
-def _read(run: Path, name: str) -> Any:
-    try:
-        return json.loads((run / name).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = sorted(p.parent.name for p in run.parent.glob("*/frontier.json"))[:10]
-        hint = f"; studies here: {', '.join(known)}" if known else ""
-        raise UserError(f"{run}: no finished study ({name} is missing){hint}") from None
-    except (ValueError, NotADirectoryError) as error:
-        raise UserError(f"{run / name}: damaged; run `autoadapt search` again to rebuild it", Exit.STORAGE) from error
+    print_result(options, advice, read_file(run, "summary.json"), run, load, lock["constraints"]["latency_p95_ms"])

@@ -16,55 +16,8 @@ class Objectives(Words):
     """The 95th percentile of single requests; the median where there are too few samples for it."""
 
 
-class RawOption(Words):
-    """Raw figures of one trial at full fidelity: a row of ``measured.json``, from which any scenario is priced."""
-
-    trial: int
-    method: str
-    model: str
-    params: Params
-    quality: float
-    quality_ci: tuple[float, float]
-    quality_expected: float
-    test_quality: float | None = None
-    test_quality_ci: tuple[float, float] | None = None
-    test_rows: int = 0
-    hardware: str
-    devices: int
-    """Held while training; answers are given by one."""
-    train_seconds: float
-    inference_seconds: float
-    """To answer `rows` in batches."""
-    rows: int
-    tokens_in: int
-    """Of all rows together, as this model counts them."""
-    tokens_shared: int
-    """Of each row's input tokens, those that all rows begin with: a provider's cache would hold them."""
-    tokens_out: int
-    free_text: bool
-    """Whether answers are written, so that their length can grow; labels are chosen."""
-    decode_share: float
-    """Share of a request's time that grows with the length of its answer (0 for labels)."""
-    latency_p50_ms: float
-    """Single requests, one after the other."""
-    latency_p95_ms: float | None
-    """None: fewer than 59 samples, too few to state a 95th percentile."""
-    load: Load | None = None
-    """Under load, alone on its device; None: not measured."""
-    energy_joules: float | None = None
-    """Drawn while answering `rows`; None: this machine has no counter."""
-    artifact_bytes: int
-    peak_memory_bytes: int
-    shares_base: bool
-    """Whether many such options can be served on one copy of the base model."""
-    on_frontier: bool
-    """Of the task's own economics."""
-    weights_kept: bool
-    """False: it was trained, and its weights were deleted when others beat it."""
-
-
-class Option(Words):
-    """One way to adapt, measured at full fidelity: a row of ``frontier.json``."""
+class Scored(Words):
+    """One way to adapt, with its quality: what is told of it under any economics."""
 
     trial: int
     method: str
@@ -81,17 +34,56 @@ class Option(Words):
     """On test rows the search never saw."""
     test_quality_ci: tuple[float, float] | None = None
     test_rows: int = 0
+    train_seconds: float
+    artifact_bytes: int
+    peak_memory_bytes: int
+    latency_p50_ms: float
+    """Single requests, one after the other."""
+    latency_p95_ms: float | None
+    """None: fewer than 59 samples, too few to state a 95th percentile."""
+
+
+class RawOption(Scored):
+    """Raw figures of one trial at full fidelity: a row of ``measured.json``, from which any scenario is priced."""
+
+    hardware: str
+    devices: int
+    """Held while training; answers are given by one."""
+    inference_seconds: float
+    """To answer `rows` in batches."""
+    rows: int
+    tokens_in: int
+    """Of all rows together, as this model counts them."""
+    tokens_shared: int
+    """Of each row's input tokens, those that all rows begin with: a provider's cache would hold them."""
+    tokens_out: int
+    free_text: bool
+    """Whether answers are written, so that their length can grow; labels are chosen."""
+    decode_share: float
+    """Share of a request's time that grows with the length of its answer (0 for labels)."""
+    load: Load | None = None
+    """Under load, alone on its device; None: not measured."""
+    energy_joules: float | None = None
+    """Drawn while answering `rows`; None: this machine has no counter."""
+    shares_base: bool
+    """Whether many such options can be served on one copy of the base model."""
+    on_frontier: bool
+    """Of the task's own economics."""
+    weights_kept: bool
+    """False: it was trained, and its weights were deleted when others beat it."""
+
+
+class Option(Scored):
+    """One way to adapt, measured at full fidelity, under some economics: a row of ``frontier.json``.
+
+    Its `latency_p95_ms` is that under load, at the busiest rate expected, where that was measured.
+    """
+
     cost_usd_per_1k: float
     inference_usd_per_1k: float
     """Part of the cost: device time of answering."""
     training_usd: float
     """What training this option cost, in all."""
-    latency_p50_ms: float
-    latency_p95_ms: float | None
-    """None: fewer than 59 samples, too few to state a 95th percentile."""
-    train_seconds: float
-    artifact_bytes: int
-    peak_memory_bytes: int
     on_frontier: bool = True
     """False only for the baseline, when others beat it in everything."""
     requests_per_s: float | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from autoadapt.domain.task import Owned, Usd, Words
+from autoadapt.domain.task import Limits, Owned, Usd, Words
 
 Hosting = Literal["per_use", "always_on", "scale_to_zero", "shared"]
 VOLUME_SPREAD = (Decimal(1) / 3, Decimal(3))
@@ -43,7 +43,7 @@ class Spread(Words):
 AnySpread = Annotated[Spread, BeforeValidator(_spread)]
 
 
-class Scenario(Words):
+class Scenario(Limits):
     """One use of the result; what is not given is that of the task."""
 
     volume: AnySpread | None = None
@@ -59,16 +59,6 @@ class Scenario(Words):
     replicas that are switched off when idle; `shared`: always on, adapters of one base share the replicas."""
     p95: float | None = Field(default=None, gt=0)
     """Latency promise in milliseconds, kept by at least 99 % of requests."""
-    quality: float | None = Field(default=None, ge=0, le=1)
-    """Least quality."""
-    cost_usd_per_1k: float | None = Field(default=None, gt=0)
-    """Greatest cost of 1,000 queries in USD."""
-    training_usd: float | None = Field(default=None, gt=0)
-    """Most that training the option may cost."""
-    memory_mb: float | None = Field(default=None, gt=0)
-    """Greatest peak memory."""
-    artifact_mb: float | None = Field(default=None, gt=0)
-    """Greatest size of what is deployed besides the base model."""
     horizon_months: float | None = Field(default=None, gt=0)
     """Months over which trainings are paid off."""
     retrain_months: float | None = Field(default=None, gt=0)

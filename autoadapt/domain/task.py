@@ -155,21 +155,26 @@ class Economics(Words):
         return self.usd_per_hour * Decimal(repr(self.overhead_factor))
 
 
-class Constraints(Words):
-    """What an option must hold to be recommended (absent: no limit)."""
+class Limits(Words):
+    """What an option must hold whatever its use (absent: no limit)."""
 
     quality: float | None = Field(default=None, ge=0, le=1)
     """Least quality, in the metric's unit from 0 to 1."""
     cost_usd_per_1k: float | None = Field(default=None, gt=0)
     """Greatest cost of 1,000 queries in USD."""
-    latency_p95_ms: float | None = Field(default=None, gt=0)
-    """Greatest 95th percentile of latency in milliseconds; also the promise that requests under load must keep."""
     training_usd: float | None = Field(default=None, gt=0)
     """Most that training the option may cost, once."""
     memory_mb: float | None = Field(default=None, gt=0)
     """Greatest peak memory in megabytes."""
     artifact_mb: float | None = Field(default=None, gt=0)
     """Greatest size of what is deployed besides the base model, in megabytes."""
+
+
+class Constraints(Limits):
+    """What an option must hold to be recommended (absent: no limit)."""
+
+    latency_p95_ms: float | None = Field(default=None, gt=0)
+    """Greatest 95th percentile of latency in milliseconds; also the promise that requests under load must keep."""
 
 
 class Evaluation(Words):

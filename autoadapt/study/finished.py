@@ -51,8 +51,8 @@ class Study:
             UserError: there is no study in it, or it is damaged or of an earlier version.
         """
         root = Path(root)
-        lock, summary = _read(root, "task.lock.yaml"), _read(root, "summary.json")
-        raws = _read(root, "measured.json")
+        lock, summary = read_file(root, "task.lock.yaml"), read_file(root, "summary.json")
+        raws = read_file(root, "measured.json")
         try:
             # the lock was written in JSON's types: tuples and decimals are read back from them
             task = Task.model_validate_json(json.dumps(lock["task"]))
@@ -198,7 +198,12 @@ def scenario_of(text: str) -> tuple[str, Scenario]:
     return name, check(Scenario, values, f"--scenario {text}")
 
 
-def _read(root: Path, name: str) -> Any:
+def read_file(root: Path, name: str) -> Any:
+    """The JSON values of a file of a finished run.
+
+    Raises:
+        UserError: it is absent (the message names the studies beside it) or damaged.
+    """
     try:
         return json.loads((root / name).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from autoadapt.domain.comparison import Terms
 from autoadapt.domain.prices import DevicePrice, PriceBook, TokenPrice
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD, Scenario, Spread
-from autoadapt.domain.task import Constraints, Economics, Owned, Task
+from autoadapt.domain.task import Constraints, Economics, Limits, Owned, Task
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.study.yaml_files import Document, parse
 from autoadapt.verdict.costs import owned_usd_per_hour
@@ -176,14 +176,7 @@ def terms(
     elif scenario.price is not None:
         hour, source = scenario.price, "given in the scenario"
     overhead = Decimal(repr(economics.overhead_factor))
-    given = {
-        "quality": scenario.quality,
-        "cost_usd_per_1k": scenario.cost_usd_per_1k,
-        "latency_p95_ms": scenario.p95,
-        "training_usd": scenario.training_usd,
-        "memory_mb": scenario.memory_mb,
-        "artifact_mb": scenario.artifact_mb,
-    }
+    given = {name: getattr(scenario, name) for name in Limits.model_fields} | {"latency_p95_ms": scenario.p95}
     low, likely, high = hour.filled(PRICE_SPREAD)
     volume = scenario.volume or Spread(likely=Decimal(economics.queries_per_month))
     return Terms(
