@@ -6,7 +6,7 @@ Nothing here imports a heavy package: `Any` stands for torch and Optuna objects 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -89,9 +89,9 @@ class Answer:
     tokens_in: int
     tokens_out: int
     truncated: bool = False
-    first_s: float = 0.0
+    first_s: float = field(default=0.0, compare=False)
     """Seconds from the call until its first token was there (labels: until it was chosen)."""
-    done_s: float = 0.0
+    done_s: float = field(default=0.0, compare=False)
     """Seconds from the call until it was whole."""
 
 
