@@ -81,7 +81,7 @@ def simulate(
         budget=budget,
         economics=economics or Economics(usd_per_hour=Decimal(2)),
         constraints=constraints or Constraints(),
-        evaluation=Evaluation(rows=rows),
+        evaluation=Evaluation(rows=rows, load_requests=0),
         search=SearchSettings(
             sampler=sampler if isinstance(sampler, str) else "random", rungs=rungs, least_gain=least_gain
         ),

@@ -207,7 +207,8 @@ def test_no_recording_is_told(tmp_path: Path) -> None:
 
 def test_the_sample_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    sample = readme.split("```python\n")[1].split("```")[0]
+    samples = [part.split("```")[0] for part in readme.split("```python\n")[1:]]
+    (sample,) = [s for s in samples if "simulate(" in s]
     exec(compile(sample, "README.md", "exec"), {})  # noqa: S102 - our own words
     assert "0.8" in capsys.readouterr().out
 
