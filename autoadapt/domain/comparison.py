@@ -50,6 +50,10 @@ class Priced(Words):
     usd_per_1k: Usd
     training_usd: Usd
     """One training."""
+    floor_usd_per_1k: Usd
+    """What serving 1,000 queries on whole, fully used devices approaches as the volume grows."""
+    kwh_per_1k: float | None = None
+    """Energy of 1,000 queries; None: this machine had no counter."""
     replicas: int
     requests_per_s: float
     """Greatest rate of one replica."""
@@ -81,7 +85,7 @@ class ApiPrice(Words):
     usd_per_1k: Usd
     low: Usd
     high: Usd
-    """At the low and the high length of answers."""
+    """With tokens at the ends of their 95 % bootstrap intervals over rows, and answers short and long."""
     usd_per_month: Usd
     source: str
     cheaper_from: Usd | None

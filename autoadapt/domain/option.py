@@ -57,6 +57,9 @@ class RawOption(Scored):
     tokens_shared: int
     """Of each row's input tokens, those that all rows begin with: a provider's cache would hold them."""
     tokens_out: int
+    tokens_in_ci: tuple[float, float]
+    """95 % bootstrap interval over rows of the mean per row."""
+    tokens_out_ci: tuple[float, float]
     free_text: bool
     """Whether answers are written, so that their length can grow; labels are chosen."""
     decode_share: float

@@ -189,7 +189,7 @@ class Evaluation(Words):
     load_requests: int = Field(default=100, ge=0)
     """Requests at each rate when the frontier is measured under load, at the end; 0: not measured."""
     load_seconds: float = Field(default=20, gt=0)
-    """Longest load test of one option; what it has found by then counts."""
+    """Longest load test of one option; what it has found by then counts. Slow answers get fewer requests (20)."""
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
     """Longest free-text answer in tokens."""
 

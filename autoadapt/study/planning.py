@@ -19,7 +19,6 @@ from autoadapt.domain.files import write_json
 from autoadapt.domain.hardware import device_memory_bytes
 from autoadapt.domain.plan import MethodPlan, Plan, Probe, Range
 from autoadapt.domain.trial import Candidate, Fidelity
-from autoadapt.engine.prompting import Prompt
 from autoadapt.errors import Exit, UserError
 from autoadapt.executors.replay import Answers, Replay, Simulated
 from autoadapt.study.ledger import RATES
@@ -30,6 +29,7 @@ from autoadapt.study.run_folder import RunFolder
 from autoadapt.study.search import Search
 from autoadapt.study.simulation import measured
 from autoadapt.study.stop_signals import StopSignals
+from autoadapt.study.times import Times
 from autoadapt.worker.run import METHODS, WARM_UP_REQUESTS
 
 DRAWS = 5
@@ -37,85 +37,6 @@ SIMULATED_TRIALS = 120
 """Longer searches are simulated up to here and taken to go on alike."""
 TIMES_WITHIN = 1.2
 """Times of a probe are taken to be right to within this factor."""
-SAMPLED_ROWS = 24
-
-
-class Times:
-    """Seconds of any candidate, from the probes.
-
-    Args:
-        resolved: the task.
-        probes: those that did not fail.
-    """
-
-    def __init__(self, resolved: Resolved, probes: Sequence[Probe]) -> None:
-        self.resolved = resolved
-        self.probes: dict[tuple[str, str], list[Probe]] = {}
-        for one in probes:
-            self.probes.setdefault((one.candidate.method, one.candidate.model), []).append(one)
-        every = [p.load_seconds for p in probes if p.load_seconds]
-        self.load_seconds = {
-            key: statistics.median([p.load_seconds for p in group if p.load_seconds] or every or [0.0])
-            for key, group in self.probes.items()
-        }
-        self._lengths: dict[tuple[str, str, int, str], tuple[float, float]] = {}
-
-    def known(self, candidate: Candidate) -> bool:
-        """Whether its method was probed on its model."""
-        return (candidate.method, candidate.model) in self.probes
-
-    def of(self, candidate: Candidate, fidelity: Fidelity) -> tuple[float, float, float]:
-        """Seconds of training up to this fidelity, of answering a row, and milliseconds of a single request."""
-        nearest = self._nearest(candidate)
-        own, whole = self._length(candidate)
-        there_own, there_whole = self._length(nearest.candidate)
-        row = nearest.row_seconds * _ratio(own, there_own)
-        latency = nearest.latency_ms * math.sqrt(_ratio(own, there_own))
-        train = 0.0
-        if METHODS.get(candidate.method).tunes:
-            rows, batch = len(self.resolved.splits.train), int(candidate.params.get("batch_size") or 16)
-            at_probe = int(nearest.candidate.params.get("batch_size") or 16)
-            steps = math.ceil(rows / batch) * candidate.passes * fidelity.steps
-            train = steps * nearest.step_seconds * _ratio(whole, there_whole) * batch / at_probe
-            # the metric on rows for early stopping, once an epoch from half of the schedule on
-            late = max(0.0, fidelity.steps - 0.5) * candidate.passes
-            train += late * len(self.resolved.splits.dev) * row
-        return train, row, latency
-
-    def _nearest(self, candidate: Candidate) -> Probe:
-        group = self.probes[candidate.method, candidate.model]
-        own = self._length(candidate)[0]
-        return min(group, key=lambda p: abs(math.log(_ratio(own, self._length(p.candidate)[0]))))
-
-    def _length(self, candidate: Candidate) -> tuple[float, float]:
-        """Mean characters of the prompts that are computed for each row, and of whole prompts with their answers."""
-        params, space = candidate.params, self.resolved.space.space
-        shots = int(params.get("shots") or 0)
-        key = (str(params["template"]), str(params["instruction"]), shots, str(params.get("selector")))
-        if key not in self._lengths:
-            splits = self.resolved.splits
-            prompt = Prompt(space.templates[key[0]], space.instructions[key[1]], splits.labels or [])
-            pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
-            asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
-            apart = key[3] == "nearest"  # each row has its own examples, so that nothing is shared
-            shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]
-            texts = [prompt.render(a, e) for a, e in zip(asked, shown, strict=True)]
-            shared = 0 if apart or not splits.labels else len(_common(texts))
-            whole = statistics.mean(map(len, texts))
-            answers = sum(map(len, splits.labels)) if splits.labels else self.resolved.task.evaluation.max_new_tokens
-            # with long answers, what is written counts as much as what is read
-            self._lengths[key] = (whole - shared + answers, whole + len(splits.train[0].outputs[0]))
-        return self._lengths[key]
-
-
-def _common(texts: Sequence[str]) -> str:
-    first, last = min(texts), max(texts)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return first[:same]
-
-
-def _ratio(a: float, b: float) -> float:
-    return a / b if a > 0 and b > 0 else 1.0
 
 
 def plan(resolved: Resolved, root: Path) -> Plan:
@@ -134,29 +55,15 @@ def plan(resolved: Resolved, root: Path) -> Plan:
     good = [p for p in probes.probes if p.failure is None]
     if not good:
         raise UserError(_nothing_runs(probes.probes, need, memory), Exit.ENVIRONMENT)
-    times = Times(resolved, good)
-    cold = max(p.cold_seconds for p in good)
-    draws = [_simulated(resolved, times, slots, devices.count, seed) for seed in range(DRAWS)]
-    ends = [_end(resolved, search, times) for search in draws]
-    scale = [_rest(resolved, search) for search in draws]
-    starting = cold * min(slots, max(1, int(np.median([s.tried() for s in draws]))))
-    wall = [s.ledger.spent(0).wall_seconds * k + cold + e for s, e, k in zip(draws, ends, scale, strict=True)]
-    held = [
-        s.ledger.spent(0).device_seconds * k + (starting + e) * devices.count
-        for s, e, k in zip(draws, ends, scale, strict=True)
-    ]
-    hour = float(resolved.task.economics.hour_usd)
-    budget = resolved.task.budget
-    most_hours = budget.hours
-    most_usd = float(budget.usd) if budget.usd is not None else None
+    draws = _Draws(resolved, good, slots, devices.count)
+    hour, budget = float(resolved.task.economics.hour_usd), resolved.task.budget
     methods = {}
     for method in resolved.task.methods:
-        own = [s.results.per_method().get(method, {"trials": 0, "device_seconds": 0.0}) for s in draws]
-        seconds = [o["device_seconds"] * k for o, k in zip(own, scale, strict=True)]
+        trials, seconds = draws.of(method)
         tried = [p for p in probes.probes if p.candidate.method == method]
         keys = [k for k in need if k[0] == method]
         methods[method] = MethodPlan(
-            trials=_range([o["trials"] * k for o, k in zip(own, scale, strict=True)]),
+            trials=_range(trials),
             device_hours=_range([s / 3600 for s in seconds], TIMES_WITHIN),
             usd=_range([s / 3600 * hour for s in seconds], TIMES_WITHIN),
             need_bytes=max(need[k] for k in keys),
@@ -164,7 +71,8 @@ def plan(resolved: Resolved, root: Path) -> Plan:
             fits=any(k not in too_large for k in keys),
             failure=next((p.failure for p in tried if p.failure), None),
         )
-    cheapest = cheapest_seconds(resolved, times, cold)
+    cheapest = cheapest_seconds(resolved, draws.times, draws.cold)
+    held = [seconds / 3600 for seconds in draws.device_seconds]
     found = Plan(
         task=resolved.task.name,
         key=probes.key,
@@ -172,20 +80,58 @@ def plan(resolved: Resolved, root: Path) -> Plan:
         hardware=probes.hardware,
         slots=slots,
         memory_bytes=memory,
-        trials=_range([s.tried() * k for s, k in zip(draws, scale, strict=True)]),
-        hours=_range([w / 3600 for w in wall], TIMES_WITHIN, most_hours),
-        device_hours=_range([h / 3600 for h in held], TIMES_WITHIN, budget.device_hours),
-        usd=_range([h / 3600 * hour for h in held], TIMES_WITHIN, most_usd),
+        trials=_range(draws.trials),
+        hours=_range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, budget.hours),
+        device_hours=_range(held, TIMES_WITHIN, budget.device_hours),
+        usd=_range([h * hour for h in held], TIMES_WITHIN, None if budget.usd is None else float(budget.usd)),
         methods=methods,
         hour_usd=hour,
         price_source=resolved.price_source,
         probe_seconds=probes.device_seconds,
         cheapest_usd=cheapest / 3600 * hour,
         cheapest_seconds=cheapest,
-        limit=_limit(draws),
+        limit=draws.limit(),
     )
     write_json(root / PLAN_FILE, found)
     return found
+
+
+class _Draws:
+    """The search in virtual time, several times over with other qualities.
+
+    Args:
+        resolved: the task.
+        probes: those that did not fail.
+        slots: trials side by side.
+        devices: of one slot.
+    """
+
+    def __init__(self, resolved: Resolved, probes: Sequence[Probe], slots: int, devices: int) -> None:
+        self.times, self.cold = Times(resolved, probes), max(p.cold_seconds for p in probes)
+        self.searches = [_simulated(resolved, self.times, slots, devices, seed) for seed in range(DRAWS)]
+        self._scale = [_rest(resolved, search) for search in self.searches]
+        self.trials = [s.tried() * k for s, k in zip(self.searches, self._scale, strict=True)]
+        self.wall_seconds, self.device_seconds = [], []
+        for search, scale in zip(self.searches, self._scale, strict=True):
+            spent, end = search.ledger.spent(0), _end(resolved, search, self.times)
+            # each slot starts a worker, side by side
+            starting = self.cold * min(slots, max(1, search.tried()))
+            self.wall_seconds.append(spent.wall_seconds * scale + self.cold + end)
+            self.device_seconds.append(spent.device_seconds * scale + (starting + end) * devices)
+
+    def of(self, method: str) -> tuple[list[float], list[float]]:
+        """Trials and device-seconds of a method in each draw, without the end."""
+        own = [s.results.per_method().get(method, {"trials": 0, "device_seconds": 0.0}) for s in self.searches]
+        return (
+            [o["trials"] * k for o, k in zip(own, self._scale, strict=True)],
+            [o["device_seconds"] * k for o, k in zip(own, self._scale, strict=True)],
+        )
+
+    def limit(self) -> str:
+        """What ends most of them."""
+        through = "finding nothing more worth its cost"
+        ended = [s.stopped_by or (through if s.searched_through else "budget.trials") for s in self.searches]
+        return max(sorted(set(ended)), key=ended.count)
 
 
 def memory_needs(resolved: Resolved) -> tuple[dict[tuple[str, str], int], int | None]:
@@ -224,17 +170,19 @@ def _range(values: Sequence[float], within: float = 1.0, most: float | None = No
     return Range(low=min(low, limit), likely=min(likely, limit), high=min(high, limit))
 
 
-def _limit(draws: Sequence[Search]) -> str:
-    through = "finding nothing more worth its cost"
-    ended = [s.stopped_by or (through if s.searched_through else "budget.trials") for s in draws]
-    return max(sorted(set(ended)), key=ended.count)
-
-
 def _rest(resolved: Resolved, search: Search) -> float:
     """How many times longer the search is than what was simulated of it."""
-    asked = resolved.task.budget.trials
-    whole = asked is not None and asked > SIMULATED_TRIALS and search.tried() >= SIMULATED_TRIALS
-    return asked / SIMULATED_TRIALS if whole and asked is not None else 1.0
+    budget, spent = resolved.task.budget, search.ledger.spent(search.tried())
+    if search.tried() < SIMULATED_TRIALS or search.stopped_by is not None or spent.device_seconds <= 0:
+        return 1.0
+    usd = float(budget.usd) / spent.usd if budget.usd is not None and spent.usd else math.inf
+    ratios = [
+        budget.trials / search.tried() if budget.trials is not None else math.inf,
+        budget.hours * 3600 / spent.wall_seconds if budget.hours is not None else math.inf,
+        budget.device_hours * 3600 / spent.device_seconds if budget.device_hours is not None else math.inf,
+        usd,
+    ]
+    return max(1.0, min(ratios))
 
 
 def _simulated(resolved: Resolved, times: Times, slots: int, devices: int, seed: int) -> Search:

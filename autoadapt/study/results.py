@@ -21,7 +21,7 @@ from autoadapt.study.resolve import Resolved
 from autoadapt.study.run_folder import Record, RunFolder
 from autoadapt.verdict.costs import peak_rate
 from autoadapt.verdict.frontier import non_dominated
-from autoadapt.verdict.intervals import interval
+from autoadapt.verdict.intervals import interval, mean_interval
 from autoadapt.verdict.latency import decode_share, percentile
 from autoadapt.verdict.objectives import objectives, stats_array
 from autoadapt.verdict.recommendation import recommend
@@ -34,6 +34,8 @@ class _Sums(NamedTuple):
 
     tokens_in: int
     tokens_out: int
+    tokens_in_ci: tuple[float, float]
+    tokens_out_ci: tuple[float, float]
     decode_share: float
     p50: float
     p95: float | None
@@ -42,9 +44,12 @@ class _Sums(NamedTuple):
     def of(cls, outcome: Outcome) -> "_Sums":
         measured = outcome.measurement
         assert measured is not None
+        read, written = [row.tokens_in for row in measured.rows], [row.tokens_out for row in measured.rows]
         return cls(
-            sum(row.tokens_in for row in measured.rows),
-            sum(row.tokens_out for row in measured.rows),
+            sum(read),
+            sum(written),
+            mean_interval(read),
+            mean_interval(written),
             decode_share(measured.latency_ms, measured.tokens_out_latency),
             percentile(measured.latency_ms, 50) or 0.0,
             percentile(measured.latency_ms, 95),
@@ -214,6 +219,8 @@ class Results:
             tokens_in=sums.tokens_in,
             tokens_shared=measured.tokens_shared,
             tokens_out=sums.tokens_out,
+            tokens_in_ci=sums.tokens_in_ci,
+            tokens_out_ci=sums.tokens_out_ci,
             free_text=free_text,
             decode_share=sums.decode_share if free_text else 0.0,
             latency_p50_ms=sums.p50,

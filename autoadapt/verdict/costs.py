@@ -5,7 +5,7 @@ P: a price; q: a rate in requests per second. A month has 730 hours. Sources are
 arithmetic. Every function takes and returns `Decimal`; USD unless said otherwise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from itertools import pairwise
@@ -268,14 +268,3 @@ def break_even(
                 high = middle
         found.append((low * high).sqrt())
     return found
-
-
-def mean_use(rows: Sequence[TokenUse]) -> TokenUse:
-    """The mean over real rows."""
-    n = Decimal(len(rows))
-    return TokenUse(
-        fresh=sum((r.fresh for r in rows), ZERO) / n,
-        output=sum((r.output for r in rows), ZERO) / n,
-        cache_read=sum((r.cache_read for r in rows), ZERO) / n,
-        cache_write=sum((r.cache_write for r in rows), ZERO) / n,
-    )

@@ -1,6 +1,7 @@
 """95 % intervals of a metric over rows."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,16 @@ import numpy as np
 from autoadapt.domain.plugins import Metric
 
 RESAMPLES = 1000
+
+
+def mean_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """The 95 % bootstrap interval (percentiles of 1,000 resamples) of a mean over rows."""
+    sample = np.array(values, dtype=float)
+    if sample.std() == 0:
+        return float(sample[0]), float(sample[0])
+    drawn = np.random.default_rng(seed).integers(len(sample), size=(RESAMPLES, len(sample)))
+    low, high = np.percentile(sample[drawn].mean(1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def interval(metric: Metric, stats: Any, seed: int = 0) -> tuple[float, float]:

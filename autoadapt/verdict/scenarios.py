@@ -118,6 +118,8 @@ class Pricer:
             usd_per_month=per_1k * cell.volume / 1000,
             usd_per_1k=per_1k,
             training_usd=self.training_usd(cell),
+            floor_usd_per_1k=costs.floor_usd_per_1k(1, cell.hour_usd, per_replica, 1 / (1 + self._headroom)),
+            kwh_per_1k=self._kwh_per_1k(),
             replicas=count,
             requests_per_s=float(per_replica),
             rate_measured=self._rate(longer) is not None,
@@ -143,6 +145,13 @@ class Pricer:
         told = {name: getattr(self.option, name) for name in Option.model_fields if name in RawOption.model_fields}
         priced = {"cost_usd_per_1k": 0.0, "inference_usd_per_1k": 0.0, "training_usd": 0.0}
         return Option(**{**told, **priced, "on_frontier": True})
+
+    def _kwh_per_1k(self) -> float | None:
+        joules, owned = self.option.energy_joules, self.scenario.owned
+        if joules is None:
+            return None
+        per_1k = Decimal(repr(joules)) / self.option.rows * 1000
+        return float(costs.energy_kwh(per_1k, Decimal(repr(owned.pue if owned else 1.0))))
 
     def _p95(self, rate: float, longer: float) -> float | None:
         option = self.option
@@ -329,13 +338,16 @@ def _behind_api(
     )
     shared = Decimal(raw.tokens_shared if raw.tokens_shared >= CACHED_FROM else 0)
 
-    def per_1k(output: Decimal) -> Decimal:
-        read = Decimal(raw.tokens_in) / raw.rows
-        written = Decimal(raw.tokens_out) / raw.rows * (output if raw.free_text else 1)
-        return costs.api_usd_per_1k(costs.TokenUse(read - shared, written, cache_read=shared), prices)
+    def per_1k(read: Decimal, written: Decimal, output: Decimal) -> Decimal:
+        use = costs.TokenUse(read - shared, written * (output if raw.free_text else 1), cache_read=shared)
+        return costs.api_usd_per_1k(use, prices)
 
     cell = terms.cell()
-    likely = per_1k(cell.output)
+    likely = per_1k(Decimal(raw.tokens_in) / raw.rows, Decimal(raw.tokens_out) / raw.rows, cell.output)
+    ends = [
+        per_1k(Decimal(repr(raw.tokens_in_ci[i])), Decimal(repr(raw.tokens_out_ci[i])), terms.outputs[2 * i])
+        for i in (0, 1)
+    ]
     cheaper_from = None
     if chosen is not None:
         pricer = Pricer(chosen, terms, share)
@@ -352,8 +364,8 @@ def _behind_api(
     return ApiPrice(
         model=quote.name,
         usd_per_1k=likely,
-        low=per_1k(terms.outputs[0]),
-        high=per_1k(terms.outputs[2]),
+        low=ends[0],
+        high=ends[1],
         usd_per_month=likely * cell.volume / 1000,
         source=quote.source,
         cheaper_from=cheaper_from,

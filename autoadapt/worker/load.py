@@ -14,6 +14,8 @@ from autoadapt.domain.plugins import Adapted, Answer, Context
 from autoadapt.verdict.latency import arrivals, requests_for, sweep
 
 WARM_UP_REQUESTS = 3
+LEAST_REQUESTS = 20
+"""Requests at each rate, however slow the answers are."""
 MOST_BATCH = 64
 """Requests answered together at most."""
 
@@ -68,7 +70,10 @@ def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
         prefix = adapted.prepare(inputs)
         warm_up = inputs[:WARM_UP_REQUESTS]
         alone = [adapted.answer([text])[0].done_s for text in warm_up]
-        requests, deadline = step.fidelity.latency_requests, time.monotonic() + step.evaluation.load_seconds
+        # slow answers leave time for fewer requests; what cannot be stated of so few is not stated
+        most = int(step.evaluation.load_seconds / min(alone))
+        requests = min(step.fidelity.latency_requests, max(LEAST_REQUESTS, most))
+        deadline = time.monotonic() + step.evaluation.load_seconds
         runs: list[LoadRun] = []
 
         def measure(rate: float) -> LoadRun:

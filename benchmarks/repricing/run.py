@@ -60,6 +60,8 @@ def study(root: Path, trials: int) -> None:
                 tokens_in=60_000,
                 tokens_shared=0,
                 tokens_out=900,
+                tokens_in_ci=(195.0, 205.0),
+                tokens_out_ci=(3.0, 3.0),
                 free_text=False,
                 decode_share=0.0,
                 latency_p50_ms=20 * seconds,

@@ -152,13 +152,6 @@ def test_scaling_to_zero_never_costs_more_than_always_on(price: D, volume: int, 
     assert 0 <= costs.month_usd(1, 1, price, hours) <= costs.month_usd(1, 1, price)
 
 
-@given(st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=20))
-def test_the_mean_over_rows_costs_what_the_rows_cost_on_average(rows: list[tuple[D, D]]) -> None:
-    uses = [TokenUse(i, o) for i, o in rows]
-    each = [costs.api_usd_per_1k(u, MINI) for u in uses]
-    assert abs(costs.api_usd_per_1k(costs.mean_use(uses), MINI) - sum(each) / len(each)) < D("1e-9")
-
-
 def test_break_even_may_not_exist_or_exist_often() -> None:
     assert costs.break_even(lambda v: D(1)) == []
     assert costs.break_even(lambda v: D(0)) == []

@@ -39,6 +39,8 @@ def raw(trial: int, method: str, **changes: Any) -> RawOption:
         "tokens_in": 50_000,
         "tokens_shared": 0,
         "tokens_out": 500,
+        "tokens_in_ci": (480.0, 520.0),
+        "tokens_out_ci": (5.0, 5.0),
         "free_text": False,
         "decode_share": 0.0,
         "latency_p50_ms": 40.0,
@@ -70,6 +72,16 @@ def test_per_use_is_device_time_and_training_spread() -> None:
     assert usd(raw(0, "lora"), volume=1000, horizon_months=1.0) == D("1.02")
     assert usd(raw(0, "lora"), retrain_months=4.0) == D("0.023")
     assert usd(raw(0, "lora"), with_search=True, label_usd=D(8), monitoring_usd_per_1k=D("0.1")) == D("0.141")
+
+
+def test_energy_and_the_floor() -> None:
+    # 100 rows drew 3,600 J: 36 kJ per 1,000, a hundredth of a kWh, at a PUE of 1.5
+    owned = {"kilowatts": 0.4, "usd_per_kwh": 0.25, "pue": 1.5}
+    found = under(owned=owned, headroom=0.25)
+    priced = price(raw(0, "prompt", energy_joules=3600.0), found, found.cell())
+    assert priced.kwh_per_1k == pytest.approx(0.015)
+    # 50 a second, a fifth of it kept free, at 15 cents an hour
+    assert float(priced.floor_usd_per_1k) == pytest.approx(1000 * 0.15 / 3600 / 40)
 
 
 def test_an_always_on_replica_pays_its_rent_whatever_its_use() -> None:
@@ -189,6 +201,7 @@ def test_the_same_tokens_behind_an_api() -> None:
     # 500 in, 5 out: (500 * .40 + 5 * 1.60) / 1000
     assert column.api[0].usd_per_1k == D("0.208")
     assert column.api[0].usd_per_month == D(208)
+    assert (column.api[0].low, column.api[0].high) == (D("0.200"), D("0.216"))
     assert column.api[0].cheaper_from is not None
     shared = [r.model_copy(update={"tokens_in": 200_000, "tokens_shared": 1500}) for r in STUDY]
     # 2,000 in of which 1,500 are shared: (500 * .40 + 1500 * .10 + 8) / 1000
