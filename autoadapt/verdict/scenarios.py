@@ -339,7 +339,9 @@ def _behind_api(
     shared = Decimal(raw.tokens_shared if raw.tokens_shared >= CACHED_FROM else 0)
 
     def per_1k(read: Decimal, written: Decimal, output: Decimal) -> Decimal:
-        use = costs.TokenUse(read - shared, written * (output if raw.free_text else 1), cache_read=shared)
+        use = costs.TokenUse(
+            max(read - shared, Decimal(0)), written * (output if raw.free_text else 1), cache_read=shared
+        )
         return costs.api_usd_per_1k(use, prices)
 
     cell = terms.cell()

@@ -203,7 +203,10 @@ def test_the_same_tokens_behind_an_api() -> None:
     assert column.api[0].usd_per_month == D(208)
     assert (column.api[0].low, column.api[0].high) == (D("0.200"), D("0.216"))
     assert column.api[0].cheaper_from is not None
-    shared = [r.model_copy(update={"tokens_in": 200_000, "tokens_shared": 1500}) for r in STUDY]
+    shared = [
+        r.model_copy(update={"tokens_in": 200_000, "tokens_in_ci": (1900.0, 2100.0), "tokens_shared": 1500})
+        for r in STUDY
+    ]
     # 2,000 in of which 1,500 are shared: (500 * .40 + 1500 * .10 + 8) / 1000
     assert compare(shared, under(), [quote]).api[0].usd_per_1k == D("0.358")
 
