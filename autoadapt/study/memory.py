@@ -47,7 +47,8 @@ def need_bytes(candidate: Candidate, parameters: int, devices: int, low_precisio
     """
     each = 2 if low_precision else 4
     if candidate.method == "full":
-        whole = 2 * parameters + 18 * parameters / devices if devices > 1 else 16 * parameters
+        # of several devices the leanest stage is asked, ZeRO-3: an earlier one is taken only where it fits
+        whole = 18 * parameters / devices if devices > 1 else 16 * parameters
     elif candidate.method == "prompt":
         whole = each * parameters
     else:

@@ -8,8 +8,9 @@ from conftest import MakeTask, autoadapt
 
 from autoadapt import Study
 from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.trial import Candidate
 from autoadapt.errors import UserError
-from autoadapt.study.memory import weights
+from autoadapt.study.memory import need_bytes, weights
 from autoadapt.study.planning import check_memory
 from autoadapt.study.resolve import resolve
 
@@ -94,6 +95,22 @@ def test_weights_are_counted_from_their_files(tiny_model: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     assert weights(tiny_model) == sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(tiny_model).parameters())
+
+
+@pytest.mark.parametrize(
+    ("method", "devices", "low", "gigabytes"),
+    [
+        ("prompt", 1, True, 14 * 1.2),
+        ("prompt", 1, False, 28 * 1.2),
+        ("lora", 1, True, (14 + 16 * 0.02 * 7) * 1.2),
+        ("full", 1, True, 112 * 1.2),
+        ("full", 4, True, 31.5 * 1.2),
+    ],
+)
+def test_memory_by_formula(method: str, devices: int, low: bool, gigabytes: float) -> None:
+    """Of a model of seven billion weights."""
+    candidate = Candidate(method=method, model="m", params={})
+    assert need_bytes(candidate, 7 * 10**9, devices, low) == pytest.approx(gigabytes * 1e9)
 
 
 def test_a_model_that_cannot_fit_is_refused_before_launch(
