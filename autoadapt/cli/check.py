@@ -31,6 +31,6 @@ def check(
         print(f"  {method}: {len(branch) + len(resolved.space.space.shared)} parameters")
     for name, folder in resolved.models.items():
         print(f"  model {name}: {folder}")
-    print(f"  price: ${resolved.task.economics.hour_usd} a device-hour, {resolved.price_source}")
+    print(f"  price: ${float(resolved.task.economics.hour_usd):g} a device-hour, {resolved.price_source}")
     for note in (*resolved.warnings, *splits.notes):
         print(f"  note: {note}")
