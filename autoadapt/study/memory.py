@@ -1,8 +1,8 @@
 """What fits: bytes a method needs on a device, from the weights' sizes as their files state them.
 
 Mixed precision, P weights in all, T of them trained, N devices (DeepSpeed's documentation of ZeRO): plain full tuning
-keeps weights, gradients and AdamW's two moments in fp32, 16 P; LoRA keeps frozen weights in the computing type and 16 T;
-ZeRO-2 takes 2 P + 18 T / N, ZeRO-3 2 P / N + 16 T / N. Activations come on top.
+keeps weights, gradients and AdamW's two moments in fp32, 16 P; LoRA keeps frozen weights in the computing type and 16
+T; ZeRO-2 takes 2 P + 18 T / N, ZeRO-3 2 P / N + 16 T / N. Activations come on top.
 """
 
 import json

@@ -1,6 +1,7 @@
 """From finished trials to the frontier, its re-scoring, the recommendation, and the files that hold them."""
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from autoadapt.domain.events import Status
 from autoadapt.domain.files import write_atomic, write_json
 from autoadapt.domain.option import Objectives, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.plan import Plan
 from autoadapt.domain.trial import Fidelity, Step
 from autoadapt.study.pricing import task_terms
 from autoadapt.study.probing import kept_plan
@@ -248,7 +250,7 @@ class Results:
         write_json(root / "measured.json", [json.loads(r.model_dump_json()) for r in self._raws()])
         write_atomic(root / "frontier.csv", _as_csv(options))
         write_json(root / "recommendations.json", [json.loads(self.recommendation().model_dump_json())])
-        plan = kept_plan(self.resolved, root)
+        plan = self._plan
         write_json(
             root / "summary.json",
             {
@@ -291,6 +293,11 @@ class Results:
         """The last finished step of a trial on a split."""
         done = [r for r in self.folder.of(trial, split) if r.outcome is not None and r.outcome.failure is None]
         return done[-1] if done else None
+
+    @functools.cached_property
+    def _plan(self) -> Plan | None:
+        """The plan made for this task; hashing the data for it takes time."""
+        return kept_plan(self.resolved, self.folder.root)
 
     def _raws(self) -> list[RawOption]:
         """Every trial measured in full on this hardware, by number."""
