@@ -16,10 +16,6 @@ WARM_UP_REQUESTS = 3
 FIELDS = ("prompt", "input", "text", "question")
 
 
-class _OutOfTimeError(Exception):
-    pass
-
-
 def measure_server(
     server: Server,
     prompts: Sequence[str],
@@ -51,14 +47,10 @@ def measure_server(
         UserError: the server does not answer a warm-up request; exit 7.
     """
     deadline = time.monotonic() + seconds
-    runs: list[LoadRun] = []
 
     def measure(at: float) -> LoadRun:
-        if runs and time.monotonic() > deadline:
-            raise _OutOfTimeError
         times = arrivals(at, requests_for(at, requests, promise_ms), seed)
         run, _ = asyncio.run(send(server, prompts, times, at))
-        runs.append(run)
         tell(run)
         return run
 
@@ -66,13 +58,7 @@ def measure_server(
     failures = Counter(w.failure for w in warm if w.failure)
     if sum(failures.values()) == len(warm):
         raise UserError(f"{server.url}: no answer ({failures.most_common(1)[0][0]})", Exit.PROVIDER)
-    try:
-        if search:
-            sweep(measure, rate, promise_ms)
-        else:
-            measure(rate)
-    except _OutOfTimeError:
-        pass
+    runs = sweep(measure, rate, promise_ms, lambda: time.monotonic() < deadline) if search else [measure(rate)]
     return Load(
         runs=runs, prefix_cache="unknown", engine=server.url, clock="real", hardware=hardware, warm_up=WARM_UP_REQUESTS
     )

@@ -151,7 +151,12 @@ def run_at(load: Load, rate: float) -> LoadRun:
     return next((r for r in runs if r.rate >= rate), runs[-1])
 
 
-def sweep(measure: Callable[[float], LoadRun], start: float, promise_ms: float | None) -> list[LoadRun]:
+def sweep(
+    measure: Callable[[float], LoadRun],
+    start: float,
+    promise_ms: float | None,
+    go_on: Callable[[], bool] = lambda: True,
+) -> list[LoadRun]:
     """Runs at rising rates until one fails, then by bisection to within 5 % of the greatest rate that does not.
 
     Rates double from `start`; where the first one fails already they halve instead.
@@ -160,17 +165,20 @@ def sweep(measure: Callable[[float], LoadRun], start: float, promise_ms: float |
         measure: sends requests at a rate.
         start: first rate in requests per second.
         promise_ms: greatest E2EL.
+        go_on: asked before every further rate; when it says no, what was found by then counts.
     """
     runs = [measure(start)]
     rising = fits(runs[0], promise_ms)
     for _ in range(MOST_DOUBLINGS):
+        if not go_on():
+            return runs
         runs.append(measure(runs[-1].rate * (2 if rising else 0.5)))
         if fits(runs[-1], promise_ms) != rising:
             break
     else:
         return runs
     low, high = sorted((runs[-1].rate, runs[-2].rate))
-    while high / low > PRECISION:
+    while high / low > PRECISION and go_on():
         runs.append(measure(math.sqrt(low * high)))
         if fits(runs[-1], promise_ms):
             low = runs[-1].rate

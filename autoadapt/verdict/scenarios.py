@@ -175,11 +175,6 @@ def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
     return Decimal(repr(statistics.median(shares))) if shares else ONE
 
 
-def price(option: RawOption, terms: Terms, cell: Cell) -> Priced:
-    """What an option costs a month under a scenario's numbers."""
-    return Pricer(option, terms).price(cell)
-
-
 def _decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(repr(value))
 

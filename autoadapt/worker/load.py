@@ -20,10 +20,6 @@ MOST_BATCH = 64
 """Requests answered together at most."""
 
 
-class OutOfTimeError(Exception):
-    """The time for this load test is over."""
-
-
 def answered(
     answer: Callable[[Sequence[str]], list[Answer]], inputs: Sequence[str], times: Sequence[float], rate: float
 ) -> LoadRun:
@@ -77,20 +73,19 @@ def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
         runs: list[LoadRun] = []
 
         def measure(rate: float) -> LoadRun:
-            if runs and time.monotonic() > deadline:
-                raise OutOfTimeError
             times = arrivals(rate, requests_for(rate, requests, step.promise_ms), step.seed)
             run = answered(adapted.answer, inputs, times, rate)
             runs.append(run)
             context.tick()
             return run
 
-        try:
-            if step.rate > 0:
-                measure(step.rate)
-            sweep(measure, max(step.rate, 0.5 / min(alone)), step.promise_ms)
-        except OutOfTimeError:
-            pass
+        def go_on() -> bool:
+            return time.monotonic() < deadline
+
+        if step.rate > 0:
+            measure(step.rate)
+        if go_on():
+            sweep(measure, max(step.rate, 0.5 / min(alone)), step.promise_ms, go_on)
         return Load(
             runs=runs,
             cold_start_s=cold,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoadapt.domain.comparison import Terms
+from autoadapt.domain.comparison import Cell, Priced, Terms
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.prices import TokenPrice
@@ -15,7 +15,7 @@ from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Constraints, Economics
 from autoadapt.study.pricing import terms
 from autoadapt.verdict.recommendation import recommend, recommend_by_weights
-from autoadapt.verdict.scenarios import Pricer, break_even, compare, options_under, price
+from autoadapt.verdict.scenarios import Pricer, break_even, compare, options_under
 
 D = decimal.Decimal
 
@@ -58,6 +58,10 @@ def raw(trial: int, method: str, **changes: Any) -> RawOption:
 
 def under(constraints: Constraints | None = None, **scenario: Any) -> Terms:
     return terms("s", Scenario(**scenario), ECONOMICS, constraints or Constraints(), "the task", 12.0, None)[0]
+
+
+def price(option: RawOption, terms: Terms, cell: Cell) -> Priced:
+    return Pricer(option, terms).price(cell)
 
 
 def usd(option: RawOption, **scenario: Any) -> D:
