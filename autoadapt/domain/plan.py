@@ -14,16 +14,10 @@ class Probe(Words):
     """Loading and bookkeeping of a step on a warm worker."""
     row_seconds: float
     """To answer one row in a batch."""
-    row_tokens: float
-    """Mean input tokens of a row's prompt."""
-    own_tokens: float
-    """Of them, those not shared by all prompts, and those of the answers weighed or written."""
     latency_ms: float
     """Median of single requests."""
     step_seconds: float
     """Median of a training step; 0 for a prompt."""
-    step_tokens: float
-    """Tokens of a training step's batch."""
     peak_memory_bytes: int
     failure: str | None = None
     """Why it failed; the other figures are then 0."""

@@ -20,6 +20,7 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from autoadapt.domain.plugins import Answer, Training
 from autoadapt.engine.encoding import Encoded, Encoder
 from autoadapt.engine.language_model import LanguageModel
+from autoadapt.engine.prompting import common_prefix
 
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
@@ -84,7 +85,7 @@ class Answerer:
         if not self.labels:
             return 0
         encoded = [self.encoder.encode(text).ids for text in inputs]
-        shared = _common_prefix(encoded)
+        shared = common_prefix(encoded) if encoded else []
         shared = shared[: min((len(ids) for ids in encoded), default=0) - 1]
         if len(shared) >= 8:
             batch = torch.tensor([shared], device=self.lm.device)
@@ -240,15 +241,6 @@ class Answerer:
                 text = text.split("\n\n")[0].strip()
             answers.append(Answer(text, len(e.ids), len(out), e.truncated))
         return answers
-
-
-def _common_prefix(sequences: Sequence[list[int]]) -> list[int]:
-    """The longest beginning of all sequences; the least and the greatest in order differ the earliest."""
-    if not sequences:
-        return []
-    first, last = min(sequences), max(sequences)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return first[:same]
 
 
 class _FirstToken(StoppingCriteria):  # type: ignore[misc]

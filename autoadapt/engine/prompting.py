@@ -5,7 +5,7 @@ the operators and methods that make long texts from short ones are refused, and 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.exceptions import SecurityError
@@ -79,6 +79,17 @@ class Prompt:
         if not prompt:
             raise UserError("prompt template: the result is empty; it should contain {{ input }}")
         return prompt
+
+
+S = TypeVar("S", bound=Sequence[Any])
+
+
+def common_prefix(sequences: Sequence[S]) -> S:
+    """The longest beginning of all texts, or of all lists of tokens; there must be one of them at least."""
+    # the least and the greatest in order differ the earliest
+    first, last = min(sequences), max(sequences)  # type: ignore[type-var]
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:same]  # type: ignore[return-value]
 
 
 def check_prompt(template: str, instruction: str, labels: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from autoadapt.domain.files import read_model, write_json
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plan import Plan, Probe, Probes
 from autoadapt.domain.plugins import Executor
-from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step, seed_of
+from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.resolve import EXECUTORS, Resolved, version
 from autoadapt.study.run_folder import RunFolder
@@ -113,7 +113,7 @@ def probe(resolved: Resolved, root: Path, skip: set[tuple[str, str]]) -> tuple[P
             executor.close()
             folder.close()
     total = sum(o.seconds * o.devices.count for o in outcomes.values())
-    probes = [_probe(resolved, step, outcomes[step.trial]) for step in steps]
+    probes = [_probe(step, outcomes[step.trial]) for step in steps]
     found = Probes(
         key=key_of(resolved, executor.devices.kind),
         hardware=executor.devices.kind,
@@ -139,60 +139,36 @@ def _run(executor: Executor, folder: RunFolder, steps: list[Step]) -> dict[int, 
 
 
 def _step(resolved: Resolved, candidate: Candidate, number: int) -> Step:
-    task, space = resolved.task, resolved.space.space
     share = 1.0
     if METHODS.get(candidate.method).tunes:
         batch = int(candidate.params.get("batch_size") or 16)
         per_epoch = -(-len(resolved.splits.train) // batch)
         share = min(1.0, PROBE_STEPS / (per_epoch * candidate.passes))
-    return Step(
-        trial=number,
-        rung=0,
-        attempt=0,
-        split="validation",
-        candidate=candidate,
-        model_path=str(resolved.models[candidate.model]),
-        metric=task.metric,
-        labels=resolved.splits.labels,
-        template=space.templates[str(candidate.params["template"])],
-        instruction=space.instructions[str(candidate.params["instruction"])],
-        evaluation=task.evaluation,
-        fidelity=Fidelity(
-            rows=min(PROBE_ROWS, len(resolved.splits.validation)), steps=share, latency_requests=PROBE_REQUESTS
-        ),
-        seed=seed_of(task.seed, number),
-        engine=task.compute.training_engine(),
-        zero_stage=task.compute.zero_stage,
-        precision=task.compute.precision,
-        keep_checkpoint=True,
-        state_folder=f"trials/{number:04d}",
+    rows = min(PROBE_ROWS, len(resolved.splits.validation))
+    fidelity = Fidelity(rows=rows, steps=share, latency_requests=PROBE_REQUESTS)
+    return resolved.step(number, candidate, fidelity, f"trials/{number:04d}").model_copy(
+        update={"keep_checkpoint": True}
     )
 
 
-def _probe(resolved: Resolved, step: Step, outcome: Outcome) -> Probe:
+def _probe(step: Step, outcome: Outcome) -> Probe:
     measured = outcome.measurement
     overhead = outcome.seconds - outcome.fit_measure_seconds
     if measured is None:
         reason = outcome.failure.reason if outcome.failure else "it gave nothing"
         return Probe(
             candidate=step.candidate,
-            **dict.fromkeys(("cold_seconds", "load_seconds", "row_seconds", "row_tokens", "own_tokens"), 0.0),
-            **dict.fromkeys(("latency_ms", "step_seconds", "step_tokens"), 0.0),
+            **dict.fromkeys(("cold_seconds", "load_seconds", "row_seconds", "latency_ms", "step_seconds"), 0.0),
             peak_memory_bytes=0,
             failure=reason,
         )
-    rows = len(measured.rows)
-    read = sum(r.tokens_in for r in measured.rows) / rows
     latency = sorted(measured.latency_ms)
     return Probe(
         candidate=step.candidate,
         cold_seconds=overhead if outcome.cold else 0.0,
         load_seconds=0.0 if outcome.cold else overhead,
-        row_seconds=measured.inference_seconds / rows,
-        row_tokens=read,
-        own_tokens=read - measured.tokens_shared,
+        row_seconds=measured.inference_seconds / len(measured.rows),
         latency_ms=latency[len(latency) // 2] if latency else 0.0,
         step_seconds=measured.train_step_seconds,
-        step_tokens=measured.train_tokens / measured.train_steps if measured.train_steps else 0.0,
         peak_memory_bytes=measured.peak_memory_bytes,
     )

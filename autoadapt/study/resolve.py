@@ -13,7 +13,7 @@ from typing import Any
 from autoadapt.domain.files import write_atomic
 from autoadapt.domain.plugins import Executor, Metric, Sampler
 from autoadapt.domain.task import Task
-from autoadapt.domain.trial import Devices
+from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step, seed_of
 from autoadapt.engine.hub import find_model
 from autoadapt.engine.prompting import check_prompt
 from autoadapt.errors import Exit, UserError
@@ -61,6 +61,36 @@ class Resolved:
             "rungs": task.search.rungs,
             "seed": task.seed,
         }
+
+    def step(self, trial: int, candidate: Candidate, fidelity: Fidelity, state_folder: str) -> Step:
+        """The first try of a trial's first rung on validation rows; what differs is changed in a copy.
+
+        Args:
+            trial: its number.
+            candidate: what is run.
+            fidelity: how much of the work.
+            state_folder: run-relative folder for what outlives the step.
+        """
+        task, space = self.task, self.space.space
+        return Step(
+            trial=trial,
+            rung=0,
+            attempt=0,
+            split="validation",
+            candidate=candidate,
+            model_path=str(self.models[candidate.model]),
+            metric=task.metric,
+            labels=self.splits.labels,
+            template=space.templates[str(candidate.params["template"])],
+            instruction=space.instructions[str(candidate.params["instruction"])],
+            evaluation=task.evaluation,
+            fidelity=fidelity,
+            seed=seed_of(task.seed, trial),
+            engine=task.compute.training_engine(),
+            zero_stage=task.compute.zero_stage,
+            precision=task.compute.precision,
+            state_folder=state_folder,
+        )
 
 
 def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False) -> Resolved:

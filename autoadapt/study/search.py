@@ -282,31 +282,17 @@ class Search:
         self.emit("trial_cached", f"same candidate as trial {known}: answered from the cache", trial.number)
 
     def _step(self, active: Active) -> Step:
-        resolved, candidate, number = self.resolved, active.candidate, active.trial.number
-        ladder = self._ladder(active)
-        past = [r for r in self.folder.of(number) if r.step.rung == active.rung]
-        ooms = sum(r.outcome is not None and _kind(r.outcome) == "oom" for r in self.folder.of(number))
-        return Step(
-            trial=number,
-            rung=active.rung,
-            attempt=len(past),
-            split="validation",
-            candidate=candidate,
-            model_path=str(resolved.models[candidate.model]),
-            metric=self.task.metric,
-            labels=resolved.splits.labels,
-            template=resolved.space.space.templates[str(candidate.params["template"])],
-            instruction=resolved.space.space.instructions[str(candidate.params["instruction"])],
-            evaluation=self.task.evaluation,
-            fidelity=ladder[active.rung],
-            seed=seed_of(self.task.seed, number),
-            engine=self.task.compute.training_engine(),
-            zero_stage=self.task.compute.zero_stage,
-            precision=self.task.compute.precision,
-            micro_batches=2**ooms,
-            keep_checkpoint=active.rung + 1 < len(ladder),
-            state_folder=str(self.folder.trial(number).relative_to(self.folder.root)),
-        )
+        number, ladder = active.trial.number, self._ladder(active)
+        past = self.folder.of(number)
+        ooms = sum(r.outcome is not None and _kind(r.outcome) == "oom" for r in past)
+        state_folder = str(self.folder.trial(number).relative_to(self.folder.root))
+        change = {
+            "rung": active.rung,
+            "attempt": sum(r.step.rung == active.rung for r in past),
+            "micro_batches": 2**ooms,
+            "keep_checkpoint": active.rung + 1 < len(ladder),
+        }
+        return self.resolved.step(number, active.candidate, ladder[active.rung], state_folder).model_copy(update=change)
 
     def _ladder(self, active: Active) -> list[Fidelity]:
         tunes = METHODS.get(active.candidate.method).tunes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from autoadapt.domain.plan import Probe
 from autoadapt.domain.trial import Candidate, Fidelity
-from autoadapt.engine.prompting import Prompt
+from autoadapt.engine.prompting import Prompt, common_prefix
 from autoadapt.study.resolve import Resolved
 from autoadapt.worker.run import METHODS
 
@@ -74,18 +74,12 @@ class Times:
             apart = key[3] == "nearest"  # each row has its own examples, so that nothing is shared
             shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]
             texts = [prompt.render(a, e) for a, e in zip(asked, shown, strict=True)]
-            shared = 0 if apart or not splits.labels else len(_common(texts))
+            shared = 0 if apart or not splits.labels else len(common_prefix(texts))
             whole = statistics.mean(map(len, texts))
             answers = sum(map(len, splits.labels)) if splits.labels else self.resolved.task.evaluation.max_new_tokens
             # with long answers, what is written counts as much as what is read
             self._lengths[key] = (whole - shared + answers, whole + len(splits.train[0].outputs[0]))
         return self._lengths[key]
-
-
-def _common(texts: Sequence[str]) -> str:
-    first, last = min(texts), max(texts)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return first[:same]
 
 
 def _ratio(a: float, b: float) -> float:

@@ -53,6 +53,10 @@ class Pricer:
         self._rates: dict[Decimal, Decimal | None] = {}
         self._p95s: dict[float, float | None] = {}
 
+    def _longer(self, cell: Cell) -> Decimal:
+        """How many times longer an answer takes than those measured."""
+        return 1 + self._decode * (cell.output - 1)
+
     def _rate(self, longer: Decimal) -> Decimal | None:
         """Greatest measured rate at which answers `longer` times as long keep the promise."""
         if longer not in self._rates:
@@ -64,7 +68,7 @@ class Pricer:
 
     def _served(self, cell: Cell) -> tuple[Decimal, Decimal, int, Decimal]:
         """USD a month of serving, requests per second of a replica, replicas, and the busiest rate."""
-        longer = 1 + self._decode * (cell.output - 1)
+        longer = self._longer(cell)
         seconds = self._row_seconds * longer
         per_replica = self._rate(longer) or self._loaded_share / seconds
         busiest = costs.peak_rate(cell.volume, self._peak)
@@ -111,7 +115,7 @@ class Pricer:
     def price(self, cell: Cell) -> Priced:
         """What the option costs and can do."""
         serving, per_replica, count, busiest = self._served(cell)
-        per_1k, longer = self._per_1k(cell, serving), 1 + self._decode * (cell.output - 1)
+        per_1k, longer = self._per_1k(cell, serving), self._longer(cell)
         return Priced.model_construct(
             trial=self.option.trial,
             serving_usd_per_month=serving,
@@ -129,7 +133,7 @@ class Pricer:
     def as_option(self, cell: Cell) -> Option:
         """The option with the cost and latency of a scenario's numbers."""
         serving, per_replica, count, busiest = self._served(cell)
-        longer = 1 + self._decode * (cell.output - 1)
+        longer = self._longer(cell)
         inference = self._row_seconds * longer * cell.hour_usd / 3600 * 1000
         change = {
             "cost_usd_per_1k": float(self._per_1k(cell, serving)),

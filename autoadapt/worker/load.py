@@ -70,22 +70,19 @@ def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
         most = int(step.evaluation.load_seconds / min(alone))
         requests = min(step.fidelity.latency_requests, max(LEAST_REQUESTS, most))
         deadline = time.monotonic() + step.evaluation.load_seconds
-        runs: list[LoadRun] = []
 
         def measure(rate: float) -> LoadRun:
             times = arrivals(rate, requests_for(rate, requests, step.promise_ms), step.seed)
             run = answered(adapted.answer, inputs, times, rate)
-            runs.append(run)
             context.tick()
             return run
 
         def go_on() -> bool:
             return time.monotonic() < deadline
 
-        if step.rate > 0:
-            measure(step.rate)
+        runs = [measure(step.rate)] if step.rate > 0 else []
         if go_on():
-            sweep(measure, max(step.rate, 0.5 / min(alone)), step.promise_ms, go_on)
+            runs += sweep(measure, max(step.rate, 0.5 / min(alone)), step.promise_ms, go_on)
         return Load(
             runs=runs,
             cold_start_s=cold,
