@@ -46,7 +46,7 @@ def print_load(load: Load, promise_ms: float | None) -> None:
     console.print(f"Open loop, Poisson; {load.warm_up} warm-up requests dropped; prefix cache {load.prefix_cache}.")
 
 
-def load_lines(load: Load, promise_ms: float | None) -> list[str]:
+def load_lines(load: Load, promise_ms: float | None, who: str = "Recommended option") -> list[str]:
     """An option under load in two lines: at the task's rate, and how far it goes."""
     first, rate = load.runs[0], service_rate(load, promise_ms)
     figures = percentiles(first.e2el_ms)
@@ -55,7 +55,7 @@ def load_lines(load: Load, promise_ms: float | None) -> list[str]:
     most = "not even the lowest rate measured" if rate is None else f"{rate:.3g} requests/s"
     cold = "" if load.cold_start_s is None else f"; loading it takes {load.cold_start_s:.1f} s"
     return [
-        f"Recommended option under load, {first.sent} requests at {first.rate:.3g}/s: {told}.",
+        f"{who} under load, {first.sent} requests at {first.rate:.3g}/s: {told}.",
         f"  With {kept} it answers {most} on one device{cold}; prefix cache {load.prefix_cache}, {load.engine}.",
     ]
 

@@ -16,6 +16,7 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, Recommendation, Spent
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.prices import DevicePrice, TokenPrice
+from autoadapt.domain.verdict import Verdict
 
 LESS_TOLD = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
 """Parameters left out of tables; files have all."""
@@ -24,7 +25,12 @@ UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u20
 
 def plain(text: str) -> Text:
     """Text from data or models: control and invisible characters shown as ?, no markup."""
-    return Text(UNSEEN.sub("?", text))
+    return Text(without_unseen(text))
+
+
+def without_unseen(text: str) -> str:
+    """Control and invisible characters shown as ?."""
+    return UNSEEN.sub("?", text)
 
 
 def params_text(option: Option) -> str:
@@ -87,12 +93,11 @@ def status_lines(status: Status) -> RenderableType:
     ]
     money = [
         f"spent ${spent.usd:.4f}" + (f" of ${budget.usd}" if budget.usd is not None else ""),
-        f"{_duration(spent.wall_seconds)}" + (f" of {budget.hours:g} h" if budget.hours else ""),
-        f"devices {_duration(spent.device_seconds)}"
-        + (f" of {budget.device_hours:g} h" if budget.device_hours else ""),
+        f"{duration(spent.wall_seconds)}" + (f" of {budget.hours:g} h" if budget.hours else ""),
+        f"devices {duration(spent.device_seconds)}" + (f" of {budget.device_hours:g} h" if budget.device_hours else ""),
     ]
     if status.seconds_left is not None:
-        money.append(f"about {_duration(status.seconds_left)} left")
+        money.append(f"about {duration(status.seconds_left)} left")
     shown: list[RenderableType] = [Text("  ".join(parts)), Text("  ".join(money))]
     if status.frontier:
         shown += [Text(""), small_frontier(status.frontier)]
@@ -168,14 +173,48 @@ def print_result(
     console.print(
         f"Spent: {spent['trials']} trials ({summary['complete']} complete, {summary['pruned']} stopped early, "
         f"{summary['failed']} failed, {summary['cached']} answered from the cache), ${spent['usd']:.4f}, "
-        f"{_duration(spent['wall_seconds'])}; {overhead:.0%} of device time was imports and loading."
+        f"{duration(spent['wall_seconds'])}; {overhead:.0%} of device time was imports and loading."
     )
     for method, told in summary["methods"].items():
-        console.print(f"  {method}: {told['trials']} trials, {_duration(told['device_seconds'])} of device time")
+        console.print(f"  {method}: {told['trials']} trials, {duration(told['device_seconds'])} of device time")
     if summary.get("plan"):
         plan = Plan.model_validate_json(json.dumps(summary["plan"]))
         console.print(taken_line(plan, Spent.model_validate_json(json.dumps(spent))))
     console.print(f"Files: {root}", soft_wrap=True)
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """Ties, optimism, points within noise, other seeds: a sentence each."""
+    ties = [c.trial for c in verdict.compared if c.tied]
+    lines = []
+    if verdict.compared:
+        rows = verdict.compared[0].rows
+        named = f"trials {', '.join(map(str, ties))}" if len(ties) > 1 else f"trial {ties[0]}" if ties else "none"
+        lines.append(
+            f"Tied with the best, trial {verdict.best}, as far as validation and {rows} test rows can tell: {named}."
+        )
+    found = verdict.optimism
+    told = (
+        f"Optimism: trial {found.trial} was chosen by a validation score of {found.chosen_by:.3f}; the best of "
+        f"{found.among} such scores flatters by about {100 * found.expected:.1f} points"
+    )
+    if found.seen is not None and found.seen_low is not None and found.seen_high is not None:
+        told += (
+            f", on test rows it scored {100 * -found.seen:+.1f} points [{100 * -found.seen_high:+.1f}, "
+            f"{100 * -found.seen_low:+.1f}]"
+        )
+    lines.append(told + ".")
+    if verdict.within_noise:
+        lines.append(
+            f"Off the frontier only within noise: {', '.join(f'trial {t}' for t in verdict.within_noise)} "
+            "(not re-scored)."
+        )
+    lines += [
+        f"Trial {t.trial} with {len(t.qualities)} seeds: {t.mean:.3f} [{t.low:.3f}-{t.high:.3f}] on test rows, seeds "
+        f"included; from seed to seed it varies by {100 * t.deviation:.1f} points."
+        for t in verdict.trained
+    ]
+    return lines
 
 
 def print_advice(advice: Recommendation, binding: Sequence[str], options: Sequence[Option]) -> None:
@@ -227,7 +266,8 @@ def taken_line(plan: Plan, spent: Spent) -> str:
     return f"Planned: {'; '.join(told)}; ${dollars(plan.usd.likely)} {around}, took ${dollars(spent.usd)}."
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Such as ``3 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -31,6 +31,14 @@ def write_json(path: Path, value: BaseModel | Any) -> None:
         write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def read_whole(path: Path, model: type[M]) -> M | None:
+    """Reads a file written by `write_json` and touches nothing; None where it is absent or damaged."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
 def read_model(path: Path, model: type[M]) -> M | None:
     """Reads a file written by `write_json`; None where it is absent.
 

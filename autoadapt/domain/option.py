@@ -1,5 +1,7 @@
 """Objectives, Option, Recommendation: what the outcomes of a study come to."""
 
+from pydantic import Field
+
 from autoadapt.domain.load import Load
 from autoadapt.domain.task import Words
 from autoadapt.domain.trial import Params
@@ -107,6 +109,10 @@ class Recommendation(Words):
     fastest: int | None
     baseline: int | None
     """The untuned zero-shot prompt."""
+    tied: list[int] = Field(default=[])
+    """Options that are as good as the best that holds the constraints, as far as rows can tell, without that one."""
+    cheap_twin: int | None = None
+    """The recommended option where it is the cheapest of these ties and not the best one itself."""
 
 
 class Spent(Words):

@@ -190,6 +190,11 @@ class Evaluation(Words):
     """Requests at each rate when the frontier is measured under load, at the end; 0: not measured."""
     load_seconds: float = Field(default=20, gt=0)
     """Longest load test of one option; what it has found by then counts. Slow answers get fewer requests (20)."""
+    learning_curve: bool = True
+    """Train the recommended tuned option on an eighth, a quarter and half of the rows too, at the end, if the budget
+    pays: what would more labels buy?"""
+    seeds: int = Field(default=1, ge=1, le=20)
+    """Above 1, options of the frontier that depend on chance are fitted again with so many seeds in all, at the end."""
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
     """Longest free-text answer in tokens."""
 

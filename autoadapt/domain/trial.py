@@ -66,8 +66,9 @@ class Step(Words):
     trial: int
     rung: int
     attempt: int
-    split: Literal["validation", "test", "load"]
-    """Rows answered; `load`: a finished option answers validation rows as requests that come at random times."""
+    split: Literal["validation", "test", "load", "again"]
+    """Rows answered; `load`: a finished option answers validation rows as requests that come at random times; `again`:
+    an option is fitted anew, on fewer rows or with another seed, and answers the test rows."""
     candidate: Candidate
     model_path: str
     """Folder of the base model."""
@@ -89,10 +90,24 @@ class Step(Words):
     """Of a load step: requests per second that the task expects at the busiest."""
     promise_ms: float | None = None
     """Of a load step: the latency that 99 % of requests should keep."""
+    train_rows: int | None = Field(default=None, ge=1)
+    """Of an `again` step: training rows it may use; None: all."""
+    seed_index: int = Field(default=0, ge=0)
+    """Of an `again` step: which further seed it has; 0: the option's own."""
     keep_checkpoint: bool = False
     """Whether a further rung may continue this step's training."""
     state_folder: str
     """Run-relative folder of this trial for what outlives a step: checkpoint and adapted weights."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the model is adapted in this step; else its finished artifact is loaded."""
+        return self.split in ("validation", "again")
+
+    @property
+    def rows_of(self) -> str:
+        """The split whose rows are answered."""
+        return {"load": "validation", "again": "test"}.get(self.split, self.split)
 
 
 def seed_of(study_seed: int, trial: int) -> int:

@@ -51,7 +51,7 @@ def tune(context: Context, params: TunedParams, adapter: dict[str, Any] | None) 
         LossNotFiniteError: training diverged.
     """
     step, folder = context.step, context.state / "model"
-    if step.split != "validation":
+    if not step.fits:
         if not checkpoints.is_complete(folder):
             raise UserError(f"the weights of trial {step.trial} are missing or damaged: {folder}")
         return _load_artifact(context, folder, adapter is not None)
@@ -138,7 +138,7 @@ class _Follower:
 
 def _train(context: Context, params: TunedParams, lm: LanguageModel, encoder: Encoder, backend: Any) -> Progress:
     step = context.step
-    examples = make_examples(encoder, context.rows("train"), lm.context_length)
+    examples = make_examples(encoder, context.rows("train", step.train_rows), lm.context_length)
     if len(examples) < 2:
         raise UserError("fewer than 2 training rows fit the model's context")
     dev = context.rows("dev")

@@ -1,50 +1,79 @@
-"""A finished study, loaded from its run folder: compared under scenarios, asked for another recommendation.
+"""A study, loaded from its run folder: its trials, its verdict, other scenarios, other recommendations.
 
-Nothing is run for it.
-
-    from autoadapt import Study
-
-    study = Study.load("runs/support")
-    study.compare({"startup": {"volume": 5000, "hosting": "scale_to_zero"}})
-    study.recommend(max_p95=400, max_cost_per_1k=0.01)
+Nothing is run for it; a search that still runs is not disturbed. `autoadapt.Study` is this with figures.
 """
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
 from autoadapt.domain.comparison import Column, Terms
+from autoadapt.domain.files import read_whole
 from autoadapt.domain.option import Option, RawOption, Recommendation
+from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.plan import Plan
+from autoadapt.domain.rows import read_rows
 from autoadapt.domain.scenario import Scenario, Scenarios
-from autoadapt.domain.task import Task
+from autoadapt.domain.task import Task, Words
+from autoadapt.domain.trial_row import TrialRow
+from autoadapt.domain.verdict import Importance, Paired, Verdict
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.pricing import Prices, task_terms, terms
+from autoadapt.study.storage import OBJECTIVES
+from autoadapt.study.trials import importances, read_trials
 from autoadapt.study.yaml_files import Document, check, parse, parse_value
 from autoadapt.verdict.recommendation import binding, recommend, recommend_by_weights
 from autoadapt.verdict.scenarios import compare, options_under
+from autoadapt.verdict.volume import Reference, points, reference_of, share
+
+if TYPE_CHECKING:
+    import pandas
+
+
+RIGHT = 0.5
+"""Score of a row from which its answer counts as right, where samples are shown."""
+
+
+class Answered(Words):
+    """One row and what an option answered."""
+
+    split: str
+    input: str
+    expected: list[str]
+    answer: str
+    score: float
+    """From 0 to 1."""
 
 
 class Study:
-    """What a search has left.
+    """What a search has left, or has found so far.
 
     Args:
         root: its run folder.
+        lock: content of its lock file.
         task: as it was run, prices looked up.
         raws: every option measured in full.
         summary: what was spent.
-        source: where the task's price comes from.
     """
 
     def __init__(
-        self, root: Path, task: Task, raws: Sequence[RawOption], summary: Mapping[str, Any], source: str
+        self,
+        root: Path,
+        lock: Mapping[str, Any],
+        task: Task,
+        raws: Sequence[RawOption],
+        summary: Mapping[str, Any],
     ) -> None:
-        self.root, self.task, self.raws, self.summary, self.source = root, task, list(raws), dict(summary), source
+        self.root, self.lock, self.task, self.raws, self.summary = root, dict(lock), task, list(raws), dict(summary)
+        self.source = str(lock.get("price_source", "the task"))
+        """Where the task's price of a device-hour comes from."""
 
     @classmethod
-    def load(cls, root: str | Path) -> "Study":
+    def load(cls, root: str | Path) -> Self:
         """Reads a run folder.
 
         Raises:
@@ -63,7 +92,117 @@ class Study:
                 "run `autoadapt search` on its task again: it repeats no trial and writes the files anew",
                 Exit.STORAGE,
             ) from error
-        return cls(root, task, options, summary, str(lock.get("price_source", "the task")))
+        return cls(root, lock, task, options, summary)
+
+    # -- what was found
+
+    @functools.cached_property
+    def verdict(self) -> Verdict | None:
+        """Ties, optimism, learning curve, reasons; None until a search has ended."""
+        return read_whole(self.root / "verdict.json", Verdict)
+
+    @functools.cached_property
+    def options(self) -> list[Option]:
+        """The frontier by falling quality, and the untuned prompt, under the task's own economics."""
+        return TypeAdapter(list[Option]).validate_json(json.dumps(read_file(self.root, "frontier.json")))
+
+    @functools.cached_property
+    def recommendation(self) -> Recommendation:
+        """The advice under the task's own constraints."""
+        return Recommendation.model_validate_json(json.dumps(read_file(self.root, "recommendations.json")[0]))
+
+    @functools.cached_property
+    def rows(self) -> list[TrialRow]:
+        """Every trial that was begun, by number; failed, cached and unfinished ones included.
+
+        Raises:
+            UserError: the Optuna study cannot be read.
+        """
+        return read_trials(self.root, self.task, self.raws, self.verdict)
+
+    def trials(self) -> "pandas.DataFrame":
+        """Every trial as a row: columns of `TrialRow`, parameters as ``params.NAME``; indexed by trial."""
+        import pandas
+
+        told = [flat(row) for row in self.rows]
+        return pandas.DataFrame(told, columns=None if told else list(TrialRow.model_fields)).set_index("trial")
+
+    def frontier(self) -> "pandas.DataFrame":
+        """The frontier and the untuned prompt as rows: columns of `Option`, parameters as ``params.NAME``."""
+        import pandas
+
+        told = [flat(option) for option in self.options]
+        return pandas.DataFrame(told, columns=None if told else list(Option.model_fields)).set_index("trial")
+
+    def importances(self) -> list[Importance]:
+        """How much each parameter moved each objective within each method (fANOVA over complete trials)."""
+        return list(self._importances)
+
+    @functools.cached_property
+    def _importances(self) -> list[Importance]:
+        found = importances(self.root, self.task, OBJECTIVES, self.task.seed)
+        return [
+            Importance(method=method, objective=objective, parameter=name, share=value, trials=trials)
+            for (method, objective), (trials, shares) in found.items()
+            for name, value in shares.items()
+        ]
+
+    def reference(self) -> Reference:
+        """The box of this study's hypervolume.
+
+        Raises:
+            UserError: no trial was measured in full.
+        """
+        return reference_of(self.rows)
+
+    def hypervolume(self, reference: Reference | None = None) -> float:
+        """Hypervolume of all trials measured in full, as a share of the box.
+
+        Args:
+            reference: the box; None: the study's own (runs that are compared must share one).
+        """
+        return share(points(self.rows), reference or self.reference())
+
+    def latency_ms(self, trial: int) -> list[float]:
+        """Milliseconds of every single request of a trial's last step; empty: none was timed."""
+        steps = sorted((self.root / "trials" / f"{trial:04d}").glob("rung*/outcome.json"))
+        outcomes = [o for p in steps if (o := read_whole(p, Outcome)) is not None and o.measurement is not None]
+        last = max(outcomes, key=lambda o: (o.rung, o.attempt), default=None)
+        return list(last.measurement.latency_ms) if last is not None and last.measurement is not None else []
+
+    def answers(self, trial: int, most: int = 5) -> list[Answered]:
+        """Some right and some wrong answers of a trial: on test rows if it was re-scored, else on validation rows.
+
+        Args:
+            trial: its number.
+            most: of each kind.
+        """
+        for split in ("test", "validation"):
+            path = self.root / "trials" / f"{trial:04d}" / f"predictions-{split}.jsonl"
+            if path.is_file():
+                inputs = {r.id: r.input for r in read_rows(self.root / "data" / f"{split}.jsonl")}
+                told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+                found = [
+                    Answered(
+                        split=split,
+                        input=inputs.get(t["id"], ""),
+                        expected=list(t["expected"]),
+                        answer=str(t["answer"]),
+                        score=float(t["score"]),
+                    )
+                    for t in told
+                ]
+                right = [a for a in found if a.score >= RIGHT]
+                return right[:most] + [a for a in found if a.score < RIGHT][:most]
+        return []
+
+    @property
+    def plan(self) -> Plan | None:
+        """What `autoadapt plan` expected of it; None: it was not planned."""
+        told = self.summary.get("plan")
+        return Plan.model_validate_json(json.dumps(told)) if told else None
+
+    # -- other scenarios, other limits
 
     def compare(self, scenarios: "Scenarios | Mapping[str, Scenario | Mapping[str, Any]] | str | Path") -> list[Column]:
         """Prices every option anew under each scenario: what to choose, what it costs, from which volume another.
@@ -94,7 +233,9 @@ class Study:
         found, warnings = terms(name, scenario, economics, self.task.constraints, self.source, spent, prices)
         quotes = [prices.token(model) for model in scenario.api]
         warnings += [w for q in quotes if (w := q.stale_now())]
-        return compare(self.raws, found, quotes).model_copy(update={"warnings": warnings + self._notes(found)})
+        return compare(self.raws, found, quotes, self._pairs()).model_copy(
+            update={"warnings": warnings + self._notes(found)}
+        )
 
     def _notes(self, terms: Terms) -> list[str]:
         hosting = terms.scenario.hosting
@@ -168,11 +309,31 @@ class Study:
             if min(weights) < 0 or sum(weights) <= 0:
                 raise UserError("weights must not be negative, and not all 0")
             return recommend_by_weights(options, constraints, weights), binding(options, constraints), options
-        return recommend(options, constraints, None), binding(options, constraints), options
+        pairs = self._pairs()
+        return recommend(options, constraints, None, pairs), binding(options, constraints, pairs), options
+
+    def _pairs(self) -> list[Paired]:
+        return [] if self.verdict is None else self.verdict.paired
 
     def _some_option(self) -> None:
         if not self.raws:
             raise UserError(f"{self.root}: no option was measured in full, so there is nothing to weigh", Exit.PARTIAL)
+
+
+def flat(row: TrialRow | Option) -> dict[str, Any]:
+    """A row with its parameters as columns ``params.NAME`` and intervals as two columns; lists stay."""
+    told: dict[str, Any] = {}
+    for name, value in row.model_dump().items():
+        if name == "params":
+            told |= {f"params.{k}": v for k, v in value.items()}
+        elif isinstance(value, tuple) or name.endswith("_ci"):
+            told |= {
+                f"{name.removesuffix('_ci')}_{end}": value[i] if value else None
+                for i, end in enumerate(("low", "high"))
+            }
+        else:
+            told[name] = value
+    return told
 
 
 def scenario_of(text: str) -> tuple[str, Scenario]:

@@ -1,11 +1,13 @@
-"""The end of a search: the frontier scored once on rows the search never saw, then measured under load."""
+"""The end of a search: the frontier scored once on rows the search never saw, measured under load, some fitted anew."""
 
+import shutil
 from collections import deque
 
 from autoadapt.domain.plugins import Finished
 from autoadapt.domain.trial import Step
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
+from autoadapt.study.verdicts import curve_sizes, curve_trial
 
 TRY_AGAIN = ("crash", "oom")
 
@@ -32,11 +34,41 @@ def measure_load(search: Search, stop: StopSignals) -> None:
     _run(search, stop, deque(todo), side_by_side, "measured under load")
 
 
+def fit_again(search: Search, stop: StopSignals) -> None:
+    """Fits what the verdict needs anew: for the learning curve, and with other seeds; as far as the budget pays."""
+    results, task = search.results, search.task
+    if results.outcomes_to_rescore() or not search.folder.lasting:
+        return
+    wanted: list[tuple[int, int | None, int]] = []
+    trial = curve_trial(results, results.recommendation())
+    if task.evaluation.learning_curve and trial is not None:
+        wanted += [(trial, rows, 0) for rows in curve_sizes(results)]
+    wanted += [(t, None, i) for t in results.random_trials() for i in range(1, task.evaluation.seeds)]
+    todo = [results.step_again(*w) for w in wanted if not results.again(*w)]
+    if todo:
+        search.emit("rescoring", f"{len(todo)} trainings on parts of the rows or with other seeds, for the verdict")
+    _run(search, stop, deque(todo), search.executor.slots, "fitted again")
+
+
+def _predicted(search: Search, step: Step) -> float:
+    """Device-seconds that fitting anew will take, from the option's own training and re-scoring."""
+    if step.split != "again":
+        return 0.0
+    raw = search.results.raw(step.trial)
+    share = 1.0 if step.train_rows is None else step.train_rows / len(search.resolved.splits.train)
+    answering = raw.inference_seconds / raw.rows * step.fidelity.rows
+    return (share * raw.train_seconds + answering) * raw.devices
+
+
 def _run(search: Search, stop: StopSignals, todo: deque[Step], side_by_side: int, what: str) -> None:
     running = 0
     while (todo or running) and stop.code is None:
         while todo and search.executor.free and running < side_by_side:
             step = todo.popleft()
+            if not search.ledger.allows(_predicted(search, step), (), 0.0):
+                search.emit("note", f"the budget does not pay for all options to be {what}")
+                todo.clear()
+                break
             search.executor.submit(step, search.folder.prepare(step))
             running += 1
         finished = search.executor.next_finished(timeout=0.5)
@@ -54,6 +86,8 @@ def _run(search: Search, stop: StopSignals, todo: deque[Step], side_by_side: int
 def _take(search: Search, finished: Finished) -> list[Step]:
     """Notes a result; returns the step to try once more, if it deserves it."""
     search.folder.add(finished.folder, finished.step, finished.outcome)
+    if finished.step.split == "again":  # it was fitted to be measured, not to be kept
+        shutil.rmtree(search.folder.root / finished.step.state_folder / "model", ignore_errors=True)
     failure = finished.outcome.failure
     said = "done" if failure is None else f"{failure.kind}: {failure.reason}"
     search.emit("rescored", said, finished.step.trial)

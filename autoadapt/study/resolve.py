@@ -29,6 +29,9 @@ SAMPLERS = Registry("sampler", "autoadapt.samplers", Sampler)  # type: ignore[ty
 
 PACKAGES = ("autoadapt", "torch", "transformers", "peft", "datasets", "deepspeed", "optuna")
 
+SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds"}
+"""Of a task's `evaluation`: what no trial of the search depends on."""
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -57,7 +60,7 @@ class Resolved:
             "instructions": {name: _sha(text) for name, text in space.instructions.items()},
             "data": self.splits.hashes(),
             "labels": self.splits.labels,
-            "evaluation": task.evaluation.model_dump(mode="json", exclude={"load_requests", "load_seconds"}),
+            "evaluation": task.evaluation.model_dump(mode="json", exclude=SAFE_TO_CHANGE),
             "rungs": task.search.rungs,
             "seed": task.seed,
         }

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,11 +16,13 @@ from autoadapt.domain.files import write_atomic, write_json
 from autoadapt.domain.option import Objectives, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plan import Plan
-from autoadapt.domain.trial import Fidelity, Step
+from autoadapt.domain.trial import Fidelity, Step, seed_of
+from autoadapt.domain.verdict import Paired
 from autoadapt.study.pricing import task_terms
 from autoadapt.study.probing import kept_plan
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.run_folder import Record, RunFolder
+from autoadapt.verdict.comparisons import all_pairs
 from autoadapt.verdict.costs import peak_rate
 from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval, mean_interval
@@ -77,6 +79,7 @@ class Results:
         self._frontier: list[int] | None = None
         self._terms = task_terms(resolved.task)
         self._known: dict[int, RawOption] | None = None
+        self._pairs: tuple[list[int], list[Paired]] | None = None
         self.gone: set[int] = set()
         """Trained options whose weights were deleted when others beat them: they cannot come back."""
 
@@ -191,7 +194,58 @@ class Results:
 
     def recommendation(self) -> Recommendation:
         """The advice under the task's constraints."""
-        return recommend(self.options(), self.resolved.task.constraints, self.baseline())
+        return recommend(self.options(), self.resolved.task.constraints, self.baseline(), self.pairs())
+
+    def pairs(self) -> list[Paired]:
+        """The frontier and the baseline compared on test rows, as far as they were re-scored."""
+        stats = {t: s for t in self._rescored_trials() if (s := self.stats(t, "test")) is not None}
+        if self._pairs is None or self._pairs[0] != sorted(stats):
+            self._pairs = sorted(stats), all_pairs(self.resolved.metric, stats, self.resolved.task.seed)
+        return self._pairs[1]
+
+    def stats(self, trial: int, split: Literal["validation", "test"]) -> Any:
+        """The metric's statistics of a trial measured in full, shape (rows, statistics); None: not re-scored."""
+        outcome: Outcome | None = self._outcomes[trial]
+        if split == "test":
+            record = self._record(trial, "test")
+            outcome = record.outcome if record is not None else None
+        return None if outcome is None or outcome.measurement is None else stats_array(outcome.measurement)
+
+    def points(self) -> dict[int, Objectives]:
+        """Objectives of every trial measured in full."""
+        return dict(self._points)
+
+    def step_again(self, trial: int, train_rows: int | None, seed_index: int) -> Step:
+        """A step that fits a trial's candidate anew and scores it on the test rows."""
+        last = self._last_step(trial)
+        change = {
+            "rung": 0,
+            "split": "again",
+            "fidelity": Fidelity(rows=len(self.resolved.splits.test), steps=1.0, latency_requests=0),
+            "train_rows": train_rows,
+            "seed_index": seed_index,
+            "seed": seed_of(last.seed, seed_index) if seed_index else last.seed,
+            "keep_checkpoint": False,
+        }
+        step = last.model_copy(update={**change, "attempt": 0})
+        folder = str(self.folder.step_folder(step).relative_to(self.folder.root))
+        return step.model_copy(
+            update={"attempt": len(self.again(trial, train_rows, seed_index)), "state_folder": folder}
+        )
+
+    def again(self, trial: int, train_rows: int | None, seed_index: int) -> list[Record]:
+        """What came of fitting a trial anew; empty: it was not tried."""
+        asked = (train_rows, seed_index)
+        return [r for r in self.folder.of(trial, "again") if (r.step.train_rows, r.step.seed_index) == asked]
+
+    def random_trials(self) -> list[int]:
+        """Options of the frontier that another seed would change: trained, or with examples drawn by chance."""
+        found = []
+        for trial in self.frontier_trials():
+            candidate = self._candidate(trial)
+            if METHODS.get(candidate.method).tunes or candidate.params.get("shots"):
+                found.append(trial)
+        return found
 
     def raw(self, trial: int) -> RawOption:
         """Everything measured of one trial."""

@@ -8,6 +8,7 @@ runs/NAME/
   trials/0007/model/        the adapter or weights, while the trial is on the frontier
   trials/0007/test/         the re-scored option
   trials/0007/load/         the same under load
+  trials/0007/again-85-0/   fitted again, on 85 training rows (or `all`) with seed 0
   frontier.json|csv, recommendations.json
 """
 
@@ -28,7 +29,7 @@ from autoadapt.domain.task import Words
 from autoadapt.domain.trial import Devices, Step
 from autoadapt.errors import Exit, UserError
 
-STEP_FOLDER = re.compile(r"(rung(\d+)|test|load)(?:-retry(\d+))?")
+STEP_FOLDER = re.compile(r"(rung(\d+)|test|load|again-\w+-\d+)(?:-retry(\d+))?")
 
 
 class Clock(Words):
@@ -111,6 +112,8 @@ class RunFolder:
     def step_folder(self, step: Step) -> Path:
         """Folder of a step."""
         name = f"rung{step.rung}" if step.split == "validation" else step.split
+        if step.split == "again":
+            name = f"again-{step.train_rows or 'all'}-{step.seed_index}"
         return self.trial(step.trial) / (f"{name}-retry{step.attempt}" if step.attempt else name)
 
     def prepare(self, step: Step) -> Path:

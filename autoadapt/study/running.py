@@ -8,13 +8,14 @@ from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
 from autoadapt.study.planning import check_budget, check_memory
 from autoadapt.study.portfolio import read_frontier
-from autoadapt.study.rescoring import measure_load, rescore
+from autoadapt.study.rescoring import fit_again, measure_load, rescore
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.resuming import take_up
 from autoadapt.study.run_folder import RunFolder
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.storage import STORAGE_ERRORS, storage_error
+from autoadapt.study.verdicts import give_verdict
 
 
 def run_study(
@@ -48,9 +49,12 @@ def run_study(
             if stop.code is None:
                 rescore(search, stop)
                 measure_load(search, stop)
+                fit_again(search, stop)
             if stop.code is not None:
                 search.stand_down()
             search.results.write(search.status())
+            if stop.code is None:
+                give_verdict(search)
             return stop.code if stop.code is not None else _end(search)
     except STORAGE_ERRORS as error:
         raise storage_error(root / "study.db", error) from error

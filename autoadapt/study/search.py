@@ -34,7 +34,7 @@ from autoadapt.study.results import Results
 from autoadapt.study.run_folder import RunFolder, free_disk_bytes
 from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
 from autoadapt.study.stop_signals import StopSignals
-from autoadapt.study.storage import open_study
+from autoadapt.study.storage import open_study, write_note
 from autoadapt.verdict.objectives import objectives
 from autoadapt.worker.run import METHODS
 
@@ -121,6 +121,8 @@ class Search:
         self.resolved.splits.write(self.folder.root / "data")
         write_lock(lock, self.resolved, self.executor.devices, self.executor.slots)
         self.study = open_study(self.folder.root / "study.db", self.task.name, self.storage)
+        if self.folder.lasting:
+            write_note(self.study, self._about())
         self.portfolio = Portfolio(self.study, self.resolved.space, self.warm_start)
         notes = self.portfolio.load()
         self.ledger = Ledger(self.task, self.folder, self.executor.slots, self.executor.devices.count)
@@ -181,7 +183,7 @@ class Search:
                 )
             self.executor.submit(step, self.folder.prepare(step))
             if step.rung == 0 and step.attempt == 0:
-                self.emit("trial_started", self._describe(active.candidate), number)
+                self.emit("trial_started", describe(active.candidate), number)
 
     def _choose(self) -> bool:
         """Puts a paused trial or a new candidate into the queue; False when nothing is to be had or paid for."""
@@ -387,6 +389,9 @@ class Search:
         if number in self.queue:  # promoted, and the budget ended before a slot was free
             self.queue.remove(number)
         self.attempts.state(number, "failed" if state == "failed" else "done")
+        if self.folder.lasting:
+            active.trial.set_user_attr("ended", message)
+            write_note(self.study, f"`{describe(active.candidate)}`\n\n{state}: {message}", active.trial)
         told = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}[state]
         self.study.tell(active.trial, values, state=optuna.trial.TrialState[told])
         self.counts[state] += 1
@@ -470,13 +475,24 @@ class Search:
             f"{len(splits.test)} test rows; {self.executor.slots} slot(s) of {devices.count} x {devices.kind}"
         )
 
-    def _describe(self, candidate: Candidate) -> str:
-        return f"{candidate.method} " + " ".join(f"{k}={_short(v)}" for k, v in candidate.params.items())
+    def _about(self) -> str:
+        """The study's note in optuna-dashboard."""
+        task = self.task
+        return (
+            f"# {task.name}\n\nAutoAdapt: which of {', '.join(task.methods)} on {', '.join(task.models)}?\n\n"
+            f"- **quality**: {task.metric} on validation rows, from 0 to 1, more is better\n"
+            "- **cost_usd_per_1k**: USD for 1,000 queries, training spread over their number\n"
+            "- **latency_ms**: p95 of single requests (the median of fewer than 59)\n\n"
+            "Complete trials did all of the work. Pruned ones were stopped on a part of it and have no values here; "
+            "their notes say why. `autoadapt report` has test scores, intervals and the recommendation.\n"
+        )
 
 
 def _kind(outcome: Outcome) -> str | None:
     return outcome.failure.kind if outcome.failure is not None else None
 
 
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def describe(candidate: Candidate) -> str:
+    """A candidate in a line."""
+    told = (f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in candidate.params.items())
+    return f"{candidate.method} {' '.join(told)}"

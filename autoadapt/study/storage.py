@@ -38,6 +38,43 @@ def open_study(path: Path, name: str, storage: BaseStorage | None = None) -> opt
     return study
 
 
+def load_trials(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
+    """The trials of a study that may be running; nothing is written.
+
+    Raises:
+        UserError: the file cannot be used; exit 8.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if not path.is_file():
+        raise UserError(f"{path}: there is no study", Exit.STORAGE)
+    try:
+        return optuna.load_study(study_name=name, storage=_file(path)).get_trials(deepcopy=False)
+    except KeyError as error:
+        raise UserError(f"{path}: holds no study called '{name}'", Exit.STORAGE) from error
+    except STORAGE_ERRORS as error:
+        raise storage_error(path, error) from error
+
+
+NOTE_LENGTH = 2000
+"""Characters of a note: optuna-dashboard keeps so many in one attribute."""
+
+
+def write_note(study: optuna.Study, text: str, trial: optuna.Trial | None = None) -> None:
+    """Puts a note (Markdown) where optuna-dashboard shows it; one that is there stays.
+
+    Args:
+        study: the study.
+        text: cut to 2,000 characters.
+        trial: whose note it is; None: the study's.
+    """
+    storage, study_id = study._storage, study._study_id
+    prefix = "dashboard:" if trial is None else f"dashboard:{trial._trial_id}:"
+    if trial is None and f"{prefix}note_ver" in storage.get_study_system_attrs(study_id):
+        return
+    storage.set_study_system_attr(study_id, f"{prefix}note_str:0", text[:NOTE_LENGTH])
+    storage.set_study_system_attr(study_id, f"{prefix}note_ver", 1)
+
+
 def _file(path: Path) -> RDBStorage:
     storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": LOCK_SECONDS}})
     with storage.engine.connect() as connection:

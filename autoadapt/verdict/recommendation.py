@@ -5,21 +5,24 @@ from collections.abc import Sequence
 
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
+from autoadapt.domain.verdict import Paired
+from autoadapt.verdict.comparisons import LEVEL, SAME_COST, beside, holm
 
-SAME_COST = 1.2
-"""Costs that differ by less than this ratio count as the same: they are measured times, and a saving should be felt."""
 
-
-def recommend(options: Sequence[Option], constraints: Constraints, baseline: int | None) -> Recommendation:
+def recommend(
+    options: Sequence[Option], constraints: Constraints, baseline: int | None, pairs: Sequence[Paired] = ()
+) -> Recommendation:
     """The cheapest option that is as good as the best, among those that hold the constraints.
 
-    As good as the best: its quality lies within the 95 % interval of the best option's quality. So a small gain that
-    the validation rows cannot tell from chance is not paid for.
+    As good as the best: its quality lies within the 95 % interval of the best option's quality on validation rows, and
+    where both were scored on test rows, a paired test there does not find it worse (Holm's correction over all that
+    are compared with the best). So a small gain that no rows can tell from chance is not paid for.
 
     Args:
         options: measured options, any order.
         constraints: what an option must hold.
         baseline: trial of the untuned prompt, for the record.
+        pairs: options compared on test rows.
     """
     frontier = [o for o in options if o.on_frontier]
     if not frontier:
@@ -49,18 +52,37 @@ def recommend(options: Sequence[Option], constraints: Constraints, baseline: int
             + " and ".join(broken(near, constraints))
         )
         return Recommendation(trial=None, reason=reason + ".", meets_constraints=False, **common)  # type: ignore[arg-type]
-    top = max(fitting, key=lambda o: o.quality_expected)
-    as_good = [o for o in fitting if o.quality_expected >= top.quality_ci[0]]
+    top = best_of(fitting, pairs)
+    as_good = [o for o in fitting if o.trial == top.trial or o.trial in tied_with(top, fitting, pairs)]
     least = min(o.cost_usd_per_1k for o in as_good)
     chosen = max(
         (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (o.quality_expected, -latency(o))
     )
     return Recommendation(
         trial=chosen.trial,
-        reason=_reason(chosen, top, fitting, frontier),
+        reason=_reason(chosen, top, fitting, frontier, pairs),
         meets_constraints=True,
+        tied=sorted(o.trial for o in as_good if o.trial != top.trial),
+        cheap_twin=chosen.trial if chosen.trial != top.trial else None,
         **common,  # type: ignore[arg-type]
     )
+
+
+def best_of(options: Sequence[Option], pairs: Sequence[Paired]) -> Option:
+    """The highest expected quality; an option that a paired test on test rows finds better takes its place."""
+    top = max(options, key=lambda o: o.quality_expected)
+    found = beside(top.trial, [p for p in pairs if {p.trial, p.other} <= {o.trial for o in options}])
+    corrected = holm({t: p.p for t, p in found.items()})
+    better = {t for t, p in corrected.items() if p < LEVEL and found[t].difference > 0}
+    return max((o for o in options if o.trial in better), key=lambda o: o.test_quality or 0.0, default=top)
+
+
+def tied_with(top: Option, options: Sequence[Option], pairs: Sequence[Paired]) -> list[int]:
+    """Trials of the other options that are as good as the best as far as validation and test rows can tell."""
+    others = [o.trial for o in options if o.trial != top.trial and o.quality_expected >= top.quality_ci[0]]
+    found = {t: p for t, p in beside(top.trial, pairs).items() if t in others}
+    corrected = holm({t: p.p for t, p in found.items()})
+    return [t for t in others if t not in found or corrected[t] >= LEVEL or found[t].difference > 0]
 
 
 def broken(option: Option, constraints: Constraints) -> list[str]:
@@ -86,14 +108,14 @@ def broken(option: Option, constraints: Constraints) -> list[str]:
     return said
 
 
-def binding(options: Sequence[Option], constraints: Constraints) -> list[str]:
+def binding(options: Sequence[Option], constraints: Constraints, pairs: Sequence[Paired] = ()) -> list[str]:
     """Constraints without which another option would be recommended, by their name in the task."""
-    with_all = recommend(options, constraints, None).trial
+    with_all = recommend(options, constraints, None, pairs).trial
     given = [name for name in Constraints.model_fields if getattr(constraints, name) is not None]
     return [
         name
         for name in given
-        if recommend(options, constraints.model_copy(update={name: None}), None).trial != with_all
+        if recommend(options, constraints.model_copy(update={name: None}), None, pairs).trial != with_all
     ]
 
 
@@ -141,7 +163,9 @@ def latency(option: Option) -> float:
     return option.latency_p95_ms if option.latency_p95_ms is not None else option.latency_p50_ms
 
 
-def _reason(chosen: Option, top: Option, fitting: Sequence[Option], frontier: Sequence[Option]) -> str:
+def _reason(
+    chosen: Option, top: Option, fitting: Sequence[Option], frontier: Sequence[Option], pairs: Sequence[Paired]
+) -> str:
     within = " that holds the constraints" if len(fitting) < len(frontier) else ""
     if len(fitting) == 1:
         return f"Trial {chosen.trial} ({chosen.method}) is the only option{within}."
@@ -149,11 +173,24 @@ def _reason(chosen: Option, top: Option, fitting: Sequence[Option], frontier: Se
     if chosen.trial == top.trial:
         return (
             f"Trial {chosen.trial} ({chosen.method}) has the highest quality{within} ({chosen.quality:.3f}), and no "
-            f"option within its {interval} costs clearly less."
+            f"option as good as far as rows can tell costs clearly less."
         )
-    times = top.cost_usd_per_1k / chosen.cost_usd_per_1k if chosen.cost_usd_per_1k else float("inf")
+    saved = f"a query costs {_times(top.cost_usd_per_1k, chosen.cost_usd_per_1k)} times less"
+    if latency(top) > latency(chosen) * SAME_COST:
+        saved += f" and is answered {_times(latency(top), latency(chosen))} times faster"
+    on_test = beside(top.trial, pairs).get(chosen.trial)
+    if on_test is not None:
+        told = (
+            f"on {on_test.rows} test rows it differs by {100 * on_test.difference:+.1f} points "
+            f"[{100 * on_test.low:+.1f}, {100 * on_test.high:+.1f}], which may be chance"
+        )
+    else:
+        told = f"its quality ({chosen.quality:.3f}) lies within the {interval} of the best"
     return (
-        f"Trial {chosen.trial} ({chosen.method}) is as good as the best{within} as far as the validation rows can "
-        f"tell: its quality ({chosen.quality:.3f}) lies within the {interval} of trial {top.trial} "
-        f"({top.method}, {top.quality:.3f}), and a query costs {times:.2g} times less."
+        f"Trial {chosen.trial} ({chosen.method}) is the cheap twin of the best option{within}, trial {top.trial} "
+        f"({top.method}, {top.quality:.3f}): {told}, and {saved}."
     )
+
+
+def _times(more: float, less: float) -> str:
+    return f"{more / less:.2g}" if less else "infinitely many"

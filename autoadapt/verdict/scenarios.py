@@ -11,6 +11,7 @@ import numpy as np
 from autoadapt.domain.comparison import ApiPrice, BreakEven, Cell, Column, Priced, Terms
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.prices import TokenPrice
+from autoadapt.domain.verdict import Paired
 from autoadapt.surrogates import dominance
 from autoadapt.verdict import costs
 from autoadapt.verdict.latency import percentile, run_at, service_rate
@@ -179,6 +180,20 @@ def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
     return Decimal(repr(statistics.median(shares))) if shares else ONE
 
 
+LEAST_VOLUME, MOST_VOLUME, VOLUMES = 100, 10**9, 71
+
+
+def monthly_costs(raws: Sequence[RawOption], terms: Terms) -> dict[int, list[tuple[float, float]]]:
+    """(Queries a month, USD a month) of each option, by trial, from a hundred queries to a thousand million."""
+    share, found = loaded_share(raws, terms), {}
+    volumes = [float(v) for v in np.geomspace(LEAST_VOLUME, MOST_VOLUME, VOLUMES)]
+    for raw in raws:
+        pricer, cell = Pricer(raw, terms, share), terms.cell()
+        at = [cell.model_copy(update={"volume": Decimal(repr(round(v)))}) for v in volumes]
+        found[raw.trial] = [(v, float(pricer.month_usd(c))) for v, c in zip(volumes, at, strict=True)]
+    return found
+
+
 def _decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(repr(value))
 
@@ -235,22 +250,25 @@ def contenders(raws: Sequence[RawOption], terms: Terms) -> list[RawOption]:
     return kept
 
 
-def compare(raws: Sequence[RawOption], terms: Terms, api: Sequence[TokenPrice] = ()) -> Column:
+def compare(
+    raws: Sequence[RawOption], terms: Terms, api: Sequence[TokenPrice] = (), pairs: Sequence[Paired] = ()
+) -> Column:
     """One scenario: what to choose, what it costs, how sure that is, and from which volume another would be cheaper.
 
     Args:
         raws: the options of a finished study.
         terms: the scenario.
         api: prices of models behind an API to tell beside.
+        pairs: options compared on test rows.
     """
     raws, share = contenders(raws, terms), loaded_share(raws, terms)
     pricers = [Pricer(raw, terms, share) for raw in raws]
     options = _options(pricers, terms, terms.cell())
-    advice = recommend(options, terms.constraints, None)
+    advice = recommend(options, terms.constraints, None, pairs)
     winners: dict[int, int] = {}
     lengths = range(3) if any(r.free_text for r in raws) else (1,)  # labels do not grow
     for cell in [terms.cell(v, p, o) for v in range(3) for p in range(3) for o in lengths]:
-        found = recommend(_options(pricers, terms, cell), terms.constraints, None).trial
+        found = recommend(_options(pricers, terms, cell), terms.constraints, None, pairs).trial
         if found is not None:
             winners[found] = winners.get(found, 0) + 3 // len(lengths)
     chosen = next((r for r in raws if r.trial == advice.trial), None)
@@ -258,17 +276,19 @@ def compare(raws: Sequence[RawOption], terms: Terms, api: Sequence[TokenPrice] =
         terms=terms,
         recommended=advice.trial,
         reason=advice.reason,
-        binding=binding(options, terms.constraints),
+        binding=binding(options, terms.constraints, pairs),
         wins=winners.get(advice.trial, 0) if advice.trial is not None else 0,
         winners=dict(sorted(winners.items(), key=lambda item: -item[1])),
         priced=[p.price(terms.cell()) for p in pricers],
         options=options,
-        break_even=_break_evens(raws, options, terms, share),
+        break_even=_break_evens(raws, options, terms, share, pairs),
         api=[_behind_api(raws, chosen, terms, share, p) for p in api] if raws else [],
     )
 
 
-def _break_evens(raws: Sequence[RawOption], options: Sequence[Option], terms: Terms, share: Decimal) -> list[BreakEven]:
+def _break_evens(
+    raws: Sequence[RawOption], options: Sequence[Option], terms: Terms, share: Decimal, pairs: Sequence[Paired]
+) -> list[BreakEven]:
     """Between what would be recommended of each method and model alone, neighbours by their monthly cost."""
     by_trial = {r.trial: r for r in raws}
     groups: dict[tuple[str, str], list[Option]] = {}
@@ -276,13 +296,13 @@ def _break_evens(raws: Sequence[RawOption], options: Sequence[Option], terms: Te
         groups.setdefault((option.method, option.model), []).append(option.model_copy(update={"on_frontier": True}))
     best = []
     for group in groups.values():
-        found = recommend(group, terms.constraints, None)
+        found = recommend(group, terms.constraints, None, pairs)
         best.append(found.trial if found.trial is not None else found.best_quality)
     cost = {o.trial: o.cost_usd_per_1k for o in options}
     ordered = sorted((t for t in best if t is not None), key=lambda t: cost[t])
     # of three all pairs: the dearest may be the first's rival
-    pairs = list(combinations(ordered, 2)) if len(ordered) <= 3 else list(pairwise(ordered))
-    return [break_even(by_trial[a], by_trial[b], terms, share) for a, b in pairs]
+    rivals = list(combinations(ordered, 2)) if len(ordered) <= 3 else list(pairwise(ordered))
+    return [break_even(by_trial[a], by_trial[b], terms, share) for a, b in rivals]
 
 
 def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -> BreakEven:

@@ -56,7 +56,7 @@ def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
     from autoadapt.engine import language_model
 
     step = context.step
-    inputs = [row.input for row in context.rows("validation", step.fidelity.rows)]
+    inputs = [row.input for row in context.rows(step.rows_of, step.fidelity.rows)]
     language_model.drop()
     begun = time.perf_counter()
     adapted = fit()

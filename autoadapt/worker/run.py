@@ -97,13 +97,13 @@ def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurem
     beat = _heartbeat(place.heartbeat(folder))
     metric = METRICS.get(step.metric)
     method = METHODS.get(step.candidate.method)
-    if place.rank > 0 and not (method.tunes and step.split == "validation"):
+    if place.rank > 0 and not (method.tunes and step.fits):
         return None  # one rank is enough to ask a model that is not trained
     watch.stage = "load"
     from autoadapt.engine import adapting, language_model
 
     run = folder.resolve().parents[2]
-    grouped = method.tunes and step.split == "validation" and (place.world > 1 or step.engine == "deepspeed")
+    grouped = method.tunes and step.fits and (place.world > 1 or step.engine == "deepspeed")
     if grouped:
         _join(place, folder)
     loaded, began = language_model.loading["seconds"], time.monotonic()
@@ -137,7 +137,7 @@ def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
     from autoadapt.engine import adapting
 
     step, device = context.step, context.devices.accelerator
-    rows = context.rows(step.split, step.fidelity.rows)
+    rows = context.rows(step.rows_of, step.fidelity.rows)
     inputs = [row.input for row in rows]
     shared = adapted.prepare(inputs)
     energy = energy_counter(device)

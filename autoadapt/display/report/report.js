@@ -1,0 +1,133 @@
+"use strict";
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const figures = read("figures"), trials = read("trials");
+  const root = document.documentElement, tabs = [...document.querySelectorAll('[role="tab"]')];
+
+  // -- plots, drawn when they are first seen
+  const colours = () => {
+    const style = getComputedStyle(root);
+    const of = (name) => style.getPropertyValue(name).trim();
+    return { ink: of("--ink"), line: of("--line"), page: of("--page"), card: of("--card") };
+  };
+  const themed = (layout) => {
+    const c = colours(), out = structuredClone(layout);
+    out.paper_bgcolor = out.plot_bgcolor = "rgba(0,0,0,0)";
+    out.font = { ...(out.font || {}), color: c.ink, family: "system-ui, sans-serif" };
+    out.hoverlabel = { ...(out.hoverlabel || {}), bgcolor: c.card, bordercolor: c.line, font: { color: c.ink } };
+    for (const axis of ["xaxis", "yaxis"]) {
+      out[axis] = { ...(out[axis] || {}), gridcolor: c.line, linecolor: c.line, zerolinecolor: c.line };
+    }
+    for (const note of out.annotations || []) note.font = { ...(note.font || {}), color: c.ink };
+    return out;
+  };
+  const settings = { responsive: true, displaylogo: false, toImageButtonOptions: { format: "svg" } };
+  const draw = (box) => {
+    const found = figures[box.dataset.figure];
+    if (!found) return;
+    Plotly.react(box, found.data, themed(found.layout), settings);
+    box.dataset.drawn = "yes";
+  };
+  const drawIn = (section) => section.querySelectorAll(".plot:not([data-drawn])").forEach(draw);
+  const drawAll = () => document.querySelectorAll(".plot").forEach((box) => box.dataset.drawn && draw(box));
+
+  // -- tabs
+  const show = (name) => {
+    for (const tab of tabs) {
+      const on = tab.id === "tab-" + name;
+      tab.setAttribute("aria-selected", String(on));
+      tab.tabIndex = on ? 0 : -1;
+      document.getElementById(tab.getAttribute("aria-controls")).hidden = !on;
+      if (on) drawIn(document.getElementById(tab.getAttribute("aria-controls")));
+    }
+  };
+  const names = tabs.map((tab) => tab.id.slice(4));
+  const go = (name, focus) => {
+    history.replaceState(null, "", "#" + name);
+    show(name);
+    if (focus) document.getElementById("tab-" + name).focus();
+  };
+  tabs.forEach((tab, i) => {
+    tab.addEventListener("click", () => go(names[i], false));
+    tab.addEventListener("keydown", (event) => {
+      const to = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: tabs.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      go(names[(to + tabs.length) % tabs.length], true);
+    });
+  });
+  const asked = () => (names.includes(location.hash.slice(1)) ? location.hash.slice(1) : names[0]);
+  window.addEventListener("hashchange", () => show(asked()));
+
+  // -- theme
+  const theme = document.getElementById("theme");
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const set = (value) => {
+    root.dataset.theme = value;
+    theme.textContent = value === "dark" ? "Light" : "Dark";
+    drawAll();
+  };
+  theme.addEventListener("click", () => set(root.dataset.theme === "dark" ? "light" : "dark"));
+  dark.addEventListener("change", () => set(dark.matches ? "dark" : "light"));
+
+  // -- table of trials: text only, whatever it holds
+  const body = document.querySelector("#trials-table tbody"), count = document.getElementById("count");
+  const query = document.getElementById("query"), state = document.getElementById("state"), method = document.getElementById("method");
+  let sorted = { column: "trial", up: true };
+  const lines = trials.map((row) => {
+    const line = document.createElement("tr");
+    if (row.on_frontier) line.className = "chosen";
+    for (const column of row.cells) {
+      const cell = document.createElement("td");
+      if (column.number) cell.className = "n";
+      cell.textContent = column.text;
+      line.append(cell);
+    }
+    return { row, line, text: row.cells.map((c) => c.text).join(" ").toLowerCase() };
+  });
+  const fill = () => {
+    const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const kept = lines.filter(
+      ({ row, text }) =>
+        (!state.value || row.state === state.value) && (!method.value || row.method === method.value) && words.every((w) => text.includes(w)),
+    );
+    const value = ({ row }) => row.values[sorted.column];
+    kept.sort((a, b) => {
+      const x = value(a), y = value(b);
+      if (x === y) return a.row.trial - b.row.trial;
+      if (x === null) return 1;
+      if (y === null) return -1;
+      return (x < y ? -1 : 1) * (sorted.up ? 1 : -1);
+    });
+    body.replaceChildren(...kept.map((k) => k.line));
+    count.textContent = kept.length + " of " + trials.length + " trials";
+  };
+  for (const control of [query, state, method]) control.addEventListener("input", fill);
+  document.querySelectorAll("#trials-table th button").forEach((button) =>
+    button.addEventListener("click", () => {
+      const column = button.dataset.column;
+      sorted = { column, up: sorted.column === column ? !sorted.up : true };
+      document.querySelectorAll("#trials-table th").forEach((th) => th.removeAttribute("aria-sort"));
+      button.closest("th").setAttribute("aria-sort", sorted.up ? "ascending" : "descending");
+      fill();
+    }),
+  );
+
+  // -- print: everything is drawn, in light colours
+  let before = null;
+  window.addEventListener("beforeprint", () => {
+    before = root.dataset.theme;
+    document.querySelectorAll("section").forEach((section) => (section.hidden = false));
+    set("light");
+    document.querySelectorAll("section").forEach(drawIn);
+  });
+  window.addEventListener("afterprint", () => {
+    set(before || "light");
+    show(asked());
+  });
+
+  root.dataset.theme = dark.matches ? "dark" : "light";
+  set(root.dataset.theme);
+  fill();
+  show(asked());
+})();

@@ -1,0 +1,227 @@
+"""Does the verdict tell the truth? Studies whose true qualities are known: see README.md.
+
+python benchmarks/verdict/run.py [--runs 1000] [--studies 1000]
+"""
+
+import argparse
+import functools
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from autoadapt.domain.option import Objectives, Option
+from autoadapt.domain.plugins import Metric
+from autoadapt.domain.task import Budget, Constraints
+from autoadapt.study.simulation import simulate
+from autoadapt.verdict.comparisons import all_pairs
+from autoadapt.verdict.frontier import non_dominated
+from autoadapt.verdict.intervals import interval
+from autoadapt.verdict.optimism import flattery
+from autoadapt.verdict.recommendation import best_of, recommend
+from autoadapt.worker.run import METRICS
+
+OPTIONS, ROWS = 24, 200
+"""Measured in full, and rows of validation and of test."""
+ALIKE = 0.5
+"""Correlation between the answers of two options to a row: some rows are hard for all."""
+LABELS = 4
+
+
+class Answers:
+    """Draws the answers of several options to the same rows; what each is worth in the long run is known.
+
+    Args:
+        metric: accuracy, macro_f1 or rouge_l.
+        true: share of right answers of each option (mean score for rouge_l).
+    """
+
+    def __init__(self, metric: str, true: Any) -> None:
+        self.name, self.metric, self.right = metric, METRICS.get(metric), true
+
+    @functools.cached_property
+    def true(self) -> Any:
+        """The metric of each option over endlessly many rows, shape (options,)."""
+        if self.name != "macro_f1":
+            return self.right
+        shares = self._shares()
+        return np.array([self._f1(q, shares) for q in self.right])
+
+    def draw(self, rows: int, random: np.random.Generator) -> Any:
+        """Statistics, shape (options, rows, statistics)."""
+        latent = np.sqrt(ALIKE) * random.standard_normal(rows)
+        latent = latent + np.sqrt(1 - ALIKE) * random.standard_normal((len(self.right), rows))
+        if self.name == "rouge_l":  # scores between 0 and 1, many at the ends
+            from scipy.stats import beta
+
+            q = self.right[:, None]
+            return beta.ppf(norm.cdf(latent), 1.2 * q, 1.2 * (1 - q))[:, :, None]
+        right = (norm.cdf(latent) < self.right[:, None]).astype(float)
+        if self.name == "accuracy":
+            return right[:, :, None]
+        truth = random.choice(LABELS, size=rows, p=self._shares())
+        wrong = (truth + random.integers(1, LABELS, size=right.shape)) % LABELS
+        predicted = np.where(right > 0, truth, wrong)
+        return np.stack([right, np.broadcast_to(truth, right.shape), predicted], 2)
+
+    @staticmethod
+    def _shares() -> Any:
+        return np.array([0.4, 0.3, 0.2, 0.1])
+
+    @staticmethod
+    def _f1(q: float, shares: Any) -> float:
+        # a wrong answer is any other label: those of the other labels' rows that fall on this one
+        predicted = q * shares + (1 - q) / (LABELS - 1) * (shares.sum() - shares)
+        return float(np.mean(2 * q * shares / (shares + predicted)))
+
+
+def option(trial: int, stats: Any, test: Any, metric: Metric, cost: float, seed: int) -> Option:
+    """An option with its intervals, as a search makes it."""
+    quality = metric.value(stats)
+    return Option(
+        trial=trial,
+        method="lora",
+        model="m",
+        params={},
+        quality=quality,
+        quality_ci=interval(metric, stats, seed),
+        quality_expected=quality,
+        test_quality=metric.value(test),
+        test_quality_ci=interval(metric, test, seed),
+        test_rows=len(test),
+        train_seconds=1.0,
+        artifact_bytes=0,
+        peak_memory_bytes=0,
+        latency_p50_ms=10.0,
+        latency_p95_ms=10.0,
+        cost_usd_per_1k=cost,
+        inference_usd_per_1k=cost,
+        training_usd=0.0,
+    )
+
+
+def one_run(metric: str, seed: int) -> dict[str, float]:
+    """A study of independent options: what is reported of its winner, beside the truth."""
+    random = np.random.default_rng([seed, len(metric)])
+    true = np.clip(random.normal(0.7, 0.05, OPTIONS), 0.05, 0.95)
+    costs = 10 ** random.normal(0, 0.5, OPTIONS) * (true / 0.7) ** 4
+    answers = Answers(metric, true)
+    validation, test = answers.draw(ROWS, random), answers.draw(ROWS, random)
+    measured = [answers.metric.value(s) for s in validation]
+    points = [Objectives(quality=q, cost_usd_per_1k=c, latency_ms=10.0) for q, c in zip(measured, costs, strict=True)]
+    front = non_dominated(points)
+    options = [option(i, validation[i], test[i], answers.metric, float(costs[i]), seed) for i in front]
+    pairs = all_pairs(answers.metric, {i: test[i] for i in front}, seed)
+    best = best_of(options, pairs)
+    advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs).trial)
+    excess = flattery(answers.metric, dict(enumerate(validation)), seed)
+    return {
+        **_told("best", best, answers.true[best.trial]),
+        **_told("advised", advised, answers.true[advised.trial]),
+        "best: validation less expected flattery": best.quality - excess - answers.true[best.trial],
+        "advised: true quality lost": max(answers.true[o.trial] for o in options) - answers.true[advised.trial],
+        "advised: share of the best one's cost": advised.cost_usd_per_1k / best.cost_usd_per_1k,
+    }
+
+
+def _told(name: str, found: Option, truth: float) -> dict[str, float]:
+    low, high = found.test_quality_ci or (0.0, 1.0)
+    return {
+        f"{name}: interval of the test score covers": float(low <= truth <= high),
+        f"{name}: validation score": found.quality - truth,
+        f"{name}: test score": (found.test_quality or 0.0) - truth,
+    }
+
+
+def one_study(seed: int) -> dict[str, float]:
+    """A whole search (cost_aware, rungs, racing) in virtual time on a made-up task; its winner scored on fresh rows."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
+    from surrogates import PROBLEMS  # type: ignore[import-not-found]
+
+    problem = PROBLEMS[seed % len(PROBLEMS)](seed)
+    search = simulate(
+        problem.space,
+        problem.answers,
+        Budget(usd=Decimal(repr(round(problem.budget_usd, 6)))),
+        models=problem.models,
+        economics=problem.economics,
+        rows=problem.rows,
+        seed=seed,
+    )
+    results, metric, random = search.results, METRICS.get("accuracy"), np.random.default_rng([seed, 1])
+    options, stats, truths = [], {}, {}
+    for found in results.frontier():
+        truths[found.trial] = problem.truth(search.results._candidate(found.trial))[0]
+        stats[found.trial] = (random.random(problem.rows) < truths[found.trial]).astype(float)[:, None]
+        test = {
+            "test_quality": float(stats[found.trial].mean()),
+            "test_quality_ci": interval(metric, stats[found.trial]),
+        }
+        options.append(found.model_copy(update={**test, "test_rows": problem.rows}))
+    pairs = all_pairs(metric, stats, seed)
+    best = best_of(options, pairs)
+    advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs).trial)
+    on_validation = {t: results.stats(t, "validation") for t in results.points()}
+    longest = max(map(len, on_validation.values()))
+    excess = flattery(metric, {t: s for t, s in on_validation.items() if len(s) == longest}, seed)
+    return {
+        **_told("best", best, truths[best.trial]),
+        **_told("advised", advised, truths[advised.trial]),
+        "best: validation less expected flattery": best.quality - excess - truths[best.trial],
+        "best: expected quality": best.quality_expected - truths[best.trial],
+        "advised: true quality lost": max(truths.values()) - truths[advised.trial],
+        "advised: share of the best one's cost": advised.cost_usd_per_1k / best.cost_usd_per_1k,
+    }
+
+
+def summary(found: list[dict[str, float]]) -> dict[str, float]:
+    """Means over runs; of costs, the geometric one."""
+    columns: dict[str, list[float]] = defaultdict(list)
+    for row in found:
+        for name, value in row.items():
+            columns[name].append(value)
+    return {
+        name: float(np.exp(np.mean(np.log(values)))) if name.endswith("cost") else float(np.mean(values))
+        for name, values in columns.items()
+    }
+
+
+def run(job: Callable[[int], dict[str, float]], runs: int) -> dict[str, float]:
+    """Means over many runs, two at a time."""
+    with ProcessPoolExecutor(2) as pool:
+        return summary(list(pool.map(job, range(runs), chunksize=5)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--studies", type=int, default=1000)
+    arguments = parser.parse_args()
+    jobs: list[tuple[str, Callable[[int], dict[str, float]], int]] = [
+        (
+            f"{OPTIONS} options, {ROWS} validation and test rows, {name}",
+            functools.partial(one_run, name),
+            arguments.runs,
+        )
+        for name in ("accuracy", "macro_f1", "rouge_l")
+    ]
+    jobs.append(("whole searches in virtual time, accuracy", one_study, arguments.studies))
+    for title, job, runs in jobs:
+        if not runs:
+            continue
+        print(f"{title}: {runs} runs", flush=True)
+        for name, value in run(job, runs).items():
+            print(
+                f"  {name}: {value:.3f}"
+                + ("" if "cover" in name or "cost" in name else f" ({100 * value:+.2f} points)")
+            )
+
+
+if __name__ == "__main__":
+    main()
