@@ -10,6 +10,7 @@ import typer
 from autoadapt import __version__
 from autoadapt.cli.check import check
 from autoadapt.cli.compare import compare
+from autoadapt.cli.frontier import frontier
 from autoadapt.cli.init import init
 from autoadapt.cli.latency import latency
 from autoadapt.cli.plan import plan
@@ -45,6 +46,7 @@ app.command()(check)
 app.command()(report)
 app.command()(compare)
 app.command()(recommend)
+app.command()(frontier)
 app.command()(latency)
 app.command()(prices)
 app.command()(schema)

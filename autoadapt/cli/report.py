@@ -1,6 +1,7 @@
-"""autoadapt report: print a study's result again."""
+"""autoadapt report: a study's result again, and its HTML report."""
 
 import json
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -9,28 +10,30 @@ import typer
 
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+    show_it: Annotated[bool, typer.Option("--open", help="Open report.html in a browser.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Where to write it; by default in the run folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON; writes no report.")] = False,
 ) -> None:
-    """Print a study's frontier and recommendation again."""
+    """Make report.html, and print frontier and recommendation again."""
     from autoadapt.study.finished import read_file
 
     if as_json:
         names = ("frontier", "recommendations", "summary")
-        print(json.dumps({name: read_file(run, f"{name}.json") for name in names}, indent=1, ensure_ascii=False))
-    else:
-        show(run)
+        told = {name: read_file(run, f"{name}.json") for name in names}
+        told["verdict"] = read_file(run, "verdict.json") if (run / "verdict.json").is_file() else None
+        print(json.dumps(told, indent=1, ensure_ascii=False))
+        return
+    written = show(run, output)
+    if show_it and written is not None:
+        webbrowser.open(written.resolve().as_uri())
 
 
-def show(run: Path) -> None:
-    """Prints the result files of a run folder."""
+def show(run: Path, output: Path | None = None) -> Path | None:
+    """Prints a run folder's result and writes its report; returns where that is (None: nothing was measured)."""
+    from autoadapt.api import Study
     from autoadapt.display.tables import print_result
-    from autoadapt.domain.option import Option, Recommendation
-    from autoadapt.study.finished import read_file
-    from autoadapt.study.results import read_measured
 
-    options = [Option.model_validate_json(json.dumps(o)) for o in read_file(run, "frontier.json")]
-    advice = Recommendation.model_validate_json(json.dumps(read_file(run, "recommendations.json")[0]))
-    lock = read_file(run, "task.lock.yaml")["task"]
-    loads = {o.trial: o.load for o in read_measured(run)}
-    load = None if advice.trial is None else loads.get(advice.trial)
-    print_result(options, advice, read_file(run, "summary.json"), run, load, lock["constraints"]["latency_p95_ms"])
+    study = Study.load(run)
+    written = study.report(output) if study.raws else None
+    print_result(study, written)
+    return written

@@ -21,6 +21,7 @@ def search(
     warm_start: Annotated[
         list[Path] | None, typer.Option(help="Folder of an earlier run whose frontier is tried first (repeatable).")
     ] = None,
+    track: Annotated[list[str] | None, typer.Option(help="Tell trials to a tracker too: mlflow (repeatable).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Events as NDJSON on stdout.")] = False,
 ) -> None:
     """Search, or resume what was interrupted, and recommend."""
@@ -31,10 +32,16 @@ def search(
     resolved = resolve(task, overrides or (), download=True)
     root = runs / resolved.task.name
     with watcher(as_json) as watch:
-        code = run_study(resolved, root, watch, warm_start or ())
+        code = run_study(resolved, root, watch, warm_start or (), track or ())
     if code in (Exit.INTERRUPTED, Exit.TERMINATED):
         sys.stderr.write(f"autoadapt: stopped; finished trials are in {root}. Run the same command to resume.\n")
-    elif not as_json:
+    elif as_json:
+        from autoadapt.api import Study
+
+        study = Study.load(root)
+        if study.raws:
+            study.report()
+    else:
         from autoadapt.cli.report import show
 
         show(root)

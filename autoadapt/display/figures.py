@@ -30,6 +30,7 @@ AXES = {
 }
 PAIRS = (("cost_usd_per_1k", "quality"), ("latency_ms", "quality"), ("cost_usd_per_1k", "latency_ms"))
 QUALITY_BANDS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#e3c516")
+DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_LINES = 400
 """Of one plot of parameters; more are drawn over each other."""
 
@@ -143,7 +144,7 @@ def frontier(study: Study, x: str = "cost_usd_per_1k", y: str = "quality") -> go
     _layout(found, AXES[x], AXES[y])
     for axis, name in (("xaxis", x), ("yaxis", y)):
         if name != "quality":
-            found.update_layout({axis: {"type": "log", "exponentformat": "power"}})
+            found.update_layout({axis: {"type": "log", "exponentformat": "power", "nticks": 8}})
     return found
 
 
@@ -223,10 +224,11 @@ def hypervolume(study: Study) -> go.Figure | None:
 
 def cost(study: Study, hosting: str = "per_use") -> go.Figure | None:
     """USD a month of each option of the frontier against queries a month; break-even points as crosses."""
-    raws = [r for r in study.raws if r.on_frontier or r.trial == study.recommendation.baseline]
-    if not raws:
+    if not study.raws:
         return None
     column = study.compare({"volumes": {"hosting": hosting}})[0]
+    rivals = {t for b in column.break_even for t in (b.trial, b.other)} | {study.recommendation.baseline}
+    raws = [r for r in study.raws if r.on_frontier or r.trial in rivals]
     looks, found = Looks(study.rows), go.Figure()
     curves = monthly_costs(raws, column.terms)
     for i, raw in enumerate(raws):
@@ -236,7 +238,7 @@ def cost(study: Study, hosting: str = "per_use") -> go.Figure | None:
             y=usd,
             mode="lines",
             name=f"{raw.trial} {_plain(raw.method)}",
-            line={"color": looks.colour(raw.method), "dash": ("solid", "dash", "dot", "dashdot")[i % 4], "width": 2},
+            line={"color": looks.colour(raw.method), "dash": DASHES[i % len(DASHES)], "width": 2},
             hovertemplate="%{x:,.0f} queries: $%{y:.4g} a month<extra>" + f"{raw.trial} {_plain(raw.method)}</extra>",
         )
     _break_evens(found, column, curves)
@@ -320,7 +322,10 @@ def parameters(study: Study, method: str | None = None) -> go.Figure | None:
     names = list(dict.fromkeys(n for r in rows for n in r.params))
     axes = [_Axis(n, [r.params.get(n) for r in rows]) for n in names]
     axes = [a for a in axes if a.varies]
-    axes += [_Axis(AXES[n], [getattr(r, n) for r in rows]) for n in AXES]
+    axes += [
+        _Axis(title, [getattr(r, n) for r in rows])
+        for n, title in zip(AXES, ("quality", "$ per 1k", "ms"), strict=True)
+    ]
     found = go.Figure()
     size = math.ceil(len(rows) / len(QUALITY_BANDS))
     for band, colour in enumerate(QUALITY_BANDS):
@@ -414,7 +419,7 @@ def loss(study: Study) -> go.Figure | None:
         if row.on_frontier and row.train_loss:
             steps = [row.train_steps * (i + 1) / len(row.train_loss) for i in range(len(row.train_loss))]
             name = f"{row.trial} {_plain(row.method)}"
-            line = {"color": looks.colour(row.method)}
+            line = {"color": looks.colour(row.method), "dash": DASHES[len(found.data) % len(DASHES)]}
             found.add_scatter(x=steps, y=row.train_loss, mode="lines+markers", name=name, line=line)
     return _layout(found, "training steps", "mean loss") if found.data else None
 

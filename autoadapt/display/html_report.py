@@ -6,6 +6,7 @@ page's own policy lets no other script run than the two that it comes with.
 
 import base64
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from autoadapt import __version__
 from autoadapt.display.figures import PAIRS, Looks, figure
 from autoadapt.display.latency import load_lines
 from autoadapt.display.scenarios import break_even_text
@@ -24,6 +24,7 @@ from autoadapt.domain.option import Option, Spent
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import UserError
 from autoadapt.study.finished import Study
+from autoadapt.verdict.explanation import p_text
 from autoadapt.verdict.volume import by_method, measured, points, share
 
 FOLDER = Path(__file__).parent / "report"
@@ -136,7 +137,7 @@ def _told(study: Study) -> dict[str, Any]:
     few = {i.method: i.trials for i in study.importances() if i.trials < FEW_TRIALS}
     told = {
         "name": study.task.name,
-        "version": __version__,
+        "version": importlib.metadata.version("autoadapt"),
         "subtitle": _subtitle(study),
         "lead": advice.reason,
         "cards": _cards(study, chosen),
@@ -170,6 +171,8 @@ ABSENT = {
     "loss": "No option of the frontier was trained.",
     "differences": "Options are compared on test rows at the end of a search; one alone has nothing beside it.",
     "latency": "No request was timed.",
+    "importance": "Fewer than four complete trials, or all alike: no importances.",
+    "parameters": "Fewer than two trials to draw.",
 }
 
 
@@ -244,7 +247,7 @@ def _option(option: Option, study: Study) -> dict[str, Any]:
         if option.trial == verdict.best:
             beside = "the best"
         elif told is not None:
-            beside = f"{'tied' if told.tied else 'differs'}: {100 * told.difference:+.1f} points, p {told.p_holm:.3f}"
+            beside = f"{'tied' if told.tied else 'differs'}: {100 * told.difference:+.1f} points, {p_text(told.p_holm)}"
     test = option.test_quality_ci
     return {
         "trial": option.trial,

@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -12,11 +11,11 @@ from rich.text import Text
 
 from autoadapt.display.latency import load_lines
 from autoadapt.domain.events import Status
-from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, Recommendation, Spent
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.prices import DevicePrice, TokenPrice
 from autoadapt.domain.verdict import Verdict
+from autoadapt.study.finished import Study
 
 LESS_TOLD = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
 """Parameters left out of tables; files have all."""
@@ -119,24 +118,14 @@ def small_frontier(options: Sequence[Option], most: int = 8) -> Table:
     return table
 
 
-def print_result(
-    options: Sequence[Option],
-    advice: Recommendation,
-    summary: Mapping[str, Any],
-    root: Path,
-    load: Load | None,
-    promise_ms: float | None,
-) -> None:
+def print_result(study: Study, report: Path | None) -> None:
     """The end of a search, and of ``autoadapt report``.
 
     Args:
-        options: the frontier, and the baseline.
-        advice: the recommendation.
-        summary: what was spent.
-        root: the run folder.
-        load: the recommended option under load; None: not measured.
-        promise_ms: the latency that 99 % of requests should keep.
+        study: loaded.
+        report: where its HTML report was written; None: nowhere.
     """
+    options, advice, summary = study.options, study.recommendation, study.summary
     console = Console(highlight=False)
     by_trial = {o.trial: o for o in options}
     console.print()
@@ -165,9 +154,8 @@ def print_result(
                 f"  {name}: trial {trial} ({option.method}), quality {option.quality:.3f}{tested}, "
                 f"${dollars(option.cost_usd_per_1k)} per 1k"
             )
-    if load is not None and load.runs:
-        for line in load_lines(load, promise_ms):
-            console.print(plain(line))
+    for line in _told_besides(study):
+        console.print(plain(line))
     spent = summary["spent"]
     overhead = 1 - spent["fit_measure_seconds"] / spent["device_seconds"] if spent["device_seconds"] else 0.0
     console.print(
@@ -177,10 +165,20 @@ def print_result(
     )
     for method, told in summary["methods"].items():
         console.print(f"  {method}: {told['trials']} trials, {duration(told['device_seconds'])} of device time")
-    if summary.get("plan"):
-        plan = Plan.model_validate_json(json.dumps(summary["plan"]))
-        console.print(taken_line(plan, Spent.model_validate_json(json.dumps(spent))))
-    console.print(f"Files: {root}", soft_wrap=True)
+    if study.plan is not None:
+        console.print(taken_line(study.plan, Spent.model_validate_json(json.dumps(spent))))
+    console.print(f"Files: {study.root}" + (f"; open {report}" if report else ""), soft_wrap=True)
+
+
+def _told_besides(study: Study) -> list[str]:
+    """The verdict, what to try next, and the recommended option under load."""
+    verdict, lines = study.verdict, []
+    if verdict is not None:
+        lines += verdict_lines(verdict) + [f"Next: {line}" for line in verdict.next]
+    load = next((r.load for r in study.raws if r.trial == study.recommendation.trial), None)
+    if load is not None and load.runs:
+        lines += load_lines(load, study.task.constraints.latency_p95_ms)
+    return lines
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:

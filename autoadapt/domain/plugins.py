@@ -16,6 +16,7 @@ from autoadapt.domain.history import History
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.rows import Row
 from autoadapt.domain.trial import Candidate, Devices, Step
+from autoadapt.domain.trial_row import TrialRow
 
 
 class Metric(ABC):
@@ -169,6 +170,26 @@ class Method(ABC):
     @abstractmethod
     def fit(self, context: Context) -> Adapted:
         """Adapts the model; on a finished artifact (a re-scored option) it only loads it."""
+
+
+class Tracker(ABC):
+    """Tells trials somewhere else too. What it raises ends the telling, never the search."""
+
+    @abstractmethod
+    def begin(self, name: str, root: Path) -> None:
+        """Called once before the first trial.
+
+        Args:
+            name: of the study.
+            root: its run folder.
+
+        Raises:
+            UserError: it cannot be used; nothing has been spent yet.
+        """
+
+    @abstractmethod
+    def tell(self, row: TrialRow) -> None:
+        """Called when a trial has ended; trials of earlier runs of the study may come again."""
 
 
 @dataclass(frozen=True)

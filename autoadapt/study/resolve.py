@@ -96,18 +96,19 @@ class Resolved:
         )
 
 
-def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False) -> Resolved:
+def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, text: str | None = None) -> Resolved:
     """Reads and checks a task file.
 
     Args:
         path: the task file.
         overrides: ``a.b=c`` settings that win over the file.
         download: fetch models that are on the hub and not in its cache.
+        text: the task itself where it stands in no file; other files are then looked for beside `path`.
 
     Raises:
         UserError: the first thing that is wrong.
     """
-    document = Document(path)
+    document = Document(path, text)
     task = parse(document, Task, overrides)
     base = path.resolve().parent
     with _at(document, "metric"):

@@ -15,11 +15,16 @@ from autoadapt.study.run_folder import RunFolder
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.storage import STORAGE_ERRORS, storage_error
+from autoadapt.study.telling import Telling
 from autoadapt.study.verdicts import give_verdict
 
 
 def run_study(
-    resolved: Resolved, root: Path, on_event: Callable[[Event], None], warm_start: Sequence[Path] = ()
+    resolved: Resolved,
+    root: Path,
+    on_event: Callable[[Event], None],
+    warm_start: Sequence[Path] = (),
+    trackers: Sequence[str] = (),
 ) -> Exit:
     """Runs or resumes a study.
 
@@ -28,6 +33,7 @@ def run_study(
         root: its run folder.
         on_event: told of everything that happens.
         warm_start: folders of finished runs whose frontiers are tried first.
+        trackers: names in the trackers folder.
 
     Returns:
         OK; NOTHING_FITS when no option holds the constraints; PARTIAL when a limit cut the work short; the code of the
@@ -42,8 +48,10 @@ def run_study(
     for earlier in warm_start:
         read_frontier(earlier)
     try:
-        study = Search(resolved, RunFolder(root), on_event, warm_start=warm_start)
+        telling = Telling(resolved.task, root, on_event, trackers)
+        study = Search(resolved, RunFolder(root), telling, warm_start=warm_start)
         with StopSignals() as stop, study as search:
+            telling.begin(search)
             take_up(search)
             search.run(stop)
             if stop.code is None:

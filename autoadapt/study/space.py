@@ -12,7 +12,6 @@ from typing import Any, Literal
 import optuna
 from pydantic import BaseModel, ValidationError
 
-import autoadapt
 from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, applies
 from autoadapt.domain.task import Task
 from autoadapt.domain.trial import Candidate
@@ -20,7 +19,7 @@ from autoadapt.errors import UserError, did_you_mean
 from autoadapt.study.yaml_files import Document, parse
 from autoadapt.worker.run import METHODS, SELECTORS
 
-PACKAGE = Path(autoadapt.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def space_folder() -> Path:

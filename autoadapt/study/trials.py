@@ -43,25 +43,28 @@ def read_trials(root: Path, task: Task, raws: Sequence[RawOption], verdict: Verd
     noise = set(verdict.within_noise) if verdict is not None else set()
     rows = []
     for frozen in load_trials(root / "study.db", task.name):
-        stored = frozen.user_attrs.get("candidate")
-        same_as = frozen.user_attrs.get("same_as")
-        if frozen.state == optuna.trial.TrialState.WAITING or (stored is None and same_as is None):
+        if frozen.state == optuna.trial.TrialState.WAITING or not {"candidate", "same_as"} & {*frozen.user_attrs}:
             continue
-        steps = _steps(root / "trials" / f"{frozen.number:04d}")
-        told: dict[str, Any] = {
-            "trial": frozen.number,
-            "state": "cached" if same_as is not None else STATES[frozen.state.name],
-            "same_as": same_as,
-            "begun": frozen.datetime_start.isoformat(timespec="seconds") if frozen.datetime_start else None,
-            "ended": frozen.datetime_complete.isoformat(timespec="seconds") if frozen.datetime_complete else None,
-            **_asked(frozen),
-            **_measured(steps, task),
-            **_ended(frozen, steps),
-        }
-        if frozen.number in known:
-            told |= _known(known[frozen.number])
-        rows.append(TrialRow(**told, within_noise=frozen.number in noise))
+        row = row_of(frozen, root, task)
+        change = _known(known[row.trial]) if row.trial in known else {}
+        rows.append(row.model_copy(update={**change, "within_noise": row.trial in noise}))
     return rows
+
+
+def row_of(frozen: optuna.trial.FrozenTrial, root: Path, task: Task) -> TrialRow:
+    """One trial by itself: what Optuna and its own folder know of it."""
+    same_as = frozen.user_attrs.get("same_as")
+    steps = _steps(root / "trials" / f"{frozen.number:04d}")
+    return TrialRow(
+        trial=frozen.number,
+        state="cached" if same_as is not None else STATES[frozen.state.name],
+        same_as=same_as,
+        begun=frozen.datetime_start.isoformat(timespec="seconds") if frozen.datetime_start else None,
+        ended=frozen.datetime_complete.isoformat(timespec="seconds") if frozen.datetime_complete else None,
+        **_asked(frozen),
+        **_measured(steps, task),
+        **_ended(frozen, steps),
+    )
 
 
 def _asked(frozen: optuna.trial.FrozenTrial) -> dict[str, Any]:

@@ -36,14 +36,15 @@ class Document:
 
     Args:
         path: the file.
+        text: its content where it is known; then the path is only what messages call it.
 
     Raises:
         UserError: it cannot be read; the message says where and why.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
-        text = read_text(path)
+        text = read_text(path) if text is None else text
         try:
             _look_before_reading(path, text)
             yaml = YAML(typ="safe", pure=True)

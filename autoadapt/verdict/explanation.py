@@ -42,7 +42,7 @@ def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], const
         quality = f"as good {where}"
     told = on_test.get(option.trial) or on_test.get(chosen.trial)
     if told is not None and {told.trial, told.other} == {option.trial, chosen.trial}:
-        quality += ", which may be chance" if told.tied else f", which is hardly chance (p {_p(told.p_holm)})"
+        quality += ", which may be chance" if told.tied else f", which is hardly chance ({p_text(told.p_holm)})"
     return f"{name} is {quality}; it {_price(option, chosen)} and {_speed(option, chosen)}."
 
 
@@ -72,8 +72,9 @@ def _ratio(value: float, other: float, same: float) -> str | None:
     return f"{max(value, other) / min(value, other):.2g} times {'more' if value > other else 'less'}"
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def p_text(value: float) -> str:
+    """A p-value, small ones by their bound."""
+    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
 
 
 def next_steps(

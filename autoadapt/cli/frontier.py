@@ -1,0 +1,47 @@
+"""autoadapt frontier: several runs laid over each other, for researchers."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def frontier(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, such as runs/A runs/B.", show_default=False)],
+    export: Annotated[Path | None, typer.Option(help="One row per trial: .csv, .parquet or .json.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Figures for a paper: .png, .svg or .pdf.")] = None,
+    against: Annotated[Literal["cost", "latency"], typer.Option(help="What quality is drawn against.")] = "cost",
+    as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
+) -> None:
+    """Hypervolume, attainment and exports of one or several runs."""
+    from autoadapt.study.frontiers import export as write_rows
+    from autoadapt.study.frontiers import load_runs
+
+    tasks = load_runs(runs)
+    other = {"cost": "cost_usd_per_1k", "latency": "latency_ms"}[against]
+    if export is not None:
+        write_rows(tasks, export)
+    if figure is not None:
+        from autoadapt.display.paper import draw
+
+        draw(tasks, figure, other)
+    if as_json:
+        told = [
+            {
+                "task": task.name,
+                "reference": task.reference.model_dump(),
+                "runs": [dataclasses.asdict(v) for v in task.volumes()],
+                "attainment": task.attainment(other, levels=()) if len(task.studies) > 1 else [],
+            }
+            for task in tasks
+        ]
+        print(json.dumps(told, indent=1))
+        return
+    from autoadapt.display.fronts import print_fronts
+
+    print_fronts(tasks, other)
+    for path in (export, figure):
+        if path is not None:
+            print(f"wrote {path}")
