@@ -149,6 +149,8 @@ first:
   - {method: full, learning_rate: 5.0e-3, num_train_epochs: 10}
 """
 
+EVALUATION = {"rows": 36, "test_rows": 30, "latency_requests": 60, "load_requests": 0, "learning_curve": False}
+
 MakeTask = Callable[..., Path]
 
 
@@ -167,7 +169,7 @@ def make_task(tmp_path: Path, tiny_model: Path) -> MakeTask:
             "search_space": "space.yaml",
             "budget": {"trials": 6},
             "economics": {"usd_per_hour": 1},
-            "evaluation": {"rows": 36, "test_rows": 30, "latency_requests": 60, "load_requests": 0},
+            "evaluation": {**EVALUATION},
             "compute": {"on_cpu": True},
             **changes,
         }
@@ -193,3 +195,52 @@ def environment(**more: str) -> dict[str, str]:
     """The environment of a child: no hub, the test plug-ins found."""
     path = os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **more}
+
+
+HOSTILE = (
+    "<script>document.title = 'hacked'</script>",
+    "</script><img src=x onerror=\"document.title = 'hacked'\">",
+    "=cmd('rm')",
+    "{{ 7*7 }}",
+    "\x1b[31mred\x07",
+    "zero\u200bwidth \u202eturned",
+    "<!-- <script> & \u2028 line",
+)
+"""Put into rows, labels and names: text everywhere, whatever shows it."""
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The run folder of a finished search on rows that mean harm, with learning curve, a second seed and load test."""
+    folder = tmp_path_factory.mktemp("hostile")
+    labels = {"fruit": "<b>fruit</b>", "tool": "tool & co", "animal": "animal"}
+    rows = [
+        {"text": f"{r['text']} {HOSTILE[i % len(HOSTILE)]}", "label": labels[r["label"]]}
+        for i, r in enumerate(labelled_rows(180))
+    ]
+    (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (folder / "space.yaml").write_text(SPACE.replace("arrow", '"<img src=x onerror=alert(1)>"'))
+    task = {
+        "name": "hostile",
+        "data": {"path": "data.jsonl", "columns": {"input": "text", "output": "label"}},
+        "metric": "accuracy",
+        "models": [str(tiny_model)],
+        "search_space": "space.yaml",
+        "budget": {"trials": 9},
+        "economics": {"usd_per_hour": 1},
+        "constraints": {"latency_p95_ms": 2000},
+        "evaluation": {
+            "rows": 36,
+            "test_rows": 36,
+            "latency_requests": 60,
+            "load_requests": 20,
+            "load_seconds": 1,
+            "seeds": 2,
+        },
+        "compute": {"on_cpu": True},
+    }
+    (folder / "task.yaml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in task.items()))
+    done = autoadapt("search", folder / "task.yaml", "--runs", folder / "runs", "--track", "mlflow")
+    assert done.returncode == 0, done.stderr
+    (folder / "printed.txt").write_text(done.stdout)
+    return folder / "runs" / "hostile"

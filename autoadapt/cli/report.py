@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from autoadapt.errors import UserError
+
 
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)],
@@ -33,7 +35,12 @@ def show(run: Path, output: Path | None = None) -> Path | None:
     from autoadapt.api import Study
     from autoadapt.display.tables import print_result
 
-    study = Study.load(run)
-    written = study.report(output) if study.raws else None
+    study, written, failed = Study.load(run), None, None
+    try:
+        written = study.report(output) if study.raws else None
+    except UserError as error:  # the disk is full: the result is told all the same
+        failed = error
     print_result(study, written)
+    if failed is not None:
+        raise failed
     return written

@@ -22,7 +22,7 @@ from autoadapt.display.tables import dollars, duration, params_text, taken_line,
 from autoadapt.domain.files import write_atomic
 from autoadapt.domain.option import Option, Spent
 from autoadapt.domain.trial_row import TrialRow
-from autoadapt.errors import UserError
+from autoadapt.errors import Exit, UserError
 from autoadapt.study.finished import Study
 from autoadapt.verdict.explanation import p_text
 from autoadapt.verdict.volume import by_method, measured, points, share
@@ -65,9 +65,15 @@ def write_report(study: Study, path: Path | None = None) -> Path:
     Args:
         study: freshly loaded.
         path: None: ``report.html`` in the run folder.
+
+    Raises:
+        UserError: it cannot be written; an earlier one stays whole.
     """
     path = path or study.root / "report.html"
-    write_atomic(path, render(study))
+    try:
+        write_atomic(path, render(study))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})", Exit.ENVIRONMENT) from error
     return path
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autoadapt.display.figures import AXES, COLOURS
+from autoadapt.display.figures import AXES, COLOURS, Looks
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.frontiers import TaskRuns
 from autoadapt.verdict.volume import front, measured, over_spend
@@ -85,12 +85,12 @@ def _runs(axes: Any, task: TaskRuns, other: str) -> None:
 
 
 def _methods(axes: Any, task: TaskRuns, other: str) -> None:
-    methods = sorted({r.method for s in task.studies for r in s.rows})
-    for i, method in enumerate(methods):
+    looks = Looks([r for s in task.studies for r in s.rows])
+    for i, method in enumerate(looks.methods):
         rows = front([r for s in task.studies for r in s.rows if r.method == method])
         if rows:
             x, y = _steps([(getattr(r, other), r.quality or 0.0) for r in rows])
-            style = {"marker": MARKERS[i % len(MARKERS)], "markersize": 3, "color": COLOURS[i % len(COLOURS)]}
+            style = {"marker": MARKERS[i % len(MARKERS)], "markersize": 3, "color": looks.colour(method)}
             axes.step(x, y, where="post", label=method, **style)
     _dress(axes, "frontier of each method", AXES[other], AXES["quality"], log=True)
 
@@ -108,5 +108,12 @@ def _dress(axes: Any, title: str, x: str, y: str, log: bool) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     if log:
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.1g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.locator_params(axis="x", nbins=4)
     axes.legend(fontsize=6)

@@ -181,7 +181,7 @@ class Study:
             path = self.root / "trials" / f"{trial:04d}" / f"predictions-{split}.jsonl"
             if path.is_file():
                 inputs = {r.id: r.input for r in read_rows(self.root / "data" / f"{split}.jsonl")}
-                told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+                told = [json.loads(line) for line in path.read_bytes().splitlines()]
                 found = [
                     Answered(
                         split=split,

@@ -1,7 +1,7 @@
 """Several runs laid over each other: one box per task, hypervolumes, frontiers of methods, attainment, one table."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,13 +116,16 @@ def trials_of(tasks: Sequence[TaskRuns]) -> "pandas.DataFrame":
     """One row per trial of every run: task, run, and the columns of `Study.trials`."""
     import pandas
 
-    told = [
+    return pandas.DataFrame(_rows(tasks))
+
+
+def _rows(tasks: Sequence[TaskRuns]) -> list[dict[str, Any]]:
+    return [
         {"task": task.name, "run": str(study.root), **flat(row)}
         for task in tasks
         for study in task.studies
         for row in study.rows
     ]
-    return pandas.DataFrame(told)
 
 
 def export(tasks: Sequence[TaskRuns], path: Path) -> None:
@@ -133,19 +136,27 @@ def export(tasks: Sequence[TaskRuns], path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{path}: unknown kind of file; let it end in {', '.join(FORMATS)}")
+    if path.suffix.lower() == ".json":  # figures to the last digit, which a frame would round
+        text = json.dumps(_rows(tasks), indent=1, ensure_ascii=False) + "\n"
+        return _written(path, lambda: write_atomic(path, text))
     table = trials_of(tasks)
     # parameters of different methods share columns: one type each, or parquet refuses them
     mixed = [c for c in table.columns if c.startswith("params.") and len({type(v) for v in table[c].dropna()}) > 1]
     table[mixed] = table[mixed].map(lambda v: v if v is None or v != v else str(v))
+    if path.suffix.lower() == ".csv":
+        return _written(path, lambda: write_atomic(path, table.map(_inert).to_csv(index=False)))
+
+    def parquet() -> None:
+        temporary = path.with_name(f".{path.name}.tmp")
+        table.to_parquet(temporary, index=False)
+        temporary.replace(path)
+
+    return _written(path, parquet)
+
+
+def _written(path: Path, write: Callable[[], None]) -> None:
     try:
-        if path.suffix.lower() == ".parquet":
-            temporary = path.with_name(f".{path.name}.tmp")
-            table.to_parquet(temporary, index=False)
-            temporary.replace(path)
-        elif path.suffix.lower() == ".csv":
-            write_atomic(path, table.map(_inert).to_csv(index=False))
-        else:
-            write_atomic(path, table.to_json(orient="records", indent=1, double_precision=15) + "\n")
+        write()
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})", Exit.ENVIRONMENT) from error
 

@@ -39,21 +39,25 @@ def fit_again(search: Search, stop: StopSignals) -> None:
     results, task = search.results, search.task
     if results.outcomes_to_rescore() or not search.folder.lasting:
         return
-    wanted: list[tuple[int, int | None, int]] = []
+    groups: list[tuple[str, list[tuple[int, int | None, int]]]] = []
     trial = curve_trial(results, results.recommendation())
     if task.evaluation.learning_curve and trial is not None:
-        wanted += [(trial, rows, 0) for rows in curve_sizes(results)]
-    wanted += [(t, None, i) for t in results.random_trials() for i in range(1, task.evaluation.seeds)]
-    todo = [results.step_again(*w) for w in wanted if not results.again(*w)]
-    if todo:
-        search.emit("rescoring", f"{len(todo)} trainings on parts of the rows or with other seeds, for the verdict")
-    _run(search, stop, deque(todo), search.executor.slots, "fitted again")
+        groups.append((f"the learning curve of trial {trial}", [(trial, rows, 0) for rows in curve_sizes(results)]))
+    seeds = range(1, task.evaluation.seeds)
+    groups += [(f"other seeds of trial {t}", [(t, None, i) for i in seeds]) for t in results.random_trials()]
+    for name, asked in groups:
+        todo = [results.step_again(*a) for a in asked if not results.again(*a)]
+        if not todo or stop.code is not None:
+            continue
+        if not search.ledger.allows(sum(_predicted(search, step) for step in todo), (), 0.0):
+            search.emit("note", f"the budget does not pay for {name}")
+            continue
+        search.emit("rescoring", f"{len(todo)} fits for {name}")
+        _run(search, stop, deque(todo), search.executor.slots, f"fitted for {name}")
 
 
 def _predicted(search: Search, step: Step) -> float:
     """Device-seconds that fitting anew will take, from the option's own training and re-scoring."""
-    if step.split != "again":
-        return 0.0
     raw = search.results.raw(step.trial)
     share = 1.0 if step.train_rows is None else step.train_rows / len(search.resolved.splits.train)
     answering = raw.inference_seconds / raw.rows * step.fidelity.rows
@@ -65,10 +69,6 @@ def _run(search: Search, stop: StopSignals, todo: deque[Step], side_by_side: int
     while (todo or running) and stop.code is None:
         while todo and search.executor.free and running < side_by_side:
             step = todo.popleft()
-            if not search.ledger.allows(_predicted(search, step), (), 0.0):
-                search.emit("note", f"the budget does not pay for all options to be {what}")
-                todo.clear()
-                break
             search.executor.submit(step, search.folder.prepare(step))
             running += 1
         finished = search.executor.next_finished(timeout=0.5)

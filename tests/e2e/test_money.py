@@ -14,7 +14,14 @@ from autoadapt.study.memory import need_bytes, weights
 from autoadapt.study.planning import check_memory
 from autoadapt.study.resolve import resolve
 
-EVALUATION = {"rows": 36, "test_rows": 30, "latency_requests": 60, "load_requests": 60, "load_seconds": 5}
+EVALUATION = {
+    "rows": 36,
+    "test_rows": 30,
+    "latency_requests": 60,
+    "load_requests": 60,
+    "load_seconds": 5,
+    "learning_curve": False,
+}
 
 
 def test_from_plan_to_scenarios(make_task: MakeTask) -> None:

@@ -347,7 +347,14 @@ def test_free_text_is_searched_too(make_task: MakeTask) -> None:
     task = make_task(
         metric="exact_match",
         budget={"trials": 4},
-        evaluation={"rows": 24, "test_rows": 20, "latency_requests": 60, "max_new_tokens": 6, "load_requests": 0},
+        evaluation={
+            "rows": 24,
+            "test_rows": 20,
+            "latency_requests": 60,
+            "max_new_tokens": 6,
+            "load_requests": 0,
+            "learning_curve": False,
+        },
     )
     run = search(task)
     assert run.returncode == 0, run.stderr
@@ -415,7 +422,7 @@ def test_cost_aware_search_pauses_trials_and_goes_on_after_a_kill(make_task: Mak
         rows=400,
         search={"sampler": "cost_aware"},
         budget={"trials": 12},
-        evaluation={"rows": 120, "test_rows": 30, "latency_requests": 10, "load_requests": 0},
+        evaluation={"rows": 120, "test_rows": 30, "latency_requests": 10, "load_requests": 0, "learning_curve": False},
         compute={"on_cpu": True, "slots": 1},
     )
     process = start(task)

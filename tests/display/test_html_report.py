@@ -1,0 +1,207 @@
+"""report.html in a real headless browser: it loads alone, draws, filters, and rows that mean harm are text in it."""
+
+import json
+import os
+import re
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import HOSTILE, autoadapt
+
+from autoadapt import Study
+from autoadapt.display.tables import UNSEEN, plain
+
+BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+TABS = ["verdict", "frontier", "money", "latency", "parameters", "trials-tab", "answers", "appendix"]
+PLOTS = {"verdict": 2, "frontier": 4, "money": 2, "latency": 1}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if BROWSER is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium here: .ci/run installs it")
+        pytest.skip("no Chromium on PATH (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=[*flags, "--disable-component-update"])
+        yield opened
+        opened.close()
+
+
+class Page:
+    """A report opened in the browser, with everything it logged and asked for."""
+
+    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **context)
+        self.page = self.context.new_page()
+        self.logged: list[str] = []
+        self.asked: list[str] = []
+        self.refused: list[str] = []
+        self.page.on("console", lambda message: self.logged.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.logged.append(f"error: {error}"))
+        self.page.on("requestfailed", lambda request: self.refused.append(str(request.failure)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.resolve().as_uri())
+        self.own = path.resolve().as_uri()
+
+    def show(self, tab: str) -> None:
+        self.page.click(f"#tab-{tab}")
+        self.page.wait_for_function(
+            "tab => [...document.querySelectorAll(`#${tab} .plot`)].every(p => p.querySelector('.main-svg'))", arg=tab
+        )
+
+    def rows(self) -> int:
+        return int(self.page.locator("#trials-table tbody tr").count())
+
+    def clean(self) -> None:
+        assert self.logged == []
+        assert [url.split("#")[0] for url in self.asked] == [self.own], "nothing but the file itself is asked for"
+
+
+@pytest.fixture
+def report(browser: Any, hostile_run: Path) -> Iterator[Page]:
+    page = Page(browser, hostile_run / "report.html")
+    yield page
+    page.context.close()
+
+
+def test_it_loads_alone_and_draws_everything(report: Page, hostile_run: Path) -> None:
+    for tab in TABS:
+        report.show(tab)
+        assert report.page.locator(f"#{tab}").is_visible()
+        assert sum(report.page.locator(f"#{other}").is_visible() for other in TABS) == 1
+        assert report.page.locator(f"#{tab} .plot .main-svg").count() >= 2 * PLOTS.get(tab, 0)
+    # bars of intervals and points are really there, not only empty axes
+    assert report.page.locator("#frontier .plot .point").count() > 5
+    assert report.page.locator("#frontier .plot .errorbar").count() > 0
+    report.clean()
+    assert (hostile_run / "report.html").stat().st_size < 8_000_000
+
+
+def test_rows_that_mean_harm_are_text(report: Page) -> None:
+    for tab in TABS:
+        report.show(tab)
+    for details in report.page.locator("#answers details").all():
+        details.evaluate("d => d.open = true")
+    shown = report.page.inner_text("#answers")
+    assert HOSTILE[1] in shown
+    assert "{{ 7*7 }}" in shown
+    assert not UNSEEN.search(shown), "what cannot be seen is shown as a question mark"
+    assert "<b>fruit</b>" in shown
+    assert report.page.title() == "hostile: AutoAdapt report"
+    assert report.page.locator("img").count() == 0
+    assert report.page.locator("script").count() == 4, "two of data, two that run"
+    report.clean()
+
+
+def test_what_cannot_be_seen_is_shown_as_a_question_mark() -> None:
+    assert [str(plain(HOSTILE[i])) for i in (4, 5)] == ["?[31mred?", "zero?width ?turned"]
+
+
+def test_even_a_script_that_slipped_in_would_not_run(browser: Any, hostile_run: Path, tmp_path: Path) -> None:
+    page = (hostile_run / "report.html").read_text(encoding="utf-8")
+    broken = tmp_path / "broken.html"
+    broken.write_text(
+        page.replace("<main>", "<main><script>document.title = 'hacked'</script><img src=http://127.0.0.1:9/x>")
+    )
+    opened = Page(browser, broken)
+    assert opened.page.title() == "hostile: AutoAdapt report"
+    assert any("Content Security Policy" in line for line in opened.logged)
+    assert opened.refused == ["csp"], "the picture was not asked for"
+    opened.context.close()
+
+
+def test_filter_sort_and_failures_of_the_table(report: Page, hostile_run: Path) -> None:
+    report.show("trials-tab")
+    rows = Study.load(hostile_run).rows
+    assert report.rows() == len(rows)
+    report.page.select_option("#method", "prompt")
+    assert report.rows() == sum(r.method == "prompt" for r in rows)
+    report.page.fill("#query", "shots=0")
+    assert report.rows() == sum(r.method == "prompt" and r.params.get("shots") == 0 for r in rows)
+    assert f"{report.rows()} of {len(rows)} trials" in report.page.inner_text("#count")
+    report.page.fill("#query", "no such words")
+    assert report.rows() == 0
+    report.page.fill("#query", "")
+    report.page.select_option("#method", "")
+    report.page.click('#trials-table button[data-column="quality"]')
+    report.page.click('#trials-table button[data-column="quality"]')
+    first = report.page.locator("#trials-table tbody tr").first.locator("td").nth(4).inner_text()
+    assert float(first) == pytest.approx(max(r.quality for r in rows if r.quality is not None), abs=1e-4)
+    assert report.page.locator('th[aria-sort="descending"]').count() == 1
+    report.clean()
+
+
+def test_keyboard_address_and_themes(browser: Any, hostile_run: Path) -> None:
+    opened = Page(browser, hostile_run / "report.html", color_scheme="dark")
+    page = opened.page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(13, 17, 23)"
+    page.click("#theme")
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    page.focus("#tab-verdict")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#frontier").is_visible()
+    assert page.evaluate("document.activeElement.id") == "tab-frontier"
+    page.keyboard.press("End")
+    assert page.locator("#appendix").is_visible()
+    assert page.url.endswith("#appendix")
+    page.reload()
+    assert page.locator("#appendix").is_visible(), "the address keeps the tab"
+    assert page.locator('[role="tab"][aria-selected="true"]').count() == 1
+    assert opened.logged == []
+    opened.context.close()
+
+
+def test_print_shows_every_part(report: Page, tmp_path: Path) -> None:
+    report.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    report.page.emulate_media(media="print")
+    for tab in TABS:
+        assert report.page.locator(f"#{tab}").is_visible()
+    assert report.page.locator('[role="tablist"]').is_hidden()
+    assert len(report.page.pdf()) > 50_000
+    report.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    report.clean()
+
+
+def test_it_holds_what_a_reader_needs(hostile_run: Path) -> None:
+    text = (hostile_run / "report.html").read_text(encoding="utf-8")
+    study = Study.load(hostile_run)
+    lock = json.loads((hostile_run / "task.lock.yaml").read_text())
+    assert lock["identity"]["data"]["test"] in text
+    assert lock["versions"]["torch"] in text
+    assert str(study.task.seed) in text
+    assert "Optimism" in text
+    assert study.verdict is not None
+    assert study.verdict.curve is not None
+    assert "Hypervolume: reference point" in text
+    page = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"https?:", page), "nothing is loaded from elsewhere"
+
+
+def test_made_again_at_any_time(hostile_run: Path, tmp_path: Path) -> None:
+    told = autoadapt("report", hostile_run, "--output", tmp_path / "again.html")
+    assert told.returncode == 0, told.stderr
+    assert "Optimism" in told.stdout
+    assert (tmp_path / "again.html").read_text()[:15] == "<!doctype html>"
+
+
+def test_a_full_disk_leaves_the_old_report_whole(hostile_run: Path) -> None:
+    before = (hostile_run / "report.html").read_bytes()
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    full = autoadapt("report", hostile_run, preexec_fn=small_files)
+    assert full.returncode == 4
+    assert "report.html: cannot be written" in full.stderr
+    assert "Recommended" in full.stdout, "the result is told all the same"
+    assert (hostile_run / "report.html").read_bytes() == before
+    assert not list(hostile_run.glob(".report*"))

@@ -1,0 +1,179 @@
+"""Options on the same rows: paired tests, Holm, ties, points within noise, the cheap twin."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest
+
+from autoadapt.domain.option import Objectives, Option
+from autoadapt.domain.task import Constraints
+from autoadapt.domain.verdict import Paired
+from autoadapt.verdict.comparisons import all_pairs, beaten_within_noise, beside, holm, p_value, paired
+from autoadapt.verdict.explanation import reasons
+from autoadapt.verdict.recommendation import best_of, recommend, tied_with
+from autoadapt.worker.run import METRICS
+
+ACCURACY, ROUGE, MACRO = (METRICS.get(n) for n in ("accuracy", "rouge_l", "macro_f1"))
+
+
+def right(*flags: int) -> np.ndarray:
+    return np.array(flags, dtype=float)[:, None]
+
+
+def test_mcnemar_by_hand() -> None:
+    # 8 rows only the first has right, 1 only the second: two-sided p = 2 * (1 + 9) / 2^9
+    first = right(*[1] * 8, 0, *[1] * 11)
+    second = right(*[0] * 8, 1, *[1] * 11)
+    found = paired(ACCURACY, first, second, (3, 5))
+    assert found.p == pytest.approx(20 / 512)
+    assert found.difference == pytest.approx(7 / 20)
+    assert found.low < 7 / 20 < found.high
+    assert found.low > 0
+    turned = paired(ACCURACY, second, first, (5, 3))
+    assert turned.p == found.p
+    assert turned.difference == -found.difference
+
+
+def test_answers_that_no_row_tells_apart_are_equal_within_what_so_few_rows_can_say() -> None:
+    found = paired(ACCURACY, right(1, 0, 1, 1), right(1, 0, 1, 1), (0, 1))
+    assert (found.difference, found.p) == (0, 1)
+    assert found.low == -found.high == pytest.approx(-(1 - 0.025 ** (1 / 4)))
+    many = paired(ACCURACY, right(*[1] * 400), right(*[1] * 400), (0, 1))
+    assert many.high < 0.01
+
+
+def test_different_numbers_of_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="trial 0 answered 2 rows, trial 7 3"):
+        paired(ACCURACY, right(1, 0), right(1, 0, 1), (0, 7))
+
+
+@pytest.mark.parametrize("metric", [ROUGE, MACRO], ids=["rouge_l", "macro_f1"])
+def test_swaps_find_a_difference_and_no_other(metric: object) -> None:
+    random = np.random.default_rng(0)
+    same, p_same, p_better = 120, [], []
+    for seed in range(24):
+        base = random.random(same)
+        noise = random.normal(0, 0.2, (2, same))
+        if metric is ROUGE:
+            a, b = (np.clip(base + n, 0, 1)[:, None] for n in noise)
+            better = np.clip(base + noise[1] + 0.12, 0, 1)[:, None]
+        else:
+            truth = random.integers(0, 3, same)
+
+            def answers(share: float, truth: np.ndarray = truth) -> np.ndarray:
+                hit = random.random(same) < share
+                predicted = np.where(hit, truth, (truth + random.integers(1, 3, same)) % 3)
+                return np.stack([hit, truth, predicted], 1).astype(float)
+
+            a, b, better = answers(0.7), answers(0.7), answers(0.9)
+        p_same.append(p_value(metric, a, b, seed))  # type: ignore[arg-type]
+        p_better.append(p_value(metric, a, better, seed))  # type: ignore[arg-type]
+    assert kstest(p_same, "uniform").pvalue > 0.001, "under no difference p is uniform"
+    assert np.mean(np.array(p_better) < 0.05) > 0.8
+
+
+def test_holm_by_hand() -> None:
+    # 0.01 * 4, 0.02 * 3, then never below the one before, at most 1
+    assert holm({1: 0.04, 2: 0.01, 3: 0.9, 4: 0.02}) == pytest.approx({2: 0.04, 4: 0.06, 1: 0.08, 3: 0.9})
+    assert holm({1: 0.6, 2: 0.7}) == pytest.approx({1: 1.0, 2: 1.0})
+    assert holm({}) == {}
+
+
+@given(st.dictionaries(st.integers(0, 20), st.floats(0, 1), min_size=1))
+def test_holm_keeps_order_and_never_helps(p: dict[int, float]) -> None:
+    found = holm(p)
+    assert all(p[k] <= found[k] <= 1 for k in p)
+    ordered = sorted(p, key=lambda k: p[k])
+    assert [found[k] for k in ordered] == sorted(found.values())
+
+
+def test_beside_turns_pairs_to_one_side() -> None:
+    pairs = all_pairs(ACCURACY, {1: right(1, 1, 0, 0), 2: right(1, 0, 0, 0), 3: right(1, 1, 1, 0)})
+    found = beside(2, pairs)
+    assert {t: (p.trial, p.other, round(p.difference, 2)) for t, p in found.items()} == {
+        1: (1, 2, 0.25),
+        3: (3, 2, 0.5),
+    }
+
+
+def test_points_beaten_only_within_noise() -> None:
+    def point(quality: float, cost: float, latency: float = 10) -> Objectives:
+        return Objectives(quality=quality, cost_usd_per_1k=cost, latency_ms=latency)
+
+    points = {0: point(0.8, 1.0), 1: point(0.79, 1.1), 2: point(0.79, 2.0), 3: point(0.6, 1.1), 4: point(0.79, 1.1, 20)}
+    found = beaten_within_noise(points, [0], lambda a, b: points[a].quality < points[b].quality - 0.1)
+    assert found == [1], "2 costs clearly more, 3 is clearly worse, 4 is clearly slower"
+    assert beaten_within_noise(points, [0, 1], lambda a, b: False) == [3], "only what was measured against the frontier"
+
+
+def option(trial: int, quality: float, cost: float, **more: object) -> Option:
+    told: dict[str, object] = {
+        "trial": trial,
+        "method": "lora",
+        "model": "m",
+        "params": {},
+        "quality": quality,
+        "quality_ci": (quality - 0.06, quality + 0.06),
+        "quality_expected": quality,
+        "test_quality": quality,
+        "test_quality_ci": (quality - 0.06, quality + 0.06),
+        "test_rows": 200,
+        "train_seconds": 1.0,
+        "artifact_bytes": 1,
+        "peak_memory_bytes": 1,
+        "latency_p50_ms": 10.0,
+        "latency_p95_ms": 12.0,
+        "cost_usd_per_1k": cost,
+        "inference_usd_per_1k": cost,
+        "training_usd": 0.0,
+    }
+    return Option(**{**told, **more})  # type: ignore[arg-type]
+
+
+def pair(trial: int, other: int, difference: float, p: float) -> Paired:
+    return Paired(
+        trial=trial, other=other, rows=200, difference=difference, low=difference - 0.03, high=difference + 0.03, p=p
+    )
+
+
+def test_the_cheap_twin_is_recommended_and_said_to_be_one() -> None:
+    options = [option(1, 0.9, 1.0, latency_p95_ms=40.0), option(2, 0.88, 0.2), option(3, 0.87, 0.1)]
+    pairs = [pair(1, 2, 0.02, 0.4), pair(1, 3, 0.03, 0.001), pair(2, 3, 0.01, 0.5)]
+    advice = recommend(options, Constraints(), None, pairs)
+    assert (advice.trial, advice.cheap_twin, advice.tied, advice.best_quality) == (2, 2, [2], 1)
+    assert "cheap twin" in advice.reason
+    assert "5 times less" in advice.reason
+    assert "3.3 times faster" in advice.reason
+    assert "[-5.0, +1.0]" in advice.reason, "how much worse it may be"
+    without = recommend(options, Constraints(), None)
+    assert without.trial == 3, "validation rows alone cannot tell the third apart"
+
+
+def test_one_option_that_is_certainly_better_on_test_rows_takes_the_lead() -> None:
+    options = [option(1, 0.9, 1.0), option(2, 0.88, 1.0, test_quality=0.95)]
+    assert best_of(options, [pair(1, 2, -0.05, 0.2)]).trial == 1
+    assert best_of(options, [pair(1, 2, -0.05, 0.001)]).trial == 2
+
+
+def test_holm_counts_all_that_are_compared_with_the_best() -> None:
+    options = [option(1, 0.9, 1.0), *(option(t, 0.88, 1.0) for t in range(2, 8))]
+    one = [pair(1, 2, 0.02, 0.04)]
+    assert tied_with(options[0], options[:2], one) == []
+    many = one + [pair(1, t, 0.02, 0.5) for t in range(3, 8)]
+    assert 2 in tied_with(options[0], options, many), "the best of six p-values is below 0.05 by chance often enough"
+
+
+def test_reasons_are_sentences_with_figures() -> None:
+    options = [option(1, 0.9, 1.0), option(2, 0.88, 0.2), option(5, 0.5, 0.01, method="prompt", on_frontier=False)]
+    pairs = [pair(1, 2, 0.02, 0.4), pair(1, 5, 0.4, 1e-9), pair(2, 5, 0.38, 1e-9)]
+    advice = recommend(options, Constraints(), 5, pairs)
+    lines = reasons(options, advice, [], Constraints())
+    assert lines[0] == advice.reason
+    assert lines[1] == (
+        "Trial 1 (lora) is 2.0 points better on test rows; it costs 5 times more and answers about as fast."
+    )
+    assert lines[2].startswith("Trial 5 (prompt, the untuned prompt) is 38.0 points worse on test rows")
+    limited = Constraints(cost_usd_per_1k=0.5)
+    lines = reasons(options, recommend(options, limited, 5, pairs), [], limited)
+    assert "Trial 1 (lora) breaks a constraint: its cost $1 per 1k is above $0.5." in lines
