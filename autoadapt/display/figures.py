@@ -189,7 +189,8 @@ def _points(
         error_y=error,
         mode="markers",
         name=name,
-        text=[_about(r) for r in rows],
+        # of hundreds of trials the table tells more than the pointer
+        text=[_about(r) if r.on_frontier or r.within_noise else f"trial {r.trial}" for r in rows],
         hovertemplate="%{text}<br>" + f"{AXES[x]}: %{{x:.4g}}<br>{AXES[y]}: %{{y:.4g}}<extra></extra>",
         marker={
             "color": looks.colour(method),
@@ -226,7 +227,7 @@ def cost(study: Study, hosting: str = "per_use") -> go.Figure | None:
     """USD a month of each option of the frontier against queries a month; break-even points as crosses."""
     if not study.raws:
         return None
-    column = study.compare({"volumes": {"hosting": hosting}})[0]
+    column = study.hosted(hosting)
     rivals = {t for b in column.break_even for t in (b.trial, b.other)} | {study.recommendation.baseline}
     raws = [r for r in study.raws if r.on_frontier or r.trial in rivals]
     looks, found = Looks(study.rows), go.Figure()
@@ -337,8 +338,8 @@ def parameters(study: Study, method: str | None = None) -> go.Figure | None:
         text: list[str | None] = []
         for i in part:
             x += [*range(len(axes)), None]
-            y += [*(a.places[i] for a in axes), None]
-            text += [_about(rows[i])] * len(axes) + [None]
+            y += [*(None if (p := a.places[i]) is None else round(p, 4) for a in axes), None]
+            text += [f"trial {rows[i].trial}"] * len(axes) + [None]
         low, high = rows[part[0]].quality or 0, rows[part[-1]].quality or 0
         line = {"color": colour, "width": 1.5}
         name = f"quality {low:.3f} to {high:.3f}"

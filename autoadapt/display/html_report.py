@@ -279,19 +279,13 @@ def _row(row: TrialRow) -> dict[str, Any]:
     if row.failure is not None:
         reason = f"{row.failure} in {row.stage}: {reason}"
     values = {name: getattr(row, name) for name, _, _ in COLUMNS} | {"params": params, "reason": reason}
-    cells = []
-    for name, _, number in COLUMNS:
-        value = values[name]
-        text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-        cells.append({"text": without_unseen(text)[:LONGEST], "number": number})
-    return {
-        "trial": row.trial,
-        "state": row.state,
-        "method": row.method,
-        "on_frontier": row.on_frontier,
-        "values": values,
-        "cells": cells,
-    }
+    told = [without_unseen(v)[:LONGEST] if isinstance(v, str) else _short(v) for v in values.values()]
+    return {"on_frontier": row.on_frontier, "values": told}
+
+
+def _short(value: float | None) -> float | None:
+    """Six figures are enough to look at; exports have all."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _answers(study: Study) -> list[dict[str, Any]]:
@@ -335,8 +329,7 @@ def _money(study: Study, spent: Spent) -> dict[str, Any]:
     methods = {r.trial: r.method for r in study.raws}
     for hosting, name in (("per_use", "as used"), ("always_on", "day and night")):
         if study.raws:
-            column = study.compare({"volumes": {"hosting": hosting}})[0]
-            lines += [f"{name}: {break_even_text(b, methods)}" for b in column.break_even]
+            lines += [f"{name}: {break_even_text(b, methods)}" for b in study.hosted(hosting).break_even]
     economics = study.task.economics
     told = (
         f"{spent.trials} trials, ${spent.usd:.4f} and {duration(spent.wall_seconds)}, "

@@ -69,6 +69,7 @@ class Study:
         summary: Mapping[str, Any],
     ) -> None:
         self.root, self.lock, self.task, self.raws, self.summary = root, dict(lock), task, list(raws), dict(summary)
+        self._hosted: dict[str, Column] = {}
         self.source = str(lock.get("price_source", "the task"))
         """Where the task's price of a device-hour comes from."""
 
@@ -228,6 +229,12 @@ class Study:
         prices = Prices(None if read.price_book is None else (base / read.price_book).expanduser())
         return [self._column(name, scenario, prices) for name, scenario in read.scenarios.items()]
 
+    def hosted(self, hosting: str) -> Column:
+        """The task's own use under another way of hosting; computed once."""
+        if hosting not in self._hosted:
+            self._hosted[hosting] = self.compare({hosting: {"hosting": hosting}})[0]
+        return self._hosted[hosting]
+
     def _column(self, name: str, scenario: Scenario, prices: Prices) -> Column:
         economics, spent = self.task.economics, float(self.summary["spent"]["usd"])
         found, warnings = terms(name, scenario, economics, self.task.constraints, self.source, spent, prices)
@@ -368,6 +375,8 @@ def read_file(root: Path, name: str) -> Any:
     try:
         return json.loads((root / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if (root / "study.db").is_file():
+            raise UserError(f"{root}: no trial was measured in full yet ({name} is missing)", Exit.PARTIAL) from None
         known = sorted(p.parent.name for p in root.parent.glob("*/measured.json"))[:10]
         hint = f"; studies here: {', '.join(known)}" if known else ""
         raise UserError(f"{root}: no finished study ({name} is missing){hint}") from None

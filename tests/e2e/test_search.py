@@ -182,6 +182,10 @@ def test_the_study_opens_in_optuna_dashboard(make_task: MakeTask) -> None:
             detail = json.load(answer)
         assert detail["objective_names"] == ["quality", "cost_usd_per_1k", "latency_ms"]
         assert len(detail["trials"]) >= 4
+        assert "AutoAdapt: which of prompt" in detail["note"]["body"]
+        notes = [trial["note"]["body"] for trial in detail["trials"]]
+        assert all(note.startswith("`prompt template=") for note in notes)
+        assert any("complete: prompt: quality" in note for note in notes)
     finally:
         dashboard.kill()
         dashboard.wait()

@@ -69,6 +69,10 @@ def test_a_kill_while_fitting_again_loses_and_repeats_nothing(make_task: MakeTas
     end = time.monotonic() + 200
     while not steps(root, "again-*") and time.monotonic() < end:
         time.sleep(0.05)
+    meanwhile = autoadapt("report", root)
+    assert meanwhile.returncode == 0, meanwhile.stderr
+    assert "The search has not ended yet." in (root / "report.html").read_text()
+    assert first.poll() is None, "the search was not disturbed"
     first.send_signal(signal.SIGKILL)
     first.wait()
     before = steps(root, "*")

@@ -74,27 +74,33 @@
   const body = document.querySelector("#trials-table tbody"), count = document.getElementById("count");
   const query = document.getElementById("query"), state = document.getElementById("state"), method = document.getElementById("method");
   let sorted = { column: "trial", up: true };
+  const columns = [...document.querySelectorAll("#trials-table th button")].map((b) => b.dataset.column);
+  const at = Object.fromEntries(columns.map((name, i) => [name, i]));
+  const written = (value) => {
+    if (value === null) return "";
+    return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(4))) : String(value);
+  };
   const lines = trials.map((row) => {
     const line = document.createElement("tr");
     if (row.on_frontier) line.className = "chosen";
-    for (const column of row.cells) {
+    for (const value of row.values) {
       const cell = document.createElement("td");
-      if (column.number) cell.className = "n";
-      cell.textContent = column.text;
+      if (typeof value === "number") cell.className = "n";
+      cell.textContent = written(value);
       line.append(cell);
     }
-    return { row, line, text: row.cells.map((c) => c.text).join(" ").toLowerCase() };
+    return { row, line, text: row.values.map(written).join(" ").toLowerCase() };
   });
   const fill = () => {
     const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
     const kept = lines.filter(
       ({ row, text }) =>
-        (!state.value || row.state === state.value) && (!method.value || row.method === method.value) && words.every((w) => text.includes(w)),
+        (!state.value || row.values[at.state] === state.value) && (!method.value || row.values[at.method] === method.value) && words.every((w) => text.includes(w)),
     );
-    const value = ({ row }) => row.values[sorted.column];
+    const value = ({ row }) => row.values[at[sorted.column]];
     kept.sort((a, b) => {
       const x = value(a), y = value(b);
-      if (x === y) return a.row.trial - b.row.trial;
+      if (x === y) return a.row.values[at.trial] - b.row.values[at.trial];
       if (x === null) return 1;
       if (y === null) return -1;
       return (x < y ? -1 : 1) * (sorted.up ? 1 : -1);

@@ -1,0 +1,116 @@
+"""How long does the report of 1,000 trials take, how large is it, and when is it drawn? See README.md.
+
+python benchmarks/report/run.py [--trials 1000] [--keep FOLDER]
+"""
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
+
+from surrogates import TASKS  # type: ignore[import-not-found]
+from surrogates import Task as MadeUp
+
+from autoadapt.domain.rows import Row
+from autoadapt.domain.task import Budget, Data, Economics, Evaluation
+from autoadapt.domain.task import Search as SearchSettings
+from autoadapt.domain.task import Task as TaskFile
+from autoadapt.executors.replay import Replay
+from autoadapt.study.rescoring import rescore
+from autoadapt.study.resolve import Resolved
+from autoadapt.study.run_folder import RunFolder
+from autoadapt.study.search import Search
+from autoadapt.study.space import JointSpace
+from autoadapt.study.splits import Splits
+from autoadapt.study.stop_signals import StopSignals
+from autoadapt.study.verdicts import give_verdict
+from autoadapt.worker.run import METRICS
+
+ROWS = 200
+
+
+def make_run(root: Path, trials: int) -> None:
+    """A run folder as a real search leaves it, its trials answered by a made-up task in virtual time."""
+    problem = MadeUp(TASKS[0], 0)
+    task = TaskFile(
+        name=root.name,
+        data=Data(train="none"),
+        metric="accuracy",
+        models=list(problem.models),
+        budget=Budget(trials=trials),
+        economics=Economics(usd_per_hour=Decimal(2)),
+        evaluation=Evaluation(rows=ROWS, load_requests=0),
+        search=SearchSettings(sampler="random"),
+    )
+    rows = [Row(id=i, input=f"row {i}", outputs=["a"]) for i in range(2 * ROWS)]
+    splits = Splits([], [], rows[:ROWS], rows[ROWS:], ["a", "b"], [])
+    models = {name: Path(name) for name in problem.models}
+    resolved = Resolved(task, METRICS.get("accuracy"), JointSpace(problem.space, task, "label"), splits, models)
+    executor = Replay(problem.answers, 4)
+    executor._answers["test"] = lambda candidate, fidelity, seed: problem.answers(candidate, fidelity, seed + 1)
+    stop = StopSignals()
+    with Search(resolved, RunFolder(root), lambda event: None, executor) as search:
+        search.run(stop)
+        rescore(search, stop)
+        search.results.write(search.status())
+        give_verdict(search)
+
+
+def drawn_seconds(report: Path) -> float | None:
+    """Seconds from opening the page in headless Chromium until its first plots are drawn; None: there is no Chromium."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser, args=flags)
+        page = opened.new_page()
+        begun = time.perf_counter()
+        page.goto(report.resolve().as_uri() + "#frontier")
+        page.wait_for_function(
+            "[...document.querySelectorAll('#frontier .plot')].every(p => p.querySelector('.main-svg'))"
+        )
+        seconds = time.perf_counter() - begun
+        assert page.locator("#trials-table tbody tr").count() > 0
+        opened.close()
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--keep", type=Path)
+    arguments = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for trials in (10, arguments.trials):
+            root = folder / f"run-{trials}"
+            if not (root / "verdict.json").exists():
+                begun = time.perf_counter()
+                make_run(root, trials)
+                print(f"made a run of {trials} trials in {time.perf_counter() - begun:.0f} s", flush=True)
+            command = [sys.executable, "-m", "autoadapt.cli.main", "report", str(root)]
+            times = []
+            for _ in range(3):
+                begun = time.perf_counter()
+                subprocess.run(command, check=True, capture_output=True)
+                times.append(time.perf_counter() - begun)
+            size = (root / "report.html").stat().st_size
+            drawn = drawn_seconds(root / "report.html")
+            told = "no Chromium here" if drawn is None else f"drawn {drawn:.1f} s after it is opened"
+            print(
+                f"{trials} trials: `autoadapt report` takes {min(times):.1f} s, report.html has {size / 1e6:.2f} MB, {told}"
+            )
+
+
+if __name__ == "__main__":
+    main()
