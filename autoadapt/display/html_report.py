@@ -45,7 +45,8 @@ COLUMNS: tuple[tuple[str, str, bool], ...] = (
 HOW = (
     "Quality is the task's metric on validation rows, with a 95 % interval (Wilson for shares of right answers, BCa "
     "bootstrap over rows otherwise). The frontier goes by expected quality, which corrects lucky measurements.",
-    "Test scores are of rows that the search never saw; frontier options were scored on them once.",
+    "Test scores are of rows that the search never saw; frontier options were scored on them once. Their intervals are "
+    "of these very weights; trained again they would differ: evaluation.seeds above 1 measures by how much.",
     "Two options are tied when validation and test rows cannot tell them apart: quality within the best one's 95 % "
     "interval, and no significant paired test on test rows (McNemar, or random swaps; Holm's correction).",
     "The optimism to expect of the best of many scores is a bootstrap over rows: chosen on those drawn, scored on "

@@ -79,7 +79,7 @@ class Results:
         self._frontier: list[int] | None = None
         self._terms = task_terms(resolved.task)
         self._known: dict[int, RawOption] | None = None
-        self._pairs: tuple[list[int], list[Paired]] | None = None
+        self._pairs: dict[tuple[int, int], Paired] = {}
         self.gone: set[int] = set()
         """Trained options whose weights were deleted when others beat them: they cannot come back."""
 
@@ -199,9 +199,7 @@ class Results:
     def pairs(self) -> list[Paired]:
         """The frontier and the baseline compared on test rows, as far as they were re-scored."""
         stats = {t: s for t in self._rescored_trials() if (s := self.stats(t, "test")) is not None}
-        if self._pairs is None or self._pairs[0] != sorted(stats):
-            self._pairs = sorted(stats), all_pairs(self.resolved.metric, stats, self.resolved.task.seed)
-        return self._pairs[1]
+        return all_pairs(self.resolved.metric, stats, self.resolved.task.seed, self._pairs)
 
     def stats(self, trial: int, split: Literal["validation", "test"]) -> Any:
         """The metric's statistics of a trial measured in full, shape (rows, statistics); None: not re-scored."""

@@ -84,9 +84,21 @@ def _interval(metric: Metric, first: Any, second: Any, seed: int) -> tuple[float
     return float(low), float(high)
 
 
-def all_pairs(metric: Metric, stats: Mapping[int, Any], seed: int = 0) -> list[Paired]:
-    """Every pair of options, by trial; statistics as of `paired`."""
-    return [paired(metric, stats[a], stats[b], (a, b), seed) for a, b in combinations(sorted(stats), 2)]
+def all_pairs(
+    metric: Metric, stats: Mapping[int, Any], seed: int = 0, known: dict[tuple[int, int], Paired] | None = None
+) -> list[Paired]:
+    """Every pair of options, by trial.
+
+    Args:
+        metric, stats, seed: as of `paired`.
+        known: pairs compared before, which are not compared again; new ones are added.
+    """
+    known = {} if known is None else known
+    pairs = list(combinations(sorted(stats), 2))
+    for a, b in pairs:
+        if (a, b) not in known:
+            known[a, b] = paired(metric, stats[a], stats[b], (a, b), seed)
+    return [known[pair] for pair in pairs]
 
 
 def beside(trial: int, pairs: Iterable[Paired]) -> dict[int, Paired]:
