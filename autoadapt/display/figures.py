@@ -29,7 +29,8 @@ AXES = {
     "latency_ms": "latency in ms (p95)",
 }
 PAIRS = (("cost_usd_per_1k", "quality"), ("latency_ms", "quality"), ("cost_usd_per_1k", "latency_ms"))
-QUALITY_BANDS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#e3c516")
+QUALITY_BANDS = ("#8a63b5", "#4f7fc4", "#2a9d8f", "#6aaf3d", "#d9a400")
+"""From low to high, readable on light and on dark ground."""
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_LINES = 400
 """Of one plot of parameters; more are drawn over each other."""

@@ -40,12 +40,14 @@ def curve(metric: Metric, stats: Mapping[int, Any], trial: int, more_rows: int =
     end = sizes[-1] + more_rows
     ahead = sorted({*(int(s) for s in np.geomspace(sizes[0], end, 30)), sizes[-1], end})
     fitted, scatter = _fit(sizes, measured)
-    paths = []
+    freedom, paths = len(sizes) - 2, []
     for _ in range(RESAMPLES):
         rows = rng.integers(count, size=count)
         drawn = np.array([metric.value(stats[s][rows]) for s in sizes])
-        # points scatter around the line for reasons that rows do not know: the training rows that were drawn, the seed
-        parameters, _ = _fit(sizes, drawn, rng.normal(0, scatter, len(sizes)))
+        # points scatter around the line for reasons that rows do not know: the training rows that were drawn, the seed,
+        # another law; how much they do is known from few points only, hence the draw of the scatter itself
+        around = scatter * np.sqrt(freedom / rng.chisquare(freedom))
+        parameters, _ = _fit(sizes, drawn, rng.normal(0, around, len(sizes)))
         paths.append(_line(parameters, ahead))
     low, high = np.percentile(np.array(paths), [2.5, 97.5], axis=0)
     likely = np.clip(_line(fitted, ahead), low, high)

@@ -9,7 +9,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ OPTIONS, ROWS = 24, 200
 ALIKE = 0.5
 """Correlation between the answers of two options to a row: some rows are hard for all."""
 LABELS = 4
+TRIALS = 24
+"""Of a whole search."""
 
 
 class Answers:
@@ -142,13 +143,13 @@ def _told(name: str, found: Option, truth: float) -> dict[str, float]:
 def one_study(seed: int) -> dict[str, float]:
     """A whole search (cost_aware, rungs, racing) in virtual time on a made-up task; its winner scored on fresh rows."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
-    from surrogates import PROBLEMS  # type: ignore[import-not-found]
+    from surrogates import TASKS, Task  # type: ignore[import-not-found]
 
-    problem = PROBLEMS[seed % len(PROBLEMS)](seed)
+    problem = Task(TASKS[seed % len(TASKS)], seed // len(TASKS))
     search = simulate(
         problem.space,
         problem.answers,
-        Budget(usd=Decimal(repr(round(problem.budget_usd, 6)))),
+        Budget(trials=TRIALS),
         models=problem.models,
         economics=problem.economics,
         rows=problem.rows,
