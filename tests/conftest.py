@@ -211,7 +211,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="session")
 def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """The run folder of a finished search on rows that mean harm, with learning curve, a second seed and load test."""
+    """The run folder of a finished search on rows that mean harm, with a failed trial, a learning curve, further seeds, load."""
     folder = tmp_path_factory.mktemp("hostile")
     labels = {"fruit": "<b>fruit</b>", "tool": "tool & co", "animal": "animal"}
     rows = [
@@ -219,14 +219,17 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
         for i, r in enumerate(labelled_rows(180))
     ]
     (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    (folder / "space.yaml").write_text(SPACE.replace("arrow", '"<img src=x onerror=alert(1)>"'))
+    space = SPACE.replace("arrow", '"<img src=x onerror=alert(1)>"')
+    space = space.replace("branches:\n", "branches:\n  faulty:\n    fault: [nan]\n")
+    (folder / "space.yaml").write_text(space.replace("first:\n", "first:\n  - {method: faulty, fault: nan}\n"))
     task = {
         "name": "hostile",
         "data": {"path": "data.jsonl", "columns": {"input": "text", "output": "label"}},
         "metric": "accuracy",
         "models": [str(tiny_model)],
         "search_space": "space.yaml",
-        "budget": {"trials": 9},
+        "methods": ["prompt", "lora", "full", "faulty"],
+        "budget": {"trials": 10},
         "economics": {"usd_per_hour": 1},
         "constraints": {"latency_p95_ms": 2000},
         "evaluation": {

@@ -21,8 +21,8 @@ def flattery(metric: Metric, stats: Mapping[int, Any], seed: int = 0) -> float:
 
     Rows are drawn with replacement; the option that is best on those drawn is scored on those left out; the mean of
     that over draws is what such a choice is worth (bootstrap bias correction, Tsamardinos, Greasidou and Borboudakis
-    2018). What a metric such as F1 loses on fewer rows, whatever was chosen, is put back. It takes the options as given:
-    that the search was steered by the same rows is not in it.
+    2018). What a metric such as F1 loses on fewer rows, whatever was chosen, is put back. It takes the options as
+    given: that the search was steered by the same rows is not in it.
 
     Args:
         metric: of the task.

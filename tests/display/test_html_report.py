@@ -133,9 +133,14 @@ def test_filter_sort_and_failures_of_the_table(report: Page, hostile_run: Path) 
     report.page.select_option("#method", "")
     report.page.click('#trials-table button[data-column="quality"]')
     report.page.click('#trials-table button[data-column="quality"]')
+    assert report.page.locator('th[aria-sort="descending"]').count() == 1
+    report.page.select_option("#state", "failed")
+    failed = [r for r in rows if r.state == "failed"]
+    assert report.rows() == len(failed) > 0
+    assert "nan in fit: the loss became nan" in report.page.inner_text("#trials-table tbody")
+    report.page.select_option("#state", "")
     first = report.page.locator("#trials-table tbody tr").first.locator("td").nth(4).inner_text()
     assert float(first) == pytest.approx(max(r.quality for r in rows if r.quality is not None), abs=1e-4)
-    assert report.page.locator('th[aria-sort="descending"]').count() == 1
     report.clean()
 
 
@@ -184,6 +189,34 @@ def test_it_holds_what_a_reader_needs(hostile_run: Path) -> None:
     assert "Hypervolume: reference point" in text
     page = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r"https?:", page), "nothing is loaded from elsewhere"
+
+
+def test_without_a_verdict_and_without_an_option_that_fits(browser: Any, hostile_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "early"
+    shutil.copytree(hostile_run, run)
+    (run / "verdict.json").unlink()
+    advice = json.loads((run / "recommendations.json").read_text())
+    reason = "No option holds the constraints."
+    advice[0] |= {"trial": None, "reason": reason, "meets_constraints": False, "cheap_twin": None}
+    (run / "recommendations.json").write_text(json.dumps(advice))
+    for options in ("measured", "frontier"):
+        found = json.loads((run / f"{options}.json").read_text())
+        (run / f"{options}.json").write_text(
+            json.dumps([o | {"test_quality": None, "test_quality_ci": None} for o in found])
+        )
+    told = autoadapt("report", run)
+    assert told.returncode == 0, told.stderr
+    assert f"No recommendation: {reason}" in told.stdout
+    opened = Page(browser, run / "report.html")
+    for tab in TABS:
+        opened.show(tab)
+    assert opened.page.inner_text("#lead") == reason
+    assert (
+        "The search has not ended yet." in opened.page.inner_text("body", timeout=5000)
+        or opened.page.locator("#verdict").count()
+    )
+    opened.clean()
+    opened.context.close()
 
 
 def test_made_again_at_any_time(hostile_run: Path, tmp_path: Path) -> None:
