@@ -5,6 +5,7 @@ from collections import deque
 
 from autoadapt.domain.plugins import Finished
 from autoadapt.domain.trial import Step
+from autoadapt.study.run_folder import Record
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.verdicts import curve_sizes, curve_trial
@@ -46,7 +47,7 @@ def fit_again(search: Search, stop: StopSignals) -> None:
     seeds = range(1, task.evaluation.seeds)
     groups += [(f"other seeds of trial {t}", [(t, None, i) for i in seeds]) for t in results.random_trials()]
     for name, asked in groups:
-        todo = [results.step_again(*a) for a in asked if not results.again(*a)]
+        todo = [results.step_again(*a) for a in asked if not any(map(_settled, results.again(*a)))]
         if not todo or stop.code is not None:
             continue
         if not search.ledger.allows(sum(_predicted(search, step) for step in todo), (), 0.0):
@@ -54,6 +55,12 @@ def fit_again(search: Search, stop: StopSignals) -> None:
             continue
         search.emit("rescoring", f"{len(todo)} fits for {name}")
         _run(search, stop, deque(todo), search.executor.slots, f"fitted for {name}")
+
+
+def _settled(record: Record) -> bool:
+    """Whether a step need not be run again: it was measured, or failed for a reason of its own."""
+    failure = record.outcome.failure if record.outcome is not None else None
+    return record.outcome is not None and (failure is None or failure.kind not in ("interrupted", "disk"))
 
 
 def _predicted(search: Search, step: Step) -> float:
