@@ -14,7 +14,7 @@ from autoadapt.verdict.volume import front, measured, over_spend
 
 FORMATS = (".png", ".svg", ".pdf")
 MARKERS = "osD^v*PX"
-SURFACES = {"at least one run": "dotted", "half of the runs": "solid", "every run": "dashed"}
+LINES = ("dotted", "solid", "dashed")
 
 
 def draw(tasks: Sequence[TaskRuns], path: Path, other: str = "cost_usd_per_1k") -> None:
@@ -78,9 +78,9 @@ def _runs(axes: Any, task: TaskRuns, other: str) -> None:
             axes.scatter([], [], s=12, color=colour, marker=marker, label=study.root.name)
     if len(task.studies) > 1:
         corners = task.attainment(other)
-        for share, (name, style) in zip(sorted({c["share"] for c in corners}), SURFACES.items(), strict=False):
+        for share, style in zip(sorted({c["share"] for c in corners}), LINES, strict=False):
             x, y = _steps([(c[other], c["quality"]) for c in corners if c["share"] == share])
-            axes.step(x, y, where="post", color="black", linestyle=style, linewidth=1, label=name)
+            axes.step(x, y, where="post", color="black", linestyle=style, linewidth=1, label=f"attained by {share:.0%}")
     _dress(axes, task.name, AXES[other], AXES["quality"], log=True)
 
 

@@ -47,7 +47,7 @@ class RunVolume:
 
 
 class TaskRuns:
-    """Runs of one task (same metric, same rows), which may be compared.
+    """Runs of one task (same metric, same data files), which may be compared.
 
     Args:
         name: of the task.
@@ -94,7 +94,7 @@ class TaskRuns:
 
 
 def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
-    """Reads runs and puts those of the same metric and rows together.
+    """Reads runs and puts those of the same metric and data files together, whatever their seeds.
 
     Raises:
         UserError: a folder holds no study, is named twice, or has nothing measured in full.
@@ -107,8 +107,9 @@ def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
         study = Study.load(root)
         if not measured(study.rows):
             raise UserError(f"{root}: no trial was measured in full, so it has no frontier", Exit.PARTIAL)
-        identity = study.lock["identity"]
-        groups.setdefault(json.dumps([identity["metric"], identity["data"]], sort_keys=True), []).append(study)
+        # not the rows' hashes: another seed splits the same data otherwise
+        data = study.task.data.model_dump(exclude={"train_rows"})
+        groups.setdefault(json.dumps([study.task.metric, data], sort_keys=True), []).append(study)
     return [TaskRuns(studies[0].task.name, studies) for studies in groups.values()]
 
 
