@@ -1,5 +1,7 @@
 """Every plug-in of every shelf keeps its interface; a new file is tested the moment it exists."""
 
+from pathlib import Path
+
 import numpy as np
 import optuna
 import pytest
@@ -8,9 +10,11 @@ from autoadapt.domain.history import History
 from autoadapt.domain.rows import Row
 from autoadapt.domain.space import Branch, Range
 from autoadapt.domain.task import Constraints
+from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import UserError
 from autoadapt.registry import Registry
 from autoadapt.study.resolve import EXECUTORS, SAMPLERS
+from autoadapt.study.telling import TRACKERS
 from autoadapt.worker.run import METHODS, METRICS, SELECTORS
 
 ROWS = [
@@ -47,6 +51,26 @@ def test_balanced_shows_every_label_and_nearest_the_like() -> None:
     assert sorted(r.outputs[0] for r in balanced) == ["x", "x", "y", "y"]
     nearest = SELECTORS.get("nearest").prepare(ROWS, 3, seed=0)("all about dogs number 4")
     assert nearest[-1].id == 4
+
+
+@pytest.mark.parametrize("name", TRACKERS.names())
+def test_tracker_is_told_trials_of_any_kind_and_some_twice(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    tracker = TRACKERS.new(name)
+    tracker.begin("a study", tmp_path)
+    asked = {"method": "lora", "model": "m", "params": {"r": 8, "learning_rate": 1e-4, "template": "plain"}}
+    for row in (
+        TrialRow(trial=0, state="complete", quality=0.5, train_loss=[2.0, 1.0], **asked),
+        TrialRow(trial=1, state="failed", failure="oom", stage="fit", reason="out of memory", **asked),
+        TrialRow(trial=2, state="cached", same_as=0, **asked),
+        TrialRow(trial=0, state="complete", quality=0.5, **asked),
+    ):
+        tracker.tell(row)
+    later = TRACKERS.new(name)
+    later.begin("a study", tmp_path)
+    later.tell(TrialRow(trial=0, state="complete", quality=0.5, **asked))
 
 
 @pytest.mark.parametrize("name", SAMPLERS.names())

@@ -183,9 +183,13 @@ def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None
         (["RUN", "--figure", "x.bmp"], 2, "let it end in .png, .svg, .pdf"),
         (["RUN", "--export", "no/such/folder/x.csv"], 4, "cannot be written"),
         (["no-such-run"], 2, "no finished study"),
+        (["begun"], 6, "no trial was measured in full yet"),
     ],
 )
 def test_mistakes_with_frontier(hostile_run: Path, tmp_path: Path, arguments: list[str], code: int, part: str) -> None:
+    (tmp_path / "begun").mkdir()
+    shutil.copy(hostile_run / "study.db", tmp_path / "begun")
+    shutil.copy(hostile_run / "task.lock.yaml", tmp_path / "begun")
     told = autoadapt("frontier", *[hostile_run if a == "RUN" else a for a in arguments], cwd=tmp_path)
     assert told.returncode == code, told.stderr
     assert part in told.stderr
