@@ -229,7 +229,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
         "models": [str(tiny_model)],
         "search_space": "space.yaml",
         "methods": ["prompt", "lora", "full", "faulty"],
-        "budget": {"trials": 10},
+        "budget": {"trials": 8},
         "economics": {"usd_per_hour": 1},
         "constraints": {"latency_p95_ms": 2000},
         "evaluation": {

@@ -83,7 +83,7 @@ def share(found: Any, reference: Reference) -> float:
         * (worst[1] - np.log10(reference.best_cost_usd_per_1k))
         * (worst[2] - np.log10(reference.best_latency_ms))
     )
-    return float(hypervolume(found, worst) / box) if len(found) else 0.0
+    return min(1.0, float(hypervolume(found, worst) / box)) if len(found) else 0.0  # rounding may go beyond
 
 
 def over_spend(rows: Sequence[TrialRow], reference: Reference) -> list[tuple[float, float]]:

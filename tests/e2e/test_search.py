@@ -193,7 +193,7 @@ def test_the_study_opens_in_optuna_dashboard(make_task: MakeTask) -> None:
 
 def test_same_seed_same_outcomes_with_a_kill_in_the_middle(make_task: MakeTask, tmp_path: Path) -> None:
     changes: dict[str, Any] = {
-        "budget": {"trials": 7},
+        "budget": {"trials": 5},
         "search": {"sampler": "random"},
         "compute": {"on_cpu": True, "slots": 1},
     }
@@ -201,21 +201,20 @@ def test_same_seed_same_outcomes_with_a_kill_in_the_middle(make_task: MakeTask, 
     assert search(task).returncode == 0
     whole = outcomes(task)
     os.rename(tmp_path / "runs", tmp_path / "runs-whole")
-    for wanted in (3, 7):
-        process = start(task)
-        while finished_steps(task) < wanted and process.poll() is None:
-            time.sleep(0.05)
-        children = workers_of(process.pid)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        wait_for(lambda children=children: not any(c.is_running() and c.status() != "zombie" for c in children), 10)
+    process = start(task)
+    while finished_steps(task) < 3 and process.poll() is None:
+        time.sleep(0.05)
+    children = workers_of(process.pid)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: not any(c.is_running() and c.status() != "zombie" for c in children), 10)
     done = search(task, "--json")
     assert done.returncode == 0, done.stderr
     assert {k: v for k, v in outcomes(task).items() if "test" not in k} == {
         k: v for k, v in whole.items() if "test" not in k
     }
     assert "RUNNING" not in states(task)
-    assert events(done)[-1]["status"]["spent"]["trials"] == 7
+    assert events(done)[-1]["status"]["spent"]["trials"] == 5
 
 
 def test_killed_workers_cost_one_retry(make_task: MakeTask) -> None:
@@ -318,17 +317,17 @@ def test_a_budget_in_dollars_holds(make_task: MakeTask) -> None:
     task = make_task(
         methods=["faulty", "prompt"],
         space=FAULTY_SPACE.replace("FAULTS", "slow, none"),
-        budget={"usd": 9.0},
+        budget={"usd": 6.0},
         economics={"usd_per_hour": 1800},  # 50 cents a second
     )
     run = search(task, "--json")
     assert run.returncode in (0, 6), run.stderr
     status = events(run)[-1]["status"]
-    assert status["spent"]["usd"] <= 9.0 + 1.0
+    assert status["spent"]["usd"] <= 6.0 + 1.0
     assert status["complete"] >= 1, "the budget pays for something"
     assert "RUNNING" not in states(task)
-    richer = search(task, "--json", "--set", "budget.usd=20")
-    assert events(richer)[-1]["status"]["spent"]["usd"] <= 21
+    richer = search(task, "--json", "--set", "budget.usd=11")
+    assert events(richer)[-1]["status"]["spent"]["usd"] <= 12
 
 
 def test_a_budget_in_hours_holds(make_task: MakeTask) -> None:
@@ -375,7 +374,7 @@ def test_several_models_are_searched_over(make_task: MakeTask, tiny_model: Path,
 
 
 def test_the_inline_executor_gives_the_same_numbers(make_task: MakeTask, tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"budget": {"trials": 3}, "search": {"sampler": "random"}}
+    changes: dict[str, Any] = {"budget": {"trials": 2}, "search": {"sampler": "random"}, "methods": ["prompt", "full"]}
     task = make_task(**changes, compute={"on_cpu": True, "slots": 1})
     assert search(task).returncode == 0
     local = outcomes(task)
@@ -425,7 +424,7 @@ def test_cost_aware_search_pauses_trials_and_goes_on_after_a_kill(make_task: Mak
     task = make_task(
         rows=400,
         search={"sampler": "cost_aware"},
-        budget={"trials": 12},
+        budget={"trials": 10},
         evaluation={"rows": 120, "test_rows": 30, "latency_requests": 10, "load_requests": 0, "learning_curve": False},
         compute={"on_cpu": True, "slots": 1},
     )
@@ -438,6 +437,6 @@ def test_cost_aware_search_pauses_trials_and_goes_on_after_a_kill(make_task: Mak
     assert run.returncode == 0, run.stderr
     after = outcomes(task)
     assert all(after[key] == value for key, value in before.items())
-    assert any("/rung2" in key for key in after)
+    assert any("/rung1" in key for key in after), "a paused trial was taken further"
     assert set(states(task)) <= {"COMPLETE", "PRUNED"}
     assert "PRUNED" in states(task)

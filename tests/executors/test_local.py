@@ -198,7 +198,7 @@ def losses(outcome: Outcome) -> list[float]:
     return outcome.measurement.train_loss
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
 def test_deepspeed_trains_as_the_plain_loop_does(
     bench: Callable[..., Bench], method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +221,7 @@ def test_bf16_trains_about_as_fp32_does(bench: Callable[..., Bench], method: str
     assert losses(rough) != losses(exact)
 
 
-@pytest.mark.parametrize("stage", [0, 2, 3])
+@pytest.mark.parametrize("stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in (0, 2)), 3])
 def test_two_gloo_ranks_train_as_the_plain_loop_does(
     bench: Callable[..., Bench], stage: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,7 +246,7 @@ def test_a_prompt_needs_one_rank_of_a_group(bench: Callable[..., Bench]) -> None
     assert own.run(own.step("prompt")).measurement is not None
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_killed_rank_ends_its_group(bench: Callable[..., Bench], victim: int) -> None:
     own = bench(devices_per_trial=2)
     own.run(own.step("lora", engine="deepspeed", zero_stage=2))
