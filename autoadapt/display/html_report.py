@@ -24,6 +24,7 @@ from autoadapt.domain.option import Option, Spent
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.finished import Study
+from autoadapt.verdict.comparisons import LEVEL
 from autoadapt.verdict.explanation import p_text
 from autoadapt.verdict.volume import by_method, measured, points, share
 
@@ -254,7 +255,8 @@ def _option(option: Option, study: Study) -> dict[str, Any]:
         if option.trial == verdict.best:
             beside = "the best"
         elif told is not None:
-            beside = f"{'tied' if told.tied else 'differs'}: {100 * told.difference:+.1f} points, {p_text(told.p_holm)}"
+            found = "tied" if told.tied else "differs" if told.p_holm < LEVEL else "behind on validation rows"
+            beside = f"{found}: {100 * told.difference:+.1f} points, {p_text(told.p_holm)}"
     test = option.test_quality_ci
     return {
         "trial": option.trial,

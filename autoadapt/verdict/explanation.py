@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Compared, Curve
-from autoadapt.verdict.comparisons import SAME_COST, SAME_LATENCY
+from autoadapt.verdict.comparisons import LEVEL, SAME_COST, SAME_LATENCY
 from autoadapt.verdict.recommendation import broken, latency
 
 
@@ -42,8 +42,16 @@ def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], const
         quality = f"as good {where}"
     told = on_test.get(option.trial) or on_test.get(chosen.trial)
     if told is not None and {told.trial, told.other} == {option.trial, chosen.trial}:
-        quality += ", which may be chance" if told.tied else f", which is hardly chance ({p_text(told.p_holm)})"
+        quality += f", {_chance(told)}"
     return f"{name} is {quality}; it {_price(option, chosen)} and {_speed(option, chosen)}."
+
+
+def _chance(told: Compared) -> str:
+    if told.tied:
+        return "which may be chance"
+    if told.p_holm < LEVEL:
+        return f"which is hardly chance ({p_text(told.p_holm)})"
+    return f"which may be chance on test rows ({p_text(told.p_holm)}), but not on validation rows"
 
 
 def _quality(option: Option) -> float:

@@ -79,10 +79,12 @@ def best_of(options: Sequence[Option], pairs: Sequence[Paired]) -> Option:
 
 def tied_with(top: Option, options: Sequence[Option], pairs: Sequence[Paired]) -> list[int]:
     """Trials of the other options that are as good as the best as far as validation and test rows can tell."""
-    others = [o.trial for o in options if o.trial != top.trial and o.quality_expected >= top.quality_ci[0]]
+    others = {o.trial for o in options if o.trial != top.trial}
     found = {t: p for t, p in beside(top.trial, pairs).items() if t in others}
     corrected = holm({t: p.p for t, p in found.items()})
-    return [t for t in others if t not in found or corrected[t] >= LEVEL or found[t].difference > 0]
+    worse = {t for t, pair in found.items() if corrected[t] < LEVEL and pair.difference < 0}
+    near = [o.trial for o in options if o.trial in others and o.quality_expected >= top.quality_ci[0]]
+    return [t for t in near if t not in worse]
 
 
 def broken(option: Option, constraints: Constraints) -> list[str]:

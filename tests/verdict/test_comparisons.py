@@ -8,7 +8,7 @@ from scipy.stats import kstest
 
 from autoadapt.domain.option import Objectives, Option
 from autoadapt.domain.task import Constraints
-from autoadapt.domain.verdict import Paired
+from autoadapt.domain.verdict import Compared, Paired
 from autoadapt.verdict.comparisons import all_pairs, beaten_within_noise, beside, holm, p_value, paired
 from autoadapt.verdict.explanation import reasons
 from autoadapt.verdict.recommendation import best_of, recommend, tied_with
@@ -174,6 +174,18 @@ def test_reasons_are_sentences_with_figures() -> None:
         "Trial 1 (lora) is 2.0 points better on test rows; it costs 5 times more and answers about as fast."
     )
     assert lines[2].startswith("Trial 5 (prompt, the untuned prompt) is 38.0 points worse on test rows")
+    compared = [
+        Compared(**p.turned().model_dump(), p_holm=q, tied=tied)
+        for p, q, tied in zip(pairs[:2], (0.4, 1e-9), (True, False), strict=True)
+    ]
+    lines = reasons(options, recommend(options[:1], Constraints(), 5), compared, Constraints())
+    assert "2.0 points worse on test rows, which may be chance;" in lines[1]
+    assert "40.0 points worse on test rows, which is hardly chance (p < 0.001);" in lines[2]
+    doubtful = [compared[0], compared[1].model_copy(update={"p_holm": 0.3})]
+    assert (
+        "may be chance on test rows (p 0.300), but not on validation rows"
+        in reasons(options, recommend(options[:1], Constraints(), 5), doubtful, Constraints())[2]
+    )
     limited = Constraints(cost_usd_per_1k=0.5)
     lines = reasons(options, recommend(options, limited, 5, pairs), [], limited)
     assert "Trial 1 (lora) breaks a constraint: its cost $1 per 1k is above $0.5." in lines
