@@ -83,8 +83,9 @@ def tied_with(top: Option, options: Sequence[Option], pairs: Sequence[Paired]) -
     found = {t: p for t, p in beside(top.trial, pairs).items() if t in others}
     corrected = holm({t: p.p for t, p in found.items()})
     worse = {t for t, pair in found.items() if corrected[t] < LEVEL and pair.difference < 0}
-    near = [o.trial for o in options if o.trial in others and o.quality_expected >= top.quality_ci[0]]
-    return [t for t in near if t not in worse]
+    # where test rows guard against luck, the better of measured and expected quality counts
+    quality = {o.trial: max(o.quality, o.quality_expected) if o.trial in found else o.quality_expected for o in options}
+    return [o.trial for o in options if o.trial in others - worse and quality[o.trial] >= top.quality_ci[0]]
 
 
 def broken(option: Option, constraints: Constraints) -> list[str]:
