@@ -56,7 +56,7 @@ def recommend(
     as_good = [o for o in fitting if o.trial == top.trial or o.trial in tied_with(top, fitting, pairs)]
     least = min(o.cost_usd_per_1k for o in as_good)
     chosen = max(
-        (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (o.quality_expected, -latency(o))
+        (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (_evidence(o), -latency(o))
     )
     return Recommendation(
         trial=chosen.trial,
@@ -66,6 +66,13 @@ def recommend(
         cheap_twin=chosen.trial if chosen.trial != top.trial else None,
         **common,  # type: ignore[arg-type]
     )
+
+
+def _evidence(option: Option) -> float:
+    """Quality by all rows: between ties of about the same cost the one that did better on all of them is taken."""
+    if option.test_quality is None:
+        return option.quality_expected
+    return (option.quality_expected + option.test_quality) / 2
 
 
 def best_of(options: Sequence[Option], pairs: Sequence[Paired]) -> Option:
