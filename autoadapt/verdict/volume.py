@@ -88,12 +88,16 @@ def share(found: Any, reference: Reference) -> float:
 
 def over_spend(rows: Sequence[TrialRow], reference: Reference) -> list[tuple[float, float]]:
     """(USD spent, hypervolume) after each trial measured in full, in the order in which trials ended."""
-    spent, done, curve = 0.0, [], [(0.0, 0.0)]
+    spent, reached, curve = 0.0, np.empty((0, 3)), [(0.0, 0.0)]
     for row in sorted((r for r in rows if r.ended), key=lambda r: (r.ended, r.trial)):
         spent += row.usd
-        if measured([row]):
-            done.append(row)
-            curve.append((spent, share(points(done), reference)))
+        if len(found := points([row])):
+            # only a point that none reached before beats in everything changes the volume
+            signs = np.array([-1.0, 1.0, 1.0])
+            if not (reached * signs <= found * signs).all(1).any():
+                reached = np.vstack([reached, found])
+                reached = reached[non_dominated(reached)]
+                curve.append((spent, share(reached, reference)))
     if curve[-1][0] < spent:
         curve.append((spent, curve[-1][1]))
     return curve
