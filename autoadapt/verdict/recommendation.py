@@ -191,7 +191,7 @@ def _reason(
     on_test = beside(top.trial, pairs).get(chosen.trial)
     if on_test is not None:
         told = (
-            f"on {on_test.rows} test rows it differs by {100 * on_test.difference:+.1f} points "
+            f"on {on_test.rows} test rows it differs by {round(100 * on_test.difference, 1) + 0.0:+.1f} points "
             f"[{100 * on_test.low:+.1f}, {100 * on_test.high:+.1f}], which may be chance"
         )
     else:
