@@ -63,16 +63,16 @@ class Study(finished.Study):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the recommendation, and the frontier as a table. All text in it is escaped."""
+        from autoadapt.display.tables import p95_text, with_interval
+
         rows = []
         for option in self.options:
-            low, high = option.test_quality_ci or option.quality_ci
-            quality = option.quality if option.test_quality is None else option.test_quality
             cells = [
                 f"{'* ' if option.trial == self.recommendation.trial else ''}{option.trial}",
                 option.method,
-                f"{quality:.3f} [{low:.3f}-{high:.3f}]",
+                with_interval(*option.told),
                 f"{option.cost_usd_per_1k:.2g}",
-                "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}",
+                p95_text(option),
             ]
             rows.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
         head = "".join(f"<th>{name}</th>" for name in ("trial", "method", "quality [95 %]", "$ per 1k", "p95 ms"))

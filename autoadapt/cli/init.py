@@ -13,9 +13,8 @@ def init(
     answer: Annotated[str | None, typer.Option("--output", help="Column with the answer.")] = None,
 ) -> None:
     """Write a task file to start from: for your data, or an example."""
-    from autoadapt.study.starting import copy_example, write_task
+    from autoadapt import api
 
-    written = [write_task(folder, data, source, answer)] if data else copy_example(folder)
-    for path in written:
+    for path in api.init(folder, data, source, answer):
         print(f"wrote {path}")
     print(f"next: autoadapt search {folder / 'task.yaml'}")

@@ -291,7 +291,7 @@ def latency(study: Study) -> go.Figure | None:
     """How long requests took: single ones, and under load at the busiest rate the task expects."""
     found, looks = go.Figure(), Looks(study.rows)
     for option in study.options:
-        raw = next((r for r in study.raws if r.trial == option.trial), None)
+        raw = study.raw(option.trial)
         name = f"{option.trial} {_plain(option.method)}"
         colour = looks.colour(option.method)
         single = study.latency_ms(option.trial)

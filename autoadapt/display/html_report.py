@@ -18,9 +18,19 @@ from markupsafe import Markup
 from autoadapt.display.figures import PAIRS, Looks, figure
 from autoadapt.display.latency import load_lines
 from autoadapt.display.scenarios import break_even_text
-from autoadapt.display.tables import dollars, duration, params_text, taken_line, verdict_lines, without_unseen
+from autoadapt.display.tables import (
+    dollars,
+    duration,
+    p95_text,
+    params_text,
+    taken_line,
+    verdict_lines,
+    with_interval,
+    without_unseen,
+)
 from autoadapt.domain.files import write_atomic
 from autoadapt.domain.option import Option, Spent
+from autoadapt.domain.trial import params_line
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.finished import Study
@@ -138,8 +148,8 @@ def _methods(study: Study) -> list[str]:
 
 
 def _told(study: Study) -> dict[str, Any]:
-    advice, by_trial = study.recommendation, {o.trial: o for o in study.options}
-    chosen = by_trial.get(advice.trial) if advice.trial is not None else None
+    advice = study.recommendation
+    chosen = study.option(advice.trial)
     verdict, spent = study.verdict, Spent.model_validate_json(json.dumps(study.summary["spent"]))
     rows = [_row(r) for r in study.rows]
     few = {i.method: i.trials for i in study.importances() if i.trials < FEW_TRIALS}
@@ -215,9 +225,8 @@ def _cards(study: Study, chosen: Option | None) -> list[dict[str, str]]:
     if chosen is None:
         return []
     verdict = study.verdict
-    baseline = next((o for o in study.options if o.trial == study.recommendation.baseline), None)
-    quality = chosen.quality if chosen.test_quality is None else chosen.test_quality
-    around = chosen.quality_ci if chosen.test_quality_ci is None else chosen.test_quality_ci
+    baseline = study.option(study.recommendation.baseline)
+    quality, around = chosen.told
     rows = f"{chosen.test_rows} test rows" if chosen.test_quality is not None else "validation rows"
     cards = [
         {"name": "recommended", "value": f"trial {chosen.trial}, {chosen.method}", "note": chosen.model},
@@ -229,12 +238,12 @@ def _cards(study: Study, chosen: Option | None) -> list[dict[str, str]]:
         },
         {
             "name": "p95 latency",
-            "value": "n too small" if chosen.latency_p95_ms is None else f"{chosen.latency_p95_ms:.1f} ms",
+            "value": p95_text(chosen) + (" ms" if chosen.latency_p95_ms is not None else ""),
             "note": "" if chosen.requests_per_s is None else f"up to {chosen.requests_per_s:.3g} requests/s",
         },
     ]
     if baseline is not None and baseline.trial != chosen.trial:
-        base = baseline.quality if baseline.test_quality is None else baseline.test_quality
+        base = baseline.told[0]
         note = f"{100 * (quality - base):+.1f} points by adapting"
         cards.append({"name": "untuned prompt", "value": f"{base:.3f}", "note": note})
     if verdict is not None:
@@ -262,14 +271,12 @@ def _option(option: Option, study: Study) -> dict[str, Any]:
         "trial": option.trial,
         "chosen": option.trial == study.recommendation.trial,
         "method": option.method if option.on_frontier else f"{option.method} (untuned, beaten)",
-        "validation": f"{option.quality:.3f} [{option.quality_ci[0]:.3f}-{option.quality_ci[1]:.3f}]",
-        "test": f"{option.test_quality:.3f} [{test[0]:.3f}-{test[1]:.3f}]"
-        if test and option.test_quality is not None
-        else "-",
+        "validation": with_interval(option.quality, option.quality_ci),
+        "test": with_interval(option.test_quality, test) if test and option.test_quality is not None else "-",
         "beside": beside,
         "cost": dollars(option.cost_usd_per_1k),
         "training": dollars(option.training_usd),
-        "p95": "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}",
+        "p95": p95_text(option),
         "rate": "-" if option.requests_per_s is None else f"{option.requests_per_s:.3g}",
         "params": params_text(option),
     }
@@ -277,11 +284,13 @@ def _option(option: Option, study: Study) -> dict[str, Any]:
 
 def _row(row: TrialRow) -> dict[str, Any]:
     """A row of the table of trials: what is shown, and what it is sorted by."""
-    params = " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.params.items())
     reason = f"same as trial {row.same_as}" if row.same_as is not None else (row.reason or "")
     if row.failure is not None:
         reason = f"{row.failure} in {row.stage}: {reason}"
-    values = {name: getattr(row, name) for name, _, _ in COLUMNS} | {"params": params, "reason": reason}
+    values = {name: getattr(row, name) for name, _, _ in COLUMNS} | {
+        "params": params_line(row.params),
+        "reason": reason,
+    }
     told = [without_unseen(v)[:LONGEST] if isinstance(v, str) else _short(v) for v in values.values()]
     return {"on_frontier": row.on_frontier, "values": told}
 
@@ -296,7 +305,7 @@ def _answers(study: Study) -> list[dict[str, Any]]:
     for option in study.options:
         samples = [
             {
-                "right": a.score >= 0.5,
+                "right": a.right,
                 "input": a.input[:LONGEST],
                 "expected": " | ".join(a.expected)[:LONGEST],
                 "answer": a.answer[:LONGEST],
@@ -353,7 +362,7 @@ def _money(study: Study, spent: Spent) -> dict[str, Any]:
 def _load(study: Study) -> list[str]:
     lines = []
     for option in study.options:
-        raw = next((r for r in study.raws if r.trial == option.trial), None)
+        raw = study.raw(option.trial)
         if raw is not None and raw.load is not None and raw.load.runs:
             told = load_lines(raw.load, study.task.constraints.latency_p95_ms, f"Trial {option.trial}")
             lines.append(" ".join(line.strip() for line in told))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from autoadapt.display.tables import dollars, plain
 from autoadapt.domain.comparison import ApiPrice, BreakEven, Column
+from autoadapt.domain.files import inert
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD
 
@@ -144,7 +145,7 @@ def comparison_csv(columns: Sequence[Column]) -> str:
             rows.append(
                 {
                     # a spreadsheet runs what begins so
-                    "scenario": "'" + terms.name if terms.name[:1] in "=+-@" else terms.name,
+                    "scenario": inert(terms.name),
                     "trial": option.trial,
                     "method": option.method,
                     "recommended": option.trial == column.recommended,

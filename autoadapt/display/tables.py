@@ -54,14 +54,14 @@ def frontier_table(options: Sequence[Option], recommended: int | None = None) ->
     for option in options:
         test = "-"
         if option.test_quality is not None and option.test_quality_ci is not None:
-            test = _with_interval(option.test_quality, option.test_quality_ci)
+            test = with_interval(option.test_quality, option.test_quality_ci)
         table.add_row(
             f"{'* ' if option.trial == recommended else ''}{option.trial}",
             option.method if option.on_frontier else f"{option.method} (base)",
-            _with_interval(option.quality, option.quality_ci),
+            with_interval(option.quality, option.quality_ci),
             test,
             dollars(option.cost_usd_per_1k),
-            "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}",
+            p95_text(option),
             style="bold green" if option.trial == recommended else None,
         )
     if any(abs(o.quality - o.quality_expected) > CORRECTED for o in options):
@@ -70,12 +70,18 @@ def frontier_table(options: Sequence[Option], recommended: int | None = None) ->
     return table
 
 
+def p95_text(option: Option) -> str:
+    """The 95th percentile in milliseconds, where samples allow to state one."""
+    return "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}"
+
+
 def dollars(value: float) -> str:
     """USD with at least two significant figures."""
     return f"{value:.2f}" if value >= 1 else f"{value:.2g}"
 
 
-def _with_interval(value: float, interval: tuple[float, float]) -> str:
+def with_interval(value: float, interval: tuple[float, float]) -> str:
+    """Such as ``0.812 [0.750-0.861]``."""
     return f"{value:.3f} [{interval[0]:.3f}-{interval[1]:.3f}]"
 
 
@@ -111,8 +117,8 @@ def small_frontier(options: Sequence[Option], most: int = 8) -> Table:
     for name in ("trial", "method", "quality", "$ per 1k", "p95 ms"):
         table.add_column(name, justify="left" if name == "method" else "right")
     for option in options[:most]:
-        p95 = "n too small" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}"
-        table.add_row(str(option.trial), option.method, f"{option.quality:.3f}", dollars(option.cost_usd_per_1k), p95)
+        quality, cost = f"{option.quality:.3f}", dollars(option.cost_usd_per_1k)
+        table.add_row(str(option.trial), option.method, quality, cost, p95_text(option))
     if len(options) > most:
         table.add_row("", f"and {len(options) - most} more", "", "", "")
     return table
@@ -175,9 +181,9 @@ def _told_besides(study: Study) -> list[str]:
     verdict, lines = study.verdict, []
     if verdict is not None:
         lines += verdict_lines(verdict) + [f"Next: {line}" for line in verdict.next]
-    load = next((r.load for r in study.raws if r.trial == study.recommendation.trial), None)
-    if load is not None and load.runs:
-        lines += load_lines(load, study.task.constraints.latency_p95_ms)
+    raw = study.raw(study.recommendation.trial)
+    if raw is not None and raw.load is not None and raw.load.runs:
+        lines += load_lines(raw.load, study.task.constraints.latency_p95_ms)
     return lines
 
 

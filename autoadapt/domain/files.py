@@ -31,6 +31,11 @@ def write_json(path: Path, value: BaseModel | Any) -> None:
         write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def inert(value: Any) -> Any:
+    """What goes into a cell of a CSV file: a text that a spreadsheet would run is quoted."""
+    return "'" + value if isinstance(value, str) and value[:1] in "=+-@" else value
+
+
 def read_whole(path: Path, model: type[M]) -> M | None:
     """Reads a file written by `write_json` and touches nothing; None where it is absent or damaged."""
     try:

@@ -44,6 +44,13 @@ class Scored(Words):
     latency_p95_ms: float | None
     """None: fewer than 59 samples, too few to state a 95th percentile."""
 
+    @property
+    def told(self) -> tuple[float, tuple[float, float]]:
+        """Quality and its 95 % interval: on test rows where it was re-scored, else on validation rows."""
+        if self.test_quality is not None and self.test_quality_ci is not None:
+            return self.test_quality, self.test_quality_ci
+        return self.quality, self.quality_ci
+
 
 class RawOption(Scored):
     """Raw figures of one trial at full fidelity: a row of ``measured.json``, from which any scenario is priced."""

@@ -17,6 +17,11 @@ from autoadapt.domain.task import Evaluation, Words
 Params = dict[str, Scalar]
 
 
+def params_line(params: Params) -> str:
+    """Parameters in a line, such as ``r=8 learning_rate=0.0001``."""
+    return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
+
+
 class Candidate(Words):
     """A method with its parameters, prompt parameters included; conditional parameters that do not apply are absent."""
 

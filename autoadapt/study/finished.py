@@ -14,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 from autoadapt.domain.comparison import Column, Terms
 from autoadapt.domain.files import read_whole
 from autoadapt.domain.option import Option, RawOption, Recommendation
-from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.rows import read_rows
 from autoadapt.domain.scenario import Scenario, Scenarios
@@ -23,14 +22,15 @@ from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.verdict import Importance, Paired, Verdict
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.pricing import Prices, task_terms, terms
-from autoadapt.study.storage import OBJECTIVES
-from autoadapt.study.trials import importances, read_trials
+from autoadapt.study.storage import OBJECTIVES, load_trials
+from autoadapt.study.trials import importances, last_measured, read_trials, steps_of
 from autoadapt.study.yaml_files import Document, check, parse, parse_value
 from autoadapt.verdict.recommendation import binding, recommend, recommend_by_weights
 from autoadapt.verdict.scenarios import compare, options_under
 from autoadapt.verdict.volume import Reference, points, reference_of, share
 
 if TYPE_CHECKING:
+    import optuna
     import pandas
 
 
@@ -47,6 +47,11 @@ class Answered(Words):
     answer: str
     score: float
     """From 0 to 1."""
+
+    @property
+    def right(self) -> bool:
+        """Whether it counts as right, where samples are shown."""
+        return self.score >= RIGHT
 
 
 class Study:
@@ -119,7 +124,20 @@ class Study:
         Raises:
             UserError: the Optuna study cannot be read.
         """
-        return read_trials(self.root, self.task, self.raws, self.verdict)
+        return read_trials(self._asked, self.root, self.task, self.raws, self.verdict)
+
+    @functools.cached_property
+    def _asked(self) -> "list[optuna.trial.FrozenTrial]":
+        """The trials of the Optuna study, read once."""
+        return load_trials(self.root / "study.db", self.task.name)
+
+    def raw(self, trial: int | None) -> RawOption | None:
+        """A trial measured in full; None: it is none of these."""
+        return next((r for r in self.raws if r.trial == trial), None)
+
+    def option(self, trial: int | None) -> Option | None:
+        """A trial of the frontier, or the untuned prompt; None: it is neither."""
+        return next((o for o in self.options if o.trial == trial), None)
 
     def trials(self) -> "pandas.DataFrame":
         """Every trial as a row: columns of `TrialRow`, parameters as ``params.NAME``; indexed by trial."""
@@ -141,7 +159,7 @@ class Study:
 
     @functools.cached_property
     def _importances(self) -> list[Importance]:
-        found = importances(self.root, self.task, OBJECTIVES, self.task.seed)
+        found = importances(self._asked, OBJECTIVES, self.task.seed)
         return [
             Importance(method=method, objective=objective, parameter=name, share=value, trials=trials)
             for (method, objective), (trials, shares) in found.items()
@@ -166,9 +184,7 @@ class Study:
 
     def latency_ms(self, trial: int) -> list[float]:
         """Milliseconds of every single request of a trial's last step; empty: none was timed."""
-        steps = sorted((self.root / "trials" / f"{trial:04d}").glob("rung*/outcome.json"))
-        outcomes = [o for p in steps if (o := read_whole(p, Outcome)) is not None and o.measurement is not None]
-        last = max(outcomes, key=lambda o: (o.rung, o.attempt), default=None)
+        last = last_measured(steps_of(self.root, trial))
         return list(last.measurement.latency_ms) if last is not None and last.measurement is not None else []
 
     def answers(self, trial: int, most: int = 5) -> list[Answered]:
@@ -193,8 +209,7 @@ class Study:
                     )
                     for t in told
                 ]
-                right = [a for a in found if a.score >= RIGHT]
-                return right[:most] + [a for a in found if a.score < RIGHT][:most]
+                return [a for a in found if a.right][:most] + [a for a in found if not a.right][:most]
         return []
 
     @property

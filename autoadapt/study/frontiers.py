@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoadapt.domain.files import write_atomic
+from autoadapt.domain.files import inert, write_atomic
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.finished import Study, flat
 from autoadapt.verdict.volume import (
@@ -145,7 +145,7 @@ def export(tasks: Sequence[TaskRuns], path: Path) -> None:
     mixed = [c for c in table.columns if c.startswith("params.") and len({type(v) for v in table[c].dropna()}) > 1]
     table[mixed] = table[mixed].map(lambda v: v if v is None or v != v else str(v))
     if path.suffix.lower() == ".csv":
-        return _written(path, lambda: write_atomic(path, table.map(_inert).to_csv(index=False)))
+        return _written(path, lambda: write_atomic(path, table.map(inert).to_csv(index=False)))
 
     def parquet() -> None:
         temporary = path.with_name(f".{path.name}.tmp")
@@ -160,8 +160,3 @@ def _written(path: Path, write: Callable[[], None]) -> None:
         write()
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})", Exit.ENVIRONMENT) from error
-
-
-def _inert(value: Any) -> Any:
-    """A text that a spreadsheet would run is quoted."""
-    return "'" + value if isinstance(value, str) and value[:1] in "=+-@" else value

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from autoadapt.domain.events import Status
-from autoadapt.domain.files import write_atomic, write_json
+from autoadapt.domain.files import inert, write_atomic, write_json
 from autoadapt.domain.option import Objectives, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plan import Plan
@@ -391,7 +391,7 @@ def _as_csv(options: list[Mapping[str, Any]]) -> str:
             elif key == "params":
                 row[key] = json.dumps(value, ensure_ascii=False)
             else:
-                row[key] = "'" + value if isinstance(value, str) and value[:1] in "=+-@" else value
+                row[key] = inert(value)
         rows.append(row)
     if rows:
         writer = csv.DictWriter(out, list(rows[0]))

@@ -23,7 +23,7 @@ from autoadapt.domain.history import History
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.plugins import Executor, Finished, Sampler
-from autoadapt.domain.trial import Candidate, Fidelity, Step, seed_of
+from autoadapt.domain.trial import Candidate, Fidelity, Step, params_line, seed_of
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.attempts import Attempts
 from autoadapt.study.ledger import Ledger
@@ -494,5 +494,4 @@ def _kind(outcome: Outcome) -> str | None:
 
 def describe(candidate: Candidate) -> str:
     """A candidate in a line."""
-    told = (f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in candidate.params.items())
-    return f"{candidate.method} {' '.join(told)}"
+    return f"{candidate.method} {params_line(candidate.params)}"

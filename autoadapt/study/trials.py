@@ -15,7 +15,6 @@ from autoadapt.domain.trial import Candidate, Step
 from autoadapt.domain.trial_row import State, TrialRow
 from autoadapt.domain.verdict import Verdict
 from autoadapt.study.run_folder import STEP_FOLDER
-from autoadapt.study.storage import load_trials
 from autoadapt.verdict.latency import percentile
 from autoadapt.verdict.objectives import device_usd, objectives
 from autoadapt.worker.run import METRICS
@@ -27,22 +26,26 @@ SAME = (
 STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 
 
-def read_trials(root: Path, task: Task, raws: Sequence[RawOption], verdict: Verdict | None) -> list[TrialRow]:
+def read_trials(
+    found: Sequence[optuna.trial.FrozenTrial],
+    root: Path,
+    task: Task,
+    raws: Sequence[RawOption],
+    verdict: Verdict | None,
+) -> list[TrialRow]:
     """Every trial that was begun, by number.
 
     Args:
+        found: the trials of its Optuna study.
         root: run folder.
         task: as it was run, its prices looked up.
         raws: its options measured in full.
         verdict: at its end; None: it has none yet.
-
-    Raises:
-        UserError: the Optuna study cannot be read.
     """
     known = {r.trial: r for r in raws}
     noise = set(verdict.within_noise) if verdict is not None else set()
     rows = []
-    for frozen in load_trials(root / "study.db", task.name):
+    for frozen in found:
         if frozen.state == optuna.trial.TrialState.WAITING or not {"candidate", "same_as"} & {*frozen.user_attrs}:
             continue
         row = row_of(frozen, root, task)
@@ -54,7 +57,7 @@ def read_trials(root: Path, task: Task, raws: Sequence[RawOption], verdict: Verd
 def row_of(frozen: optuna.trial.FrozenTrial, root: Path, task: Task) -> TrialRow:
     """One trial by itself: what Optuna and its own folder know of it."""
     same_as = frozen.user_attrs.get("same_as")
-    steps = _steps(root / "trials" / f"{frozen.number:04d}")
+    steps = steps_of(root, frozen.number)
     return TrialRow(
         trial=frozen.number,
         state="cached" if same_as is not None else STATES[frozen.state.name],
@@ -76,14 +79,19 @@ def _asked(frozen: optuna.trial.FrozenTrial) -> dict[str, Any]:
     return {"method": plain.pop("method", "?"), "model": plain.pop("model", "?"), "params": plain}
 
 
-def _steps(folder: Path) -> list[tuple[Step, Outcome | None]]:
-    """Steps on validation rows, by rung and attempt."""
-    found = []
+def steps_of(root: Path, trial: int) -> list[tuple[Step, Outcome | None]]:
+    """Steps of a trial on validation rows, by rung and attempt."""
+    folder, found = root / "trials" / f"{trial:04d}", []
     for path in folder.glob("rung*/trial.json") if folder.is_dir() else ():
         step = read_whole(path, Step) if STEP_FOLDER.fullmatch(path.parent.name) else None
         if step is not None:
             found.append((step, read_whole(path.parent / "outcome.json", Outcome)))
     return sorted(found, key=lambda s: (s[0].rung, s[0].attempt))
+
+
+def last_measured(steps: Sequence[tuple[Step, Outcome | None]]) -> Outcome | None:
+    """What the last step that was measured gave."""
+    return next((o for _, o in reversed(steps) if o is not None and o.measurement is not None), None)
 
 
 def _measured(steps: Sequence[tuple[Step, Outcome | None]], task: Task) -> dict[str, Any]:
@@ -95,7 +103,7 @@ def _measured(steps: Sequence[tuple[Step, Outcome | None]], task: Task) -> dict[
         "seed": steps[0][0].seed if steps else None,
         "rungs": sum(o.measurement is not None for _, o in done),
     }
-    last = next((o for _, o in reversed(done) if o.measurement is not None), None)
+    last = last_measured(steps)
     if last is None or last.measurement is None:
         return told
     measured: Measurement = last.measurement
@@ -140,13 +148,12 @@ def _known(raw: RawOption) -> dict[str, Any]:
 
 
 def importances(
-    root: Path, task: Task, objectives_: Sequence[str], seed: int = 0
+    found_trials: Sequence[optuna.trial.FrozenTrial], objectives_: Sequence[str], seed: int = 0
 ) -> Mapping[tuple[str, str], tuple[int, dict[str, float]]]:
     """How much each parameter moved each objective within each method, by fANOVA (Hutter et al. 2014, in Optuna).
 
     Args:
-        root: run folder.
-        task: as it was run.
+        found_trials: the trials of an Optuna study.
         objectives_: names of the study's values, in their order.
         seed: of the random forest.
 
@@ -154,13 +161,10 @@ def importances(
         (method, objective) -> complete trials used, and parameter -> share of the explained variance. Methods with
         fewer than four complete trials, or none of whose parameters varied, are absent. Cost and latency are taken by
         their logarithm.
-
-    Raises:
-        UserError: the Optuna study cannot be read.
     """
     found: dict[tuple[str, str], tuple[int, dict[str, float]]] = {}
     by_method: dict[str, list[optuna.trial.FrozenTrial]] = {}
-    for frozen in load_trials(root / "study.db", task.name):
+    for frozen in found_trials:
         if frozen.state == optuna.trial.TrialState.COMPLETE and "candidate" in frozen.user_attrs:
             by_method.setdefault(str(frozen.user_attrs["candidate"]["method"]), []).append(frozen)
     for method, trials in by_method.items():

@@ -1,7 +1,6 @@
 """The verdict at the end of a search: winner, ties, optimism, learning curve, and why, from what is on record."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 from autoadapt.domain.files import write_json
@@ -9,7 +8,7 @@ from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Verdict
 from autoadapt.study.results import Results
 from autoadapt.study.search import Search, describe
-from autoadapt.verdict.comparisons import LEVEL, beaten_within_noise, beside, holm, p_value
+from autoadapt.verdict.comparisons import LEVEL, against, beaten_within_noise, p_value
 from autoadapt.verdict.explanation import next_steps, reasons
 from autoadapt.verdict.growth import SHARES, curve, trained_again
 from autoadapt.verdict.objectives import stats_array
@@ -19,22 +18,11 @@ from autoadapt.worker.run import METHODS
 
 
 def give_verdict(search: Search) -> None:
-    """Writes ``verdict.json``; nothing while no option was measured in full."""
-    found = make_verdict(search.results, lambda: _next_candidate(search))
-    if found is not None:
-        write_json(search.folder.root / "verdict.json", found)
-
-
-def make_verdict(results: Results, next_candidate: Callable[[], str | None] = lambda: None) -> Verdict | None:
-    """What may be believed of a study's winner; None while no option was measured in full.
-
-    Args:
-        results: of the study.
-        next_candidate: tells what the search would try next; None: nothing.
-    """
+    """Writes ``verdict.json``: what may be believed of the winner; nothing while no option was measured in full."""
+    results = search.results
     options = results.frontier()
     if not options:
-        return None
+        return
     resolved, pairs, advice = results.resolved, results.pairs(), results.recommendation()
     metric, seed = resolved.metric, resolved.task.seed
     best = best_of(options, pairs)
@@ -44,7 +32,7 @@ def make_verdict(results: Results, next_candidate: Callable[[], str | None] = la
     told = results.options()
     compared = _compared(best, told, pairs)
     found = find_curve(results, advice)
-    return Verdict(
+    verdict = Verdict(
         best=best.trial,
         compared=compared,
         paired=pairs,
@@ -57,15 +45,15 @@ def make_verdict(results: Results, next_candidate: Callable[[], str | None] = la
         trained=_trained(results),
         curve=found,
         why=reasons(told, advice, compared, resolved.task.constraints),
-        next=next_steps(told, advice, found, len(resolved.splits.train), next_candidate()),
+        next=next_steps(told, advice, found, len(resolved.splits.train), _next_candidate(search)),
     )
+    write_json(search.folder.root / "verdict.json", verdict)
 
 
 def _compared(best: Option, options: list[Option], pairs: list[Paired]) -> list[Compared]:
-    found = beside(best.trial, pairs)
-    corrected = holm({t: pair.p for t, pair in found.items()})
     tied = tied_with(best, options, pairs)
-    return [Compared(**pair.model_dump(), p_holm=corrected[trial], tied=trial in tied) for trial, pair in found.items()]
+    found = against(best.trial, {o.trial for o in options}, pairs)
+    return [Compared(**pair.model_dump(), p_holm=p, tied=trial in tied) for trial, (pair, p) in found.items()]
 
 
 def curve_trial(results: Results, advice: Recommendation) -> int | None:

@@ -1,6 +1,6 @@
 """Options on the same rows: paired tests, corrected for many comparisons; points beaten only within noise."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -119,6 +119,13 @@ def holm(p: Mapping[int, float]) -> dict[int, float]:
         least = max(least, min(1.0, (len(p) - i) * p[key]))
         corrected[key] = least
     return corrected
+
+
+def against(trial: int, others: Collection[int], pairs: Iterable[Paired]) -> dict[int, tuple[Paired, float]]:
+    """Each of these options that was compared with one: as seen from it, and its p corrected for all of them."""
+    found = {t: pair for t, pair in beside(trial, pairs).items() if t in others}
+    corrected = holm({t: pair.p for t, pair in found.items()})
+    return {t: (pair, corrected[t]) for t, pair in found.items()}
 
 
 def beaten_within_noise(

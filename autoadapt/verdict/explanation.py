@@ -33,7 +33,7 @@ def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], const
     against = broken(option, constraints)
     if against:
         return f"{name} breaks a constraint: {' and '.join(against)}."
-    points = 100 * (_quality(option) - _quality(chosen))
+    points = 100 * (option.told[0] - chosen.told[0])
     where = (
         "on test rows" if option.test_quality is not None and chosen.test_quality is not None else "on validation rows"
     )
@@ -52,10 +52,6 @@ def _chance(told: Compared) -> str:
     if told.p_holm < LEVEL:
         return f"which is hardly chance ({p_text(told.p_holm)})"
     return f"which may be chance on test rows ({p_text(told.p_holm)}), but not on validation rows"
-
-
-def _quality(option: Option) -> float:
-    return option.quality if option.test_quality is None else option.test_quality
 
 
 def _price(option: Option, chosen: Option) -> str:

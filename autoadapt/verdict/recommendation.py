@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Paired
-from autoadapt.verdict.comparisons import LEVEL, SAME_COST, beside, holm
+from autoadapt.verdict.comparisons import LEVEL, SAME_COST, against, beside
 
 
 def recommend(
@@ -53,7 +53,8 @@ def recommend(
         )
         return Recommendation(trial=None, reason=reason + ".", meets_constraints=False, **common)  # type: ignore[arg-type]
     top = best_of(fitting, pairs)
-    as_good = [o for o in fitting if o.trial == top.trial or o.trial in tied_with(top, fitting, pairs)]
+    tied = tied_with(top, fitting, pairs)
+    as_good = [o for o in fitting if o.trial == top.trial or o.trial in tied]
     least = min(o.cost_usd_per_1k for o in as_good)
     chosen = max(
         (o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST), key=lambda o: (_evidence(o), -latency(o))
@@ -62,7 +63,7 @@ def recommend(
         trial=chosen.trial,
         reason=_reason(chosen, top, fitting, frontier, pairs),
         meets_constraints=True,
-        tied=sorted(o.trial for o in as_good if o.trial != top.trial),
+        tied=sorted(tied),
         cheap_twin=chosen.trial if chosen.trial != top.trial else None,
         **common,  # type: ignore[arg-type]
     )
@@ -78,18 +79,16 @@ def _evidence(option: Option) -> float:
 def best_of(options: Sequence[Option], pairs: Sequence[Paired]) -> Option:
     """The highest expected quality; an option that a paired test on test rows finds better takes its place."""
     top = max(options, key=lambda o: o.quality_expected)
-    found = beside(top.trial, [p for p in pairs if {p.trial, p.other} <= {o.trial for o in options}])
-    corrected = holm({t: p.p for t, p in found.items()})
-    better = {t for t, p in corrected.items() if p < LEVEL and found[t].difference > 0}
+    found = against(top.trial, {o.trial for o in options}, pairs)
+    better = {t for t, (pair, p) in found.items() if p < LEVEL and pair.difference > 0}
     return max((o for o in options if o.trial in better), key=lambda o: o.test_quality or 0.0, default=top)
 
 
 def tied_with(top: Option, options: Sequence[Option], pairs: Sequence[Paired]) -> list[int]:
     """Trials of the other options that are as good as the best as far as validation and test rows can tell."""
     others = {o.trial for o in options if o.trial != top.trial}
-    found = {t: p for t, p in beside(top.trial, pairs).items() if t in others}
-    corrected = holm({t: p.p for t, p in found.items()})
-    worse = {t for t, pair in found.items() if corrected[t] < LEVEL and pair.difference < 0}
+    found = against(top.trial, others, pairs)
+    worse = {t for t, (pair, p) in found.items() if p < LEVEL and pair.difference < 0}
     # where test rows guard against luck, the better of measured and expected quality counts
     quality = {o.trial: max(o.quality, o.quality_expected) if o.trial in found else o.quality_expected for o in options}
     return [o.trial for o in options if o.trial in others - worse and quality[o.trial] >= top.quality_ci[0]]
