@@ -1,4 +1,4 @@
-"""A plug-in is one file in its folder; the file's name is its name.
+"""A plug-in is one file (or one folder) on its shelf; the file's name is its name.
 
     METRICS = Registry("metric", "autoadapt.metrics", Metric)
     METRICS.names()             # lists the folder, imports nothing
@@ -10,9 +10,14 @@ Third parties add plug-ins by entry points of the group named after the package 
 import functools
 import importlib
 import inspect
+import os
 import pkgutil
+import re
+from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
 
 from autoadapt.errors import UserError, did_you_mean
 
@@ -54,20 +59,68 @@ class Registry(Generic[T]):
             self._instances[name] = self.new(name)
         return self._instances[name]
 
-    def new(self, name: str) -> T:
+    def new(self, name: str, settings: Mapping[str, Any] | None = None) -> T:
         """The plug-in of that name, one that nobody else holds.
 
+        Args:
+            name: of the plug-in.
+            settings: as written in the task; references ``${NAME}`` are replaced from the environment here and nowhere
+                else, so that no file ever holds what they stand for.
+
         Raises:
-            UserError: there is none; the message names the nearest and lists all.
+            UserError: there is none; the message names the nearest and lists all. Or its settings are wrong.
         """
+        plugin = self._class(name)
+        model = getattr(plugin, "Settings", None)
+        if model is None:
+            if settings:
+                raise UserError(f"{self.kind} '{name}' has no settings, so give its name alone")
+            return plugin()
+        try:
+            return plugin(model.model_validate(expanded(dict(settings or {}))))  # type: ignore[call-arg]
+        except ValidationError as error:
+            raise UserError(f"{self.kind} '{name}': {_first_mistake(error, list(model.model_fields))}") from error
+
+    def _class(self, name: str) -> type[T]:
         if name not in self._modules:
             raise UserError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
         module = importlib.import_module(self._modules[name])
-        own = [
+        plugins = [
             c
             for c in vars(module).values()
             if inspect.isclass(c) and issubclass(c, self.base) and c.__module__ == module.__name__
         ]
-        if len(own) != 1:
-            raise TypeError(f"{module.__name__} must define exactly one {self.base.__name__}, found {len(own)}")
-        return own[0]()
+        if len(plugins) != 1:
+            raise TypeError(f"{module.__name__} must define exactly one {self.base.__name__}, found {len(plugins)}")
+        return plugins[0]
+
+
+REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def expanded(value: Any) -> Any:
+    """A value with every reference ``${NAME}`` in its texts replaced from the environment.
+
+    Raises:
+        UserError: such a variable is not set.
+    """
+    if isinstance(value, dict):
+        return {key: expanded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [expanded(item) for item in value]
+    return REFERENCE.sub(_looked_up, value) if isinstance(value, str) else value
+
+
+def _looked_up(match: re.Match[str]) -> str:
+    value = os.environ.get(match.group(1))
+    if value is None:
+        raise UserError(f"the environment variable {match.group(1)} is not set")
+    return value
+
+
+def _first_mistake(error: ValidationError, known: list[str]) -> str:
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"])) or "its settings"
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting '{key}': {did_you_mean(key, known)}"
+    return f"{key}: {first['msg'].removeprefix('Value error, ').replace('Input should be', 'should be')}"

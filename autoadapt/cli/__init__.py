@@ -1,1 +1,1 @@
-"""The command line: one file per verb; parse, call, print, nothing else."""
+"""The command line: one file per verb; parse, call api, print."""

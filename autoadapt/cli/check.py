@@ -13,11 +13,11 @@ def check(
     show: Annotated[bool, typer.Option("--show", help="Print the task with every default.")] = False,
 ) -> None:
     """Validate task, space, prompts, data and models; run nothing."""
-    from autoadapt.study.resolve import resolve
+    from autoadapt.tasks.resolve import resolve
 
     resolved = resolve(task, overrides or ())
     if show:
-        from autoadapt.study.yaml_files import dump
+        from autoadapt.tasks.yaml_files import dump
 
         print(dump(resolved.task), end="")
         return

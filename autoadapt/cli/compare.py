@@ -21,7 +21,7 @@ def compare(
     as_csv: Annotated[bool, typer.Option("--csv", help="One row per scenario and option.")] = False,
 ) -> None:
     """Price a finished study under other scenarios; run nothing."""
-    from autoadapt.study.finished import Study, scenario_of
+    from autoadapt.runs.study import Study, scenario_of
 
     study = Study.load(run)
     columns = [] if scenarios is None else study.compare(scenarios)
@@ -32,7 +32,7 @@ def compare(
     if as_json:
         print(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False))
         return
-    from autoadapt.display.scenarios import comparison_csv, print_comparison
+    from autoadapt.display.terminal.scenarios import comparison_csv, print_comparison
 
     if as_csv:
         print(comparison_csv(columns), end="")

@@ -16,8 +16,8 @@ def frontier(
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
     """Hypervolume, attainment and exports of one or several runs."""
-    from autoadapt.study.frontiers import export as write_rows
-    from autoadapt.study.frontiers import load_runs
+    from autoadapt.runs.frontiers import export as write_rows
+    from autoadapt.runs.frontiers import load_runs
 
     tasks = load_runs(runs)
     other = {"cost": "cost_usd_per_1k", "latency": "latency_ms"}[against]
@@ -39,7 +39,7 @@ def frontier(
         ]
         print(json.dumps(told, indent=1))
         return
-    from autoadapt.display.fronts import print_fronts
+    from autoadapt.display.terminal.frontiers import print_fronts
 
     print_fronts(tasks, other)
     for path in (export, figure):

@@ -15,14 +15,14 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
 ) -> None:
     """Tell hours, dollars and memory of a search before it runs."""
-    from autoadapt.study.planning import plan as make_plan
-    from autoadapt.study.resolve import resolve
+    from autoadapt.forecast.planning import plan as make_plan
+    from autoadapt.tasks.resolve import resolve
 
     resolved = resolve(task, overrides or (), download=True)
     found = make_plan(resolved, runs / resolved.task.name)
     if as_json:
         print(found.model_dump_json(indent=1))
         return
-    from autoadapt.display.plans import print_plan
+    from autoadapt.display.terminal.plans import print_plan
 
     print_plan(found, resolved.warnings)

@@ -15,7 +15,7 @@ def prices(
 ) -> None:
     """List prices of devices and tokens with their source and date."""
     from autoadapt.errors import UserError
-    from autoadapt.study.pricing import Prices
+    from autoadapt.tasks.prices import Prices
 
     known = Prices(book)
     if token is not None:
@@ -28,6 +28,6 @@ def prices(
     if as_json:
         print(json.dumps([json.loads(p.model_dump_json()) for p in found], indent=1))
         return
-    from autoadapt.display.tables import print_prices
+    from autoadapt.display.terminal.tables import print_prices
 
     print_prices(found)

@@ -22,7 +22,7 @@ def recommend(
     as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
 ) -> None:
     """Recommend again under other limits or preferences, and say why."""
-    from autoadapt.study.finished import Study
+    from autoadapt.runs.study import Study
 
     advice, binding, options = Study.load(run).recommend(
         min_quality=min_quality,
@@ -39,7 +39,7 @@ def recommend(
         told = {"recommendation": json.loads(advice.model_dump_json()), "binding": binding, "option": chosen}
         print(json.dumps(told, indent=1, ensure_ascii=False))
     else:
-        from autoadapt.display.tables import print_advice
+        from autoadapt.display.terminal.tables import print_advice
 
         print_advice(advice, binding, options)
     if advice.trial is None:

@@ -17,7 +17,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON; writes no report.")] = False,
 ) -> None:
     """Make report.html, and print frontier and recommendation again."""
-    from autoadapt.study.finished import read_file
+    from autoadapt.runs.study import read_file
 
     if as_json:
         names = ("frontier", "recommendations", "summary")
@@ -33,7 +33,7 @@ def report(
 def show(run: Path, output: Path | None = None) -> Path | None:
     """Prints a run folder's result and writes its report; returns where that is (None: nothing was measured)."""
     from autoadapt.api import Study
-    from autoadapt.display.tables import print_result
+    from autoadapt.display.terminal.tables import print_result
 
     study, written, failed = Study.load(run), None, None
     try:

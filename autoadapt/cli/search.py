@@ -25,8 +25,8 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Events as NDJSON on stdout.")] = False,
 ) -> None:
     """Search, or resume what was interrupted, and recommend."""
-    from autoadapt.display.watchers import watcher
-    from autoadapt.study.resolve import resolve
+    from autoadapt.display.terminal.watchers import watcher
+    from autoadapt.tasks.resolve import resolve
     from autoadapt.study.running import run_study
 
     resolved = resolve(task, overrides or (), download=True)

@@ -1,1 +1,1 @@
-"""What a person sees: events, tables and the live view (the only room with rich)."""
+"""What a person sees: terminal, report and figures (the only room with rich and plotly)."""

@@ -16,7 +16,7 @@ from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.verdict import Compared, Verdict
 from autoadapt.errors import UserError, did_you_mean
-from autoadapt.study.finished import Study
+from autoadapt.runs.study import Study
 from autoadapt.verdict.scenarios import monthly_costs
 from autoadapt.verdict.volume import over_spend, reference_of
 
@@ -72,7 +72,7 @@ def _plain(text: object) -> str:
     return html.escape(str(text))
 
 
-class Looks:
+class MethodStyle:
     """Colour and marker of each method of a study, always in the same order."""
 
     def __init__(self, rows: Sequence[TrialRow]) -> None:
@@ -118,7 +118,7 @@ def frontier(study: Study, x: str = "cost_usd_per_1k", y: str = "quality") -> go
     rows = [r for r in study.rows if r.state == "complete" and r.quality is not None]
     if not rows:
         return None
-    looks, options = Looks(study.rows), {o.trial: o for o in study.options}
+    looks, options = MethodStyle(study.rows), {o.trial: o for o in study.options}
     found = go.Figure()
     groups: list[tuple[str, Callable[[TrialRow], bool], dict[str, Any]]] = [
         ("other trials (validation)", lambda r: not r.on_frontier and not r.within_noise, {"size": 7, "opacity": 0.35}),
@@ -165,7 +165,7 @@ def _points(
     x: str,
     y: str,
     name: str,
-    looks: Looks,
+    looks: MethodStyle,
     look: Mapping[str, Any],
 ) -> go.Scatter:
     method = rows[0].method
@@ -206,7 +206,7 @@ def hypervolume(study: Study) -> go.Figure | None:
     """Hypervolume of the frontier over what was spent, and of each method's own."""
     if not any(r.state == "complete" for r in study.rows):
         return None
-    reference, looks = reference_of(study.rows), Looks(study.rows)
+    reference, looks = reference_of(study.rows), MethodStyle(study.rows)
     found = go.Figure()
     every = [("all methods", study.rows, "#777777", 3)] + [
         (
@@ -231,7 +231,7 @@ def cost(study: Study, hosting: str = "per_use") -> go.Figure | None:
     column = study.hosted(hosting)
     rivals = {t for b in column.break_even for t in (b.trial, b.other)} | {study.recommendation.baseline}
     raws = [r for r in study.raws if r.on_frontier or r.trial in rivals]
-    looks, found = Looks(study.rows), go.Figure()
+    looks, found = MethodStyle(study.rows), go.Figure()
     curves = monthly_costs(raws, column.terms)
     for i, raw in enumerate(raws):
         volumes, usd = zip(*curves[raw.trial], strict=True)
@@ -289,7 +289,7 @@ def _at(curve: Sequence[tuple[float, float]], volume: float) -> float:
 
 def latency(study: Study) -> go.Figure | None:
     """How long requests took: single ones, and under load at the busiest rate the task expects."""
-    found, looks = go.Figure(), Looks(study.rows)
+    found, looks = go.Figure(), MethodStyle(study.rows)
     for option in study.options:
         raw = study.raw(option.trial)
         name = f"{option.trial} {_plain(option.method)}"
@@ -314,7 +314,7 @@ def latency(study: Study) -> go.Figure | None:
 
 def parameters(study: Study, method: str | None = None) -> go.Figure | None:
     """Parallel coordinates: one line per trial through its parameters to quality, cost and latency."""
-    looks = Looks(study.rows)
+    looks = MethodStyle(study.rows)
     if method is None:
         method = max(looks.methods, key=lambda m: sum(r.method == m for r in study.rows), default=None)
     rows = [r for r in study.rows if r.method == method and r.quality is not None]
@@ -416,7 +416,7 @@ def learning(study: Study) -> go.Figure | None:
 
 def loss(study: Study) -> go.Figure | None:
     """Training loss of the tuned options of the frontier, by tenth of the steps."""
-    looks, found = Looks(study.rows), go.Figure()
+    looks, found = MethodStyle(study.rows), go.Figure()
     for row in study.rows:
         if row.on_frontier and row.train_loss:
             steps = [row.train_steps * (i + 1) / len(row.train_loss) for i in range(len(row.train_loss))]
@@ -457,7 +457,7 @@ def differences(study: Study) -> go.Figure | None:
     if verdict is None or not verdict.compared:
         return None
     raws: dict[int, RawOption] = {r.trial: r for r in study.raws}
-    looks, found = Looks(study.rows), go.Figure()
+    looks, found = MethodStyle(study.rows), go.Figure()
     for pair in sorted(verdict.compared, key=lambda c: -c.difference):
         method = raws[pair.trial].method if pair.trial in raws else "?"
         found.add_scatter(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autoadapt.display.figures import AXES, COLOURS, Looks
+from autoadapt.display.figures import AXES, COLOURS, MethodStyle
 from autoadapt.errors import Exit, UserError
-from autoadapt.study.frontiers import TaskRuns
+from autoadapt.runs.frontiers import TaskRuns
 from autoadapt.verdict.volume import front, measured, over_spend
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -85,7 +85,7 @@ def _runs(axes: Any, task: TaskRuns, other: str) -> None:
 
 
 def _methods(axes: Any, task: TaskRuns, other: str) -> None:
-    looks = Looks([r for s in task.studies for r in s.rows])
+    looks = MethodStyle([r for s in task.studies for r in s.rows])
     for i, method in enumerate(looks.methods):
         rows = front([r for s in task.studies for r in s.rows if r.method == method])
         if rows:

@@ -1,1 +1,1 @@
-"""The words, in the order in which they flow; no third-party import but pydantic."""
+"""The words, in the order in which they flow; pydantic and the standard library, touches no disk."""

@@ -4,10 +4,11 @@ from pydantic import Field
 
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import Scenario
-from autoadapt.domain.task import Constraints, Usd, Words
+from autoadapt.domain.strict import Usd, StrictModel
+from autoadapt.domain.task import Constraints
 
 
-class Cell(Words):
+class Cell(StrictModel):
     """The numbers of one scenario that are uncertain; 27 of them make the sensitivity cube."""
 
     volume: Usd
@@ -18,7 +19,7 @@ class Cell(Words):
     """Length of answers over those measured."""
 
 
-class Terms(Words):
+class Terms(StrictModel):
     """A scenario with everything that it leaves open taken from the task, and its prices looked up."""
 
     name: str
@@ -40,7 +41,7 @@ class Terms(Words):
         return Cell(volume=self.volumes[volume], hour_usd=self.hour_usd[price], output=self.outputs[output])
 
 
-class Priced(Words):
+class Priced(StrictModel):
     """One option under a scenario's numbers."""
 
     trial: int
@@ -63,7 +64,7 @@ class Priced(Words):
     """At the scenario's busiest rate where measured under load, else of single requests; None: n too small."""
 
 
-class BreakEven(Words):
+class BreakEven(StrictModel):
     """Where two neighbouring options cost the same a month."""
 
     trial: int
@@ -78,7 +79,7 @@ class BreakEven(Words):
     """Without a break-even: the option that is cheaper in the whole range; None: they cost the same."""
 
 
-class ApiPrice(Words):
+class ApiPrice(StrictModel):
     """The same tokens at a model behind an API, whose quality was not measured."""
 
     model: str
@@ -92,7 +93,7 @@ class ApiPrice(Words):
     """Queries a month from which the recommended option costs less; None: nowhere, or there is none recommended."""
 
 
-class Column(Words):
+class Column(StrictModel):
     """One scenario."""
 
     terms: Terms

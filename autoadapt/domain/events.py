@@ -1,6 +1,6 @@
-"""What a running study tells: one event per happening, with a snapshot of where it stands.
+"""Events of a running study, each with a snapshot of where the study stands.
 
-``progress`` is no happening: it comes about twice a second, so that a live view can show time and spend.
+``progress`` comes about twice a second, whether or not anything happened, so that a live view can show time and spend.
 """
 
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from autoadapt.domain.option import Option, Spent
 from autoadapt.domain.task import Budget
 
 EventKind = Literal[
-    "started", "resumed", "note", "trial_started", "trial_promoted", "trial_finished", "trial_pruned", "trial_failed",
-    "trial_cached", "rescoring", "rescored", "finished", "progress",
+    "started", "resumed", "note", "trial_started", "trial_promoted", "trial_finished", "trial_stopped_early", "trial_failed",
+    "trial_cached", "assessing", "assessed", "finished", "progress",
 ]  # fmt: skip
 
 
@@ -25,7 +25,7 @@ class Status:
     running: tuple[int, ...] = ()
     """Trial numbers."""
     complete: int = 0
-    pruned: int = 0
+    stopped_early: int = 0
     failed: int = 0
     cached: int = 0
     frontier: tuple[Option, ...] = ()
@@ -36,7 +36,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Event:
-    """One happening."""
+    """Something that happened in a study."""
 
     kind: EventKind
     message: str

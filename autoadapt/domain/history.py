@@ -6,7 +6,7 @@ from typing import Literal
 
 from autoadapt.domain.space import Branch
 from autoadapt.domain.task import Constraints
-from autoadapt.domain.trial import Candidate
+from autoadapt.domain.candidate import Candidate
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from autoadapt.domain.task import Words
+from autoadapt.domain.strict import StrictModel
 
 
-class LoadRun(Words):
+class LoadRun(StrictModel):
     """Requests sent at one rate, at times that do not wait for answers (open loop, Poisson)."""
 
     rate: float = Field(gt=0)
@@ -31,9 +31,10 @@ class LoadRun(Words):
         return len(self.e2el_ms) + self.failed
 
 
-class Load(Words):
+class Load(StrictModel):
     """What one option or server did under load; warm-up requests are dropped."""
 
+    kind: Literal["load"] = "load"
     runs: list[LoadRun]
     """By the order in which they were measured."""
     cold_start_s: float | None = None

@@ -1,24 +1,14 @@
-"""Objectives, Option, Recommendation: what the outcomes of a study come to."""
+"""Option, Recommendation: what the outcomes of a study come to."""
 
 from pydantic import Field
 
 from autoadapt.domain.load import Load
-from autoadapt.domain.task import Words
-from autoadapt.domain.trial import Params
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.candidate import Params
+from autoadapt.domain.usage import Usage
 
 
-class Objectives(Words):
-    """What is optimised: quality up, cost and latency down."""
-
-    quality: float
-    """The task's metric, from 0 to 1."""
-    cost_usd_per_1k: float
-    """USD for 1,000 queries: inference, and this option's own training spread over the queries of the horizon."""
-    latency_ms: float
-    """The 95th percentile of single requests; the median where there are too few samples for it."""
-
-
-class Scored(Words):
+class Scored(StrictModel):
     """One way to adapt, with its quality: what is told of it under any economics."""
 
     trial: int
@@ -26,7 +16,7 @@ class Scored(Words):
     model: str
     params: Params
     quality: float
-    """On validation rows, which the search chose by: flattered a little."""
+    """On validation rows, which the search chose by, so that it is a little too high on average."""
     quality_ci: tuple[float, float]
     """95 % interval."""
     quality_expected: float
@@ -39,13 +29,15 @@ class Scored(Words):
     train_seconds: float
     artifact_bytes: int
     peak_memory_bytes: int
+    values: dict[str, float]
+    """Every objective of the task by name, as measured on validation rows."""
     latency_p50_ms: float
     """Single requests, one after the other."""
     latency_p95_ms: float | None
     """None: fewer than 59 samples, too few to state a 95th percentile."""
 
     @property
-    def told(self) -> tuple[float, tuple[float, float]]:
+    def best_known_quality(self) -> tuple[float, tuple[float, float]]:
         """Quality and its 95 % interval: on test rows where it was re-scored, else on validation rows."""
         if self.test_quality is not None and self.test_quality_ci is not None:
             return self.test_quality, self.test_quality_ci
@@ -58,8 +50,12 @@ class RawOption(Scored):
     hardware: str
     devices: int
     """Held while training; answers are given by one."""
+    training: Usage
+    """What training the option used, in all."""
+    answering: Usage
+    """What answering `rows` in batches used."""
     inference_seconds: float
-    """To answer `rows` in batches."""
+    """Wall-clock, to answer `rows` in batches."""
     rows: int
     tokens_in: int
     """Of all rows together, as this model counts them."""
@@ -75,14 +71,12 @@ class RawOption(Scored):
     """Share of a request's time that grows with the length of its answer (0 for labels)."""
     load: Load | None = None
     """Under load, alone on its device; None: not measured."""
-    energy_joules: float | None = None
-    """Drawn while answering `rows`; None: this machine has no counter."""
     shares_base: bool
     """Whether many such options can be served on one copy of the base model."""
     on_frontier: bool
     """Of the task's own economics."""
     weights_kept: bool
-    """False: it was trained, and its weights were deleted when others beat it."""
+    """False: it was trained, and its weights were deleted when others dominated it."""
 
 
 class Option(Scored):
@@ -97,18 +91,18 @@ class Option(Scored):
     training_usd: float
     """What training this option cost, in all."""
     on_frontier: bool = True
-    """False only for the baseline, when others beat it in everything."""
+    """False only for the baseline, when it is dominated."""
     requests_per_s: float | None = None
-    """Greatest measured rate at which one replica keeps the latency promise (without one: keeps up); None: not
+    """Greatest measured rate at which one replica meets the latency target (without one: keeps up); None: not
     measured under load, or not even the lowest rate did."""
 
 
-class Recommendation(Words):
+class Recommendation(StrictModel):
     """What is advised, and why, in one sentence."""
 
     scenario: str
     trial: int | None
-    """None: no option holds the constraints."""
+    """None: no option satisfies the constraints."""
     reason: str
     meets_constraints: bool
     best_quality: int | None
@@ -117,12 +111,12 @@ class Recommendation(Words):
     baseline: int | None
     """The untuned zero-shot prompt."""
     tied: list[int] = Field(default=[])
-    """Options that are as good as the best that holds the constraints, as far as rows can tell, without that one."""
-    cheap_twin: int | None = None
+    """Options that are as good as the best that satisfies the constraints, as far as rows can tell, without that one."""
+    cheaper_equivalent: int | None = None
     """The recommended option where it is the cheapest of these ties and not the best one itself."""
 
 
-class Spent(Words):
+class Spent(StrictModel):
     """What a study has cost so far, over all its runs."""
 
     trials: int = 0

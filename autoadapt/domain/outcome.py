@@ -1,18 +1,19 @@
-"""Outcome: what a step gave back, as raw numbers or as a failure; dollars and objectives are computed from it later."""
+"""Outcome: what a job gave back: a Measurement, a Load or a Failure; dollars and objectives are computed from it later."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from autoadapt.domain.jobs import Devices
 from autoadapt.domain.load import Load
-from autoadapt.domain.task import Words
-from autoadapt.domain.trial import Devices
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.usage import Usage
 
 Stage = Literal["start", "load", "fit", "measure", "save"]
 FailureClass = Literal["oom", "nan", "timeout", "data", "config", "disk", "provider", "crash", "interrupted"]
 
 
-class RowResult(Words):
+class RowResult(StrictModel):
     """One answered row."""
 
     id: int
@@ -22,13 +23,20 @@ class RowResult(Words):
     tokens_out: int
 
 
-class Measurement(Words):
-    """Raw numbers of a finished step. Seconds are wall-clock; device-seconds are seconds times devices held."""
+class Measurement(StrictModel):
+    """Raw numbers of a finished job. Seconds are wall-clock; device-seconds are seconds times devices held."""
 
+    kind: Literal["measurement"] = "measurement"
     rows: list[RowResult]
     """One per answered row, in the split's order."""
     rows_truncated: int = 0
     """Rows whose prompt was shortened to fit the model's context."""
+    training: Usage = Usage()
+    """What training used, earlier rungs of the same trial included."""
+    answering: Usage = Usage()
+    """What answering `rows` in batches used."""
+    judging: Usage = Usage()
+    """What the metric used; it counts against the budget, not against the option."""
     train_seconds: float = 0.0
     """Seconds of training, earlier rungs of the same trial included."""
     train_steps: int = 0
@@ -44,8 +52,6 @@ class Measurement(Words):
     """Tokens written for each single request (free text only)."""
     tokens_shared: int = 0
     """Input tokens with which all rows' prompts begin."""
-    energy_joules: float | None = None
-    """Drawn by the device while `rows` were answered; None: this machine has no counter that may be read."""
     train_step_seconds: float = 0.0
     """Median seconds of a training step."""
     prefix_cache: bool = False
@@ -58,32 +64,59 @@ class Measurement(Words):
     parameters_total: int
 
 
-class Failure(Words):
-    """Why a step did not finish."""
+class Failure(StrictModel):
+    """Why a job did not finish."""
 
+    kind: Literal["failure"] = "failure"
     stage: Stage
-    kind: FailureClass
+    failure_class: FailureClass
     reason: str
     """One line."""
 
+    def __str__(self) -> str:
+        return f"{self.failure_class} in {self.stage}: {self.reason}"
 
-class Outcome(Words):
-    """What is written to ``outcome.json``; exactly one of `measurement`, `load` and `failure` is set."""
 
-    version: Literal[1] = 1
+class Outcome(StrictModel):
+    """What is written to ``outcome.json``."""
+
+    version: Literal[2] = 2
     trial: int
-    rung: int
     attempt: int
-    measurement: Measurement | None = None
-    failure: Failure | None = None
-    load: Load | None = None
-    """Of a step on the `load` split, instead of a measurement."""
+    """Of the job that it answers; an outcome of another attempt is not accepted."""
+    result: Annotated[Measurement | Load | Failure, Field(discriminator="kind")]
+    """Measurement of Fit, Score and Refit; Load of LoadTest; Failure of any."""
     devices: Devices
     seconds: float
-    """Wall-clock seconds the step held its devices."""
+    """Wall-clock seconds the job held its devices."""
+    usage: Usage = Usage()
+    """All that the job used: devices held from beginning to end, and what providers billed."""
     fit_measure_seconds: float = 0.0
     """Seconds of them spent fitting and measuring; the rest is loading and bookkeeping."""
     cold: bool = False
-    """Whether it was the first step of its worker process (imports and first load included in `seconds`)."""
+    """Whether it was the first job of its worker process (imports and first load included in `seconds`)."""
     worker_rss_bytes: int = 0
-    """Resident set of the worker after the step."""
+    """Resident set of the worker after the job."""
+
+    @classmethod
+    def of(cls, job: Any, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any) -> "Outcome":
+        """The outcome of a job, its usage made up of the devices held and what providers billed.
+
+        Args:
+            job: any job.
+            result: what came of it.
+            devices: held by it.
+            seconds: wall-clock, for which they were held.
+            more: further fields.
+        """
+        held = Usage(device_seconds={devices.kind: seconds * devices.count})
+        if isinstance(result, Measurement):
+            parts = (result.training, result.answering, result.judging)
+            billed = Usage(usd=sum(u.usd for u in parts), usd_estimated=any(u.usd_estimated for u in parts))
+            held = held.plus(billed)
+        return cls(trial=job.trial, attempt=job.attempt, result=result, devices=devices, seconds=seconds, usage=held, **more)
+
+    @property
+    def device_seconds(self) -> float:
+        """Seconds times devices held."""
+        return self.seconds * self.devices.count

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from autoadapt.domain.task import Words
+from autoadapt.domain.strict import StrictModel
 
 
-class PromptedParams(Words):
+class PromptedParams(StrictModel):
     """Every method answers through a prompt."""
 
     template: str

@@ -1,10 +1,10 @@
 """Plan: what a search will probably take, before anything is spent; and the probe it is computed from."""
 
-from autoadapt.domain.task import Words
-from autoadapt.domain.trial import Candidate
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.candidate import Candidate
 
 
-class Probe(Words):
+class Probe(StrictModel):
     """A short real step of one method on one base model: a few rows answered, a few training steps taken."""
 
     candidate: Candidate
@@ -23,7 +23,7 @@ class Probe(Words):
     """Why it failed; the other figures are then 0."""
 
 
-class Probes(Words):
+class Probes(StrictModel):
     """Probes of one task on one machine."""
 
     key: str
@@ -34,7 +34,7 @@ class Probes(Words):
     probes: list[Probe]
 
 
-class Range(Words):
+class Range(StrictModel):
     """Low, likely, high."""
 
     low: float
@@ -42,7 +42,7 @@ class Range(Words):
     high: float
 
 
-class MethodPlan(Words):
+class MethodPlan(StrictModel):
     """One method's part."""
 
     trials: Range
@@ -56,7 +56,7 @@ class MethodPlan(Words):
     failure: str | None = None
 
 
-class Plan(Words):
+class Plan(StrictModel):
     """What a search will probably take."""
 
     task: str

@@ -5,13 +5,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from autoadapt.domain.task import Usd, Words
+from autoadapt.domain.strict import Usd, StrictModel
 
 STALE_DAYS = 60
 """A price older than this is warned of."""
 
 
-class Quote(Words):
+class Quote(StrictModel):
     """What every price says of itself."""
 
     provider: str
@@ -73,7 +73,7 @@ class TokenPrice(Quote):
         return f"{self.provider}/{self.model}/{self.tier}"
 
 
-class PriceBook(Words):
+class PriceBook(StrictModel):
     """A price file."""
 
     version: Literal[1] = 1

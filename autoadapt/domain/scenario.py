@@ -1,11 +1,12 @@
-"""Scenario: a use of the result: how much, at what price, with which promise, served how."""
+"""Scenario: a use of the result: how much, at what price, with which latency target, hosted how."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from autoadapt.domain.task import Limits, Owned, Usd, Words
+from autoadapt.domain.strict import Usd, StrictModel
+from autoadapt.domain.task import Limits, Owned
 
 Hosting = Literal["per_use", "always_on", "scale_to_zero", "shared"]
 VOLUME_SPREAD = (Decimal(1) / 3, Decimal(3))
@@ -20,7 +21,7 @@ def _spread(value: Any) -> Any:
     return {"likely": value} if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
 
 
-class Spread(Words):
+class Spread(StrictModel):
     """Low, likely, high; a lone number is the likely one, the others follow from it by a factor that is printed."""
 
     low: Usd | None = None
@@ -57,8 +58,8 @@ class Scenario(Limits):
     hosting: Hosting = "per_use"
     """`per_use`: the device time of answers alone; `always_on`: whole replicas day and night; `scale_to_zero`: whole
     replicas that are switched off when idle; `shared`: always on, adapters of one base share the replicas."""
-    p95: float | None = Field(default=None, gt=0)
-    """Latency promise in milliseconds, kept by at least 99 % of requests."""
+    latency_p95_ms: float | None = Field(default=None, gt=0)
+    """Latency target in milliseconds, met by at least 99 % of requests."""
     horizon_months: float | None = Field(default=None, gt=0)
     """Months over which trainings are paid off."""
     retrain_months: float | None = Field(default=None, gt=0)
@@ -98,7 +99,7 @@ class Scenario(Limits):
         return self
 
 
-class Scenarios(Words):
+class Scenarios(StrictModel):
     """A scenarios file."""
 
     version: Literal[1] = 1

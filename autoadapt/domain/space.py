@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from autoadapt.domain.task import Words
+from autoadapt.domain.strict import StrictModel
 
 Scalar = str | int | float | bool | None
 
 
-class Choices(Words):
+class Choices(StrictModel):
     """One of a list."""
 
     choices: list[Scalar] = Field(min_length=1)
@@ -29,7 +29,7 @@ class Choices(Words):
         return self
 
 
-class Range(Words):
+class Range(StrictModel):
     """A number between `low` and `high`, both included; integers when both are written as integers."""
 
     low: int | float
@@ -96,7 +96,7 @@ class Branch:
 Spec = Annotated[Choices | Range, BeforeValidator(_to_spec)]
 
 
-class SearchSpace(Words):
+class SearchSpace(StrictModel):
     """The joint space: one branch per method, and the prompt parameters every branch shares."""
 
     version: int = Field(default=1, ge=1, le=1)

@@ -2,41 +2,23 @@
 
 Field names are the YAML keys; the string under a field is its documentation (``autoadapt schema`` prints it). Values
 are checked here for type and range; names that other rooms own (metric, method, sampler, model) are resolved in
-`autoadapt.study.resolve` before anything is spent.
+`autoadapt.tasks.resolve` before anything is spent.
 """
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.strict import StrictModel, Usd
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
 
 
-def _to_decimal(value: object) -> object:
-    # strict Decimal refuses YAML's ints and floats; str() keeps 2.69 exactly as written
-    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-Usd = Annotated[
-    Decimal,
-    BeforeValidator(_to_decimal),
-    PlainSerializer(float, when_used="json"),
-    Field(ge=0, allow_inf_nan=False),
-]
-
-
-class Words(BaseModel):
-    """Base of everything read from a file: frozen, strict types, unknown keys are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class Columns(Words):
+class Columns(StrictModel):
     """Which column holds what."""
 
     input: str = "input"
@@ -47,7 +29,7 @@ class Columns(Words):
     """Column with a list of accepted answers, where there are several; rows without it use `output`."""
 
 
-class Data(Words):
+class Data(StrictModel):
     """Where the labelled rows are: either `path`, or `train` with optional `validation` and `test`."""
 
     path: str | None = None
@@ -78,7 +60,7 @@ class Data(Words):
         return self
 
 
-class Budget(Words):
+class Budget(StrictModel):
     """What may be spent, in total over every resumed run; the first limit reached ends the search."""
 
     trials: int | None = Field(default=None, ge=1)
@@ -99,8 +81,8 @@ class Budget(Words):
         return self
 
 
-class Owned(Words):
-    """A machine one owns, or a user's own device: an hour costs wear and energy instead of rent."""
+class Owned(StrictModel):
+    """A machine one owns, or a user's own device: an hour costs depreciation, energy and operations instead of rent."""
 
     capex_usd: Usd = Decimal(0)
     """Price of the machine; 0 where somebody else paid for it (a user's phone)."""
@@ -115,10 +97,10 @@ class Owned(Words):
     pue: float = Field(default=1.0, ge=1)
     """The building's power over the machine's."""
     ops_usd_per_hour: Usd = Decimal(0)
-    """Housing and care."""
+    """Housing and operations."""
 
 
-class Economics(Words):
+class Economics(StrictModel):
     """Prices and use, from which dollars are computed."""
 
     usd_per_hour: Usd | None = None
@@ -155,8 +137,8 @@ class Economics(Words):
         return self.usd_per_hour * Decimal(repr(self.overhead_factor))
 
 
-class Limits(Words):
-    """What an option must hold whatever its use (absent: no limit)."""
+class Limits(StrictModel):
+    """What an option must satisfy whatever its use (absent: no limit)."""
 
     quality: float | None = Field(default=None, ge=0, le=1)
     """Least quality, in the metric's unit from 0 to 1."""
@@ -171,13 +153,13 @@ class Limits(Words):
 
 
 class Constraints(Limits):
-    """What an option must hold to be recommended (absent: no limit)."""
+    """What an option must satisfy to be recommended (absent: no limit)."""
 
     latency_p95_ms: float | None = Field(default=None, gt=0)
-    """Greatest 95th percentile of latency in milliseconds; also the promise that requests under load must keep."""
+    """Greatest 95th percentile of latency in milliseconds; under load, the target that 99 % of requests should meet."""
 
 
-class Evaluation(Words):
+class Evaluation(StrictModel):
     """How a candidate is measured."""
 
     rows: int = Field(default=300, ge=10)
@@ -199,22 +181,22 @@ class Evaluation(Words):
     """Longest free-text answer in tokens."""
 
 
-class Search(Words):
+class SearchSettings(StrictModel):
     """How candidates are chosen."""
 
-    sampler: str = "cost_aware"
-    """A name in the samplers folder."""
+    sampler: PluginChoice = PluginChoice(name="cost_aware")
+    """A name in the samplers folder, alone or with its settings: {NAME: {setting: value}}."""
     rungs: bool = True
     """Try candidates on a part of the work first; only promising ones get all of it."""
     least_gain: float = Field(default=0.001, ge=0, lt=1)
     """Stop when no step promises more than this share of the hypervolume reached (cost_aware)."""
 
 
-class Compute(Words):
+class Compute(StrictModel):
     """Where trials run."""
 
-    executor: str = "local"
-    """A name in the executors folder."""
+    executor: PluginChoice = PluginChoice(name="local")
+    """A name in the executors folder, alone or with its settings: {NAME: {setting: value}}."""
     slots: int | Literal["auto"] = "auto"
     """Trials side by side; auto: one per `devices_per_trial` GPUs, else one per CPU core (at most 4)."""
     devices_per_trial: int = Field(default=1, ge=1, le=64)
@@ -226,9 +208,9 @@ class Compute(Words):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Numbers in which models compute; auto: bf16 where the hardware multiplies it natively, else fp32."""
     trial_timeout_s: float = Field(default=3600, gt=0)
-    """A trial step is killed after so many seconds."""
+    """A job of a trial is killed after so many seconds."""
     hang_timeout_s: float = Field(default=600, gt=0)
-    """A trial step is killed when it shows no progress for so many seconds."""
+    """A job of a trial is killed when it shows no progress for so many seconds."""
     recording: str | None = None
     """For `executor: replay`: the folder of a finished run that answers in place of real trials."""
     on_cpu: bool = False
@@ -248,7 +230,7 @@ class Compute(Words):
         return value
 
 
-class Task(Words):
+class Task(StrictModel):
     """One question to answer: for this data and metric, prompt, LoRA or full fine-tuning?"""
 
     version: Literal[1] = 1
@@ -257,8 +239,11 @@ class Task(Words):
     """Name of the study; its files go to `runs/NAME`."""
     data: Data
     """Labelled rows."""
-    metric: str
-    """A name in the metrics folder: accuracy, macro_f1, exact_match, rouge_l, bleu."""
+    metric: PluginChoice
+    """A name in the metrics folder (accuracy, macro_f1, exact_match, rouge_l, bleu), alone or with its settings:
+    {NAME: {setting: value}}."""
+    objectives: list[str] = Field(default=["quality", "cost_usd_per_1k", "latency_ms"], min_length=2, max_length=5)
+    """What is optimised: two to five names in the objectives folder."""
     models: list[str] = Field(min_length=1)
     """Base models: `embedded` (comes with AutoAdapt), local folders or hub ids; several are searched over."""
     methods: list[str] = Field(default=["prompt", "lora", "full"], min_length=1)
@@ -270,10 +255,10 @@ class Task(Words):
     economics: Economics
     """Price of a device, and how much the result will be used."""
     constraints: Constraints = Constraints()
-    """What a recommended option must hold."""
+    """What a recommended option must satisfy."""
     evaluation: Evaluation = Evaluation()
     """Rows and requests by which candidates are measured."""
-    search: Search = Search()
+    search: SearchSettings = SearchSettings()
     """The sampler, and whether candidates are tried on a part of the work first."""
     compute: Compute = Compute()
     """Executor, slots, training backend, time limits."""
@@ -290,7 +275,7 @@ class Task(Words):
             )
         return value
 
-    @field_validator("models", "methods")
+    @field_validator("models", "methods", "objectives")
     @classmethod
     def _no_repeats(cls, value: list[str]) -> list[str]:
         if repeated := sorted({v for v in value if value.count(v) > 1}):

@@ -1,25 +1,23 @@
 """TrialRow: one trial of a study in one flat row, for tables, figures and exports."""
 
-from typing import Literal
-
 from pydantic import Field
 
+from autoadapt.domain.candidate import Params
 from autoadapt.domain.outcome import FailureClass, Stage
-from autoadapt.domain.task import Words
-from autoadapt.domain.trial import Params
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.trial_state import TrialState
+from autoadapt.domain.trial_state import TrialState
 
-State = Literal["complete", "stopped early", "failed", "cached", "running"]
 
-
-class TrialRow(Words):
+class TrialRow(StrictModel):
     """What was asked and what was measured; of the last step that was measured, where a trial had several rungs.
 
     Raw figures stand as they were measured; `cost_usd_per_1k` is computed from them under the task's economics.
     """
 
     trial: int
-    state: State
-    """`complete`: all of the work was done; `stopped early`: a part of it; `cached`: repeats `same_as`."""
+    state: TrialState
+    """A cached one repeats `same_as`."""
     method: str
     model: str
     params: Params
@@ -28,6 +26,8 @@ class TrialRow(Words):
     """Steps that gave a measurement."""
     rows: int = 0
     """Validation rows answered."""
+    values: dict[str, float] = Field(default={})
+    """Every objective of the task by name; empty: nothing was measured."""
     quality: float | None = None
     """The metric on these rows; None: nothing was measured."""
     quality_expected: float | None = None
@@ -44,10 +44,10 @@ class TrialRow(Words):
     """The objective: p95 of single requests, or the median of too few."""
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
-    """None: n too small."""
+    """None: fewer than 59 samples, too few to state it."""
     on_frontier: bool = False
     within_noise: bool = False
-    """Off the frontier, but beaten only by differences that may be chance."""
+    """Dominated, but only by differences within measurement error."""
     train_seconds: float = 0.0
     train_steps: int = 0
     train_tokens: int = 0

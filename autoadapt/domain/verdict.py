@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from autoadapt.domain.task import Words
+from autoadapt.domain.strict import StrictModel
 
 
-class Paired(Words):
+class Paired(StrictModel):
     """Two options on the same rows."""
 
     trial: int
@@ -34,7 +34,7 @@ class Compared(Paired):
     """As good as the best one, as far as validation and test rows can tell."""
 
 
-class Optimism(Words):
+class Optimism(StrictModel):
     """By how much the score by which a winner was chosen flatters it; differences of quality, from -1 to 1."""
 
     trial: int
@@ -51,7 +51,7 @@ class Optimism(Words):
     """Its 95 % interval, from those of both qualities."""
 
 
-class Trained(Words):
+class Trained(StrictModel):
     """One option trained again on all rows with other seeds, scored on the test rows."""
 
     trial: int
@@ -65,7 +65,7 @@ class Trained(Words):
     """Standard deviation between seeds, the error of the rows taken out as they are the same."""
 
 
-class CurvePoint(Words):
+class CurvePoint(StrictModel):
     """Quality on test rows after training on a part of the training rows."""
 
     rows: int = Field(ge=1)
@@ -75,7 +75,7 @@ class CurvePoint(Words):
     """95 % interval over test rows."""
 
 
-class Curve(Words):
+class Curve(StrictModel):
     """Quality against training rows, and what more rows would probably buy."""
 
     trial: int
@@ -92,7 +92,7 @@ class Curve(Words):
     """The fitted curve with its band, at rising rows."""
 
 
-class Importance(Words):
+class Importance(StrictModel):
     """How much a parameter moved an objective within one method."""
 
     method: str
@@ -104,7 +104,7 @@ class Importance(Words):
     """Trials it was computed from."""
 
 
-class Verdict(Words):
+class Verdict(StrictModel):
     """What is written to ``verdict.json`` at the end of a search."""
 
     best: int

@@ -1,1 +1,1 @@
-"""Where trials run: one file per executor."""
+"""Where jobs run: one file per launcher of workers, and the supervisor of them all."""

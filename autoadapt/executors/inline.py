@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from autoadapt.domain.hardware import own_devices
+from autoadapt.worker.hardware import own_devices
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute

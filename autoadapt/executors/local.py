@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from autoadapt.domain.files import read_model, write_json
-from autoadapt.domain.hardware import cpu_name, gpu_names, gpu_numbers, usable_cores
+from autoadapt.files import read_model, write_json
+from autoadapt.worker.hardware import cpu_name, gpu_names, gpu_numbers, usable_cores
 from autoadapt.domain.outcome import Failure, FailureClass, Outcome
 from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute

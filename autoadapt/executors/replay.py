@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from autoadapt.domain.files import read_model, write_json
+from autoadapt.files import read_model, write_json
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute

@@ -19,6 +19,6 @@ class Full(Method):
     tunes: ClassVar[bool] = True
 
     def fit(self, context: Context) -> Adapted:
-        from autoadapt.engine import adapting
+        from autoadapt.models.causal_lm import adapting
 
         return adapting.tune(context, FullParams.model_validate(context.step.candidate.params), adapter=None)

@@ -29,7 +29,7 @@ class Lora(Method):
     shares_base: ClassVar[bool] = True
 
     def fit(self, context: Context) -> Adapted:
-        from autoadapt.engine import adapting
+        from autoadapt.models.causal_lm import adapting
 
         params = LoraParams.model_validate(context.step.candidate.params)
         return adapting.tune(

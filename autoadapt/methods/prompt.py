@@ -30,6 +30,6 @@ class Prompt(Method):
     shares_base: ClassVar[bool] = True
 
     def fit(self, context: Context) -> Adapted:
-        from autoadapt.engine import adapting
+        from autoadapt.models.causal_lm import adapting
 
         return adapting.prompt(context, PromptParams.model_validate(context.step.candidate.params))

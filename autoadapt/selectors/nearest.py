@@ -9,7 +9,7 @@ from autoadapt.domain.rows import Row
 class Nearest(Selector):
     """The rows of greatest TF-IDF cosine similarity, the most similar last (nearest the question).
 
-    Words and character 3-grams would be dearer; words of any length keep one query under a millisecond. Other examples
+    StrictModel and character 3-grams would be dearer; words of any length keep one query under a millisecond. Other examples
     for every query mean that no shared prefix can be kept computed: it shows in latency and cost.
     """
 

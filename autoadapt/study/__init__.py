@@ -1,1 +1,1 @@
-"""The search: ask a candidate, run it, tell its objectives, until the budget ends."""
+"""The search: ask a candidate, run it, tell its objectives, promote, hold the budget, stop, resume."""

@@ -10,8 +10,8 @@ from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.task import Economics
 from autoadapt.domain.trial import Candidate, Fidelity
-from autoadapt.study.run_folder import RunFolder
-from autoadapt.verdict.objectives import cost_usd_per_1k, stats_array
+from autoadapt.runs.run_folder import RunFolder
+from autoadapt.economics.objectives import cost_usd_per_1k, stats_array
 
 LEAST_SPREAD = 0.05 * 0.95
 """Variance of a row's score is taken to be at least this: ten right out of ten do not mean certainty."""

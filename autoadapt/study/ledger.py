@@ -12,9 +12,9 @@ from autoadapt.domain.option import Spent
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.task import Evaluation, Task
 from autoadapt.domain.trial import Step
-from autoadapt.study.run_folder import RunFolder
-from autoadapt.verdict.latency import typical_ms
-from autoadapt.verdict.objectives import device_usd
+from autoadapt.runs.run_folder import RunFolder
+from autoadapt.economics.rates import typical_ms
+from autoadapt.economics.objectives import device_usd
 
 MARGIN = 1.25
 """A step is expected to take this much longer than the mean of its kind."""

@@ -8,12 +8,12 @@ from typing import Any
 import optuna
 from pydantic import TypeAdapter
 
-from autoadapt.domain.files import read_model
+from autoadapt.files import read_model
 from autoadapt.domain.option import Option
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.trial import Candidate, Step
 from autoadapt.errors import Exit, UserError
-from autoadapt.study.space import JointSpace
+from autoadapt.tasks.space import JointSpace
 
 ATTRIBUTE = "portfolio"
 """Of the Optuna study."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Measurement
-from autoadapt.verdict.objectives import stats_array
+from autoadapt.economics.objectives import stats_array
 
 LEVEL = 0.02
 

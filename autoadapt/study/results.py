@@ -12,22 +12,22 @@ from typing import Any, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from autoadapt.domain.events import Status
-from autoadapt.domain.files import inert, write_atomic, write_json
+from autoadapt.files import inert, write_atomic, write_json
 from autoadapt.domain.option import Objectives, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.trial import Fidelity, Step, seed_of
 from autoadapt.domain.verdict import Paired
-from autoadapt.study.pricing import task_terms
-from autoadapt.study.probing import kept_plan
-from autoadapt.study.resolve import Resolved
-from autoadapt.study.run_folder import Record, RunFolder
+from autoadapt.tasks.prices import task_terms
+from autoadapt.forecast.probing import kept_plan
+from autoadapt.tasks.resolve import Resolved
+from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.verdict.comparisons import all_pairs
-from autoadapt.verdict.costs import peak_rate
+from autoadapt.economics.costs import peak_rate
 from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval, mean_interval
-from autoadapt.verdict.latency import decode_share, percentile
-from autoadapt.verdict.objectives import objectives, stats_array
+from autoadapt.economics.rates import decode_share, percentile
+from autoadapt.economics.objectives import objectives, stats_array
 from autoadapt.verdict.recommendation import recommend
 from autoadapt.verdict.scenarios import Pricer
 from autoadapt.worker.run import METHODS
@@ -109,7 +109,7 @@ class Results:
         points = [self._points[t].model_copy(update={"quality": quality(t)}) for t in trials]
         return [trials[i] for i in non_dominated(points)]
 
-    def let_go(self) -> set[int]:
+    def discard_dominated(self) -> set[int]:
         """Gives up what is on the frontier neither as expected nor as measured; returns what is left.
 
         What is expected of an option may rise again, but its weights are deleted once it is given up.

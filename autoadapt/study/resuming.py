@@ -5,12 +5,12 @@ import optuna
 from autoadapt.domain.trial import Candidate
 from autoadapt.study.racing import Runner
 from autoadapt.study.search import Active, Search
-from autoadapt.study.storage import reopened
-from autoadapt.verdict.objectives import objectives
+from autoadapt.runs.storage import reopened
+from autoadapt.economics.objectives import objectives
 from autoadapt.worker.run import METHODS
 
 
-def take_up(search: Search) -> None:
+def resume(search: Search) -> None:
     """Takes up what an earlier run left: tells finished trials, queues unfinished ones."""
     interrupted = search.folder.settle_interrupted(search.executor.devices)
     frozen_trials = search.study.get_trials(deepcopy=False)

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from autoadapt.domain.events import Event
 from autoadapt.errors import Exit
-from autoadapt.study.planning import check_budget, check_memory
+from autoadapt.forecast.planning import check_budget, check_memory
 from autoadapt.study.portfolio import read_frontier
-from autoadapt.study.rescoring import fit_again, measure_load, rescore
-from autoadapt.study.resolve import Resolved
-from autoadapt.study.resuming import take_up
-from autoadapt.study.run_folder import RunFolder
+from autoadapt.assess.rescoring import fit_again, measure_load, rescore
+from autoadapt.tasks.resolve import Resolved
+from autoadapt.study.resuming import resume
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
-from autoadapt.study.storage import STORAGE_ERRORS, storage_error
-from autoadapt.study.telling import Telling
-from autoadapt.study.verdicts import give_verdict
+from autoadapt.runs.storage import STORAGE_ERRORS, storage_error
+from autoadapt.study.tracking import TrackerNotifier
+from autoadapt.assess.verdicts import give_verdict
 
 
 def run_study(
@@ -48,11 +48,11 @@ def run_study(
     for earlier in warm_start:
         read_frontier(earlier)
     try:
-        telling = Telling(resolved.task, root, on_event, trackers)
+        telling = TrackerNotifier(resolved.task, root, on_event, trackers)
         study = Search(resolved, RunFolder(root), telling, warm_start=warm_start)
         with StopSignals() as stop, study as search:
             telling.begin(search)
-            take_up(search)
+            resume(search)
             search.run(stop)
             if stop.code is None:
                 rescore(search, stop)

@@ -1,9 +1,9 @@
 """The main loop: ask a candidate, run it rung by rung, tell its objectives, until the budget ends.
 
     with Search(resolved, folder, on_event) as search:
-        take_up(search)          # autoadapt.study.resuming
+        resume(search)          # autoadapt.study.resuming
         search.run(stop)
-        rescore(search, stop)    # autoadapt.study.rescoring
+        rescore(search, stop)    # autoadapt.assess.rescoring
 
 Optuna holds which candidates were tried; the run folder holds what was measured. A trial is told to Optuna only after
 its outcome is on disk, so whatever is killed, a resumed run finds every finished step and repeats none.
@@ -29,13 +29,13 @@ from autoadapt.study.attempts import Attempts
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.racing import Runner, beaten_by
-from autoadapt.study.resolve import EXECUTORS, SAMPLERS, Resolved, check_same, read_lock, write_lock
+from autoadapt.tasks.resolve import EXECUTORS, SAMPLERS, Resolved, check_same, read_lock, write_lock
 from autoadapt.study.results import Results
-from autoadapt.study.run_folder import RunFolder, free_disk_bytes
+from autoadapt.runs.run_folder import RunFolder, free_disk_bytes
 from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
 from autoadapt.study.stop_signals import StopSignals
-from autoadapt.study.storage import open_study, write_note
-from autoadapt.verdict.objectives import objectives
+from autoadapt.runs.storage import open_study, write_note
+from autoadapt.economics.objectives import objectives
 from autoadapt.worker.run import METHODS
 
 MOST_CACHE_HITS = 50
@@ -407,7 +407,7 @@ class Search:
         for trial in self.waiting.pop(number, []):
             self._answer_from_cache(trial, number)
         self.folder.drop_checkpoints(number)
-        kept = self.results.let_go()
+        kept = self.results.discard_dominated()
         if self.folder.lasting:
             self.study.set_user_attr("gone", sorted(self.results.gone))
         self.folder.drop_models(keep={*self.active, *kept})

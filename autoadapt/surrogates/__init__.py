@@ -1,1 +1,1 @@
-"""Models of what a candidate will be worth, and the gain in hypervolume that it promises (numpy, scipy)."""
+"""What is believed of a candidate before it is measured, and the gain it promises."""

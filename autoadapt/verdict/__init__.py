@@ -1,1 +1,1 @@
-"""From outcomes to advice: objectives, frontier, intervals, recommendation."""
+"""Statistics and advice: pure functions of numbers."""

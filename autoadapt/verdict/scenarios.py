@@ -13,8 +13,8 @@ from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.verdict import Paired
 from autoadapt.surrogates import dominance
-from autoadapt.verdict import costs
-from autoadapt.verdict.latency import percentile, run_at, service_rate
+from autoadapt.economics import costs
+from autoadapt.economics.rates import percentile, run_at, service_rate
 from autoadapt.verdict.recommendation import binding, broken, latency, recommend
 
 CACHED_FROM = 1024

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.task import Words
+from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
 from autoadapt.surrogates.dominance import non_dominated
@@ -15,7 +15,7 @@ BEYOND = 2.0
 """The reference lies beyond the greatest cost and latency by this factor, or the extremes would count for nothing."""
 
 
-class Reference(Words):
+class Reference(StrictModel):
     """The box in which a hypervolume is told: cost and latency by their logarithm, quality as it is."""
 
     quality: float

@@ -1,1 +1,1 @@
-"""What happens inside one trial: fit, then measure; it never raises."""
+"""One job to one outcome: fit, then measure; it never raises and imports no torch by itself."""

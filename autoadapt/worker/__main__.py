@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from autoadapt.domain.hardware import own_devices
+from autoadapt.worker.hardware import own_devices
 from autoadapt.domain.outcome import Outcome
 from autoadapt.worker.place import ENVIRONMENT, Place
 
@@ -53,7 +53,7 @@ def serve(place: Place) -> None:
 
 def should_retire(first: Outcome, last: Outcome) -> bool:
     """Whether a fresh process is safer: memory grew or ran out, or ZeRO-3 was used (it leaves models behind)."""
-    zero = sys.modules.get("autoadapt.engine.zero")
+    zero = sys.modules.get("autoadapt.training.deepspeed_backend")
     zero3 = zero is not None and zero.used_stage_3
     grown = last.worker_rss_bytes > RETIRE_GROWTH * first.worker_rss_bytes + RETIRE_BYTES
     out_of_memory = last.failure is not None and last.failure.kind == "oom"

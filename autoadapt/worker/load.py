@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.domain.plugins import Adapted, Answer, Context
-from autoadapt.verdict.latency import arrivals, requests_for, sweep
+from autoadapt.economics.rates import arrivals, requests_for, sweep
 
 WARM_UP_REQUESTS = 3
 LEAST_REQUESTS = 20
@@ -53,7 +53,7 @@ def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
         context: the step, with the rate expected, the promise and the number of requests at each rate.
         fit: loads the option.
     """
-    from autoadapt.engine import language_model
+    from autoadapt.models.causal_lm import language_model
 
     step = context.step
     inputs = [row.input for row in context.rows(step.rows_of, step.fidelity.rows)]

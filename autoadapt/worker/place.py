@@ -5,14 +5,14 @@ import os
 import signal
 from pathlib import Path
 
-from autoadapt.domain.task import Words
-from autoadapt.domain.trial import Devices
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.jobs import Devices
 
 ENVIRONMENT = "AUTOADAPT_PLACE"
 PR_SET_PDEATHSIG = 1
 
 
-class Place(Words):
+class Place(StrictModel):
     """Given by an executor in the environment variable AUTOADAPT_PLACE, as JSON."""
 
     devices: Devices

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
-from autoadapt.domain.files import write_atomic, write_json
+from autoadapt.files import write_atomic, write_json
 from autoadapt.domain.load import Load
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, RowResult, Stage
 from autoadapt.domain.plugins import Adapted, Context, Method, Metric, Selector
@@ -100,7 +100,8 @@ def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurem
     if place.rank > 0 and not (method.tunes and step.fits):
         return None  # one rank is enough to ask a model that is not trained
     watch.stage = "load"
-    from autoadapt.engine import adapting, language_model
+    from autoadapt.models.causal_lm import adapting
+    from autoadapt.models.causal_lm import language_model
 
     run = folder.resolve().parents[2]
     grouped = method.tunes and step.fits and (place.world > 1 or step.engine == "deepspeed")
@@ -134,7 +135,7 @@ def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurem
 
 
 def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
-    from autoadapt.engine import adapting
+    from autoadapt.models.causal_lm import adapting
 
     step, device = context.step, context.devices.accelerator
     rows = context.rows(step.rows_of, step.fidelity.rows)
@@ -190,7 +191,7 @@ def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
 
 def _latency(context: Context, adapted: Adapted, inputs: list[str]) -> tuple[list[float], list[int]]:
     """Milliseconds and tokens written of single requests, one after the other, after warm-up; rows are used again."""
-    from autoadapt.engine import adapting
+    from autoadapt.models.causal_lm import adapting
 
     count, device = context.step.fidelity.latency_requests, context.devices.accelerator
     if count:
@@ -222,7 +223,7 @@ def _few_shot(step: Step, run: Path) -> Callable[[str], list[Row]] | None:
 
 
 def _join(place: Place, folder: Path) -> None:
-    from autoadapt.engine.zero import join_group
+    from autoadapt.training.deepspeed_backend import join_group
 
     meeting = Path(place.meeting_file) if place.meeting_file else folder / f"meeting-{time.time_ns()}"
     join_group(place.rank, place.world, meeting, place.devices.accelerator)
@@ -243,8 +244,8 @@ def _heartbeat(file: Path) -> Callable[[], None]:
 
 
 def _kind(error: BaseException) -> FailureClass:
-    from autoadapt.engine.adapting import is_out_of_memory
-    from autoadapt.engine.training import LossNotFiniteError
+    from autoadapt.models.causal_lm.adapting import is_out_of_memory
+    from autoadapt.training.loop import LossNotFiniteError
 
     if isinstance(error, StepFailedError):
         return error.kind

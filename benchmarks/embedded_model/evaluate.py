@@ -27,13 +27,13 @@ from episodes import read_jsonl
 from scipy.stats import binomtest
 
 from autoadapt.domain.rows import Row
-from autoadapt.engine import language_model
-from autoadapt.engine.answering import Answerer
-from autoadapt.engine.encoding import Encoder
-from autoadapt.engine.hub import find_model
-from autoadapt.engine.prompting import Prompt
-from autoadapt.study.space import load_space
-from autoadapt.study.starting import example_folder
+from autoadapt.models.causal_lm import language_model
+from autoadapt.models.causal_lm.answering import Answerer
+from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.model_files import find_model
+from autoadapt.prompts.rendering import Prompt
+from autoadapt.tasks.space import load_space
+from autoadapt.tasks.starting import example_folder
 
 HERE = Path(__file__).parent
 ROWS = 400

@@ -1,4 +1,4 @@
-"""Words from which training episodes are generated: our own lists, no data set."""
+"""StrictModel from which training episodes are generated: our own lists, no data set."""
 
 CATEGORIES = {  # name -> members; "_" stands for a space
     "animal": "horse cow pig sheep goat dog cat rabbit fox deer wolf bear lion tiger elephant monkey mouse camel donkey",

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from autoadapt.providers.openai import Server
-from autoadapt.study.server_load import measure_server
+from autoadapt.assess.server_load import measure_server
 
 PROMPTS = ["Once upon a time", "One day a little dog", "The sun was", "Lily had a red ball and"]
 

@@ -23,15 +23,15 @@ from autoadapt.domain.task import Budget, Data, Economics, Evaluation
 from autoadapt.domain.task import Search as SearchSettings
 from autoadapt.domain.task import Task as TaskFile
 from autoadapt.executors.replay import Replay
-from autoadapt.study.rescoring import rescore
-from autoadapt.study.resolve import Resolved
-from autoadapt.study.run_folder import RunFolder
+from autoadapt.assess.rescoring import rescore
+from autoadapt.tasks.resolve import Resolved
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.search import Search
-from autoadapt.study.space import JointSpace
-from autoadapt.study.splits import Splits
+from autoadapt.tasks.space import JointSpace
+from autoadapt.tasks.splits import Splits
 from autoadapt.study.stop_signals import StopSignals
-from autoadapt.study.storage import open_study
-from autoadapt.study.verdicts import give_verdict
+from autoadapt.runs.storage import open_study
+from autoadapt.assess.verdicts import give_verdict
 from autoadapt.worker.run import METRICS
 
 ROWS = 200

@@ -18,7 +18,7 @@ from peers import OptunaPeer, tpe
 from surrogates import TASKS, Task
 
 from autoadapt.domain.task import Budget
-from autoadapt.study.simulation import simulate
+from autoadapt.forecast.simulation import simulate
 
 
 def main() -> None:

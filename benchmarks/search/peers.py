@@ -27,8 +27,8 @@ from autoadapt.domain.task import Budget
 from autoadapt.domain.trial import Candidate, Devices, Fidelity
 from autoadapt.samplers.cost_aware import CostAware
 from autoadapt.study.search import Search
-from autoadapt.study.simulation import simulate
-from autoadapt.verdict.objectives import objectives
+from autoadapt.forecast.simulation import simulate
+from autoadapt.economics.objectives import objectives
 from autoadapt.worker.run import METRICS
 
 SHARES_OF_WORK = (1 / 9, 1 / 3, 1.0)

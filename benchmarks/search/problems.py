@@ -16,7 +16,7 @@ from autoadapt.domain.task import Budget, Data, Economics, Evaluation
 from autoadapt.domain.task import Task as TaskFile
 from autoadapt.domain.trial import Candidate, Fidelity
 from autoadapt.executors.replay import Simulated
-from autoadapt.study.space import JointSpace
+from autoadapt.tasks.space import JointSpace
 from autoadapt.surrogates import dominance
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.improvement import hypervolume

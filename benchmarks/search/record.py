@@ -22,9 +22,9 @@ from autoadapt.domain.plugins import Decision, Sampler
 from autoadapt.domain.space import Branch, Choices, applies
 from autoadapt.domain.trial import Candidate
 from autoadapt.samplers.cost_aware import Planned
-from autoadapt.study.resolve import resolve
-from autoadapt.study.resuming import take_up
-from autoadapt.study.run_folder import RunFolder
+from autoadapt.tasks.resolve import resolve
+from autoadapt.study.resuming import resume
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 
@@ -110,7 +110,7 @@ def main() -> None:
     search = Search(resolved, RunFolder(root), lambda event: print(event.message) if event.message else None,
                     sampler=Everything())  # fmt: skip
     with StopSignals() as stop, search:
-        take_up(search)
+        resume(search)
         search.run(stop)
         if stop.code is not None:
             search.stand_down()

@@ -34,8 +34,8 @@ class Table:
     rows = VIEW
 
     def __init__(self, name: str, instance: int) -> None:
-        from autoadapt.study.space import load_space
-        from autoadapt.study.yaml_files import Document
+        from autoadapt.tasks.space import load_space
+        from autoadapt.tasks.yaml_files import Document
 
         task = Document(TABLES / f"{name}.yaml").values
         self.name, self.instance = name, instance

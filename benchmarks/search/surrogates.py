@@ -7,7 +7,7 @@ above it), by too little rank or too few epochs, and by overfitting with many; s
 cross; seconds grow with weights and tokens. Which arm wins differs by task. Nothing of it is fitted to a sampler.
 
     task = Task(TASKS[0], instance=0)         # instance: random effects of wording, optima, interactions
-    task.answers(candidate, fidelity, seed)   # for autoadapt.study.simulation.simulate
+    task.answers(candidate, fidelity, seed)   # for autoadapt.forecast.simulation.simulate
     task.truth(candidate)                     # (quality, USD per 1,000 queries, latency in ms) without noise
 """
 
@@ -23,8 +23,8 @@ import numpy as np
 from autoadapt.domain.task import Economics
 from autoadapt.domain.trial import Candidate, Fidelity
 from autoadapt.executors.replay import Simulated
-from autoadapt.study.simulation import measured
-from autoadapt.study.space import load_space
+from autoadapt.forecast.simulation import measured
+from autoadapt.tasks.space import load_space
 from autoadapt.surrogates import dominance
 from autoadapt.surrogates.features import Features
 

@@ -18,7 +18,7 @@ from scipy.stats import norm
 from autoadapt.domain.option import Objectives, Option
 from autoadapt.domain.plugins import Metric
 from autoadapt.domain.task import Budget, Constraints
-from autoadapt.study.simulation import simulate
+from autoadapt.forecast.simulation import simulate
 from autoadapt.verdict.comparisons import all_pairs
 from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval

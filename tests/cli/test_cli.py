@@ -149,7 +149,7 @@ def test_installed_from_a_wheel_the_named_spaces_are_found(tmp_path: Path) -> No
     with zipfile.ZipFile(wheel) as content:
         content.extractall(tmp_path / "site")
     code = (
-        "from pathlib import Path; import autoadapt; from autoadapt.study.space import load_space\n"
+        "from pathlib import Path; import autoadapt; from autoadapt.tasks.space import load_space\n"
         "print(autoadapt.__file__); print(sorted(load_space('joint', Path('.')).branches))"
     )
     run = subprocess.run(

@@ -13,8 +13,8 @@ from autoadapt.domain.task import Constraints
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import UserError
 from autoadapt.registry import Registry
-from autoadapt.study.resolve import EXECUTORS, SAMPLERS
-from autoadapt.study.telling import TRACKERS
+from autoadapt.tasks.resolve import EXECUTORS, SAMPLERS
+from autoadapt.study.tracking import TRACKERS
 from autoadapt.worker.run import METHODS, METRICS, SELECTORS
 
 ROWS = [

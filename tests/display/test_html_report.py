@@ -13,7 +13,7 @@ import pytest
 from conftest import HOSTILE, autoadapt
 
 from autoadapt import Study
-from autoadapt.display.tables import UNSEEN, plain
+from autoadapt.display.terminal.tables import UNSEEN, plain
 
 BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 TABS = ["verdict", "frontier", "money", "latency", "parameters", "trials-tab", "answers", "appendix"]

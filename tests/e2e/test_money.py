@@ -10,9 +10,9 @@ from autoadapt import Study
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.trial import Candidate
 from autoadapt.errors import UserError
-from autoadapt.study.memory import need_bytes, weights
-from autoadapt.study.planning import check_memory
-from autoadapt.study.resolve import resolve
+from autoadapt.forecast.memory import need_bytes, weights
+from autoadapt.forecast.planning import check_memory
+from autoadapt.tasks.resolve import resolve
 
 EVALUATION = {
     "rows": 36,

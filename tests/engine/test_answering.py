@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from autoadapt.domain.rows import Row
-from autoadapt.engine import language_model
-from autoadapt.engine.answering import Answerer
-from autoadapt.engine.encoding import Encoder
-from autoadapt.engine.language_model import LanguageModel
-from autoadapt.engine.prompting import Prompt
+from autoadapt.models.causal_lm import language_model
+from autoadapt.models.causal_lm.answering import Answerer
+from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.models.causal_lm.language_model import LanguageModel
+from autoadapt.prompts.rendering import Prompt
 
 LABELS = ["fruit", "a tool of steel", "animal", "animal farm"]
 INPUTS = ["a ripe apple", "the long saw and two wrenches", "x", "a very long line about wolves, cats and deer"]
@@ -100,7 +100,7 @@ def test_generation_writes_words_on_a_real_model(shared: Path) -> None:
 
 
 def test_a_blank_line_ends_a_base_models_answer(tiny_model: Path) -> None:
-    from autoadapt.engine.answering import _BlankLine
+    from autoadapt.models.causal_lm.answering import _BlankLine
 
     tokenizer = language_model.borrow(str(tiny_model), "cpu").tokenizer
     ids = tokenizer(["an answer\n\nmore", "an answer\nmore."], add_special_tokens=False, padding=True)["input_ids"]

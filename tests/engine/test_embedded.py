@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autoadapt.domain.rows import Row
-from autoadapt.engine import language_model
-from autoadapt.engine.answering import Answerer
-from autoadapt.engine.encoding import Encoder
-from autoadapt.engine.hub import EMBEDDED, find_model
-from autoadapt.engine.prompting import Prompt
+from autoadapt.models.causal_lm import language_model
+from autoadapt.models.causal_lm.answering import Answerer
+from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.model_files import EMBEDDED, find_model
+from autoadapt.prompts.rendering import Prompt
 from autoadapt.errors import UserError
-from autoadapt.study.space import load_space
-from autoadapt.study.starting import example_folder
+from autoadapt.tasks.space import load_space
+from autoadapt.tasks.starting import example_folder
 
 MOST_BYTES = 35_000_000
 

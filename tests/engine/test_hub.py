@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import MakeTask, autoadapt, environment
 
-from autoadapt.engine.hub import find_model
+from autoadapt.model_files import find_model
 from autoadapt.errors import UserError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

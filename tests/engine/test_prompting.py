@@ -3,10 +3,10 @@
 import pytest
 
 from autoadapt.domain.rows import Row
-from autoadapt.engine.prompting import Prompt, check_prompt
+from autoadapt.prompts.rendering import Prompt, check_prompt
 from autoadapt.errors import UserError
-from autoadapt.study.space import space_folder
-from autoadapt.study.yaml_files import Document
+from autoadapt.tasks.space import space_folder
+from autoadapt.tasks.yaml_files import Document
 
 PLAIN = "{{ instruction }}|{% for e in examples %}{{ e.input }}={{ e.output }};{% endfor %}{{ input }}="
 

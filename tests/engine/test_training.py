@@ -9,9 +9,10 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.rows import Row
-from autoadapt.engine import checkpoints, language_model
-from autoadapt.engine.adapting import is_out_of_memory
-from autoadapt.engine.batches import (
+from autoadapt.training import checkpoints
+from autoadapt.models.causal_lm import language_model
+from autoadapt.models.causal_lm.adapting import is_out_of_memory
+from autoadapt.training.batches import (
     IGNORED,
     answer_tokens,
     learning_rate,
@@ -20,10 +21,10 @@ from autoadapt.engine.batches import (
     summed_loss,
     tensors,
 )
-from autoadapt.engine.encoding import Encoder
-from autoadapt.engine.plain import PlainBackend
-from autoadapt.engine.prompting import Prompt
-from autoadapt.engine.training import LossNotFiniteError, Plan, Progress, train
+from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.training.plain import PlainBackend
+from autoadapt.prompts.rendering import Prompt
+from autoadapt.training.loop import LossNotFiniteError, Plan, Progress, train
 
 ROWS = [Row(id=i, input=f"text {i} " + "word " * (i % 7), outputs=["fruit" if i % 2 else "animal"]) for i in range(40)]
 PARAMS = TunedParams(template="x", learning_rate=5e-3, num_train_epochs=3, batch_size=8, warmup_ratio=0.1)

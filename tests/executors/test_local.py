@@ -14,8 +14,8 @@ from autoadapt.domain.plugins import Finished
 from autoadapt.domain.task import Compute
 from autoadapt.domain.trial import Candidate, Fidelity, Step
 from autoadapt.executors.local import Local
-from autoadapt.study.resolve import Resolved, resolve
-from autoadapt.study.run_folder import RunFolder
+from autoadapt.tasks.resolve import Resolved, resolve
+from autoadapt.runs.run_folder import RunFolder
 
 Run = Callable[..., Finished]
 

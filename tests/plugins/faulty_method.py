@@ -30,7 +30,7 @@ def _out_of_memory(context: Context) -> None:
 
 
 def _nan(context: Context) -> NoReturn:
-    from autoadapt.engine.training import LossNotFiniteError
+    from autoadapt.training.loop import LossNotFiniteError
 
     raise LossNotFiniteError("the loss became nan")
 
@@ -66,7 +66,7 @@ class Faulty(Method):
     tunes: ClassVar[bool] = False
 
     def fit(self, context: Context) -> Adapted:
-        from autoadapt.engine import adapting
+        from autoadapt.models.causal_lm import adapting
         from autoadapt.methods.prompt import PromptParams
 
         FAULTS[str(context.step.candidate.params["fault"])](context)

@@ -9,8 +9,8 @@ import pytest
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Columns, Task
 from autoadapt.errors import Exit, UserError
-from autoadapt.study.splits import Splits, make_splits, stratified
-from autoadapt.study.tables import read_table
+from autoadapt.tasks.splits import Splits, make_splits, stratified
+from autoadapt.tasks.tables import read_table
 
 COLUMNS = Columns(input="text", output="label", references="references")
 

@@ -13,7 +13,7 @@ from conftest import MakeTask, autoadapt
 from autoadapt import Study
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
-from autoadapt.study.finished import scenario_of
+from autoadapt.runs.study import scenario_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "verdict"))
 from test_scenarios import STUDY

@@ -10,7 +10,7 @@ from autoadapt.domain.prices import DevicePrice
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Constraints, Economics, Owned
 from autoadapt.errors import UserError
-from autoadapt.study.pricing import Prices, look_up, terms
+from autoadapt.tasks.prices import Prices, look_up, terms
 
 D = decimal.Decimal
 

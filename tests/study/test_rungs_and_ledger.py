@@ -12,7 +12,7 @@ from autoadapt.domain.task import Evaluation, Task
 from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.ledger import Ledger
-from autoadapt.study.run_folder import RunFolder
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.rungs import THREE_RUNGS, promising, rungs
 
 

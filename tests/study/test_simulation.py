@@ -8,16 +8,16 @@ from typing import Any
 import optuna
 import pytest
 
-from autoadapt.domain.files import read_model, write_json
+from autoadapt.files import read_model, write_json
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.task import Budget, Compute, Constraints
 from autoadapt.domain.trial import Candidate, Fidelity, Step
 from autoadapt.errors import UserError
 from autoadapt.executors.replay import Replay, Simulated
 from autoadapt.study.portfolio import Portfolio
-from autoadapt.study.run_folder import RunFolder
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.search import Search
-from autoadapt.study.simulation import measured, simulate
+from autoadapt.forecast.simulation import measured, simulate
 
 COST = {"prompt": 0.0, "lora": 90.0, "full": 300.0}
 BEST = {"prompt": 0.5, "lora": 0.8, "full": 0.85}
@@ -132,10 +132,10 @@ def test_an_option_whose_weights_are_gone_does_not_come_back_when_more_is_expect
     results.gone.add(best)
     results.believe({best: 1.0})
     assert best not in results.frontier_trials()
-    assert best not in results.let_go()
+    assert best not in results.discard_dominated()
     lucky = results.frontier_trials()[0]
     results.believe({lucky: 0.0})  # measured as the best of them, expected to be the worst: kept, not advised
-    assert lucky in results.let_go()
+    assert lucky in results.discard_dominated()
 
 
 def test_an_answer_that_cannot_be_given_is_a_failed_trial() -> None:

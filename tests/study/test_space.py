@@ -9,7 +9,7 @@ import pytest
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
-from autoadapt.study.space import JointSpace, load_space, space_folder
+from autoadapt.tasks.space import JointSpace, load_space, space_folder
 from autoadapt.worker.run import METHODS
 
 

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from autoadapt.errors import Exit, UserError
-from autoadapt.study import storage
+from autoadapt.runs import storage
 
 
 def test_the_study_is_plain_and_writes_ahead(tmp_path: Path) -> None:

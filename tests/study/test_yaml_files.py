@@ -9,7 +9,7 @@ import pytest
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
-from autoadapt.study.yaml_files import Document, dump, parse
+from autoadapt.tasks.yaml_files import Document, dump, parse
 
 GOOD = """\
 name: a

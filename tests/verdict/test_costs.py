@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoadapt.verdict import costs
-from autoadapt.verdict.costs import TokenPrices, TokenUse
+from autoadapt.economics import costs
+from autoadapt.economics.costs import TokenPrices, TokenUse
 
 D = decimal.Decimal
 

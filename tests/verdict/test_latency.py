@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from autoadapt.domain.load import Load, LoadRun
-from autoadapt.verdict import latency
-from autoadapt.verdict.latency import arrivals, percentile, percentiles, service_rate, sweep
+from autoadapt.economics import rates as latency
+from autoadapt.economics.rates import arrivals, percentile, percentiles, service_rate, sweep
 
 
 def queue(rate: float, service_s: float, count: int = 2000, seed: int = 0) -> LoadRun:

@@ -13,7 +13,7 @@ from autoadapt.domain.option import RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Constraints, Economics
-from autoadapt.study.pricing import terms
+from autoadapt.tasks.prices import terms
 from autoadapt.verdict.recommendation import recommend, recommend_by_weights
 from autoadapt.verdict.scenarios import Pricer, break_even, compare, options_under
 

@@ -13,7 +13,7 @@ from autoadapt.domain.task import Constraints, Economics
 from autoadapt.domain.trial import Devices
 from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval
-from autoadapt.verdict.objectives import cost_usd_per_1k, device_usd, objectives
+from autoadapt.economics.objectives import cost_usd_per_1k, device_usd, objectives
 from autoadapt.verdict.recommendation import recommend
 from autoadapt.worker.run import METRICS
 

@@ -1,0 +1,1 @@
+"""What a Python user and the command line call: one file per use case."""

@@ -1,0 +1,1 @@
+"""After the search: re-score, load test, refit, verdict."""

@@ -1,0 +1,1 @@
+"""Tables, lines and the live view on a terminal (rich)."""

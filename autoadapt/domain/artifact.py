@@ -1,0 +1,57 @@
+"""ArtifactDescription: ``option.json``, by which a finished option is loaded anywhere.
+
+An artifact is a self-contained folder: weights or adapter with the tokenizer (none for a prompt), ``examples.jsonl``
+with few-shot rows, and ``option.json``, which is written last and lists every other file with its size and SHA-256. It
+names its base model; everything else that answering needs is in it.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import PromptText
+from autoadapt.domain.method import Decoding
+from autoadapt.domain.model import ModelReference
+from autoadapt.domain.strict import StrictModel
+
+DESCRIPTION_FILE = "option.json"
+EXAMPLES_FILE = "examples.jsonl"
+
+
+class FileHash(StrictModel):
+    """One file of an artifact."""
+
+    bytes: int = Field(ge=0)
+    sha256: str
+
+
+class FewShot(StrictModel):
+    """How examples are chosen from ``examples.jsonl``."""
+
+    selector: str
+    shots: int = Field(ge=1)
+    seed: int
+    all_rows: bool
+    """Whether the file holds all rows to choose from; False: it holds the chosen ones, which every query gets."""
+
+
+class ArtifactDescription(StrictModel):
+    """Everything that answering with a finished option needs to know."""
+
+    version: Literal[1] = 1
+    trial: int
+    candidate: Candidate
+    model: ModelReference
+    """The base model; of a fully tuned option it is where the option came from."""
+    weights: Literal["none", "adapter", "full"]
+    """What the folder holds: nothing trained, an adapter beside the base model, or a whole model."""
+    prompt: PromptText
+    labels: list[str] | None
+    """The label words, in the order in which they are scored; None: free text."""
+    decoding: Decoding
+    max_new_tokens: int
+    precision: Literal["auto", "bf16", "fp32"]
+    few_shot: FewShot | None = None
+    files: dict[str, FileHash] = Field(default={})
+    """Every other file of the folder."""

@@ -1,0 +1,37 @@
+"""Candidate: a method on a model with all of its parameters; what a trial tries."""
+
+import hashlib
+import json
+
+from autoadapt.domain.space import Scalar
+from autoadapt.domain.strict import StrictModel
+
+Params = dict[str, Scalar]
+
+
+def params_line(params: Params) -> str:
+    """Parameters in a line, such as ``r=8 learning_rate=0.0001``."""
+    return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
+
+
+class Candidate(StrictModel):
+    """A method with its parameters, prompt parameters included; conditional parameters that do not apply are absent."""
+
+    method: str
+    model: str
+    params: Params
+
+    @property
+    def passes(self) -> float:
+        """Passes over the training rows, to which the time of training is in proportion; 1 for what does not train."""
+        return float(self.params.get("num_train_epochs") or 1.0)
+
+    def key(self) -> str:
+        """A short hash that is equal for equal candidates, whatever the order of their parameters."""
+        text = json.dumps([self.method, self.model, self.params], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def describe(candidate: Candidate) -> str:
+    """A candidate in a line."""
+    return f"{candidate.method} {params_line(candidate.params)}"

@@ -1,0 +1,126 @@
+"""ModelFamily: a kind of base model. The shelf ``models/`` holds one per file or folder.
+
+A family claims names of models, states what they can do, and loads them. It is the only place where a library that
+computes (torch, scikit-learn, a client of a server) is imported, and it imports it when it loads.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from autoadapt.domain.artifact import ArtifactDescription
+from autoadapt.domain.jobs import Devices
+from autoadapt.domain.method import AdapterSpec, Adapted, Context, Decoding
+from autoadapt.domain.model import Capabilities, ModelReference
+from autoadapt.domain.selector import Select
+
+
+class Model(ABC):
+    """A base model opened for one job. What a family cannot do its capabilities deny, so that it is never asked."""
+
+    def prompt(self, decoding: Decoding) -> Adapted:
+        """The model as it is, behind the job's prompt; saves the artifact."""
+        raise TypeError(f"{type(self).__name__} cannot be prompted")
+
+    def tune(self, params: Any, adapter: AdapterSpec | None) -> Adapted:
+        """Trains an adapter beside frozen weights, or with None every weight; saves the artifact of the last rung.
+
+        Args:
+            params: `autoadapt.domain.params.TunedParams`, those of the training loop.
+            adapter: what is trained; None: the model itself.
+
+        Raises:
+            UserError: the model has no module the adapter could sit on.
+            ArithmeticError: training diverged.
+        """
+        raise TypeError(f"{type(self).__name__} cannot be tuned")
+
+
+class ModelFamily(ABC):
+    """A kind of base model.
+
+    The driver calls `claims`, then `find` and `capabilities`. A worker keeps one instance for its life and calls
+    `open` for every job that fits, `load` for every job that answers with a finished artifact, and `drop` when the
+    device should be empty. What is kept warm between jobs is held by the instance.
+    """
+
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules that workers have imported before they are asked for a job, such as torch."""
+
+    @abstractmethod
+    def claims(self, name: str, base: Path) -> bool:
+        """Whether a model of that name belongs to this family; looks at names and small files alone.
+
+        Args:
+            name: as written in the task.
+            base: folder of the task file.
+        """
+
+    @abstractmethod
+    def find(self, name: str, base: Path, download: bool) -> ModelReference:
+        """Where the model is.
+
+        Args:
+            name: as written in the task.
+            base: folder of the task file.
+            download: fetch it where it is not on this machine; otherwise only look.
+
+        Raises:
+            UserError: there is none, or it must not be used.
+        """
+
+    @abstractmethod
+    def capabilities(self, model: ModelReference) -> Capabilities:
+        """What can be done with a model; reads no weights."""
+
+    @abstractmethod
+    def open(self, context: Context, model: ModelReference) -> Model:
+        """The model, ready for one job; it may be loaded when it is first used."""
+
+    @abstractmethod
+    def load(
+        self, folder: Path, description: ArtifactDescription, devices: Devices, tick: Callable[[], None], select: Select | None
+    ) -> Adapted:
+        """A finished option from its artifact folder.
+
+        Args:
+            folder: whole, as its description says.
+            description: its ``option.json``.
+            devices: where it shall answer.
+            tick: called while it makes progress.
+            select: few-shot selection, as it was fitted.
+        """
+
+    def drop(self) -> None:
+        """Forgets models kept warm and frees their memory."""
+
+    @property
+    def loading_seconds(self) -> float:
+        """Seconds this instance has spent loading models, for an honest account of overhead."""
+        return 0.0
+
+    @property
+    def should_retire(self) -> bool:
+        """Whether this process should be replaced because a library leaves something behind in it."""
+        return False
+
+    def failure_class(self, error: BaseException) -> str | None:
+        """The class of a failure that only this family's libraries can tell, such as oom; None: not one of them."""
+        return None
+
+    def meters(self, accelerator: str) -> Mapping[str, Callable[[], Any]]:
+        """How a worker measures this family on a device.
+
+        ``synchronize`` waits until the device has done what it was asked; ``reset_peak_memory`` begins a measurement;
+        ``peak_memory`` gives bytes since then. Absent: the worker measures the process.
+        """
+        return {}
+
+    def join_group(self, rank: int, world: int, meeting_file: Path, accelerator: str) -> None:
+        """Makes this process one rank of a group that trains together; the ranks meet in a file.
+
+        Raises:
+            TypeError: this family trains on one device only.
+        """
+        raise TypeError(f"{type(self).__name__} trains on one device only")

@@ -1,0 +1,142 @@
+"""Jobs: what a worker is asked to do. Each is written to ``job.json`` in a folder of its own, complete in itself.
+
+A trial is one candidate under one Optuna number. It is fitted in one Fit per rung; its finished artifact is scored on
+test rows (Score), measured under load (LoadTest), and its candidate may be fitted anew on fewer rows or with another
+seed (Refit). A job that is tried again has a higher `attempt`; everything else in it is equal.
+"""
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.model import ModelReference
+from autoadapt.domain.strict import StrictModel
+
+
+class Fidelity(StrictModel):
+    """How much of the full work a job does."""
+
+    rows: int = Field(ge=1)
+    """Rows answered (a prefix of the split's fixed order)."""
+    steps: float = Field(gt=0, le=1)
+    """Share of the training steps done by the end of this job."""
+    latency_requests: int = Field(ge=0)
+    """Single requests timed."""
+
+
+class Devices(StrictModel):
+    """What one slot gives to a job."""
+
+    kind: str
+    """Name of the hardware, such as ``NVIDIA H200`` or the CPU's model name."""
+    count: int = Field(ge=1)
+    """Devices (ranks) of the slot."""
+    accelerator: Literal["cuda", "cpu"]
+    """Where tensors live."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each rank."""
+
+
+class PromptText(StrictModel):
+    """Jinja sources of a prompt."""
+
+    template: str
+    instruction: str
+
+
+class TrainingSettings(StrictModel):
+    """How a job trains, whatever its candidate."""
+
+    engine: Literal["plain", "deepspeed"] = "plain"
+    zero_stage: Literal["auto", 0, 1, 2, 3] = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Numbers in which models compute, while training and answering."""
+    micro_batches: int = Field(default=1, ge=1)
+    """Parts into which a batch is cut; doubled after running out of memory."""
+
+
+class JobBase(StrictModel):
+    """What every job states."""
+
+    version: Literal[2] = 2
+    trial: int
+    attempt: int = Field(default=0, ge=0)
+    """How often this job was tried before."""
+    candidate: Candidate
+    model: ModelReference
+    """The base model."""
+    metric: PluginChoice
+    labels: list[str] | None
+    """The labels to choose from; None when answers are free text."""
+    prompt: PromptText
+    max_new_tokens: int = Field(default=64, ge=1)
+    """Longest free-text answer in tokens."""
+    seed: int
+    """Derived from study seed and trial number; the same for every attempt, so that a repeated job repeats."""
+    training: TrainingSettings = TrainingSettings()
+    state_folder: str
+    """Run-relative folder for what outlives the job: checkpoints, predictions and, as ``artifact``, the option."""
+
+    @property
+    def artifact_folder(self) -> str:
+        """Run-relative folder of the option that this job makes, or that it loads."""
+        return f"{self.state_folder}/artifact"
+
+
+class Fit(JobBase):
+    """Adapts the base model, one rung at a time, and answers validation rows."""
+
+    kind: Literal["fit"] = "fit"
+    rung: int = Field(ge=0)
+    fidelity: Fidelity
+    keep_checkpoint: bool = False
+    """Whether a further rung may continue this job's training; the last rung leaves an artifact instead."""
+
+
+class Score(JobBase):
+    """Loads a finished artifact and answers test rows."""
+
+    kind: Literal["score"] = "score"
+    rows: int = Field(ge=1)
+
+
+class LoadTest(JobBase):
+    """Loads a finished artifact and answers validation rows as requests that arrive at random times."""
+
+    kind: Literal["load_test"] = "load_test"
+    rows: int = Field(ge=1)
+    """Distinct inputs, used again when they run out."""
+    requests: int = Field(ge=1)
+    """At each rate, at least."""
+    rate: float = Field(ge=0)
+    """Requests per second that the task expects at the busiest."""
+    latency_p95_ms: float | None = None
+    """The latency target, which 99 % of requests should meet; None: there is none."""
+    seconds: float = Field(gt=0)
+    """Longest time; what is known by then counts."""
+
+
+class Refit(JobBase):
+    """Fits the candidate anew, on fewer rows or with another seed, and answers test rows."""
+
+    kind: Literal["refit"] = "refit"
+    rows: int = Field(ge=1)
+    train_rows: int | None = Field(default=None, ge=1)
+    """Training rows it may use; None: all."""
+    seed_index: int = Field(default=0, ge=0)
+    """Which further seed it has; 0: the option's own."""
+
+
+Job = Annotated[Fit | Score | LoadTest | Refit, Field(discriminator="kind")]
+FitJob = Fit | Refit
+"""Jobs that adapt a model; the others load a finished artifact."""
+JOB: TypeAdapter[Fit | Score | LoadTest | Refit] = TypeAdapter(Job)
+"""Reads ``job.json``."""
+
+
+def seed_of(study_seed: int, trial: int) -> int:
+    """The seed of a trial: 32 bits of SHA-256 over study seed and trial number."""
+    return int.from_bytes(hashlib.sha256(f"{study_seed}/{trial}".encode()).digest()[:4], "big")

@@ -1,0 +1,157 @@
+"""Method: a way to adapt a base model. The shelf ``methods/`` holds one per file.
+
+Nothing here imports a heavy package: `Any` stands for objects that only their own room may name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, Field
+
+from autoadapt.domain.jobs import Devices, FitJob
+from autoadapt.domain.metric import Metric
+from autoadapt.domain.model import Capabilities
+from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import Select
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.usage import Usage
+
+if TYPE_CHECKING:
+    from autoadapt.domain.family import Model
+
+
+class Decoding(StrictModel):
+    """How an answer is read off a model."""
+
+    label_score: Literal["sum", "mean", "calibrated"] = "sum"
+    """Labels: how their likelihoods are compared."""
+    num_beams: int = Field(default=1, ge=1)
+    """Free text: 1 is greedy decoding, more is beam search."""
+    tuned: bool = False
+    """Whether the model was tuned, so that its answers end with the end token."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: its text, and the tokens read and written for it."""
+
+    text: str
+    tokens_in: int
+    tokens_out: int
+    truncated: bool = False
+    first_s: float = field(default=0.0, compare=False)
+    """Seconds from the call until its first token was there (labels: until it was chosen)."""
+    done_s: float = field(default=0.0, compare=False)
+    """Seconds from the call until it was whole."""
+    usage: Usage | None = field(default=None, compare=False)
+    """What a server billed for it; None: nothing but device time."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What fitting took; zero for a prompt."""
+
+    seconds: float = 0.0
+    steps: int = 0
+    tokens: int = 0
+    loss: tuple[float, ...] = ()
+    step_seconds: float = 0.0
+    """Median of a step."""
+    stopped_early: bool = False
+    parameters_trained: int = 0
+    artifact_bytes: int = 0
+
+
+class Adapted(Protocol):
+    """A model adapted to the task: it answers questions and knows what its training took."""
+
+    training: Training
+    parameters_total: int
+
+    def prepare(self, inputs: Sequence[str]) -> int:
+        """Computes what all prompts share, as a server would keep it; returns how many tokens that is."""
+        ...
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answers a batch."""
+        ...
+
+    def close(self) -> None:
+        """Gives the base model back and frees what fitting took."""
+        ...
+
+
+class SaveArtifact(Protocol):
+    """Writes the option's artifact folder: what `fill` puts into an empty folder, then prompt, examples, option.json."""
+
+    def __call__(self, decoding: Decoding, fill: Callable[[Path], None] = ...) -> None: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method and a model are given: the job, the rows, the devices, and this rank's place."""
+
+    job: FitJob
+    state: Path
+    """Folder of this trial for checkpoints."""
+    artifact: Path
+    """Folder that `save_artifact` makes."""
+    devices: Devices
+    tick: Callable[[], None]
+    """Called at least every few seconds of progress; silence is taken for a hang."""
+    rows: Callable[..., list[Row]]
+    """(split, limit=None) -> rows of a split frozen in the run folder."""
+    save_artifact: SaveArtifact
+    metric: Metric
+    select: Select | None = None
+    """Few-shot selection, where the candidate has shots."""
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True)
+class AdapterSpec:
+    """A trained adapter beside frozen weights, in the words of peft."""
+
+    peft_type: str
+    """Name of a peft method, such as LORA or IA3."""
+    settings: Mapping[str, Any]
+    """Arguments of its configuration class. `target_modules` may be ``all-linear`` or ``attention``."""
+
+
+class Method(ABC):
+    """A way to adapt a model. It is asked `lacks` for every base model, and `fit` for every job."""
+
+    Params: ClassVar[type[BaseModel]]
+    """Its own parameters: names, types, defaults, hard limits, documentation."""
+    tunes: ClassVar[bool]
+    """Whether it trains weights (and so has rungs in steps and can use several devices)."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Names of `Capabilities` that a base model must have, besides being able to give the answers of the task."""
+    shares_base: ClassVar[bool] = False
+    """Whether many of its results can be served on one copy of the base model."""
+    branch: ClassVar[Mapping[str, Any]] = {}
+    """Its parameters as a search space file would write them, for spaces that have no branch for it."""
+    first: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Parameters known to be good, tried first where a space names none for this method."""
+
+    def lacks(self, capabilities: Capabilities, answers: Literal["label", "text"]) -> list[str]:
+        """Names of the capabilities that a model lacks for this method; empty: they fit together.
+
+        Args:
+            capabilities: of the base model.
+            answers: whether the task asks for labels or for free text.
+        """
+        wanted = [*self.needs, "scores_labels" if answers == "label" else "generates"]
+        return [name for name in wanted if not getattr(capabilities, name)]
+
+    def parameters_trained(self, params: Mapping[str, Any], capabilities: Capabilities) -> float:
+        """About how many weights it trains; 0: none. Memory is estimated from it before anything runs."""
+        return float(capabilities.parameters) if self.tunes else 0.0
+
+    @abstractmethod
+    def fit(self, context: Context, model: "Model") -> Adapted:
+        """Adapts the model to the task and, unless a later rung goes on, saves the artifact."""

@@ -1,0 +1,67 @@
+"""Metric: how good answers are. The shelf ``metrics/`` holds one per file."""
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.usage import Usage
+
+
+@dataclass(frozen=True)
+class AnsweredRow:
+    """One row with a model's answer to it."""
+
+    input: str
+    """The text that the model was asked about."""
+    prediction: str
+    references: tuple[str, ...]
+    """Accepted answers, at least one."""
+    labels: tuple[str, ...] = ()
+    """The allowed labels; empty for free text."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Statistics of several rows, and what computing them used."""
+
+    stats: list[list[float]]
+    """One list per row, all of one length; the first number is a score from 0 to 1."""
+    usage: Usage = Usage()
+
+
+class Metric(ABC):
+    """How good answers are. A row's statistics are computed where it is answered; they add up anywhere.
+
+    Called in this order: `score` on the rows of every job (it calls `row` for each, unless it is overridden by a metric
+    that asks a server and states what that cost), then `value` on any selection of these statistics.
+    """
+
+    class Settings(StrictModel):
+        """Settings of this metric, filled from the task: ``metric: {NAME: {setting: value}}``."""
+
+    answers: ClassVar[Literal["label", "text"]]
+    """Whether the model chooses a label or writes a text."""
+    interval: ClassVar[Literal["wilson", "bootstrap"]] = "bootstrap"
+    """How its 95 % interval is computed; `wilson` for shares of rows that are right or wrong."""
+    early_stopping: ClassVar[bool] = True
+    """Whether it is computed during training too, to stop early; False for a metric that costs money."""
+
+    def __init__(self, settings: Any = None) -> None:
+        self.settings = settings if settings is not None else self.Settings()
+
+    def row(self, answered: AnsweredRow) -> list[float]:
+        """Statistics of one row (always as many); the first is a score from 0 to 1."""
+        raise TypeError(f"{type(self).__name__} defines neither row nor score")
+
+    def score(self, answered: Sequence[AnsweredRow]) -> Scores:
+        """Statistics of several rows, and what computing them used."""
+        return Scores([self.row(one) for one in answered])
+
+    def value(self, stats: Any) -> float:
+        """The metric, from 0 to 1, over rows whose statistics are an array of shape (rows, statistics).
+
+        By default the mean of the first statistic.
+        """
+        return float(stats[:, 0].mean())

@@ -1,0 +1,37 @@
+"""ModelReference, Capabilities: a base model that a family has found, and what can be done with it."""
+
+from pydantic import Field
+
+from autoadapt.domain.strict import StrictModel
+
+
+class ModelReference(StrictModel):
+    """A base model by name, family and place."""
+
+    name: str
+    """As the task calls it."""
+    family: str
+    """Name of the family in the models folder that claims it."""
+    location: str
+    """What the family loads it from: a folder or a URL; empty where the name is enough."""
+
+
+class Capabilities(StrictModel):
+    """What a family can do with one of its models; a method states which of these it needs."""
+
+    generates: bool = False
+    """Writes free text."""
+    scores_labels: bool = False
+    """Chooses among given labels by its own scores of them."""
+    embeds: bool = False
+    """Gives a vector for a text."""
+    trains: bool = False
+    """All of its weights can be trained."""
+    adapters: bool = False
+    """Small trained adapters can stand beside its frozen weights."""
+    context_length: int | None = Field(default=None, ge=1)
+    """Greatest number of tokens, prompt and answer together; None: no limit, or not known."""
+    remote: bool = False
+    """Answers come from a server; nothing is loaded here."""
+    parameters: int = Field(default=0, ge=0)
+    """Number of weights; 0: not known, or it has none."""

@@ -1,0 +1,1 @@
+"""Costs, prices, rates: what training, serving and owning cost (pure functions of numbers)."""

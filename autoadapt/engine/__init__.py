@@ -1,1 +1,0 @@
-"""The torch room: load, render, train, answer (the only room with torch and its kin)."""

@@ -1,0 +1,76 @@
+"""Files that are whole or absent: write to a temporary name, flush to disk, rename."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from autoadapt.domain.rows import Row
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replaces `path` by `text` so that a reader, or a crash, sees the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: BaseModel | Any) -> None:
+    """Writes a model, or plain JSON values, atomically."""
+    if isinstance(value, BaseModel):
+        write_atomic(path, value.model_dump_json(indent=1) + "\n")
+    else:
+        write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def inert(value: Any) -> Any:
+    """What goes into a cell of a CSV file: a text that a spreadsheet would run is quoted."""
+    return "'" + value if isinstance(value, str) and value[:1] in "=+-@" else value
+
+
+def read_whole(path: Path, model: type[M]) -> M | None:
+    """Reads a file written by `write_json` and touches nothing; None where it is absent or damaged."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def read_model(path: Path, model: type[M]) -> M | None:
+    """Reads a file written by `write_json`; None where it is absent.
+
+    A damaged file is set aside as ``NAME.corrupt`` and counts as absent, so that its work is done again.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError:
+        path.replace(path.with_name(path.name + ".corrupt"))
+        return None
+
+
+def read_rows(path: Path, limit: int | None = None) -> list[Row]:
+    """The first `limit` rows of a file written by `write_rows` (all by default)."""
+    rows: list[Row] = []
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if limit is not None and len(rows) >= limit:
+                break
+            rows.append(Row.model_validate_json(line))
+    return rows
+
+
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Writes one JSON object per line."""
+    path.write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")

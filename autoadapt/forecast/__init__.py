@@ -1,0 +1,1 @@
+"""Before the search: probe, plan, and simulation in virtual time."""

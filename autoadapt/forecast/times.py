@@ -1,0 +1,86 @@
+"""How long any candidate will take, from probes of a few: scaled by the text it reads and its passes over the rows."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from autoadapt.domain.plan import Probe
+from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.prompts.rendering import Prompt, common_prefix
+from autoadapt.tasks.resolve import Resolved
+from autoadapt.worker.run import METHODS
+
+SAMPLED_ROWS = 24
+"""Rows whose prompts are rendered to see how long they are."""
+
+
+class Times:
+    """Seconds of any candidate, from the probes.
+
+    Args:
+        resolved: the task.
+        probes: those that did not fail.
+    """
+
+    def __init__(self, resolved: Resolved, probes: Sequence[Probe]) -> None:
+        self.resolved = resolved
+        self.probes: dict[tuple[str, str], list[Probe]] = {}
+        for one in probes:
+            self.probes.setdefault((one.candidate.method, one.candidate.model), []).append(one)
+        every = [p.load_seconds for p in probes if p.load_seconds]
+        self.load_seconds = {
+            key: statistics.median([p.load_seconds for p in group if p.load_seconds] or every or [0.0])
+            for key, group in self.probes.items()
+        }
+        self._lengths: dict[tuple[str, str, int, str], tuple[float, float]] = {}
+
+    def known(self, candidate: Candidate) -> bool:
+        """Whether its method was probed on its model."""
+        return (candidate.method, candidate.model) in self.probes
+
+    def of(self, candidate: Candidate, fidelity: Fidelity) -> tuple[float, float, float]:
+        """Seconds of training up to this fidelity, of answering a row, and milliseconds of a single request."""
+        nearest = self._nearest(candidate)
+        own, whole = self._length(candidate)
+        there_own, there_whole = self._length(nearest.candidate)
+        row = nearest.row_seconds * _ratio(own, there_own)
+        latency = nearest.latency_ms * math.sqrt(_ratio(own, there_own))
+        train = 0.0
+        if METHODS.get(candidate.method).tunes:
+            rows, batch = len(self.resolved.splits.train), int(candidate.params.get("batch_size") or 16)
+            at_probe = int(nearest.candidate.params.get("batch_size") or 16)
+            steps = math.ceil(rows / batch) * candidate.passes * fidelity.steps
+            train = steps * nearest.step_seconds * _ratio(whole, there_whole) * batch / at_probe
+            # the metric on rows for early stopping, once an epoch from half of the schedule on
+            late = max(0.0, fidelity.steps - 0.5) * candidate.passes
+            train += late * len(self.resolved.splits.dev) * row
+        return train, row, latency
+
+    def _nearest(self, candidate: Candidate) -> Probe:
+        group = self.probes[candidate.method, candidate.model]
+        own = self._length(candidate)[0]
+        return min(group, key=lambda p: abs(math.log(_ratio(own, self._length(p.candidate)[0]))))
+
+    def _length(self, candidate: Candidate) -> tuple[float, float]:
+        """Mean characters of the prompts that are computed for each row, and of whole prompts with their answers."""
+        params, space = candidate.params, self.resolved.space.space
+        shots = int(params.get("shots") or 0)
+        key = (str(params["template"]), str(params["instruction"]), shots, str(params.get("selector")))
+        if key not in self._lengths:
+            splits = self.resolved.splits
+            prompt = Prompt(space.templates[key[0]], space.instructions[key[1]], splits.labels or [])
+            pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
+            asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
+            apart = key[3] == "nearest"  # each row has its own examples, so that nothing is shared
+            shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]
+            texts = [prompt.render(a, e) for a, e in zip(asked, shown, strict=True)]
+            shared = 0 if apart or not splits.labels else len(common_prefix(texts))
+            whole = statistics.mean(map(len, texts))
+            answers = sum(map(len, splits.labels)) if splits.labels else self.resolved.task.evaluation.max_new_tokens
+            # with long answers, what is written counts as much as what is read
+            self._lengths[key] = (whole - shared + answers, whole + len(splits.train[0].outputs[0]))
+        return self._lengths[key]
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if a > 0 and b > 0 else 1.0

@@ -1,0 +1,266 @@
+"""Answering: a label by log-likelihood, or free text by batched generation.
+
+Labels. The tokens that all prompts share (instruction, fixed examples) are computed once and kept. A batch of prompts
+is run behind them, left-padded. Then all labels are scored in one forward pass: they stand behind the prompt one
+after the other, and a tree mask lets each token see the prompt and its own label only, so that the prompt's keys and
+values are neither copied nor computed again for each label (the token-tree mask of SpecInfer, Miao et al. 2023).
+
+Text. Prompts of similar length are generated together; a base model is stopped at the first blank line.
+"""
+
+import copy
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+
+from autoadapt.domain.plugins import Answer, Training
+from autoadapt.models.causal_lm.encoding import Encoded, Encoder
+from autoadapt.models.causal_lm.language_model import LanguageModel
+from autoadapt.prompts.rendering import common_prefix
+
+TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
+ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
+
+
+class Answerer:
+    """A model that answers inputs (see `autoadapt.domain.plugins.Adapted`).
+
+    Args:
+        lm: the model; eval mode is set here.
+        encoder: makes token ids of inputs and answers.
+        labels: what to choose from; empty for free text.
+        label_score: how label likelihoods are compared.
+        num_beams: 1 for greedy decoding.
+        max_new_tokens: longest free-text answer.
+        training: what adapting cost.
+        tick: called for every batch.
+        release: called once by `close`.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        encoder: Encoder,
+        labels: Sequence[str],
+        *,
+        label_score: Literal["sum", "mean", "calibrated"] = "sum",
+        num_beams: int = 1,
+        max_new_tokens: int = 64,
+        training: Training | None = None,
+        tick: Callable[[], None] = lambda: None,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.lm, self.encoder, self.labels = lm, encoder, list(labels)
+        self.label_score, self.num_beams, self.max_new_tokens = label_score, num_beams, max_new_tokens
+        self.training = training or Training()
+        self.parameters_total = lm.parameters
+        self.tick, self._release = tick, release
+        self._prefix: list[int] = []
+        self._cache: Any = None
+        self._bias: torch.Tensor | None = None
+        self._label_ids = self._label_tokens()
+        lm.model.eval()
+
+    def _label_tokens(self) -> list[list[int]]:
+        ids = [self.encoder.answer(label) for label in self.labels]
+        end = [self.lm.tokenizer.eos_token_id]
+        if self.encoder.tuned and all(i[-1:] == end for i in ids):
+            bare = [i[:-1] for i in ids]
+            # the end token decides only between labels of which one begins another
+            if not any(a is not b and b[: len(a)] == a for a in bare for b in bare):
+                return bare
+        return ids
+
+    @torch.no_grad()
+    def prepare(self, inputs: Sequence[str]) -> int:
+        """Keeps the keys and values of the token prefix that all prompts share; returns its length, 0: not kept.
+
+        Shared by all of `inputs`; other inputs are checked against it when they come.
+        """
+        self._prefix, self._cache, self._bias = [], None, None
+        if not self.labels:
+            return 0
+        encoded = [self.encoder.encode(text).ids for text in inputs]
+        shared = common_prefix(encoded) if encoded else []
+        shared = shared[: min((len(ids) for ids in encoded), default=0) - 1]
+        if len(shared) >= 8:
+            batch = torch.tensor([shared], device=self.lm.device)
+            self._cache = self.lm.model(input_ids=batch, use_cache=True).past_key_values
+            self._prefix = shared
+        if self.label_score == "calibrated":
+            self._bias = self._score([self.encoder.encode("N/A")])[0]
+        return len(self._prefix)
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answers inputs in batches of similar length; the order of the result is that of the inputs."""
+        begun = time.perf_counter()
+        encoded = [self.encoder.encode(text) for text in inputs]
+        answers: list[Answer | None] = [None] * len(encoded)
+        for batch in self._batches(encoded):
+            chosen = [encoded[i] for i in batch]
+            first = _FirstToken()
+            written = self._label(chosen) if self.labels else self._write(chosen, first)
+            done = time.perf_counter()
+            for i, one in zip(batch, written, strict=True):
+                answers[i] = dataclasses.replace(one, first_s=(first.at or done) - begun, done_s=done - begun)
+            self.tick()
+        return [a for a in answers if a is not None]
+
+    def close(self) -> None:
+        """Gives the base model back."""
+        self._cache = self._bias = None
+        self._release()
+
+    def _batches(self, encoded: Sequence[Encoded]) -> Iterator[list[int]]:
+        most_tokens, most_rows = TOKENS_PER_BATCH[self.lm.device.type], ROWS_PER_BATCH[self.lm.device.type]
+        answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
+        batch: list[int] = []
+        for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
+            own = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.num_beams
+            if batch and (len(batch) >= most_rows or (len(batch) + 1) * own > most_tokens):
+                yield batch
+                batch = []
+            batch.append(i)
+        if batch:
+            yield batch
+
+    def _label(self, encoded: list[Encoded]) -> list[Answer]:
+        with torch.no_grad():
+            scores = self._score(encoded)
+            if self.label_score == "mean":
+                scores = scores / torch.tensor([len(i) for i in self._label_ids], device=scores.device)
+            if self._bias is not None:
+                scores = scores - self._bias
+            best = scores.argmax(dim=-1).tolist()
+        return [
+            Answer(self.labels[b], len(e.ids), len(self._label_ids[b]), e.truncated)
+            for b, e in zip(best, encoded, strict=True)
+        ]
+
+    def _score(self, encoded: list[Encoded]) -> torch.Tensor:
+        """Summed log-likelihood of every label behind every prompt: shape (rows, labels)."""
+        prefix = self._prefix
+        if prefix and all(e.ids[: len(prefix)] == prefix and len(e.ids) > len(prefix) for e in encoded):
+            cache = copy.deepcopy(self._cache)
+            cache.batch_repeat_interleave(len(encoded))
+            own = [e.ids[len(prefix) :] for e in encoded]
+        else:
+            prefix, cache, own = [], None, [e.ids for e in encoded]
+        device, width = self.lm.device, max(map(len, own))
+        ids = torch.full((len(own), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros(len(own), len(prefix) + width, dtype=torch.long)
+        mask[:, : len(prefix)] = 1
+        for i, row in enumerate(own):
+            ids[i, width - len(row) :] = torch.tensor(row)
+            mask[i, len(prefix) + width - len(row) :] = 1
+        lengths = torch.tensor([len(row) for row in own])
+        positions = (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + len(prefix)
+        keep = {"logits_to_keep": 1} if self.lm.keeps_logits else {}
+        out = self.lm.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=positions.to(device),
+            past_key_values=cache,
+            use_cache=True,
+            **keep,
+        )
+        first = out.logits[:, -1].float().log_softmax(-1)
+        scores = first[:, torch.tensor([i[0] for i in self._label_ids], device=device)]
+        if max(map(len, self._label_ids)) > 1:
+            scores = scores + self._tail_scores(out.past_key_values, mask, lengths + len(prefix))
+        return scores
+
+    def _tail_scores(self, cache: Any, mask: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+        """Log-likelihood of every label's tokens after its first, by one pass over all labels side by side.
+
+        Args:
+            cache: keys and values of the prompts.
+            mask: which of them are real, shape (rows, keys).
+            starts: position of each prompt's next token, shape (rows,).
+        """
+        device = self.lm.device
+        fed = [t for label in self._label_ids for t in label[:-1]]
+        told = [t for label in self._label_ids for t in label[1:]]
+        owner = [k for k, label in enumerate(self._label_ids) for _ in label[:-1]]
+        depth = [j for label in self._label_ids for j in range(len(label) - 1)]
+        owners, rows = torch.tensor(owner), mask.shape[0]
+        tree = (owners[:, None] == owners[None, :]) & torch.ones(len(fed), len(fed), dtype=torch.bool).tril()
+        allowed = torch.cat(
+            [mask.bool()[:, None, :].expand(rows, len(fed), -1), tree[None].expand(rows, -1, -1)], dim=-1
+        )[:, None]
+        logits = self.lm.model(
+            input_ids=torch.tensor([fed], device=device).expand(rows, -1),
+            attention_mask=allowed.to(device),
+            position_ids=(starts[:, None] + torch.tensor(depth)[None, :]).to(device),
+            past_key_values=cache,
+            use_cache=True,
+        ).logits.float()
+        target = torch.tensor([told], device=device).expand(rows, -1)
+        # log-softmax of the told tokens only: the full table would be rows x tokens x vocabulary
+        token = logits.gather(-1, target[..., None])[..., 0] - logits.logsumexp(-1)
+        sums = torch.zeros(rows, len(self._label_ids), device=device)
+        return sums.index_add(1, owners.to(device), token)
+
+    def _write(self, encoded: list[Encoded], first: "_FirstToken") -> list[Answer]:
+        tokenizer, device = self.lm.tokenizer, self.lm.device
+        width = max(len(e.ids) for e in encoded)
+        ids = torch.full((len(encoded), width), tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for i, e in enumerate(encoded):
+            ids[i, width - len(e.ids) :] = torch.tensor(e.ids)
+            mask[i, width - len(e.ids) :] = 1
+        stop = StoppingCriteriaList([first])
+        blank_line = not self.encoder.tuned and not self.encoder.chat
+        if blank_line:
+            stop.append(_BlankLine(tokenizer, width))
+        config = GenerationConfig(
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            num_beams=self.num_beams,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+        )
+        with torch.no_grad():
+            written = self.lm.model.generate(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                generation_config=config,
+                stopping_criteria=stop,
+            )[:, width:].tolist()
+        answers = []
+        for e, out in zip(encoded, written, strict=True):
+            ends = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
+            out = out[: ends[0]] if ends else out
+            text = tokenizer.decode(out, skip_special_tokens=True).strip()
+            if blank_line:
+                text = text.split("\n\n")[0].strip()
+            answers.append(Answer(text, len(e.ids), len(out), e.truncated))
+        return answers
+
+
+class _FirstToken(StoppingCriteria):  # type: ignore[misc]
+    """Notes when the first token was there; ends nothing."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        self.at = self.at or time.perf_counter()
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+class _BlankLine(StoppingCriteria):  # type: ignore[misc]
+    """Ends a row when its answer is followed by a blank line: few-shot examples are parted so."""
+
+    def __init__(self, tokenizer: Any, start: int) -> None:
+        self.tokenizer, self.start = tokenizer, start
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        last = input_ids[:, max(self.start, input_ids.shape[1] - 4) :]
+        texts = self.tokenizer.batch_decode(last)
+        return torch.tensor(["\n\n" in t.replace(" ", "").lstrip("\n") for t in texts], device=input_ids.device)

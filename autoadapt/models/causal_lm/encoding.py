@@ -1,0 +1,95 @@
+"""From prompt text to token ids: chat template, special tokens made inert, prompts shortened to fit the context."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from autoadapt.domain.rows import Row
+from autoadapt.models.causal_lm.language_model import LanguageModel
+from autoadapt.prompts.rendering import Prompt
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A prompt's token ids, and whether it had to be shortened."""
+
+    ids: list[int]
+    truncated: bool
+
+
+class Encoder:
+    """Encodes prompts and answers for one model and one prompt.
+
+    Args:
+        lm: the model, for its tokenizer and context length.
+        prompt: renders text and examples.
+        select: few-shot selection; None for zero-shot.
+        room: tokens of the context that are left for the answer.
+        tuned: whether answers end with the end token, as tuned models learn them.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        prompt: Prompt,
+        select: Callable[[str], list[Row]] | None,
+        room: int,
+        tuned: bool,
+    ) -> None:
+        self.lm, self.prompt, self.select, self.tuned = lm, prompt, select, tuned
+        self.limit = max(8, lm.context_length - room)
+        self.chat = bool(getattr(lm.tokenizer, "chat_template", None))
+        self._special = [t for t in lm.tokenizer.all_special_tokens if len(t.strip()) > 1]
+
+    def inert(self, text: str) -> str:
+        """Text in which no special token of the tokenizer is left whole."""
+        for token in self._special:
+            if token in text:
+                text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+    def _ids(self, text: str, examples: Sequence[Row]) -> list[int]:
+        shown = [Row(id=r.id, input=self.inert(r.input), outputs=[self.inert(r.outputs[0])]) for r in examples]
+        prompt = self.prompt.render(text, shown)
+        tokenizer = self.lm.tokenizer
+        if self.chat:
+            prompt = tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+            )
+            return list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        return self.lm.start_ids + list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+    def encode(self, text: str) -> Encoded:
+        """The prompt for one input: examples are dropped, then the input is cut, until it fits."""
+        examples = self.select(text) if self.select else []
+        text = self.inert(text)
+        ids = self._ids(text, examples)
+        truncated = len(ids) > self.limit
+        while len(ids) > self.limit and examples:
+            examples = examples[1:]
+            ids = self._ids(text, examples)
+        while len(ids) > self.limit and len(text) > 1:
+            # characters per token vary, so cut a little more than in proportion and look again
+            text = text[: max(1, int(len(text) * 0.95 * self.limit / len(ids)))]
+            ids = self._ids(text, examples)
+        return Encoded(ids[: self.limit], truncated)
+
+    def answer(self, text: str) -> list[int]:
+        """Token ids of an answer as it follows a prompt, with the end token when tuned."""
+        tokenizer = self.lm.tokenizer
+        text = self.inert(text)
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"] if self.chat else self._continuation(text)
+        end = [tokenizer.eos_token_id] if self.tuned and tokenizer.eos_token_id is not None else []
+        return list(ids) + end
+
+    def _continuation(self, text: str) -> list[int]:
+        # SentencePiece tokenizers put a space of their own before a text, so encode it behind an anchor
+        anchor = self._anchor
+        whole = self.lm.tokenizer(": " + text, add_special_tokens=False)["input_ids"]
+        if whole[: len(anchor)] == anchor and len(whole) > len(anchor):
+            return list(whole[len(anchor) :])
+        return list(self.lm.tokenizer(" " + text, add_special_tokens=False)["input_ids"])
+
+    @functools.cached_property
+    def _anchor(self) -> list[int]:
+        return list(self.lm.tokenizer(":", add_special_tokens=False)["input_ids"])

@@ -1,0 +1,1 @@
+"""Rendering prompts in a sandbox; imports no torch."""

@@ -1,0 +1,162 @@
+"""Several runs laid over each other: one box per task, hypervolumes, frontiers of methods, attainment, one table."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoadapt.files import inert, write_atomic
+from autoadapt.errors import Exit, UserError
+from autoadapt.runs.study import Study, flat
+from autoadapt.verdict.volume import (
+    Reference,
+    attainment,
+    by_method,
+    front,
+    measured,
+    over_spend,
+    points,
+    reference_of,
+    share,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+FORMATS = (".csv", ".parquet", ".json")
+SPENDS = (0.1, 0.25, 0.5, 1.0)
+"""Shares of a run's own spend at which its hypervolume is told."""
+
+
+@dataclass(frozen=True)
+class RunVolume:
+    """One run in numbers; hypervolumes as shares of the task's box."""
+
+    run: str
+    trials: int
+    full: int
+    """Of them, those measured in full."""
+    usd: float
+    on_front: int
+    hypervolume: float
+    methods: dict[str, float]
+    """Of each method's trials alone."""
+    at: dict[float, float]
+    """After these shares of the run's spend."""
+
+
+class TaskRuns:
+    """Runs of one task (same metric, same data files), which may be compared.
+
+    Args:
+        name: of the task.
+        studies: at least one, with distinct folders.
+        reference: the box; None: that which holds all trials of these runs.
+    """
+
+    def __init__(self, name: str, studies: Sequence[Study], reference: Reference | None = None) -> None:
+        self.name, self.studies = name, list(studies)
+        self.reference = reference or reference_of([r for s in studies for r in s.rows])
+
+    def volumes(self) -> list[RunVolume]:
+        """One entry per run."""
+        found = []
+        for study in self.studies:
+            curve = over_spend(study.rows, self.reference)
+            spent = curve[-1][0]
+            found.append(
+                RunVolume(
+                    run=study.root.name,
+                    trials=len(study.rows),
+                    full=len(measured(study.rows)),
+                    usd=spent,
+                    on_front=len(front(study.rows)),
+                    hypervolume=share(points(study.rows), self.reference),
+                    methods={m: share(points(rows), self.reference) for m, rows in by_method(study.rows).items()},
+                    at={s: max(v for usd, v in curve if usd <= s * spent * (1 + 1e-9)) for s in SPENDS},
+                )
+            )
+        return found
+
+    def attainment(self, other: str, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> list[dict[str, float]]:
+        """Corners of the surfaces that at least one, half and all of the runs attained.
+
+        Args:
+            other: `cost_usd_per_1k` or `latency_ms`, against quality.
+            levels: shares of the runs.
+
+        Raises:
+            UserError: the package moocore is not installed.
+        """
+        least = 1 / len(self.studies)
+        return attainment([s.rows for s in self.studies], other, sorted({max(level, least) for level in levels}))
+
+
+def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
+    """Reads runs and puts those of the same metric and data files together, whatever their seeds.
+
+    Raises:
+        UserError: a folder holds no study, is named twice, or has nothing measured in full.
+    """
+    roots = [Path(r) for r in runs]
+    if len({r.resolve() for r in roots}) < len(roots):
+        raise UserError("a run folder is named more than once")
+    groups: dict[str, list[Study]] = {}
+    for root in roots:
+        study = Study.load(root)
+        if not measured(study.rows):
+            raise UserError(f"{root}: no trial was measured in full, so it has no frontier", Exit.PARTIAL)
+        # not the rows' hashes: another seed splits the same data otherwise
+        data = study.task.data.model_dump(exclude={"train_rows"})
+        groups.setdefault(json.dumps([study.task.metric, data], sort_keys=True), []).append(study)
+    return [TaskRuns(studies[0].task.name, studies) for studies in groups.values()]
+
+
+def trials_of(tasks: Sequence[TaskRuns]) -> "pandas.DataFrame":
+    """One row per trial of every run: task, run, and the columns of `Study.trials`."""
+    import pandas
+
+    return pandas.DataFrame(_rows(tasks))
+
+
+def _rows(tasks: Sequence[TaskRuns]) -> list[dict[str, Any]]:
+    return [
+        {"task": task.name, "run": str(study.root), **flat(row)}
+        for task in tasks
+        for study in task.studies
+        for row in study.rows
+    ]
+
+
+def export(tasks: Sequence[TaskRuns], path: Path) -> None:
+    """Writes one row per trial with its raw figures, as .csv, .parquet or .json (a list of records), atomically.
+
+    Raises:
+        UserError: the name ends otherwise, or the file cannot be written.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"{path}: unknown kind of file; let it end in {', '.join(FORMATS)}")
+    if path.suffix.lower() == ".json":  # figures to the last digit, which a frame would round
+        text = json.dumps(_rows(tasks), indent=1, ensure_ascii=False) + "\n"
+        return _written(path, lambda: write_atomic(path, text))
+    table = trials_of(tasks)
+    # parameters of different methods share columns: one type each, or parquet refuses them
+    mixed = [c for c in table.columns if c.startswith("params.") and len({type(v) for v in table[c].dropna()}) > 1]
+    table[mixed] = table[mixed].map(lambda v: v if v is None or v != v else str(v))
+    if path.suffix.lower() == ".csv":
+        return _written(path, lambda: write_atomic(path, table.map(inert).to_csv(index=False)))
+
+    def parquet() -> None:
+        temporary = path.with_name(f".{path.name}.tmp")
+        table.to_parquet(temporary, index=False)
+        temporary.replace(path)
+
+    return _written(path, parquet)
+
+
+def _written(path: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})", Exit.ENVIRONMENT) from error

@@ -1,0 +1,192 @@
+"""Looking prices up: the package's dated book, a book of the user's own, tokens from the snapshot of genai-prices."""
+
+import datetime
+import functools
+import importlib.metadata
+from decimal import Decimal
+from pathlib import Path
+
+from autoadapt.domain.comparison import Terms
+from autoadapt.domain.prices import DevicePrice, PriceBook, TokenPrice
+from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD, Scenario, Spread
+from autoadapt.domain.task import Constraints, Economics, Limits, Owned, Task
+from autoadapt.errors import UserError, did_you_mean
+from autoadapt.tasks.yaml_files import Document, parse
+from autoadapt.economics.costs import owned_usd_per_hour
+
+OWN_BOOK = Path(__file__).parent.parent / "price_book.yaml"
+
+
+class Prices:
+    """The package's price book, and a user's own whose entries win.
+
+    Args:
+        own: a price file, or None.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+
+    def __init__(self, own: Path | None = None) -> None:
+        books = [_book(OWN_BOOK)] if own is None else [_book(OWN_BOOK), _book(own)]
+        self.devices: dict[str, DevicePrice] = {p.name: p for book in books for p in book.devices}
+        self.tokens: dict[str, TokenPrice] = {p.name: p for book in books for p in book.tokens}
+
+    def device(self, name: str) -> DevicePrice:
+        """The price of a device-hour by its name, PROVIDER/DEVICE/TIER.
+
+        Raises:
+            UserError: it is unknown; the message asks for it.
+        """
+        if name not in self.devices:
+            alike = [n for n in self.devices if name.lower() in n]
+            hint = f"such names are {', '.join(alike)}." if alike else did_you_mean(name, self.devices)
+            raise UserError(
+                f"no price called '{name}': {hint} Give usd_per_hour if you know the price: it is not guessed."
+            )
+        return self.devices[name]
+
+    def token(self, name: str) -> TokenPrice:
+        """The price of a model's tokens: by its full name in a price file, or by its id as providers call it.
+
+        Raises:
+            UserError: it is unknown; the message asks for it.
+        """
+        own = [p for p in self.tokens.values() if name in (p.name, p.model)]
+        found = own[-1] if own else _snapshot_price(name)
+        if found is None:
+            raise UserError(
+                f"no token price of a model called '{name}': add it under tokens: in a price file of your own "
+                "({model:, provider:, input:, output:, date:, source:}) and name that in price_book; it is not guessed"
+            )
+        return found
+
+
+@functools.cache
+def _book(path: Path) -> PriceBook:
+    return parse(Document(path), PriceBook)
+
+
+def _snapshot_price(name: str) -> TokenPrice | None:
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        provider, model = get_snapshot().find_provider_model(name, None, None, None)
+    except LookupError:
+        return None
+    found = model.get_prices(datetime.datetime.now(datetime.UTC))
+
+    def usd(field: str) -> Decimal | None:
+        value = getattr(found, field, None)
+        # prices that rise with the length of the prompt: that of short ones
+        value = getattr(value, "base", value)
+        return None if value is None else Decimal(str(value))
+
+    fresh, written = usd("input_mtok"), usd("output_mtok")
+    if fresh is None or written is None:
+        return None
+    return TokenPrice(
+        model=model.id,
+        provider=provider.id,
+        source=f"genai-prices {importlib.metadata.version('genai-prices')}",
+        input=fresh,
+        cached=usd("cache_read_mtok"),
+        cache_write=usd("cache_write_mtok"),
+        output=written,
+    )
+
+
+def owned_hour(owned: Owned) -> Decimal:
+    """USD of one hour of a machine of one's own."""
+    return owned_usd_per_hour(
+        owned.capex_usd,
+        Decimal(repr(owned.life_hours)),
+        Decimal(repr(owned.utilisation)),
+        Decimal(repr(owned.kilowatts)),
+        owned.usd_per_kwh,
+        Decimal(repr(owned.pue)),
+        owned.ops_usd_per_hour,
+    )
+
+
+def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]]:
+    """Economics with the price of a device-hour filled in, where that price comes from, and warnings.
+
+    Args:
+        economics: of a task.
+        base: folder of the task file, for a price file of its own.
+
+    Raises:
+        UserError: the price is unknown.
+    """
+    if economics.owned is not None:
+        hour = owned_hour(economics.owned)
+        return _priced(economics, hour), "a machine of one's own: wear, energy and care", []
+    if economics.price is None:
+        return economics, "given in the task", []
+    quote = Prices(_own(economics.price_book, base)).device(economics.price)
+    return _priced(economics, quote.usd_per_hour), quote.told, [w for w in [quote.stale_now()] if w]
+
+
+def _priced(economics: Economics, hour: Decimal) -> Economics:
+    return economics.model_copy(update={"usd_per_hour": hour, "price": None, "owned": None})
+
+
+def _own(name: str | None, base: Path) -> Path | None:
+    return None if name is None else (base / name).expanduser()
+
+
+def task_terms(task: Task) -> Terms:
+    """The task's own use: the device time of answers, by its price, volume, horizon and constraints."""
+    return terms("task", Scenario(), task.economics, task.constraints, "the task", 0.0, None)[0]
+
+
+def terms(
+    name: str,
+    scenario: Scenario,
+    economics: Economics,
+    constraints: Constraints,
+    source: str,
+    search_usd: float,
+    prices: Prices | None,
+) -> tuple[Terms, list[str]]:
+    """A scenario with everything that it leaves open taken from the task, and warnings of old prices.
+
+    Args:
+        name: of the scenario.
+        scenario: as written.
+        economics: of the task, its price looked up.
+        constraints: of the task; those of the scenario win.
+        source: where the task's price comes from.
+        search_usd: what the whole search cost.
+        prices: the books; None: the scenario names no price.
+
+    Raises:
+        UserError: a price is unknown.
+    """
+    warnings: list[str] = []
+    assert economics.usd_per_hour is not None
+    hour = Spread(likely=economics.usd_per_hour)
+    if scenario.owned is not None:
+        hour, source = Spread(likely=owned_hour(scenario.owned)), "a machine of one's own: wear, energy and care"
+    elif isinstance(scenario.price, str):
+        quote = (prices or Prices()).device(scenario.price)
+        hour, source = Spread(likely=quote.usd_per_hour), quote.told
+        warnings += [w for w in [quote.stale_now()] if w]
+    elif scenario.price is not None:
+        hour, source = scenario.price, "given in the scenario"
+    overhead = Decimal(repr(economics.overhead_factor))
+    given = {name: getattr(scenario, name) for name in Limits.model_fields} | {"latency_p95_ms": scenario.p95}
+    low, likely, high = hour.filled(PRICE_SPREAD)
+    volume = scenario.volume or Spread(likely=Decimal(economics.queries_per_month))
+    return Terms(
+        name=name,
+        scenario=scenario,
+        volumes=volume.filled(VOLUME_SPREAD),
+        hour_usd=(low * overhead, likely * overhead, high * overhead),
+        outputs=scenario.output.filled(OUTPUT_SPREAD),
+        horizon_months=Decimal(repr(scenario.horizon_months or economics.horizon_months)),
+        search_usd=Decimal(repr(search_usd)) if scenario.with_search else Decimal(0),
+        constraints=constraints.model_copy(update={k: v for k, v in given.items() if v is not None}),
+        price_source=source,
+    ), warnings

@@ -1,0 +1,185 @@
+"""Train, validation, test: read once, checked, and frozen into the run folder.
+
+Frozen files are in a fixed order in which every prefix is stratified by label, so that a part of the validation rows
+is a fair sample of all. Rows for early stopping ("dev") are validation rows the search does not measure on, or, where
+there are too few, training rows put aside. The test file is opened once, at the end.
+"""
+
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from autoadapt.domain.rows import Row, write_rows
+from autoadapt.domain.task import Task
+from autoadapt.errors import Exit, UserError
+from autoadapt.tasks.tables import read_table
+
+DEV_ROWS = 64
+LEAST_DEV_ROWS = 30
+
+
+@dataclass
+class Splits:
+    """The frozen rows, the labels, and notes on what was changed on the way."""
+
+    train: list[Row]
+    dev: list[Row]
+    validation: list[Row]
+    test: list[Row]
+    labels: list[str] | None
+    """None for free text."""
+    notes: list[str]
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each split's content and order."""
+        found = {}
+        for name in ("train", "dev", "validation", "test"):
+            digest = hashlib.sha256()
+            for row in getattr(self, name):
+                digest.update(row.model_dump_json().encode())
+            found[name] = digest.hexdigest()
+        return found
+
+    def write(self, folder: Path) -> None:
+        """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl``, ``test.jsonl``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("train", "dev", "validation", "test"):
+            write_rows(folder / f"{name}.jsonl", getattr(self, name))
+
+
+def make_splits(task: Task, base: Path, answers: Literal["label", "text"]) -> Splits:
+    """Reads and splits a task's data; the same data and seed give the same splits.
+
+    Args:
+        task: names files, columns and how many rows are used.
+        base: folder of the task file.
+        answers: whether outputs are labels.
+
+    Raises:
+        UserError: exit code 3.
+    """
+    data, notes = task.data, []
+    source = data.path or data.train
+    assert source is not None
+    table = read_table(source, base, data.columns, "train")
+    notes += table.notes
+    given: dict[str, list[Row]] = {}
+    for name, part in (("validation", data.validation), ("test", data.test)):
+        if part is not None:
+            read = read_table(part, base, data.columns, name)
+            notes += read.notes
+            given[name] = read.rows
+    rows = _without_repeats(table.rows, table.name, notes)
+    labels = _labels(data.labels, rows, answers)
+    for name, part_rows in [("train", rows), *given.items()]:
+        _check_labels(name, part_rows, labels)
+    order = stratified(rows, labels is not None, f"{task.seed}/all")
+    parts: dict[str, list[Row]] = {}
+    for name in ("test", "validation"):
+        if name in given:
+            parts[name] = stratified(given[name], labels is not None, f"{task.seed}/{name}")
+        else:
+            count = max(1, round(len(rows) * data.holdout))
+            parts[name], order = order[:count], order[count:]
+    order = _without_overlap(order, parts, notes)
+    train = order[: data.train_rows] if data.train_rows else order
+    validation, test = parts["validation"], parts["test"][: task.evaluation.test_rows]
+    dev = validation[task.evaluation.rows :][:DEV_ROWS]
+    if len(dev) < LEAST_DEV_ROWS:
+        count = min(DEV_ROWS, len(train) // 10)
+        dev, train = train[len(train) - count :], train[: len(train) - count]
+    splits = Splits(train, dev, validation[: task.evaluation.rows], test, labels, notes)
+    _check_sizes(splits)
+    return splits
+
+
+def stratified(rows: Sequence[Row], by_label: bool, seed: str) -> list[Row]:
+    """Rows in a random order in which every prefix has each label in about its share of the whole."""
+    rng = random.Random(seed)
+    mixed = rng.sample(list(rows), len(rows))
+    if not by_label:
+        return mixed
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in mixed:
+        groups[row.outputs[0]].append(row)
+    # the k-th of n rows of a label belongs at the share (k + u) / n of the way, u drawn once per label
+    placed = []
+    for group in groups.values():
+        shift = rng.random()
+        placed += [((k + shift) / len(group), row.id, row) for k, row in enumerate(group)]
+    return [row for _, _, row in sorted(placed, key=lambda p: p[:2])]
+
+
+def _same(row: Row) -> str:
+    return " ".join(row.input.casefold().split())
+
+
+def _without_repeats(rows: list[Row], name: str, notes: list[str]) -> list[Row]:
+    """One row per input and output, so that none stands in two splits."""
+    kept = list({(_same(r), tuple(r.outputs)): r for r in reversed(rows)}.values())[::-1]
+    if len(kept) < len(rows):
+        notes.append(f"{name}: {len(rows) - len(kept)} repeated rows are left out")
+    first: dict[str, str] = {}
+    doubtful = sum(first.setdefault(_same(r), r.outputs[0]) != r.outputs[0] for r in kept)
+    if doubtful:
+        notes.append(f"{name}: {doubtful} inputs come with different outputs; all are kept")
+    return kept
+
+
+def _without_overlap(train: list[Row], parts: dict[str, list[Row]], notes: list[str]) -> list[Row]:
+    measured = {_same(row) for part in parts.values() for row in part}
+    kept = [row for row in train if _same(row) not in measured]
+    if len(kept) < len(train):
+        notes.append(
+            f"{len(train) - len(kept)} training rows whose input is also in validation or test "
+            "(but for case and white space) are left out"
+        )
+    both = {_same(r) for r in parts["validation"]} & {_same(r) for r in parts["test"]}
+    if both:
+        notes.append(f"{len(both)} inputs are in validation and in test; the validation rows are left out")
+        parts["validation"] = [r for r in parts["validation"] if _same(r) not in both]
+    return kept
+
+
+def _labels(given: list[str] | None, rows: list[Row], answers: str) -> list[str] | None:
+    if answers == "text":
+        return None
+    found = sorted({row.outputs[0] for row in rows})
+    labels = given or found
+    if len(labels) < 2:
+        raise UserError(f"only one label ('{labels[0]}') in the training rows: nothing to decide", Exit.DATA)
+    if len(labels) > max(50, len(rows) // 2):
+        raise UserError(
+            f"{len(labels)} different labels in {len(rows)} rows: is data.columns.output the right column? "
+            "For free text choose a metric such as rouge_l or exact_match",
+            Exit.DATA,
+        )
+    return labels
+
+
+def _check_labels(name: str, rows: list[Row], labels: list[str] | None) -> None:
+    if labels is None:
+        return
+    known = set(labels)
+    for row in rows:
+        if row.outputs[0] not in known:
+            shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+            raise UserError(
+                f"{name}, row {row.id + 1}: label '{row.outputs[0][:80]}' is not among the labels ({shown})", Exit.DATA
+            )
+
+
+def _check_sizes(splits: Splits) -> None:
+    for name, least in (("train", 4), ("validation", 10), ("test", 10)):
+        rows = getattr(splits, name)
+        if len(rows) < least:
+            raise UserError(
+                f"{name} has {len(rows)} usable rows, at least {least} are needed: give more data", Exit.DATA
+            )
+    if not splits.dev:
+        splits.dev = splits.train[:LEAST_DEV_ROWS]
+        splits.notes.append("too few rows to keep some for early stopping: it looks at training rows")

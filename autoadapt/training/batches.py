@@ -1,0 +1,104 @@
+"""What the model is trained on: prompt and answer as token ids, loss on the answer only, batches of similar length."""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from autoadapt.domain.rows import Row
+from autoadapt.models.causal_lm.encoding import Encoder
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Example:
+    """Token ids of prompt and answer; the loss counts from `answer_start` on."""
+
+    ids: list[int]
+    answer_start: int
+
+
+def make_examples(encoder: Encoder, rows: Sequence[Row], limit: int) -> list[Example]:
+    """One example per row; answers are cut so that no example is longer than `limit` tokens."""
+    examples = []
+    for row in rows:
+        prompt = encoder.encode(row.input).ids
+        ids = (prompt + encoder.answer(row.outputs[0]))[:limit]
+        if len(ids) > len(prompt):
+            examples.append(Example(ids, len(prompt)))
+    return examples
+
+
+def schedule(examples: Sequence[Example], batch_size: int, epochs: int, seed: int) -> list[list[int]]:
+    """Indices of every batch of the whole training, in order.
+
+    Each epoch is shuffled anew; within windows of eight batches rows are sorted by length, so that a batch holds rows
+    of similar length and little padding, and the batches of a window are shuffled again.
+    """
+    batches: list[list[int]] = []
+    for epoch in range(epochs):
+        rng = random.Random(f"{seed}/{epoch}")
+        order = rng.sample(range(len(examples)), len(examples))
+        for start in range(0, len(order), batch_size * 8):
+            window = sorted(order[start : start + batch_size * 8], key=lambda i: len(examples[i].ids))
+            cut = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
+            rng.shuffle(cut)
+            batches += cut
+    return batches
+
+
+def learning_rate(step: int, total: int, peak: float, warmup_ratio: float) -> float:
+    """Rate of a step (from 0): linear warm-up to `peak`, then linear decay that would reach 0 at `total`."""
+    warmup = math.ceil(total * warmup_ratio)
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    return peak * max(0.0, (total - step) / max(1, total - warmup))
+
+
+def tensors(examples: Sequence[Example], pad: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """Left-padded input_ids, attention_mask, position_ids and labels, each of shape (examples, longest).
+
+    On the left, so that answers stand at the end of every row and only there logits are needed.
+    """
+    width = max(len(e.ids) for e in examples)
+    ids = torch.full((len(examples), width), pad, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    labels = torch.full_like(ids, IGNORED)
+    for i, e in enumerate(examples):
+        row = torch.tensor(e.ids)
+        ids[i, width - len(row) :] = row
+        mask[i, width - len(row) :] = 1
+        labels[i, width - len(row) + e.answer_start :] = row[e.answer_start :]
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def answer_tokens(examples: Sequence[Example]) -> int:
+    """Tokens the loss counts."""
+    return sum(len(e.ids) - e.answer_start for e in examples)
+
+
+def summed_loss(model: Callable[..., Any], batch: dict[str, torch.Tensor], keeps_logits: bool) -> torch.Tensor:
+    """Cross-entropy summed over answer tokens.
+
+    Logits are computed for the end of the rows only, where the answers are: with a long prompt and a large vocabulary
+    they would otherwise take more time and memory than the model itself.
+
+    Args:
+        model: called with the batch, gives an output with logits.
+        batch: of `tensors`.
+        keeps_logits: whether the model's forward takes ``logits_to_keep``.
+    """
+    labels = batch["labels"]
+    longest = int((labels != IGNORED).sum(-1).max())
+    options = {"logits_to_keep": longest + 1} if keeps_logits else {}
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
+    logits = model(**inputs, **options).logits[:, -longest - 1 : -1]
+    target = labels[:, -longest:]
+    counted = target != IGNORED
+    return torch.nn.functional.cross_entropy(logits[counted].float(), target[counted], reduction="sum")

@@ -1,0 +1,153 @@
+"""The one training loop of LoRA and full fine-tuning, over either backend.
+
+A step of a trial trains up to a share of the whole schedule and stops there; a later step goes on from its checkpoint
+with the same rates, the same order of rows and the same dropout, so that a training in two parts equals one in one
+part.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from autoadapt.domain.params import TunedParams
+from autoadapt.training import checkpoints
+from autoadapt.training.batches import Example, learning_rate, schedule
+
+SAVE_EVERY_SECONDS = 600.0
+PATIENCE = 2
+
+
+class LossNotFiniteError(ArithmeticError):
+    """The loss became NaN or infinite."""
+
+
+class Backend(Protocol):
+    """What the loop needs of a backend; see `autoadapt.training.plain.PlainBackend`."""
+
+    resumes: bool
+    leader: bool
+
+    def step(self, examples: Sequence[Example], rate: float) -> float: ...
+    def agree(self, decision: bool) -> bool: ...
+    def save(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None: ...
+
+
+@dataclass
+class Progress:
+    """How far a training is; what a checkpoint holds besides weights."""
+
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    loss: list[float] = field(default_factory=list)
+    step_seconds: list[float] = field(default_factory=list)
+    dev: list[float] = field(default_factory=list)
+    stopped_early: bool = False
+
+    @property
+    def loss_curve(self) -> tuple[float, ...]:
+        """Mean loss of each tenth of the steps done."""
+        parts = np.array_split(np.array(self.loss), min(10, max(1, len(self.loss))))
+        return tuple(float(p.mean()) for p in parts if len(p))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training to be done."""
+
+    examples: Sequence[Example]
+    params: TunedParams
+    seed: int
+    share: float
+    """Share of the whole schedule at which to stop."""
+    folder: Path
+    """Where checkpoints go."""
+    keep_checkpoint: bool
+    """Whether to leave one at the end, for a later step."""
+    dev_score: Callable[[], float]
+    """The task's metric on rows kept for early stopping."""
+    tick: Callable[[], None]
+
+
+def train(backend: Backend, plan: Plan) -> Progress:
+    """Trains up to the plan's share; stops earlier when two epochs in a row have not raised the metric.
+
+    It looks from half of the schedule on: while the rate is high, a metric may stand at chance and then leap.
+
+    Raises:
+        LossNotFiniteError: within the step in which it happens.
+    """
+    params = plan.params
+    batches = schedule(plan.examples, params.batch_size, params.num_train_epochs, plan.seed)
+    per_epoch = max(1, len(batches) // params.num_train_epochs)
+    end = max(1, round(len(batches) * plan.share))
+    progress = _resume(backend, plan)
+    started = saved = time.monotonic()
+    before = progress.seconds
+    while progress.step < end and not progress.stopped_early:
+        step, begun = progress.step, time.monotonic()
+        _seed_step(plan.seed, step)
+        examples = [plan.examples[i] for i in batches[step]]
+        rate = learning_rate(step, len(batches), params.learning_rate, params.warmup_ratio)
+        loss = backend.step(examples, rate)
+        if not np.isfinite(loss):
+            raise LossNotFiniteError(f"the loss became {loss} at step {step + 1} of {len(batches)} (rate {rate:.2g})")
+        progress.loss.append(loss)
+        progress.step_seconds.append(time.monotonic() - begun)
+        progress.step += 1
+        progress.tokens += sum(len(e.ids) for e in examples)
+        plan.tick()
+        if progress.step % per_epoch == 0 and len(batches) / 2 <= progress.step < len(batches):
+            progress.dev.append(plan.dev_score())
+            progress.stopped_early = backend.agree(_stale(progress.dev))
+        progress.seconds = before + time.monotonic() - started
+        if backend.resumes and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            _save(backend, plan, progress)
+            saved = time.monotonic()
+    if backend.resumes and plan.keep_checkpoint:
+        _save(backend, plan, progress)
+    return progress
+
+
+def _stale(scores: list[float]) -> bool:
+    """Whether the last PATIENCE scores are no better than the best before them."""
+    return len(scores) > PATIENCE and max(scores[-PATIENCE:]) <= max(scores[:-PATIENCE])
+
+
+def _seed_step(seed: int, step: int) -> None:
+    # dropout of a step depends on the step alone, so that a resumed training repeats it
+    torch.manual_seed((seed * 1_000_003 + step) % 2**63)
+
+
+def _save(backend: Backend, plan: Plan, progress: Progress) -> None:
+    def fill(folder: Path) -> None:
+        backend.save(folder)
+        (folder / "progress.json").write_text(json.dumps(vars(progress)))
+
+    checkpoints.write_folder(plan.folder / f"checkpoint-{progress.step:07d}", fill)
+    checkpoints.keep_newest(plan.folder, 2)
+
+
+def _resume(backend: Backend, plan: Plan) -> Progress:
+    folder = checkpoints.latest(plan.folder) if backend.resumes else None
+    if folder is None:
+        return Progress()
+    backend.load(folder)
+    progress = Progress(**json.loads((folder / "progress.json").read_text()))
+    print(f"resumed from {folder.name}")  # noqa: T201 - the trial's log
+    return progress
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, numpy and torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

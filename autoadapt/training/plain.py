@@ -1,0 +1,101 @@
+"""Training on one device with a plain torch loop, resumable from its own checkpoints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from autoadapt.training.batches import Example, answer_tokens, summed_loss, tensors
+
+
+class PlainBackend:
+    """AdamW on the weights that require gradients.
+
+    Args:
+        model: the model in training precision.
+        pad: token id for padding.
+        weight_decay: of AdamW, on matrices only.
+        micro_batches: parts into which a batch is cut to save memory.
+        keeps_logits: whether the model's forward takes ``logits_to_keep``.
+        dtype: in which matrices are multiplied; the trained weights themselves are fp32.
+    """
+
+    resumes = True
+    leader = True
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        pad: int,
+        weight_decay: float,
+        micro_batches: int,
+        keeps_logits: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.dtype = dtype
+        self.model, self.pad, self.micro_batches, self.keeps_logits = model, pad, micro_batches, keeps_logits
+        self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0, fused=True)
+        self.device = next(model.parameters()).device
+
+    def step(self, examples: Sequence[Example], rate: float) -> float:
+        """One optimizer step; returns the mean loss per answer token."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        tokens, total = answer_tokens(examples), torch.zeros((), device=self.device)
+        size = -(-len(examples) // self.micro_batches)
+        lower = self.dtype != torch.float32
+        for start in range(0, len(examples), size):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+                batch = tensors(examples[start : start + size], self.pad, self.device)
+                loss = summed_loss(self.model, batch, self.keeps_logits) / tokens
+            loss.backward()
+            total += loss.detach()
+        torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return float(total)
+
+    def agree(self, decision: bool) -> bool:
+        """One rank decides for itself."""
+        return decision
+
+    def save(self, folder: Path) -> None:
+        """Writes weights and optimizer state as safetensors."""
+        save_file({n: p.detach().cpu().contiguous() for n, p in self.trained.items()}, folder / "weights.safetensors")
+        names = {id(p): n for n, p in self.trained.items()}
+        state = {
+            f"{names[id(p)]}|{key}": value.detach().cpu().reshape(value.shape).contiguous()
+            for p, values in self.optimizer.state.items()
+            for key, value in values.items()
+        }
+        save_file(state, folder / "optimizer.safetensors")
+
+    def load(self, folder: Path) -> None:
+        """Reads what `save` wrote."""
+        with torch.no_grad():
+            for name, value in load_file(folder / "weights.safetensors").items():
+                self.trained[name].copy_(value)
+        for joined, value in load_file(folder / "optimizer.safetensors").items():
+            name, key = joined.rsplit("|", 1)
+            parameter = self.trained[name]
+            # the step counter stays on the CPU, as torch keeps it
+            self.optimizer.state[parameter][key] = value if key == "step" else value.to(parameter.device)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The whole model's weights."""
+        return dict(self.model.state_dict())
+
+    def close(self) -> None:
+        """Frees gradients and optimizer state."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.state.clear()
+
+
+def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Trained weights: matrices with decay, vectors (biases, norms) without."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups: list[dict[str, object]] = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay}]
+    vectors = [p for p in trained if p.ndim < 2]
+    return [*groups, {"params": vectors, "weight_decay": 0.0}] if vectors else groups
