@@ -3,32 +3,38 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+SHORT_NAMES = {"cost": "cost_usd_per_1k", "latency": "latency_ms"}
 
 
 def frontier(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, such as runs/A runs/B.", show_default=False)],
     export: Annotated[Path | None, typer.Option(help="One row per trial: .csv, .parquet or .json.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Figures for a paper: .png, .svg or .pdf.")] = None,
-    against: Annotated[Literal["cost", "latency"], typer.Option(help="What quality is drawn against.")] = "cost",
+    against: Annotated[
+        str, typer.Option(help="The objective against which quality is drawn: cost, latency or any other one's name.")
+    ] = "cost",
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
-    """Hypervolume, attainment and exports of one or several runs."""
+    """Compute hypervolume, attainment and exports of one or several runs."""
+    from autoadapt.api.frontiers import frontiers
     from autoadapt.runs.frontiers import export as write_rows
-    from autoadapt.runs.frontiers import load_runs
 
-    tasks = load_runs(runs)
-    other = {"cost": "cost_usd_per_1k", "latency": "latency_ms"}[against]
+    tasks = frontiers(runs)
+    other = SHORT_NAMES.get(against, against)
+    for task in tasks:
+        task.goal(other)
     if export is not None:
         write_rows(tasks, export)
     if figure is not None:
-        from autoadapt.display.paper import draw
+        from autoadapt.display.figures.paper import draw
 
         draw(tasks, figure, other)
     if as_json:
-        told = [
+        payload = [
             {
                 "task": task.name,
                 "reference": task.reference.model_dump(),
@@ -37,11 +43,11 @@ def frontier(
             }
             for task in tasks
         ]
-        print(json.dumps(told, indent=1))
+        print(json.dumps(payload, indent=1))
         return
-    from autoadapt.display.terminal.frontiers import print_fronts
+    from autoadapt.display.terminal.frontiers import print_frontiers
 
-    print_fronts(tasks, other)
+    print_frontiers(tasks, other)
     for path in (export, figure):
         if path is not None:
             print(f"wrote {path}")

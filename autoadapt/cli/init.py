@@ -13,8 +13,8 @@ def init(
     answer: Annotated[str | None, typer.Option("--output", help="Column with the answer.")] = None,
 ) -> None:
     """Write a task file to start from: for your data, or an example."""
-    from autoadapt import api
+    from autoadapt.api.init import init as write_files
 
-    for path in api.init(folder, data, source, answer):
+    for path in write_files(folder, data, source, answer):
         print(f"wrote {path}")
     print(f"next: autoadapt search {folder / 'task.yaml'}")

@@ -14,20 +14,16 @@ def prices(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List prices of devices and tokens with their source and date."""
+    from autoadapt.api.prices import prices as known_prices
+    from autoadapt.api.prices import token_price
     from autoadapt.errors import UserError
-    from autoadapt.tasks.prices import Prices
 
-    known = Prices(book)
-    if token is not None:
-        found = [known.token(token)]
-    else:
-        every = [*known.devices.values(), *known.tokens.values()]
-        found = [p for p in every if text.lower() in p.name]  # type: ignore[misc]
-        if not found:
-            raise UserError(f"no price has '{text}' in its name: `autoadapt prices` lists all")
+    listed = [token_price(token, book)] if token is not None else known_prices(text, book)
+    if not listed:
+        raise UserError(f"no price has '{text}' in its name: `autoadapt prices` lists all")
     if as_json:
-        print(json.dumps([json.loads(p.model_dump_json()) for p in found], indent=1))
+        print(json.dumps([json.loads(p.model_dump_json()) for p in listed], indent=1))
         return
-    from autoadapt.display.terminal.tables import print_prices
+    from autoadapt.display.terminal.prices import print_prices
 
-    print_prices(found)
+    print_prices(listed)

@@ -6,54 +6,59 @@ from typing import Annotated
 import typer
 
 from autoadapt.cli.compare import RunFolder
+from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import Exit, UserError
 
 
 def recommend(
     run: RunFolder,
-    min_quality: Annotated[float | None, typer.Option(help="Least quality, 0 to 1.")] = None,
-    max_p95: Annotated[float | None, typer.Option(help="Greatest p95 latency in ms.")] = None,
-    max_cost_per_1k: Annotated[float | None, typer.Option(help="Greatest cost of 1,000 queries in USD.")] = None,
-    max_train_usd: Annotated[float | None, typer.Option(help="Most that training may cost.")] = None,
-    max_memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory.")] = None,
-    max_artifact_mb: Annotated[float | None, typer.Option(help="Greatest size of what is deployed.")] = None,
+    quality: Annotated[float | None, typer.Option(help="Least quality, 0 to 1.")] = None,
+    latency_p95_ms: Annotated[float | None, typer.Option(help="Greatest p95 latency in ms.")] = None,
+    cost_usd_per_1k: Annotated[float | None, typer.Option(help="Greatest cost of 1,000 queries in USD.")] = None,
+    training_usd: Annotated[float | None, typer.Option(help="Most that training may cost.")] = None,
+    memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory.")] = None,
+    artifact_mb: Annotated[float | None, typer.Option(help="Greatest size of what is deployed.")] = None,
     weights: Annotated[str | None, typer.Option(help="quality=2,cost=1,latency=1: by preference.")] = None,
     knee: Annotated[bool, typer.Option("--knee", help="The knee of the frontier (equal weights).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
 ) -> None:
     """Recommend again under other limits or preferences, and say why."""
-    from autoadapt.runs.study import Study
+    from autoadapt.api.study import Study
 
-    advice, binding, options = Study.load(run).recommend(
-        min_quality=min_quality,
-        max_p95=max_p95,
-        max_cost_per_1k=max_cost_per_1k,
-        max_train_usd=max_train_usd,
-        max_memory_mb=max_memory_mb,
-        max_artifact_mb=max_artifact_mb,
-        weights=_weights(weights) if weights is not None else None,
+    study = Study.load(run)
+    advice, binding, options = study.recommend(
+        quality=quality,
+        latency_p95_ms=latency_p95_ms,
+        cost_usd_per_1k=cost_usd_per_1k,
+        training_usd=training_usd,
+        memory_mb=memory_mb,
+        artifact_mb=artifact_mb,
+        weights=_weights(weights, [goal.name for goal in study.goals]) if weights is not None else None,
         knee=knee,
     )
     if as_json:
         chosen = next((json.loads(o.model_dump_json()) for o in options if o.trial == advice.trial), None)
-        told = {"recommendation": json.loads(advice.model_dump_json()), "binding": binding, "option": chosen}
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        payload = {"recommendation": json.loads(advice.model_dump_json()), "binding": binding, "option": chosen}
+        print(json.dumps(payload, indent=1, ensure_ascii=False))
     else:
-        from autoadapt.display.terminal.tables import print_advice
+        from autoadapt.display.terminal.advice import print_advice
 
         print_advice(advice, binding, options)
     if advice.trial is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 
 
-def _weights(text: str) -> tuple[float, float, float]:
-    found = {"quality": 0.0, "cost": 0.0, "latency": 0.0}
+def _weights(text: str, objectives: list[str]) -> dict[str, float]:
+    """Objective -> weight; objectives that are not named weigh 0."""
+    weights = dict.fromkeys(objectives, 0.0)
+    example = ",".join(f"{name}=1" for name in objectives)
     for part in text.split(","):
         name, _, value = part.partition("=")
-        if name.strip() not in found:
-            raise UserError(f"--weights {text}: unknown '{name}'; write it as quality=2,cost=1,latency=1")
+        name = SHORT_NAMES.get(name.strip(), name.strip())
+        if name not in weights:
+            raise UserError(f"--weights {text}: unknown '{name}'; write it as {example}")
         try:
-            found[name.strip()] = float(value)
+            weights[name] = float(value)
         except ValueError:
-            raise UserError(f"--weights {text}: '{value}' is no number; write quality=2,cost=1,latency=1") from None
-    return found["quality"], found["cost"], found["latency"]
+            raise UserError(f"--weights {text}: '{value}' is no number; write {example}") from None
+    return weights

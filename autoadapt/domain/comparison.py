@@ -4,7 +4,7 @@ from pydantic import Field
 
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import Scenario
-from autoadapt.domain.strict import Usd, StrictModel
+from autoadapt.domain.strict import StrictModel, Usd
 from autoadapt.domain.task import Constraints
 
 

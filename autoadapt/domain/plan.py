@@ -1,7 +1,7 @@
 """Plan: what a search will probably take, before anything is spent; and the probe it is computed from."""
 
-from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.strict import StrictModel
 
 
 class Probe(StrictModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from autoadapt.domain.strict import Usd, StrictModel
+from autoadapt.domain.strict import StrictModel, Usd
 
 STALE_DAYS = 60
 """A price older than this is warned of."""

@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from autoadapt.worker.hardware import own_devices
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute
 from autoadapt.domain.trial import Step
 from autoadapt.errors import Exit, UserError
+from autoadapt.worker.hardware import own_devices
 from autoadapt.worker.place import Place
 
 

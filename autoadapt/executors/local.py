@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from autoadapt.files import read_model, write_json
-from autoadapt.worker.hardware import cpu_name, gpu_names, gpu_numbers, usable_cores
 from autoadapt.domain.outcome import Failure, FailureClass, Outcome
 from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute
 from autoadapt.domain.trial import Devices, Step
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import read_model, write_json
+from autoadapt.worker.hardware import cpu_name, gpu_names, gpu_numbers, usable_cores
 from autoadapt.worker.place import ENVIRONMENT, Place
 
 MOST_CPU_SLOTS = 4

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from autoadapt.files import read_model, write_json
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute
 from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import read_model, write_json
 
 
 @dataclass(frozen=True)

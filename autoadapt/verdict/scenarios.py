@@ -12,9 +12,9 @@ from autoadapt.domain.comparison import ApiPrice, BreakEven, Cell, Column, Price
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.verdict import Paired
-from autoadapt.surrogates import dominance
 from autoadapt.economics import costs
 from autoadapt.economics.rates import percentile, run_at, service_rate
+from autoadapt.surrogates import dominance
 from autoadapt.verdict.recommendation import binding, broken, latency, recommend
 
 CACHED_FROM = 1024

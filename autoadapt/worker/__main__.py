@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from autoadapt.worker.hardware import own_devices
 from autoadapt.domain.outcome import Outcome
+from autoadapt.worker.hardware import own_devices
 from autoadapt.worker.place import ENVIRONMENT, Place
 
 RETIRE_GROWTH = 2.0

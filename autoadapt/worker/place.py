@@ -5,8 +5,8 @@ import os
 import signal
 from pathlib import Path
 
-from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.jobs import Devices
+from autoadapt.domain.strict import StrictModel
 
 ENVIRONMENT = "AUTOADAPT_PLACE"
 PR_SET_PDEATHSIG = 1

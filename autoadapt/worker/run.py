@@ -14,13 +14,13 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
-from autoadapt.files import write_atomic, write_json
 from autoadapt.domain.load import Load
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, RowResult, Stage
 from autoadapt.domain.plugins import Adapted, Context, Method, Metric, Selector
 from autoadapt.domain.rows import Row, read_rows
 from autoadapt.domain.trial import Step
 from autoadapt.errors import UserError
+from autoadapt.files import write_atomic, write_json
 from autoadapt.registry import Registry
 from autoadapt.worker.energy import energy_counter
 from autoadapt.worker.load import load_test
@@ -100,8 +100,7 @@ def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurem
     if place.rank > 0 and not (method.tunes and step.fits):
         return None  # one rank is enough to ask a model that is not trained
     watch.stage = "load"
-    from autoadapt.models.causal_lm import adapting
-    from autoadapt.models.causal_lm import language_model
+    from autoadapt.models.causal_lm import adapting, language_model
 
     run = folder.resolve().parents[2]
     grouped = method.tunes and step.fits and (place.world > 1 or step.engine == "deepspeed")

@@ -35,7 +35,7 @@ class Table:
 
     def __init__(self, name: str, instance: int) -> None:
         from autoadapt.tasks.space import load_space
-        from autoadapt.tasks.yaml_files import Document
+        from autoadapt.tasks.yaml_document import Document
 
         task = Document(TABLES / f"{name}.yaml").values
         self.name, self.instance = name, instance

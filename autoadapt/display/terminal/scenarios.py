@@ -12,9 +12,9 @@ from rich.text import Text
 
 from autoadapt.display.terminal.tables import dollars, plain
 from autoadapt.domain.comparison import ApiPrice, BreakEven, Column
-from autoadapt.files import inert
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD
+from autoadapt.files import inert
 
 ASSUMED = (
     f"Where a scenario gives one number, low and high are volume x {float(VOLUME_SPREAD[0]):.2g} and "

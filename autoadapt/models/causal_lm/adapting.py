@@ -12,16 +12,16 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.plugins import Adapted, Context, Training
-from autoadapt.training import checkpoints
+from autoadapt.errors import UserError
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.answering import Answerer
-from autoadapt.training.batches import make_examples
 from autoadapt.models.causal_lm.encoding import Encoder
 from autoadapt.models.causal_lm.language_model import LanguageModel
-from autoadapt.training.plain import PlainBackend
 from autoadapt.prompts.rendering import Prompt
+from autoadapt.training import checkpoints
+from autoadapt.training.batches import make_examples
 from autoadapt.training.loop import Plan, Progress, seed_everything, train
-from autoadapt.errors import UserError
+from autoadapt.training.plain import PlainBackend
 
 ATTENTION = (
     r".*\.(q_proj|k_proj|v_proj|o_proj|qkv_proj|query|key|value|query_key_value|c_attn|Wqkv|q_lin|k_lin|v_lin|out_lin)"
