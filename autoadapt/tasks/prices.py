@@ -121,11 +121,11 @@ def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]
     """
     if economics.owned is not None:
         hour = owned_hour(economics.owned)
-        return _priced(economics, hour), "a machine of one's own: wear, energy and care", []
+        return _priced(economics, hour), "an owned machine: depreciation, energy and operations", []
     if economics.price is None:
         return economics, "given in the task", []
     quote = Prices(_own(economics.price_book, base)).device(economics.price)
-    return _priced(economics, quote.usd_per_hour), quote.told, [w for w in [quote.stale_now()] if w]
+    return _priced(economics, quote.usd_per_hour), quote.description, [w for w in [quote.stale_now()] if w]
 
 
 def _priced(economics: Economics, hour: Decimal) -> Economics:
@@ -168,15 +168,15 @@ def terms(
     assert economics.usd_per_hour is not None
     hour = Spread(likely=economics.usd_per_hour)
     if scenario.owned is not None:
-        hour, source = Spread(likely=owned_hour(scenario.owned)), "a machine of one's own: wear, energy and care"
+        hour, source = Spread(likely=owned_hour(scenario.owned)), "an owned machine: depreciation, energy and operations"
     elif isinstance(scenario.price, str):
         quote = (prices or Prices()).device(scenario.price)
-        hour, source = Spread(likely=quote.usd_per_hour), quote.told
+        hour, source = Spread(likely=quote.usd_per_hour), quote.description
         warnings += [w for w in [quote.stale_now()] if w]
     elif scenario.price is not None:
         hour, source = scenario.price, "given in the scenario"
     overhead = Decimal(repr(economics.overhead_factor))
-    given = {name: getattr(scenario, name) for name in Limits.model_fields} | {"latency_p95_ms": scenario.p95}
+    given = {name: getattr(scenario, name) for name in Limits.model_fields} | {"latency_p95_ms": scenario.latency_p95_ms}
     low, likely, high = hour.filled(PRICE_SPREAD)
     volume = scenario.volume or Spread(likely=Decimal(economics.queries_per_month))
     return Terms(
