@@ -4,7 +4,7 @@ from pydantic import Field
 
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import Scenario
-from autoadapt.domain.strict import Usd, StrictModel
+from autoadapt.domain.strict import StrictModel, Usd
 from autoadapt.domain.task import Constraints
 
 
@@ -75,7 +75,7 @@ class BreakEven(StrictModel):
     """Queries a month; several where costs cross several times, as replicas are whole; empty: none in range."""
     low: Usd | None
     high: Usd | None
-    """Range of the first volume if times are wrong by 10 % and answers shorter or longer; None: it may not exist then."""
+    """Range of the first volume if times are wrong by 10 % and answers shorter or longer; None: it may not exist."""
     cheaper: int | None = None
     """Without a break-even: the option that is cheaper in the whole range; None: they cost the same."""
 

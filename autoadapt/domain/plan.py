@@ -1,7 +1,7 @@
 """Plan: an estimate of a search's time, cost and memory, made before it runs; and the probe it is computed from."""
 
-from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.strict import StrictModel
 
 
 class Probe(StrictModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from autoadapt.domain.strict import Usd, StrictModel
+from autoadapt.domain.strict import StrictModel, Usd
 
 STALE_DAYS = 60
 """Age from which a price is reported as old."""
@@ -64,7 +64,7 @@ class TokenPrice(Quote):
     model: str
     input: Usd
     cached: Usd | None = None
-    """Input found in the provider's cache; None: there is no such price, and cached input costs as much as fresh input."""
+    """Input found in the provider's cache; None: cached input has no price of its own and costs as fresh input does."""
     cache_write: Usd | None = None
     output: Usd
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from autoadapt.domain.strict import Usd, StrictModel
+from autoadapt.domain.strict import StrictModel, Usd
 from autoadapt.domain.task import Limits, Owned
 
 Hosting = Literal["per_use", "always_on", "scale_to_zero", "shared"]

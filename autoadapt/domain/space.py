@@ -110,7 +110,7 @@ class SearchSpace(StrictModel):
     branches: dict[str, dict[str, Spec]] = Field(min_length=1)
     """Method name -> its own parameters."""
     first: list[dict[str, Scalar]] = Field(default=[])
-    """Candidates tried before the sampler chooses: a `method` and any of its parameters; the others take their first choice."""
+    """Candidates tried before the sampler chooses: a `method` and any of its parameters; others the first choice."""
 
     @model_validator(mode="after")
     def _known_names(self) -> "SearchSpace":

@@ -96,7 +96,7 @@ def goodput(run: LoadRun, latency_p95_ms: float) -> float:
 
 
 def keeps_up(run: LoadRun) -> bool:
-    """Whether answers came about as fast as requests, so that no queue grew: the last answer soon after the last request."""
+    """Whether no queue grew: the last answer came soon after the last request, and no request failed."""
     return not run.failed and run.seconds <= run.sent_seconds / KEEPS_UP + 2 * min(run.e2el_ms) / 1000
 
 
@@ -109,7 +109,7 @@ def fits(run: LoadRun, latency_p95_ms: float | None) -> bool:
 
 
 def service_rate(load: Load, latency_p95_ms: float | None) -> float | None:
-    """lambda_slo: the greatest measured rate up to which no queue grows and >= 99 % of requests meet the latency target.
+    """lambda_slo: the greatest measured rate up to which no queue grows and 99 % of requests meet the target.
 
     Args:
         load: runs at several rates.

@@ -1,4 +1,4 @@
-"""Options on the same rows: paired tests, corrected for many comparisons; options dominated within measurement error."""
+"""Options on the same rows: paired tests, Holm's correction; options dominated within measurement error."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
@@ -124,7 +124,7 @@ def holm(p: Mapping[int, float]) -> dict[int, float]:
 
 
 def compared_with(trial: int, others: Collection[int], pairs: Iterable[Paired]) -> dict[int, tuple[Paired, float]]:
-    """Comparisons of these options with one, by the other's trial, each with its p after Holm's correction for all of them."""
+    """Comparisons of these options with one, by the other's trial, each with its p after Holm's correction."""
     by_trial = {t: pair for t, pair in pairs_with(trial, pairs).items() if t in others}
     corrected = holm({t: pair.p for t, pair in by_trial.items()})
     return {t: (pair, corrected[t]) for t, pair in by_trial.items()}
@@ -138,8 +138,8 @@ def dominated_within_error(
 ) -> list[int]:
     """Dominated options whose differences from every option that dominates them are within measurement error.
 
-    Differences of quality are tested on the same rows; those of other objectives are within measurement error up to 20 %,
-    latency up to 10 %.
+    Differences of quality are tested on the same rows; other objectives are within measurement error up to a ratio of
+    1.2, latency up to 1.1.
 
     Args:
         values: objectives by name of every option measured in full, by trial.

@@ -103,7 +103,7 @@ def next_steps(
         )
     elif any(o.train_seconds for o in options):
         sentences.append(
-            "The gain of more labels is not known: no learning curve was measured (evaluation.learning_curve is off, or "
+            "The gain of more labels is not known: no learning curve was measured (evaluation.learning_curve is off or "
             "the budget did not allow it)."
         )
     tested = [o.test_rows for o in options if o.test_rows]

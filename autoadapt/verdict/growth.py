@@ -63,7 +63,9 @@ def curve(metric: Metric, stats: Mapping[int, Any], trial: int, more_rows: int =
     )
 
 
-def _resampled(metric: Metric, stats: Mapping[int, Any], ahead: Sequence[int], scatter: float, seed: int) -> NDArray[Any]:
+def _resampled(
+    metric: Metric, stats: Mapping[int, Any], ahead: Sequence[int], scatter: float, seed: int
+) -> NDArray[Any]:
     """Curves fitted to resampled test rows, evaluated at `ahead`, shape (RESAMPLES, len(ahead))."""
     sizes = sorted(stats)
     rng, count, freedom = np.random.default_rng(seed), len(stats[sizes[0]]), len(sizes) - 2
@@ -71,8 +73,8 @@ def _resampled(metric: Metric, stats: Mapping[int, Any], ahead: Sequence[int], s
     for _ in range(RESAMPLES):
         rows = rng.integers(count, size=count)
         drawn = np.array([metric.value(stats[s][rows]) for s in sizes])
-        # points scatter for other reasons than the test rows too (sample of training rows, seed, another law); few points
-        # leave the size of that scatter uncertain, so it is drawn as well (scaled inverse chi-square)
+        # points scatter for other reasons than the test rows too (sample of training rows, seed, another law); few
+        # points leave the size of that scatter uncertain, so it is drawn as well (scaled inverse chi-square)
         deviation = scatter * np.sqrt(freedom / rng.chisquare(freedom))
         parameters, _ = _fit(sizes, drawn, rng.normal(0, deviation, len(sizes)))
         paths.append(_line(parameters, ahead))

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.option import Option
 from autoadapt.domain.metric import Metric
+from autoadapt.domain.option import Option
 from autoadapt.domain.verdict import Optimism
 
 RESAMPLES = 200

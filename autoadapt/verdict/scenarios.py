@@ -125,9 +125,7 @@ def compare(
     )
 
 
-def _winners(
-    pricers: Sequence[Pricer], terms: Terms, pairs: Sequence[Paired], goals: Sequence[Goal]
-) -> dict[int, int]:
+def _winners(pricers: Sequence[Pricer], terms: Terms, pairs: Sequence[Paired], goals: Sequence[Goal]) -> dict[int, int]:
     """Trial -> cells, out of 27 of low, likely and high volume, price and answer length, in which it is recommended."""
     winners: dict[int, int] = {}
     # labels do not grow, so where no answer is written one length stands for all three

@@ -9,10 +9,10 @@ from scipy.stats import kstest
 from autoadapt.domain.option import Option
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Compared, Paired
+from autoadapt.shelves import METRICS
 from autoadapt.verdict.comparisons import all_pairs, dominated_within_error, holm, p_value, paired, pairs_with
 from autoadapt.verdict.explanation import reasons
 from autoadapt.verdict.recommendation import best_of, recommend, tied_with
-from autoadapt.shelves import METRICS
 
 ACCURACY, ROUGE, MACRO = (METRICS.get(n) for n in ("accuracy", "rouge_l", "macro_f1"))
 

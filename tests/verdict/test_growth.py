@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from autoadapt.shelves import METRICS
 from autoadapt.verdict.growth import curve, trained_again
 from autoadapt.verdict.optimism import expected_optimism
-from autoadapt.shelves import METRICS
 
 ACCURACY = METRICS.get("accuracy")
 

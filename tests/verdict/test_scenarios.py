@@ -116,7 +116,9 @@ def test_scale_to_zero_lies_between_use_and_rent() -> None:
     option = raw(0, "prompt")
     asleep = usd(option, hosting="scale_to_zero", volume=2000, cold_s=30.0)
     assert usd(option, volume=2000) < asleep < usd(option, hosting="always_on", volume=2000)
-    assert usd(option, hosting="scale_to_zero", volume=50_000_000) <= usd(option, hosting="always_on", volume=50_000_000)
+    assert usd(option, hosting="scale_to_zero", volume=50_000_000) <= usd(
+        option, hosting="always_on", volume=50_000_000
+    )
 
 
 def test_adapters_share_a_base_and_full_models_do_not() -> None:
@@ -243,7 +245,9 @@ def test_weights_and_the_knee() -> None:
 def test_limits_on_training_memory_and_artifact() -> None:
     small = raw(4, "lora", quality=0.5, quality_ci=(0.4, 0.6), peak_memory_bytes=100_000_000)
     options = options_under([*STUDY, small], found := under(Constraints(memory_mb=200)), found.cell())
-    assert recommend(options, Constraints(memory_mb=200), None).trial == 4, "though others dominate it in all objectives"
+    assert recommend(options, Constraints(memory_mb=200), None).trial == 4, (
+        "though others dominate it in all objectives"
+    )
     nothing = recommend(options, Constraints(artifact_mb=0.1), None)
     assert nothing.trial is None
     assert "artifact of 1 MB is above 0.1 MB" in nothing.reason
@@ -302,7 +306,8 @@ def test_an_option_that_is_best_in_a_further_objective_stays_on_the_frontier() -
     assert flags[4]
     assert not {o.trial: o.on_frontier for o in options_under(study, under(), under().cell())}[4]
     assert 4 in {o.trial for o in compare(study, under(), goals=goals).options}
-    assert recommend_by_weights(options_under(study, under(), under().cell(), goals), Constraints(), {"memory_mb": 1}, goals).trial == 4
+    options = options_under(study, under(), under().cell(), goals)
+    assert recommend_by_weights(options, Constraints(), {"memory_mb": 1}, goals).trial == 4
 
 
 def test_weights_of_unknown_objectives_or_none_at_all_are_refused() -> None:

@@ -21,7 +21,13 @@ from autoadapt.verdict.recommendation import recommend
 
 
 def measurement(
-    *, rows: int = 100, right: int = 80, train: float = 0.0, inference: float = 2.0, requests: int = 100, usd: float = 0.0
+    *,
+    rows: int = 100,
+    right: int = 80,
+    train: float = 0.0,
+    inference: float = 2.0,
+    requests: int = 100,
+    usd: float = 0.0,
 ) -> Measurement:
     return Measurement(
         rows=[RowResult(id=i, stats=[float(i < right)], tokens_in=5, tokens_out=1) for i in range(rows)],
@@ -126,7 +132,10 @@ def test_an_interval_of_equal_rows_has_a_width(name: str) -> None:
 def test_an_interval_has_a_width_where_every_resample_is_equal() -> None:
     metric = METRICS.get("bleu")
     stats = np.array(
-        [metric.row(AnsweredRow("?", a, ("something else entirely, in many words",))) for a in ["blue", "1", "a b", "c"] * 8]
+        [
+            metric.row(AnsweredRow("?", a, ("something else entirely, in many words",)))
+            for a in ["blue", "1", "a b", "c"] * 8
+        ]
     )
     low, high = interval(metric, stats)
     assert low == 0
