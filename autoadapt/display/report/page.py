@@ -28,11 +28,11 @@ from autoadapt.display.terminal.tables import (
     with_interval,
     without_unseen,
 )
-from autoadapt.files import write_atomic
 from autoadapt.domain.option import Option, Spent
 from autoadapt.domain.trial import params_line
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import write_atomic
 from autoadapt.runs.study import Study
 from autoadapt.verdict.comparisons import LEVEL
 from autoadapt.verdict.explanation import p_text
