@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from autoadapt.display.text import further_goals
+from autoadapt.display.goals import further_goals
 from autoadapt.domain.comparison import Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option

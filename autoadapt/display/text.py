@@ -2,10 +2,8 @@
 
 import re
 
-from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option
 from autoadapt.economics.rates import least_samples
-from autoadapt.shelves import OBJECTIVES
 
 MINOR_PARAMETERS = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
 """Left out of tables; files have all parameters."""
@@ -51,14 +49,3 @@ def params_text(option: Option) -> str:
         for k, v in option.params.items()
         if k not in MINOR_PARAMETERS
     )
-
-
-def further_goals(goals: tuple[Goal, ...]) -> list[Goal]:
-    """The objectives of a task beyond the default ones, which every table shows anyway."""
-    default = {goal.name for goal in DEFAULT_GOALS}
-    return [goal for goal in goals if goal.name not in default]
-
-
-def goal_text(option: Option, goal: Goal) -> str:
-    """An option's value of an objective, with four significant figures."""
-    return f"{OBJECTIVES.get(goal.name).of_option(option, goal.name):.4g}"

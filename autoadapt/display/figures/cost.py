@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import DASHES, GOLD, GREY, MethodStyle, error_bars, escaped, lay_out
+from autoadapt.display.figures._style import DASHES, GOLD, error_bars, escaped, lay_out
+from autoadapt.display.method_style import GREY, MethodStyle
 from autoadapt.domain.comparison import BreakEven
 from autoadapt.economics.pricer import monthly_costs
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import GREY, MethodStyle, error_bars, escaped, lay_out
+from autoadapt.display.figures._style import error_bars, escaped, lay_out
+from autoadapt.display.method_style import GREY, MethodStyle
 from autoadapt.domain.verdict import Compared
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._objectives import goal_named, pairs, shown_value
-from autoadapt.display.figures._style import GOLD, MethodStyle, error_bars, escaped, lay_out
+from autoadapt.display.figures._style import GOLD, error_bars, escaped, lay_out
+from autoadapt.display.goals import goal_named, pairs, shown_value
+from autoadapt.display.method_style import MethodStyle
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.trial_state import TrialState

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import GREY, MethodStyle, escaped, lay_out
+from autoadapt.display.figures._style import escaped, lay_out
+from autoadapt.display.method_style import GREY, MethodStyle
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.pareto.frontier import measured_trials

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import COLOURS, escaped, lay_out
+from autoadapt.display.figures._style import escaped, lay_out
+from autoadapt.display.method_style import COLOURS
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study

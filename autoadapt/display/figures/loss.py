@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import DASHES, MethodStyle, escaped, lay_out
+from autoadapt.display.figures._style import DASHES, escaped, lay_out
+from autoadapt.display.method_style import MethodStyle
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study

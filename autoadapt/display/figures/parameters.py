@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import MethodStyle, escaped, lay_out
+from autoadapt.display.figures._style import escaped, lay_out
+from autoadapt.display.method_style import MethodStyle
 from autoadapt.domain.trial_row import TrialRow
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ DEFINITIONS = (
     "Quality is the task's metric on validation rows, with a 95 % interval (Wilson for shares of right answers, BCa "
     "bootstrap over rows otherwise). The frontier goes by expected quality, which corrects lucky measurements.",
     "Test scores are computed on rows that the search never used; frontier options were scored on them once. Their "
-    "intervals are those of the weights at hand; training again gives other weights: with evaluation.seeds above 1 this "
+    "intervals are those of the weights at hand; training again gives others: with evaluation.seeds above 1 this "
     "variation is measured.",
     "Two options are tied when neither validation nor test rows show a difference: the quality of the one lies within "
     "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or random "

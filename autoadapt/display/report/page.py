@@ -16,13 +16,13 @@ import jinja2
 from markupsafe import Markup
 
 from autoadapt.display.figures import figure
-from autoadapt.display.figures._objectives import pairs
-from autoadapt.display.figures._style import MethodStyle
+from autoadapt.display.goals import further_goals, pairs
+from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.report import sections, verdict
 from autoadapt.display.report.notes import ABSENT, DEFINITIONS, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
 from autoadapt.display.sentences import verdict_lines
-from autoadapt.display.text import further_goals, printable
+from autoadapt.display.text import printable
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_atomic
 

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from autoadapt.display.figures._style import MethodStyle
+from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.report.trials import LONGEST
 from autoadapt.display.sentences import break_even_line, load_lines, plan_line
 from autoadapt.display.text import duration

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from autoadapt.display.text import further_goals, printable
+from autoadapt.display.goals import further_goals
+from autoadapt.display.text import printable
 from autoadapt.domain.candidate import params_line
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from autoadapt.display.text import dollars, further_goals, goal_text, p95_text, params_text, with_interval
+from autoadapt.display.goals import further_goals, goal_text
+from autoadapt.display.text import dollars, p95_text, params_text, with_interval
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.verdict.comparisons import LEVEL

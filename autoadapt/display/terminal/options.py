@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from autoadapt.display.text import dollars, further_goals, goal_text, p95_text, with_interval
+from autoadapt.display.goals import further_goals, goal_text
+from autoadapt.display.text import dollars, p95_text, with_interval
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option
 

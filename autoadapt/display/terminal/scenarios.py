@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoadapt.display.goals import further_goals, goal_text
 from autoadapt.display.sentences import break_even_line, count_text
 from autoadapt.display.terminal.plain_text import plain
-from autoadapt.display.text import dollars, further_goals, goal_text, too_few
+from autoadapt.display.text import dollars, too_few
 from autoadapt.domain.comparison import ApiPrice, Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option

@@ -1,9 +1,9 @@
-"""Objectives of trials as they are shown: by the best value known of each."""
+"""Objectives of trials and options as they are shown."""
 
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from autoadapt.domain.objective import Goal
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import UserError, did_you_mean
@@ -43,3 +43,14 @@ def shown_value(row: TrialRow, option: Option | None, goal: Goal) -> float | Non
     if option is not None:
         return OBJECTIVES.get(goal.name).of_option(option, goal.name)
     return row.values.get(goal.name)
+
+
+def further_goals(goals: tuple[Goal, ...]) -> list[Goal]:
+    """The objectives of a task beyond the default ones, which every table shows anyway."""
+    default = {goal.name for goal in DEFAULT_GOALS}
+    return [goal for goal in goals if goal.name not in default]
+
+
+def goal_text(option: Option, goal: Goal) -> str:
+    """An option's value of an objective, with four significant figures."""
+    return f"{OBJECTIVES.get(goal.name).of_option(option, goal.name):.4g}"
