@@ -5,56 +5,118 @@ Drawn with matplotlib, which needs no browser: pip install 'autoadapt[research]'
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autoadapt.display.figures import AXES, COLOURS, MethodStyle
+from autoadapt.display.method_style import COLOURS, MethodStyle
+from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
-from autoadapt.runs.frontiers import TaskRuns
-from autoadapt.verdict.volume import front, measured, over_spend
+from autoadapt.pareto.frontier import frontier, measured_trials
+from autoadapt.pareto.reference import hypervolume_over_spend
+
+if TYPE_CHECKING:
+    from autoadapt.runs.frontiers import TaskRuns
 
 FORMATS = (".png", ".svg", ".pdf")
 MARKERS = "osD^v*PX"
 LINES = ("dotted", "solid", "dashed")
 
 
-def draw(tasks: Sequence[TaskRuns], path: Path, other: str = "cost_usd_per_1k") -> None:
+def draw(tasks: "Sequence[TaskRuns]", path: Path, other: str = "cost_usd_per_1k") -> None:
     """One row of panels per task: frontiers (and attainment of several runs), frontiers of methods, hypervolume.
 
     Args:
         tasks: runs by task.
-        path: of the figure; its ending says its kind.
-        other: the objective beside quality, cost_usd_per_1k or latency_ms.
+        path: of the figure; its suffix gives its format.
+        other: the objective drawn against quality, such as cost_usd_per_1k or latency_ms.
 
     Raises:
-        UserError: the ending is unknown, matplotlib is not installed, or the file cannot be written.
+        UserError: the format or the objective is unknown, matplotlib is not installed, or the file cannot be written.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path}: unknown kind of figure; let it end in {', '.join(FORMATS)}")
+        raise UserError(f"{path}: unknown format of a figure; it must end in {', '.join(FORMATS)}")
     try:
+        from matplotlib import rc_context
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("figures need a package: pip install 'autoadapt[research]'", Exit.ENVIRONMENT) from error
-    from matplotlib import rc_context
-
+    panels = [_Panels(task, other) for task in tasks]
     with rc_context({"font.size": 8, "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3}):
         page = Figure(figsize=(7.2, 2.4 * len(tasks)), layout="constrained")
         FigureCanvasAgg(page)
         grid: Any = page.subplots(len(tasks), 3, squeeze=False)
-        for line, task in zip(grid, tasks, strict=True):
-            _runs(line[0], task, other)
-            _methods(line[1], task, other)
-            _spend(line[2], task)
+        for axes, panel in zip(grid, panels, strict=True):
+            panel.runs(axes[0])
+            panel.methods(axes[1])
+            panel.spend(axes[2])
         try:
-            # no date inside, so that the same runs give the same file
+            # without a date, so that the same runs give the same file
             metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
             page.savefig(path, dpi=300, metadata=metadata)
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})", Exit.ENVIRONMENT) from error
 
 
-def _steps(corners: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """A staircase through (other, quality): what is attained at this cost or latency, or less."""
+class _Panels:
+    """The three panels of a task."""
+
+    def __init__(self, task: "TaskRuns", other: str) -> None:
+        self.task, self.goals = task, task.studies[0].goals
+        by_name = {goal.name: goal for goal in self.goals}
+        if "quality" not in by_name or other not in by_name:
+            raise UserError(f"{task.name}: it has no objectives quality and {other} to draw against each other")
+        self.quality, self.other = by_name["quality"], by_name[other]
+
+    def runs(self, axes: Any) -> None:
+        several = len(self.task.studies) > 1
+        for i, study in enumerate(self.task.studies):
+            rows = measured_trials(study.rows, self.goals)
+            style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+            corners = self._corners(rows)
+            axes.scatter([x for x, _ in corners], [q for _, q in corners], s=6, alpha=0.3, **style)
+            if several:
+                axes.scatter([], [], s=12, label=study.root.name, **style)
+            else:
+                axes.step(*staircase(corners), where="post", color=style["color"], label=study.root.name)
+        if several:
+            self._attainment(axes)
+        self._finish(axes, self.task.name)
+
+    def _attainment(self, axes: Any) -> None:
+        corners = self.task.attainment(self.other.name)
+        for share, line in zip(sorted({c["share"] for c in corners}), LINES, strict=False):
+            x, y = staircase([(c[self.other.name], c["quality"]) for c in corners if c["share"] == share])
+            style = {"color": "black", "linestyle": line, "linewidth": 1}
+            axes.step(x, y, where="post", label=f"attained by {share:.0%}", **style)
+
+    def methods(self, axes: Any) -> None:
+        methods, all_rows = MethodStyle.of(*self.task.studies), [r for s in self.task.studies for r in s.rows]
+        for i, method in enumerate(methods.methods):
+            rows = frontier([r for r in all_rows if r.method == method], self.goals)
+            if rows:
+                style = {"marker": MARKERS[i % len(MARKERS)], "markersize": 3, "color": methods.colour(method)}
+                axes.step(*staircase(self._corners(rows)), where="post", label=method, **style)
+        self._finish(axes, "frontier of each method")
+
+    def spend(self, axes: Any) -> None:
+        for i, study in enumerate(self.task.studies):
+            curve = hypervolume_over_spend(study.rows, self.task.reference)
+            style = {"color": COLOURS[i % len(COLOURS)], "label": study.root.name}
+            axes.step([usd for usd, _ in curve], [v for _, v in curve], where="post", **style)
+        axes.locator_params(axis="x", nbins=4)
+        _title(axes, "hypervolume", "USD spent on trials", "share of the box")
+
+    def _corners(self, rows: Sequence[TrialRow]) -> list[tuple[float, float]]:
+        return [(r.values[self.other.name], r.values[self.quality.name]) for r in rows]
+
+    def _finish(self, axes: Any, title: str) -> None:
+        if self.other.scale == "log":
+            _logarithmic(axes)
+        _title(axes, title, self.other.title, self.quality.title)
+
+
+def staircase(corners: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """The highest quality attained at a value of the other objective or less, as x and y of a step line."""
     best, x, y = float("-inf"), [], []
     for value, quality in sorted(corners, key=lambda c: (c[0], -c[1])):
         if quality > best:
@@ -64,56 +126,17 @@ def _steps(corners: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
     return x, y
 
 
-def _runs(axes: Any, task: TaskRuns, other: str) -> None:
-    for i, study in enumerate(task.studies):
-        colour, rows = COLOURS[i % len(COLOURS)], measured(study.rows)
-        marker = MARKERS[i % len(MARKERS)]
-        axes.scatter(
-            [getattr(r, other) for r in rows], [r.quality for r in rows], s=6, color=colour, alpha=0.3, marker=marker
-        )
-        if len(task.studies) == 1:
-            x, y = _steps([(getattr(r, other), r.quality or 0.0) for r in rows])
-            axes.step(x, y, where="post", color=colour, label=study.root.name)
-        else:
-            axes.scatter([], [], s=12, color=colour, marker=marker, label=study.root.name)
-    if len(task.studies) > 1:
-        corners = task.attainment(other)
-        for share, style in zip(sorted({c["share"] for c in corners}), LINES, strict=False):
-            x, y = _steps([(c[other], c["quality"]) for c in corners if c["share"] == share])
-            axes.step(x, y, where="post", color="black", linestyle=style, linewidth=1, label=f"attained by {share:.0%}")
-    _dress(axes, task.name, AXES[other], AXES["quality"], log=True)
+def _logarithmic(axes: Any) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.1g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _methods(axes: Any, task: TaskRuns, other: str) -> None:
-    looks = MethodStyle([r for s in task.studies for r in s.rows])
-    for i, method in enumerate(looks.methods):
-        rows = front([r for s in task.studies for r in s.rows if r.method == method])
-        if rows:
-            x, y = _steps([(getattr(r, other), r.quality or 0.0) for r in rows])
-            style = {"marker": MARKERS[i % len(MARKERS)], "markersize": 3, "color": looks.colour(method)}
-            axes.step(x, y, where="post", label=method, **style)
-    _dress(axes, "frontier of each method", AXES[other], AXES["quality"], log=True)
-
-
-def _spend(axes: Any, task: TaskRuns) -> None:
-    for i, study in enumerate(task.studies):
-        curve = over_spend(study.rows, task.reference)
-        style = {"color": COLOURS[i % len(COLOURS)], "label": study.root.name}
-        axes.step([usd for usd, _ in curve], [v for _, v in curve], where="post", **style)
-    _dress(axes, "hypervolume", "USD spent on trials", "share of the box", log=False)
-
-
-def _dress(axes: Any, title: str, x: str, y: str, log: bool) -> None:
+def _title(axes: Any, title: str, x: str, y: str) -> None:
     axes.set_title(title)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    if log:
-        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.1g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        axes.locator_params(axis="x", nbins=4)
     axes.legend(fontsize=6)

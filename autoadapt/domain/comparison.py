@@ -1,4 +1,4 @@
-"""What scenarios come to: one column per scenario, break-even volumes, prices of the same tokens behind an API."""
+"""Results of scenarios: one column per scenario, break-even volumes, the price of the same tokens at an API."""
 
 from pydantic import Field
 
@@ -16,11 +16,11 @@ class Cell(StrictModel):
     hour_usd: Usd
     """One device-hour, overhead included."""
     output: Usd
-    """Length of answers over those measured."""
+    """Length of answers as a multiple of those measured."""
 
 
 class Terms(StrictModel):
-    """A scenario with everything that it leaves open taken from the task, and its prices looked up."""
+    """A scenario whose open fields are filled from the task and whose prices are looked up."""
 
     name: str
     scenario: Scenario
@@ -31,7 +31,7 @@ class Terms(StrictModel):
     outputs: tuple[Usd, Usd, Usd]
     horizon_months: Usd
     search_usd: Usd
-    """What is paid off of the search; 0 when it is not counted."""
+    """Cost of the search that is paid off over the horizon; 0: it is not counted."""
     constraints: Constraints
     price_source: str
     """Where the price comes from."""
@@ -52,16 +52,17 @@ class Priced(StrictModel):
     training_usd: Usd
     """One training."""
     floor_usd_per_1k: Usd
-    """What serving 1,000 queries on whole, fully used devices approaches as the volume grows."""
+    """The cost of serving 1,000 queries that is approached as the volume grows and devices are fully used."""
     kwh_per_1k: float | None = None
     """Energy of 1,000 queries; None: this machine had no counter."""
     replicas: int
+    """0 where a provider answers."""
     requests_per_s: float
     """Greatest rate of one replica."""
     rate_measured: bool
-    """Whether that was measured under load; else it is the throughput of batches times what others kept of theirs."""
+    """Whether that was measured under load; otherwise it is estimated from the throughput of batches."""
     latency_p95_ms: float | None
-    """At the scenario's busiest rate where measured under load, else of single requests; None: n too small."""
+    """At the scenario's peak rate where measured under load, else of single requests; None: fewer than 59 samples."""
 
 
 class BreakEven(StrictModel):
@@ -71,10 +72,10 @@ class BreakEven(StrictModel):
     """The one that is cheaper at small volumes."""
     other: int
     volumes: list[Usd]
-    """Queries a month; several where staircases cross often; empty: none in range."""
+    """Queries a month; several where costs cross several times, as replicas are whole; empty: none in range."""
     low: Usd | None
     high: Usd | None
-    """The first volume's range when times are 10 % off and answers shorter or longer; None: then it may not exist."""
+    """Range of the first volume if times are wrong by 10 % and answers shorter or longer; None: it may not exist."""
     cheaper: int | None = None
     """Without a break-even: the option that is cheaper in the whole range; None: they cost the same."""
 
@@ -86,11 +87,11 @@ class ApiPrice(StrictModel):
     usd_per_1k: Usd
     low: Usd
     high: Usd
-    """With tokens at the ends of their 95 % bootstrap intervals over rows, and answers short and long."""
+    """With token counts at the ends of their 95 % bootstrap intervals over rows, and short and long answers."""
     usd_per_month: Usd
     source: str
     cheaper_from: Usd | None
-    """Queries a month from which the recommended option costs less; None: nowhere, or there is none recommended."""
+    """Queries a month from which the recommended option costs less; None: at no volume, or none is recommended."""
 
 
 class Column(StrictModel):
@@ -105,11 +106,11 @@ class Column(StrictModel):
     """In how many of the 27 cells of low, likely and high volume, price and answer length it is recommended."""
     cells: int = 27
     winners: dict[int, int]
-    """Trial -> cells it wins; options that win nowhere are absent."""
+    """Trial -> cells in which it is recommended; options recommended in no cell are absent."""
     priced: list[Priced]
     """Every option that could be recommended in some scenario."""
     options: list[Option]
-    """The same, as options under this scenario's likely numbers."""
+    """The same options with cost and latency under this scenario's likely numbers."""
     break_even: list[BreakEven]
     api: list[ApiPrice]
     warnings: list[str] = Field(default=[])

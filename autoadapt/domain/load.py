@@ -1,4 +1,4 @@
-"""Latency under load: what was sent, when, and when answers came. Field names follow ``vllm bench serve``."""
+"""Latency under load: requests sent and the times of their answers. Field names follow ``vllm bench serve``."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ class LoadRun(StrictModel):
     tokens_out: list[int] = Field(default=[])
     """Of every answered request."""
     failed: int = 0
-    """Requests without an answer; they count as missing every promise."""
+    """Requests without an answer; they meet no latency target."""
 
     @property
     def sent(self) -> int:
@@ -32,7 +32,7 @@ class LoadRun(StrictModel):
 
 
 class Load(StrictModel):
-    """What one option or server did under load; warm-up requests are dropped."""
+    """Measurements of one option or server under load; warm-up requests are dropped."""
 
     kind: Literal["load"] = "load"
     runs: list[LoadRun]
@@ -40,11 +40,11 @@ class Load(StrictModel):
     cold_start_s: float | None = None
     """From an empty device to the first answer: loading the model and answering once; None: not measured."""
     prefix_cache: Literal["warm", "cold", "unknown"] = "unknown"
-    """Whether the tokens all prompts share were computed before the first request."""
+    """Whether the tokens that all prompts share were computed before the first request."""
     engine: str
-    """What answered: transformers in this process, or the URL of a server."""
+    """The engine that answered: transformers in this process, or the URL of a server."""
     clock: Literal["real", "idle skipped"] = "real"
-    """`idle skipped`: batches are really computed and timed, waiting without a request is not waited through."""
+    """`idle skipped`: batches are computed and timed, but the time without any request is skipped."""
     hardware: str
     """Kind of device; figures of different hardware are never compared."""
     warm_up: int = 0

@@ -1,4 +1,4 @@
-"""Parameters that every method's own Params class is built from."""
+"""Parameters from which the Params class of every method is built."""
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ class TunedParams(PromptedParams):
     """Parameters of the training loop, with the names transformers uses."""
 
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    """Peak rate of AdamW; linear warm-up, linear decay to 0. LoRA wants about ten times the rate of full tuning."""
+    """Peak rate of AdamW; linear warm-up, linear decay to 0. LoRA needs about ten times the rate of full tuning."""
     num_train_epochs: int = Field(default=3, ge=1, le=1000)
     """Passes over the training rows."""
     batch_size: int = Field(default=16, ge=1, le=4096)

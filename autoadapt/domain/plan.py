@@ -1,4 +1,4 @@
-"""Plan: what a search will probably take, before anything is spent; and the probe it is computed from."""
+"""Plan: an estimate of a search's time, cost and memory, made before it runs; and the probe it is computed from."""
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.strict import StrictModel
@@ -27,10 +27,10 @@ class Probes(StrictModel):
     """Probes of one task on one machine."""
 
     key: str
-    """Hash of all that they depend on: models, data, prompts, devices, versions."""
+    """Hash of everything they depend on: models, data, prompts, devices, versions."""
     hardware: str
     device_seconds: float
-    """What they took."""
+    """Device-seconds that the probes took together."""
     probes: list[Probe]
 
 
@@ -43,13 +43,13 @@ class Range(StrictModel):
 
 
 class MethodPlan(StrictModel):
-    """One method's part."""
+    """The estimate of one method."""
 
     trials: Range
     device_hours: Range
     usd: Range
     need_bytes: int
-    """Memory that training or answering needs on a device: weights, gradients, optimizer, by formula."""
+    """Memory that training or answering needs on a device, computed from weights, gradients and optimizer states."""
     peak_bytes: int
     """Peak memory of the probe; 0: it was not run."""
     fits: bool
@@ -57,11 +57,11 @@ class MethodPlan(StrictModel):
 
 
 class Plan(StrictModel):
-    """What a search will probably take."""
+    """An estimate of a search."""
 
     task: str
     key: str
-    """Of its probes."""
+    """Key of its probes."""
     budget_key: str
     """Of the task's budget, search and evaluation settings: a plan for others does not apply."""
     hardware: str
@@ -77,7 +77,7 @@ class Plan(StrictModel):
     price_source: str
     probe_seconds: float
     cheapest_usd: float
-    """The cheapest possible run: one prompt measured and re-scored."""
+    """Cost of the cheapest possible run: one prompt, measured and scored on test rows."""
     cheapest_seconds: float
     limit: str
-    """What will probably end it: a budget's limit, or that nothing more is worth its cost."""
+    """What will probably end the search: a limit of the budget, or that no further step is worth its cost."""

@@ -1,4 +1,4 @@
-"""Prices with where they come from: of device-hours and of tokens."""
+"""Prices of device-hours and of tokens, with their source and date."""
 
 import datetime
 from typing import Literal
@@ -8,11 +8,11 @@ from pydantic import Field
 from autoadapt.domain.strict import StrictModel, Usd
 
 STALE_DAYS = 60
-"""A price older than this is warned of."""
+"""Age from which a price is reported as old."""
 
 
 class Quote(StrictModel):
-    """What every price says of itself."""
+    """Provider, source and date of a price."""
 
     provider: str
     tier: str = "standard"
@@ -38,12 +38,12 @@ class Quote(StrictModel):
 
     @property
     def name(self) -> str:
-        """What a task calls it."""
+        """The name by which tasks refer to it."""
         return self.provider
 
     @property
-    def told(self) -> str:
-        """Name, region, source and date in a line."""
+    def description(self) -> str:
+        """Name, region, source and date in one line."""
         return f"{self.name} (region {self.region}), {self.source}" + (f", {self.date}" if self.date else "")
 
 
@@ -59,12 +59,12 @@ class DevicePrice(Quote):
 
 
 class TokenPrice(Quote):
-    """A model behind an API, USD per million tokens."""
+    """A model at an API, in USD per million tokens."""
 
     model: str
     input: Usd
     cached: Usd | None = None
-    """Input found in the provider's cache; None: no such price, so cached input costs as fresh input does."""
+    """Input found in the provider's cache; None: cached input has no price of its own and costs as fresh input does."""
     cache_write: Usd | None = None
     output: Usd
 

@@ -1,4 +1,4 @@
-"""Scenario: a use of the result: how much, at what price, with which latency target, hosted how."""
+"""Scenario: one use of the result: its volume, price, latency target and hosting."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from autoadapt.domain.task import Limits, Owned
 
 Hosting = Literal["per_use", "always_on", "scale_to_zero", "shared"]
 VOLUME_SPREAD = (Decimal(1) / 3, Decimal(3))
-"""Low and high over likely, where a scenario gives one number."""
+"""Low and high as multiples of likely, where a scenario gives one number."""
 PRICE_SPREAD = (Decimal(1) / Decimal("1.5"), Decimal("1.5"))
 OUTPUT_SPREAD = (Decimal("0.5"), Decimal(2))
 
@@ -45,7 +45,7 @@ AnySpread = Annotated[Spread, BeforeValidator(_spread)]
 
 
 class Scenario(Limits):
-    """One use of the result; what is not given is that of the task."""
+    """One use of the result; absent fields are taken from the task."""
 
     volume: AnySpread | None = None
     """Queries a month: one number, or low, likely, high."""
@@ -63,9 +63,9 @@ class Scenario(Limits):
     horizon_months: float | None = Field(default=None, gt=0)
     """Months over which trainings are paid off."""
     retrain_months: float | None = Field(default=None, gt=0)
-    """The option is trained anew so often; absent: once."""
+    """Months after which the option is trained again; absent: it is trained once."""
     peak_factor: float = Field(default=1.0, ge=1)
-    """Rate at the busiest over the mean rate."""
+    """Peak rate over mean rate."""
     headroom: float = Field(default=0.0, ge=0)
     """Share of capacity kept free at the peak."""
     replicas: int = Field(default=1, ge=1)
@@ -77,7 +77,7 @@ class Scenario(Limits):
     adapters: int = Field(default=1, ge=1)
     """Adapters of equal use on one base model (shared)."""
     unmerged_slowdown: float = Field(default=1.0, ge=1)
-    """Device time of an answer with an adapter beside the weights over that with merged weights (shared)."""
+    """Device time of an answer with an unmerged adapter over that with merged weights (shared)."""
     ops_usd: Usd = Decimal(0)
     """Operations, USD a month."""
     label_usd: Usd = Decimal(0)
@@ -87,7 +87,7 @@ class Scenario(Limits):
     with_search: bool = False
     """Whether the cost of the search itself is paid off over the horizon too (it is the same for every option)."""
     api: list[str] = Field(default=[])
-    """Models behind an API whose price for the same tokens is told beside (their quality is not measured)."""
+    """Models at an API whose price for the same tokens is shown (their quality is not measured)."""
 
     @model_validator(mode="after")
     def _one_price(self) -> "Scenario":

@@ -1,4 +1,4 @@
-"""SearchSpace: what is searched, as written in ``search_spaces/*.yaml``.
+"""SearchSpace: the candidates that may be tried, as written in ``search_spaces/*.yaml``.
 
 A parameter is written as a list (choices), a mapping ``{low, high, log, step}`` (a range) or a scalar (fixed). Any of
 them may stand under ``search`` beside ``when: {other: [values]}``, which makes it conditional on an earlier parameter
@@ -74,7 +74,7 @@ def _to_spec(value: object) -> object:
 
 
 def applies(spec: "Choices | Range", chosen: Mapping[str, Scalar]) -> bool:
-    """Whether a parameter is asked for, given the ones before it (and ``answers``)."""
+    """Whether a parameter applies, given the ones before it (and ``answers``)."""
     return all(chosen.get(name) in values for name, values in spec.when.items())
 
 
@@ -83,7 +83,7 @@ class Branch:
     """The parameters of one method in order, those every branch shares first.
 
     Args:
-        specs: name -> what it may be.
+        specs: parameter -> its choices or range.
         shared: how many of them are shared by all branches.
         answers: ``label`` or ``text``, from the metric.
     """
@@ -97,7 +97,7 @@ Spec = Annotated[Choices | Range, BeforeValidator(_to_spec)]
 
 
 class SearchSpace(StrictModel):
-    """The joint space: one branch per method, and the prompt parameters every branch shares."""
+    """The joint space: one branch per method, and the prompt parameters that all branches share."""
 
     version: int = Field(default=1, ge=1, le=1)
     """Version of this file's format."""
@@ -110,7 +110,7 @@ class SearchSpace(StrictModel):
     branches: dict[str, dict[str, Spec]] = Field(min_length=1)
     """Method name -> its own parameters."""
     first: list[dict[str, Scalar]] = Field(default=[])
-    """Candidates tried before the sampler chooses: a `method` and any of its parameters; the rest as first listed."""
+    """Candidates tried before the sampler chooses: a `method` and any of its parameters; others the first choice."""
 
     @model_validator(mode="after")
     def _known_names(self) -> "SearchSpace":

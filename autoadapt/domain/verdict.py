@@ -1,4 +1,4 @@
-"""Verdict: what may be believed of a study's winner, once its frontier was scored on test rows."""
+"""Verdict: how far a study's result can be trusted, once its frontier was scored on test rows."""
 
 from pydantic import Field
 
@@ -19,35 +19,35 @@ class Paired(StrictModel):
     p: float
     """Of the two-sided test that they are equally good, not yet corrected for other comparisons."""
 
-    def turned(self) -> "Paired":
-        """The same, seen from the other option."""
-        change = {"trial": self.other, "other": self.trial, "difference": -self.difference}
-        return self.model_copy(update={**change, "low": -self.high, "high": -self.low})
+    def reversed(self) -> "Paired":
+        """The same comparison with the two options exchanged."""
+        exchanged = {"trial": self.other, "other": self.trial, "difference": -self.difference}
+        return self.model_copy(update={**exchanged, "low": -self.high, "high": -self.low})
 
 
 class Compared(Paired):
-    """An option beside the best one."""
+    """An option compared with the best one."""
 
     p_holm: float
     """Corrected for all comparisons with the best one (Holm 1979)."""
     tied: bool
-    """As good as the best one, as far as validation and test rows can tell."""
+    """Neither validation nor test rows show that it is worse than the best one."""
 
 
 class Optimism(StrictModel):
-    """By how much the score by which a winner was chosen flatters it; differences of quality, from -1 to 1."""
+    """By how much the score by which the best option was selected is too high; differences of quality, from -1 to 1."""
 
     trial: int
-    chosen_by: float
-    """Its quality on validation rows."""
-    among: int
-    """Options measured in full on the same rows."""
+    validation_quality: float
+    """The score by which it was selected."""
+    options: int
+    """Options measured in full on the same rows, from which it was selected."""
     expected: float
-    """Flattery to expect of the highest of so many scores, from validation rows alone (bootstrap)."""
-    seen: float | None = None
-    """Validation minus test quality; None: not re-scored."""
-    seen_low: float | None = None
-    seen_high: float | None = None
+    """By how much the highest of so many scores is too high on average, from validation rows alone (bootstrap)."""
+    observed: float | None = None
+    """Validation minus test quality; None: not scored on test rows."""
+    observed_low: float | None = None
+    observed_high: float | None = None
     """Its 95 % interval, from those of both qualities."""
 
 
@@ -62,7 +62,7 @@ class Trained(StrictModel):
     high: float
     """95 % interval of the mean over seeds: rows and seeds both vary."""
     deviation: float
-    """Standard deviation between seeds, the error of the rows taken out as they are the same."""
+    """Standard deviation between seeds; all seeds are scored on the same rows, so these add nothing to it."""
 
 
 class CurvePoint(StrictModel):
@@ -76,18 +76,18 @@ class CurvePoint(StrictModel):
 
 
 class Curve(StrictModel):
-    """Quality against training rows, and what more rows would probably buy."""
+    """Quality against training rows, and the gain to expect of more rows."""
 
     trial: int
     """Whose method and parameters were trained."""
     points: list[CurvePoint]
     """By rising rows; the last is the option itself."""
     more_rows: int
-    """Further labelled rows that the forecast is about."""
+    """Further labelled rows for which the gain is forecast."""
     gain: float
     gain_low: float
     gain_high: float
-    """Quality that they would probably add, and its 95 % band."""
+    """Quality that they would probably add, with its 95 % band."""
     forecast: list[CurvePoint]
     """The fitted curve with its band, at rising rows."""
 
@@ -110,16 +110,16 @@ class Verdict(StrictModel):
     best: int
     """The option with the highest expected quality on validation rows, chosen before the test rows were opened."""
     compared: list[Compared]
-    """Every other option of the frontier, and the baseline, beside the best one, on test rows."""
+    """Every other option of the frontier, and the baseline, compared with the best one on test rows."""
     paired: list[Paired]
     """All pairs, on test rows."""
     within_noise: list[int]
-    """Options off the frontier that are beaten only by differences too small to tell from chance."""
+    """Dominated options whose differences from the options that dominate them are within measurement error."""
     optimism: Optimism
     trained: list[Trained] = Field(default=[])
     """With `evaluation.seeds` above 1."""
     curve: Curve | None = None
     why: list[str]
-    """Why the recommended option and not the others, a sentence each."""
+    """Why the recommended option and not the others, one sentence per option."""
     next: list[str]
-    """What to try next, a sentence each."""
+    """What to try next, one sentence per suggestion."""

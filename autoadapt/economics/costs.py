@@ -1,4 +1,4 @@
-"""The cost model: what training, serving and owning cost, in exact decimals.
+"""The cost model: costs of training, serving and owning, in exact decimals.
 
 Symbols. V: queries a month; H: months over which investments are paid off; R: replicas; g: devices of a replica;
 P: a price; q: a rate in requests per second. A month has 730 hours. Sources are named where a formula is not plain
@@ -27,7 +27,7 @@ class TokenPrices:
     cache_write: Decimal
     """Input tokens put into it; providers that do not charge for it have the price of fresh ones."""
     output: Decimal
-    """Tokens written, those of reasoning included."""
+    """Tokens written, reasoning included."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def training_usd(
         usd_per_hour: P_gpu of one device.
         gb_months: gigabytes kept times months.
         usd_per_gb_month: P_disk.
-        overhead: f, 1.0 to 1.5: what a device-hour costs over its listed price.
+        overhead: f, 1.0 to 1.5: real over listed price of a device-hour.
     """
     return overhead * devices * hours * usd_per_hour + gb_months * usd_per_gb_month
 
@@ -90,11 +90,11 @@ def peak_rate(queries_per_month: Decimal, peak_factor: Decimal = ONE) -> Decimal
 
 
 def replicas(rate: Decimal, per_replica: Decimal, headroom: Decimal = ZERO, least: int = 1) -> int:
-    """Replicas needed: ``R = max(R_min, ceil(q_peak (1+headroom) / lambda_slo))``; whole ones, so cost is a staircase.
+    """Replicas needed: ``R = max(R_min, ceil(q_peak (1+headroom) / lambda_slo))``; whole ones, so costs rise in steps.
 
     Args:
         rate: q_peak in requests per second.
-        per_replica: lambda_slo, the greatest rate at which one replica keeps its latency promise.
+        per_replica: lambda_slo, the greatest rate at which one replica meets the latency target.
         headroom: share of capacity kept free at the peak.
         least: R_min.
 
@@ -102,7 +102,7 @@ def replicas(rate: Decimal, per_replica: Decimal, headroom: Decimal = ZERO, leas
         ValueError: `per_replica` is not positive.
     """
     if per_replica <= 0:
-        raise ValueError("a replica must be able to answer something")
+        raise ValueError(f"the rate of a replica must be positive, not {per_replica}")
     return max(least, int((rate * (1 + headroom) / per_replica).to_integral_value(ROUND_CEILING)))
 
 
@@ -140,14 +140,14 @@ def month_usd(
     hours_on: Decimal = HOURS_A_MONTH,
     operations: Decimal = ZERO,
 ) -> Decimal:
-    """A month of serving on one's own or rented machines: ``M = R g P_gpu h_on + ops``.
+    """A month of serving on owned or rented machines: ``M = R g P_gpu h_on + ops``.
 
     Args:
         replica_count: R.
         devices: g, of one replica.
         usd_per_hour: P_gpu of one device.
         hours_on: h_on of every replica: 730 always on, fewer when it scales to zero.
-        operations: ops, USD a month besides.
+        operations: ops, further USD a month.
     """
     return replica_count * devices * usd_per_hour * hours_on + operations
 
@@ -158,7 +158,7 @@ def usd_per_1k(month: Decimal, queries_per_month: Decimal) -> Decimal:
 
 
 def floor_usd_per_1k(devices: int, usd_per_hour: Decimal, rate: Decimal, utilisation: Decimal = ONE) -> Decimal:
-    """What 1,000 queries approach as V grows: ``1000 g P_gpu / (3600 lambda_slo u)``.
+    """The cost that 1,000 queries approach as V grows: ``1000 g P_gpu / (3600 lambda_slo u)``.
 
     Args:
         devices: g, of one replica.
@@ -169,13 +169,13 @@ def floor_usd_per_1k(devices: int, usd_per_hour: Decimal, rate: Decimal, utilisa
     return 1000 * devices * usd_per_hour / (3600 * rate * utilisation)
 
 
-def adapter_usd(month: Decimal, own_seconds: Decimal, all_seconds: Decimal) -> Decimal:
-    """The share of one adapter among those on one base: ``M gpu_s_j / sum(gpu_s)``, by device-seconds used."""
-    return month * own_seconds / all_seconds
+def adapter_usd(month: Decimal, adapter_seconds: Decimal, all_seconds: Decimal) -> Decimal:
+    """The share of one of several adapters on a base: ``M gpu_s_j / sum(gpu_s)``, by device-seconds used."""
+    return month * adapter_seconds / all_seconds
 
 
 def trainings(horizon_months: Decimal, retrain_months: Decimal | None) -> int:
-    """Times an option is trained within the horizon: ``ceil(H / retrain_months)``, or once."""
+    """How often an option is trained within the horizon: ``ceil(H / retrain_months)``, or once."""
     return 1 if retrain_months is None else int((horizon_months / retrain_months).to_integral_value(ROUND_CEILING))
 
 
@@ -199,7 +199,7 @@ def total_usd_per_1k(
         horizon_months: H.
         times: n, trainings within the horizon.
         search: C_search, the sum over all trials, failed and stopped ones included.
-        labels: C_label, what labelling the data cost.
+        labels: C_label, cost of labelling the data.
         monitoring: c_monitor per 1,000 queries.
     """
     invested = search + labels + training * times
@@ -220,7 +220,7 @@ def owned_usd_per_hour(
     pue: Decimal = ONE,
     operations: Decimal = ZERO,
 ) -> Decimal:
-    """An hour of a machine one owns: ``capex / (life_h u) + kW PUE P_kWh + ops``.
+    """An hour of an owned machine: ``capex / (life_h u) + kW PUE P_kWh + ops``.
 
     Args:
         capex: price of the machine.
@@ -229,13 +229,13 @@ def owned_usd_per_hour(
         kilowatts: power while it works.
         usd_per_kwh: P_kWh.
         pue: power usage effectiveness of the building.
-        operations: USD an hour for housing and care.
+        operations: USD an hour for housing and operations.
     """
     return capex / (life_hours * utilisation) + kilowatts * pue * usd_per_kwh + operations
 
 
 SCAN_STEPS = 160
-"""Volumes looked at between the least and the greatest, evenly on a logarithmic scale."""
+"""Volumes evaluated between the least and the greatest, evenly spaced on a logarithmic scale."""
 
 
 def break_even(
@@ -243,7 +243,7 @@ def break_even(
 ) -> list[Decimal]:
     """Volumes at which two options cost the same a month, by scan and bisection to one query in a thousand.
 
-    Costs are staircases, so there may be several; steps that cross between two volumes looked at cancel unseen.
+    Costs rise in steps, so there may be several; two crossings between neighbouring volumes are not found.
 
     Args:
         difference: V -> USD a month of one option less that of the other.
@@ -254,7 +254,7 @@ def break_even(
     """
     ratio = (most / least) ** (ONE / SCAN_STEPS)
     volumes = [least * ratio**i for i in range(SCAN_STEPS + 1)]
-    found = []
+    crossings = []
     values = [difference(v) for v in volumes]
     known = [(v, d) for v, d in zip(volumes, values, strict=True) if d != 0]
     for (low, at_low), (high, _) in pairwise(known):
@@ -266,5 +266,5 @@ def break_even(
                 low = middle
             else:
                 high = middle
-        found.append((low * high).sqrt())
-    return found
+        crossings.append((low * high).sqrt())
+    return crossings

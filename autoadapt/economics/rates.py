@@ -1,4 +1,4 @@
-"""Latency in the words of ``vllm bench serve``: TTFT, TPOT, E2EL, goodput; percentiles where samples allow them."""
+"""Latency under load with the terms of ``vllm bench serve``: TTFT, TPOT, E2EL, goodput, and percentiles."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ import numpy as np
 from autoadapt.domain.load import Load, LoadRun
 
 GOOD = 0.99
-"""Share of requests that must keep the promise."""
+"""Share of requests that must meet the latency target."""
 PRECISION = 1.05
 """The service rate is found to within this factor."""
 MOST_DOUBLINGS = 12
 KEEPS_UP = 0.95
-"""A server keeps up while it answers at this share of the rate at which it is asked."""
+"""A server keeps up while it answers at this share of the rate at which requests are sent."""
 
 
 def least_samples(percent: float) -> int:
@@ -33,7 +33,7 @@ def percentile(samples: Sequence[float], percent: float) -> float | None:
 
 
 def typical_ms(samples: Sequence[float]) -> float:
-    """The objective of the search: p95, or the median where there are too few samples for it."""
+    """The latency that is optimised: p95, or the median of fewer than 59 samples."""
     p95 = percentile(samples, 95)
     return p95 if p95 is not None else float(np.median(np.array(samples)))
 
@@ -44,7 +44,7 @@ MOST_REQUESTS = 5000
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Of one quantity in milliseconds; None: n too small."""
+    """Percentiles of one quantity in milliseconds; None: too few samples (see `least_samples`)."""
 
     n: int
     mean: float | None
@@ -64,8 +64,8 @@ def tpot_ms(run: LoadRun) -> list[float]:
     """Milliseconds per token after the first: ``(E2EL - TTFT) / (n_out - 1)``, of answers of at least two tokens."""
     if not run.ttft_ms or not run.tokens_out:
         return []
-    told = zip(run.ttft_ms, run.e2el_ms, run.tokens_out, strict=True)
-    return [(whole - first) / (n - 1) for first, whole, n in told if n > 1]
+    requests = zip(run.ttft_ms, run.e2el_ms, run.tokens_out, strict=True)
+    return [(whole - first) / (n - 1) for first, whole, n in requests if n > 1]
 
 
 def decode_share(latency_ms: Sequence[float], tokens_out: Sequence[int]) -> float:
@@ -73,7 +73,7 @@ def decode_share(latency_ms: Sequence[float], tokens_out: Sequence[int]) -> floa
 
     Args:
         latency_ms: one per request.
-        tokens_out: tokens written for each; all alike, they tell nothing, and all of the time is taken to grow.
+        tokens_out: tokens written for each; where all are equal, the share cannot be estimated and is taken to be 1.
     """
     n = min(len(latency_ms), len(tokens_out))
     times, tokens = np.array(latency_ms[:n]), np.array(tokens_out[:n], dtype=float)
@@ -85,42 +85,42 @@ def decode_share(latency_ms: Sequence[float], tokens_out: Sequence[int]) -> floa
     return float(np.clip(slope * tokens.mean() / times.mean(), 0.0, 1.0))
 
 
-def good_share(run: LoadRun, promise_ms: float) -> float:
-    """Share of the requests sent whose E2EL keeps the promise; those without an answer do not."""
-    return sum(ms <= promise_ms for ms in run.e2el_ms) / run.sent if run.sent else 0.0
+def good_share(run: LoadRun, latency_p95_ms: float) -> float:
+    """Share of the requests sent whose E2EL meets the latency target; those without an answer do not."""
+    return sum(ms <= latency_p95_ms for ms in run.e2el_ms) / run.sent if run.sent else 0.0
 
 
-def goodput(run: LoadRun, promise_ms: float) -> float:
-    """Requests per second that keep the promise."""
-    return good_share(run, promise_ms) * run.sent / run.seconds if run.seconds > 0 else 0.0
+def goodput(run: LoadRun, latency_p95_ms: float) -> float:
+    """Requests per second that meet the latency target."""
+    return good_share(run, latency_p95_ms) * run.sent / run.seconds if run.seconds > 0 else 0.0
 
 
 def keeps_up(run: LoadRun) -> bool:
-    """Whether answers came about as fast as requests, so that no queue grew: the last soon after the last request."""
+    """Whether no queue grew: the last answer came soon after the last request, and no request failed."""
     return not run.failed and run.seconds <= run.sent_seconds / KEEPS_UP + 2 * min(run.e2el_ms) / 1000
 
 
-def fits(run: LoadRun, promise_ms: float | None) -> bool:
-    """Whether a rate can be kept up, and at least 99 % of requests keep the promise, if there is one.
+def fits(run: LoadRun, latency_p95_ms: float | None) -> bool:
+    """Whether a rate is sustainable and at least 99 % of requests meet the latency target, if there is one.
 
-    A short burst may end before its queue breaks a promise; only what can go on for ever counts.
+    A short burst may end before its queue makes requests late, so the queue must not grow either.
     """
-    return keeps_up(run) and (promise_ms is None or good_share(run, promise_ms) >= GOOD)
+    return keeps_up(run) and (latency_p95_ms is None or good_share(run, latency_p95_ms) >= GOOD)
 
 
-def service_rate(load: Load, promise_ms: float | None) -> float | None:
-    """lambda_slo: the greatest measured rate up to which no queue grows and >= 99 % of requests keep the promise.
+def service_rate(load: Load, latency_p95_ms: float | None) -> float | None:
+    """lambda_slo: the greatest measured rate up to which no queue grows and 99 % of requests meet the target.
 
     Args:
         load: runs at several rates.
-        promise_ms: greatest E2EL; None: no promise.
+        latency_p95_ms: latency target for E2EL; None: no target.
 
     Returns:
         Requests per second; None: not even the lowest rate measured.
     """
     best = None
     for run in sorted(load.runs, key=lambda r: r.rate):
-        if not fits(run, promise_ms):
+        if not fits(run, latency_p95_ms):
             break
         best = run.rate
     return best
@@ -129,24 +129,24 @@ def service_rate(load: Load, promise_ms: float | None) -> float | None:
 def arrivals(rate: float, count: int, seed: int) -> list[float]:
     """Seconds at which `count` requests come: a Poisson process, given that all come within ``count / rate`` seconds.
 
-    Exponential gaps scaled to that span (Ross, Introduction to Probability Models, ch. 5), so that the rate is the one
-    asked for; the same seed gives the same gaps at every rate, shrunk: rates are compared and not draws.
+    Exponential gaps scaled to that span (Ross, Introduction to Probability Models, ch. 5), so that the mean
+    rate is exact; the same seed gives the same gaps at every rate up to their scale, so that only rates differ.
     """
     gaps = np.random.default_rng(seed).exponential(1.0, count)
     return [float(t) for t in np.cumsum(gaps) * (count / rate / gaps.sum())]
 
 
-def requests_for(rate: float, least: int, promise_ms: float | None) -> int:
-    """Requests to send at a rate: at least `least`, and enough for a queue to show if there is one.
+def requests_for(rate: float, least: int, latency_p95_ms: float | None) -> int:
+    """Requests to send at a rate: at least `least`, and enough for a growing queue to become visible.
 
-    That is a second's worth, and three times as long as the promise: in a shorter burst a queue would not break it.
+    They last a second, and three times as long as the latency target: in a shorter burst no queue would exceed it.
     """
-    seconds = max(1.0, 3 * (promise_ms or 0.0) / 1000)
+    seconds = max(1.0, 3 * (latency_p95_ms or 0.0) / 1000)
     return max(least, min(MOST_REQUESTS, math.ceil(rate * seconds)))
 
 
 def run_at(load: Load, rate: float) -> LoadRun:
-    """The run by which to judge a rate: the lowest measured rate that is not below it, else the highest."""
+    """The run that represents a rate: the lowest measured rate that is not below it, else the highest."""
     runs = sorted(load.runs, key=lambda r: r.rate)
     return next((r for r in runs if r.rate >= rate), runs[-1])
 
@@ -154,33 +154,33 @@ def run_at(load: Load, rate: float) -> LoadRun:
 def sweep(
     measure: Callable[[float], LoadRun],
     start: float,
-    promise_ms: float | None,
+    latency_p95_ms: float | None,
     go_on: Callable[[], bool] = lambda: True,
 ) -> list[LoadRun]:
-    """Runs at rising rates until one fails, then by bisection to within 5 % of the greatest rate that does not.
+    """Runs at rising rates until one does not fit, then by bisection to within 5 % of the greatest rate that fits.
 
-    Rates double from `start`; where the first one fails already they halve instead.
+    Rates double from `start`; where the first one does not fit they halve instead.
 
     Args:
         measure: sends requests at a rate.
         start: first rate in requests per second.
-        promise_ms: greatest E2EL.
-        go_on: asked before every further rate; when it says no, what was found by then counts.
+        latency_p95_ms: latency target for E2EL.
+        go_on: called before every further rate; False ends the sweep with the runs measured so far.
     """
     runs = [measure(start)]
-    rising = fits(runs[0], promise_ms)
+    rising = fits(runs[0], latency_p95_ms)
     for _ in range(MOST_DOUBLINGS):
         if not go_on():
             return runs
         runs.append(measure(runs[-1].rate * (2 if rising else 0.5)))
-        if fits(runs[-1], promise_ms) != rising:
+        if fits(runs[-1], latency_p95_ms) != rising:
             break
     else:
         return runs
     low, high = sorted((runs[-1].rate, runs[-2].rate))
     while high / low > PRECISION and go_on():
         runs.append(measure(math.sqrt(low * high)))
-        if fits(runs[-1], promise_ms):
+        if fits(runs[-1], latency_p95_ms):
             low = runs[-1].rate
         else:
             high = runs[-1].rate

@@ -1,4 +1,4 @@
-"""Options on the same rows: paired tests, corrected for many comparisons; points beaten only within noise."""
+"""Options on the same rows: paired tests, Holm's correction; options dominated within measurement error."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.option import Objectives
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import Metric
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.verdict import Paired
 
 LEVEL = 0.05
 RESAMPLES = 999
 SAME_COST = 1.2
-"""Costs that differ by less than this ratio count as the same: they are measured times, and a saving should be felt."""
+"""Costs within this ratio count as equal: they are computed from measured times, which vary by as much."""
 SAME_LATENCY = 1.1
+TOLERANCES = {"latency_ms": SAME_LATENCY}
+"""Objective -> ratio within which its values count as equal; SAME_COST where it is absent."""
 
 
 def paired(metric: Metric, first: Any, second: Any, trials: tuple[int, int], seed: int = 0) -> Paired:
@@ -58,7 +60,7 @@ def p_value(metric: Metric, first: Any, second: Any, seed: int = 0) -> float:
         return 1.0
     both = np.concatenate([first, second])
     n = len(first)
-    found = permutation_test(
+    test = permutation_test(
         (np.arange(n), n + np.arange(n)),
         lambda a, b: metric.value(both[a]) - metric.value(both[b]),
         permutation_type="samples",
@@ -66,13 +68,13 @@ def p_value(metric: Metric, first: Any, second: Any, seed: int = 0) -> float:
         n_resamples=RESAMPLES,
         rng=np.random.default_rng(seed),
     )
-    return float(min(1.0, found.pvalue))
+    return float(min(1.0, test.pvalue))
 
 
 def _interval(metric: Metric, first: Any, second: Any, seed: int) -> tuple[float, float]:
     n = len(first)
     if np.array_equal(first[:, 0], second[:, 0]):
-        # no row tells them apart: how many of all rows may do so at the most (exact binomial bound)
+        # no row differs: the largest share of rows that may differ all the same (exact binomial bound)
         most = 1 - 0.025 ** (1 / n)
         return -most, most
     drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
@@ -91,7 +93,7 @@ def all_pairs(
 
     Args:
         metric, stats, seed: as of `paired`.
-        known: pairs compared before, which are not compared again; new ones are added.
+        known: pairs compared before, which are not computed again; new ones are added.
     """
     known = {} if known is None else known
     pairs = list(combinations(sorted(stats), 2))
@@ -101,19 +103,19 @@ def all_pairs(
     return [known[pair] for pair in pairs]
 
 
-def beside(trial: int, pairs: Iterable[Paired]) -> dict[int, Paired]:
-    """Every other option that was compared with one, as seen from the other: its quality minus that of `trial`."""
-    found = {}
+def pairs_with(trial: int, pairs: Iterable[Paired]) -> dict[int, Paired]:
+    """Comparisons of other options with one, by the other's trial: its quality minus that of `trial`."""
+    by_trial = {}
     for pair in pairs:
         if pair.other == trial:
-            found[pair.trial] = pair
+            by_trial[pair.trial] = pair
         elif pair.trial == trial:
-            found[pair.other] = pair.turned()
-    return found
+            by_trial[pair.other] = pair.reversed()
+    return by_trial
 
 
 def holm(p: Mapping[int, float]) -> dict[int, float]:
-    """p-values corrected for making all of these comparisons (Holm 1979): at most 5 % of studies err anywhere."""
+    """p-values corrected for the number of comparisons (Holm 1979), which bounds the family-wise error rate."""
     corrected, least = {}, 0.0
     for i, key in enumerate(sorted(p, key=lambda k: p[k])):
         least = max(least, min(1.0, (len(p) - i) * p[key]))
@@ -121,40 +123,47 @@ def holm(p: Mapping[int, float]) -> dict[int, float]:
     return corrected
 
 
-def against(trial: int, others: Collection[int], pairs: Iterable[Paired]) -> dict[int, tuple[Paired, float]]:
-    """Each of these options that was compared with one: as seen from it, and its p corrected for all of them."""
-    found = {t: pair for t, pair in beside(trial, pairs).items() if t in others}
-    corrected = holm({t: pair.p for t, pair in found.items()})
-    return {t: (pair, corrected[t]) for t, pair in found.items()}
+def compared_with(trial: int, others: Collection[int], pairs: Iterable[Paired]) -> dict[int, tuple[Paired, float]]:
+    """Comparisons of these options with one, by the other's trial, each with its p after Holm's correction."""
+    by_trial = {t: pair for t, pair in pairs_with(trial, pairs).items() if t in others}
+    corrected = holm({t: pair.p for t, pair in by_trial.items()})
+    return {t: (pair, corrected[t]) for t, pair in by_trial.items()}
 
 
-def beaten_within_noise(
-    points: Mapping[int, Objectives], frontier: Sequence[int], clearly_worse: Callable[[int, int], bool]
+def dominated_within_error(
+    values: Mapping[int, Mapping[str, float]],
+    frontier: Sequence[int],
+    clearly_worse: Callable[[int, int], bool],
+    goals: Sequence[Goal] = DEFAULT_GOALS,
 ) -> list[int]:
-    """Options off the frontier that none of those on it beats clearly in anything.
+    """Dominated options whose differences from every option that dominates them are within measurement error.
 
-    A difference is clear when it is more than noise: quality by a paired test, cost and latency by 20 and 10 %.
+    Differences of quality are tested on the same rows; other objectives are within measurement error up to a ratio of
+    1.2, latency up to 1.1.
 
     Args:
-        points: of every option measured in full, by trial.
+        values: objectives by name of every option measured in full, by trial.
         frontier: trials on it.
-        clearly_worse: whether the first option's quality is certainly below the second's.
+        clearly_worse: whether the first option's quality is significantly below the second's.
+        goals: of the task.
     """
-    found = []
-    for trial in sorted(set(points) - set(frontier)):
-        own = points[trial]
-        rivals = [
-            other
-            for other in frontier
-            if points[other].quality >= own.quality
-            and points[other].cost_usd_per_1k <= own.cost_usd_per_1k
-            and points[other].latency_ms <= own.latency_ms
-        ]
-        near = all(
-            own.cost_usd_per_1k <= SAME_COST * points[r].cost_usd_per_1k
-            and own.latency_ms <= SAME_LATENCY * points[r].latency_ms
-            for r in rivals
-        )
-        if rivals and near and not any(clearly_worse(trial, r) for r in rivals):
-            found.append(trial)
-    return found
+    certain = [g for g in goals if not g.uncertain]
+    within = []
+    for trial in sorted(set(values) - set(frontier)):
+        option = values[trial]
+        dominating = [other for other in frontier if all(_no_worse(values[other], option, g) for g in goals)]
+        near = all(_nearly_equal(option, values[other], g) for other in dominating for g in certain)
+        if dominating and near and not any(clearly_worse(trial, other) for other in dominating):
+            within.append(trial)
+    return within
+
+
+def _no_worse(values: Mapping[str, float], others: Mapping[str, float], goal: Goal) -> bool:
+    value, other = values[goal.name], others[goal.name]
+    return value >= other if goal.direction == "maximize" else value <= other
+
+
+def _nearly_equal(worse: Mapping[str, float], better: Mapping[str, float], goal: Goal) -> bool:
+    """Whether an objective of a dominated option is within measurement error of the option that dominates it."""
+    low, high = sorted((worse[goal.name], better[goal.name]))
+    return high <= TOLERANCES.get(goal.name, SAME_COST) * low

@@ -1,4 +1,4 @@
-"""Sentences that a founder reads: why this option and not the others, and what to try next."""
+"""The verdict in sentences: why this option and not the others, and what to try next."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Compared, Curve
 from autoadapt.verdict.comparisons import LEVEL, SAME_COST, SAME_LATENCY
-from autoadapt.verdict.recommendation import broken, latency
+from autoadapt.verdict.option_values import latency_ms
+from autoadapt.verdict.recommendation import violations
 
 
 def reasons(
@@ -18,7 +19,7 @@ def reasons(
     Args:
         options: frontier and baseline.
         advice: the recommendation.
-        compared: the others beside the best option, on test rows.
+        compared: the other options compared with the best one on test rows.
         constraints: of the task.
     """
     chosen = next((o for o in options if o.trial == advice.trial), None)
@@ -30,28 +31,28 @@ def reasons(
 
 def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], constraints: Constraints) -> str:
     name = f"Trial {option.trial} ({option.method}{'' if option.on_frontier else ', the untuned prompt'})"
-    against = broken(option, constraints)
-    if against:
-        return f"{name} breaks a constraint: {' and '.join(against)}."
-    points = 100 * (option.told[0] - chosen.told[0])
+    violated = violations(option, constraints)
+    if violated:
+        return f"{name} violates a constraint: {' and '.join(violated)}."
+    points = 100 * (option.best_known_quality[0] - chosen.best_known_quality[0])
     where = (
         "on test rows" if option.test_quality is not None and chosen.test_quality is not None else "on validation rows"
     )
     quality = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'} {where}"
     if abs(points) < 0.05:
         quality = f"as good {where}"
-    told = on_test.get(option.trial) or on_test.get(chosen.trial)
-    if told is not None and {told.trial, told.other} == {option.trial, chosen.trial}:
-        quality += f", {_chance(told)}"
+    pair = on_test.get(option.trial) or on_test.get(chosen.trial)
+    if pair is not None and {pair.trial, pair.other} == {option.trial, chosen.trial}:
+        quality += f", {_significance(pair)}"
     return f"{name} is {quality}; it {_price(option, chosen)} and {_speed(option, chosen)}."
 
 
-def _chance(told: Compared) -> str:
-    if told.tied:
+def _significance(pair: Compared) -> str:
+    if pair.tied:
         return "which may be chance"
-    if told.p_holm < LEVEL:
-        return f"which is hardly chance ({p_text(told.p_holm)})"
-    return f"which may be chance on test rows ({p_text(told.p_holm)}), but not on validation rows"
+    if pair.p_holm < LEVEL:
+        return f"which is significant ({p_text(pair.p_holm)})"
+    return f"which is not significant on test rows ({p_text(pair.p_holm)}), but is on validation rows"
 
 
 def _price(option: Option, chosen: Option) -> str:
@@ -60,7 +61,7 @@ def _price(option: Option, chosen: Option) -> str:
 
 
 def _speed(option: Option, chosen: Option) -> str:
-    ratio = _ratio(1 / (latency(option) or math.inf), 1 / (latency(chosen) or math.inf), SAME_LATENCY)
+    ratio = _ratio(1 / (latency_ms(option) or math.inf), 1 / (latency_ms(chosen) or math.inf), SAME_LATENCY)
     faster = ratio is not None and ratio.endswith("more")
     return (
         "answers about as fast"
@@ -77,41 +78,41 @@ def _ratio(value: float, other: float, same: float) -> str | None:
 
 
 def p_text(value: float) -> str:
-    """A p-value, small ones by their bound."""
+    """A p-value as text; below 0.001 as a bound."""
     return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
 
 
 def next_steps(
     options: Sequence[Option], advice: Recommendation, curve: Curve | None, train_rows: int, candidate: str | None
 ) -> list[str]:
-    """What more labels, more test rows and more search would probably bring.
+    """The gain to expect of more labels, more test rows and more search.
 
     Args:
         options: frontier and baseline.
         advice: the recommendation.
-        curve: over training rows, where it was measured.
-        train_rows: there are.
-        candidate: what the search would try next; None: it has nothing, or cannot tell.
+        curve: the learning curve, where it was measured.
+        train_rows: number of training rows.
+        candidate: what the search would try next; None: nothing, or the sampler cannot say.
     """
-    said = []
+    sentences = []
     if curve is not None:
-        said.append(
-            f"{curve.more_rows} more labelled rows (there are {train_rows}) would probably change the quality of trial "
+        sentences.append(
+            f"{curve.more_rows} more labelled rows (now {train_rows}) would probably change the quality of trial "
             f"{curve.trial} by {100 * curve.gain:+.1f} points [{100 * curve.gain_low:+.1f}, "
             f"{100 * curve.gain_high:+.1f}]: a power law through {len(curve.points)} training sizes."
         )
     elif any(o.train_seconds for o in options):
-        said.append(
-            "What more labels would bring is not known: no learning curve was measured (evaluation.learning_curve, or "
-            "the budget did not pay for it)."
+        sentences.append(
+            "The gain of more labels is not known: no learning curve was measured (evaluation.learning_curve is off or "
+            "the budget did not allow it)."
         )
     tested = [o.test_rows for o in options if o.test_rows]
     if advice.tied and tested:
         wanted = 4 * max(tested)
-        said.append(
+        sentences.append(
             f"{len(advice.tied) + 1} options cannot be told apart on {max(tested)} test rows; {wanted} rows would "
             "halve the intervals."
         )
     if candidate is not None:
-        said.append(f"With more budget the search would try next: {candidate}.")
-    return said
+        sentences.append(f"With more budget the search would try next: {candidate}.")
+    return sentences

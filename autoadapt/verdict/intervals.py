@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import Metric
 
 RESAMPLES = 1000
 
@@ -25,22 +25,22 @@ def interval(metric: Metric, stats: Any, seed: int = 0) -> tuple[float, float]:
     """The 95 % interval of a metric, from its rows' statistics of shape (rows, statistics).
 
     Shares: Wilson (1927). Others: bias-corrected accelerated bootstrap over rows (Efron 1987); where every resample
-    gives the same value, which says nothing about certainty, Wilson on the mean score.
+    gives the same value, from which no width follows, Wilson on the mean score.
     """
     from scipy.stats import binomtest, bootstrap
 
     n, mean = len(stats), float(np.clip(stats[:, 0].mean(), 0, 1))
 
     def wilson() -> tuple[float, float]:
-        found = binomtest(round(mean * n), n).proportion_ci(0.95, method="wilson")
-        return float(found.low), float(found.high)
+        share = binomtest(round(mean * n), n).proportion_ci(0.95, method="wilson")
+        return float(share.low), float(share.high)
 
     if metric.interval == "wilson":
         return wilson()
     if len(np.unique(stats, axis=0)) == 1:
         return wilson()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # resamples that are all alike are dealt with below
+        warnings.simplefilter("ignore")  # resamples that are all equal give NaN, see below
         result = bootstrap(
             (np.arange(n),),
             lambda index: metric.value(stats[index]),

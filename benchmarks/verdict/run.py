@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from autoadapt.domain.option import Objectives, Option
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import Metric
+from autoadapt.domain.option import Option
 from autoadapt.domain.task import Budget, Constraints
-from autoadapt.forecast.simulation import simulate
+from autoadapt.pareto.dominance import non_dominated
+from autoadapt.shelves import METRICS
 from autoadapt.verdict.comparisons import all_pairs
-from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval
-from autoadapt.verdict.optimism import flattery
+from autoadapt.verdict.optimism import expected_optimism
 from autoadapt.verdict.recommendation import best_of, recommend
-from autoadapt.worker.run import METRICS
 
 OPTIONS, ROWS = 24, 200
 """Measured in full, and rows of validation and of test."""
@@ -104,44 +103,46 @@ def option(trial: int, stats: Any, test: Any, metric: Metric, cost: float, seed:
         cost_usd_per_1k=cost,
         inference_usd_per_1k=cost,
         training_usd=0.0,
+        values={},
     )
 
 
 def one_run(metric: str, seed: int) -> dict[str, float]:
-    """A study of independent options: what is reported of its winner, beside the truth."""
+    """A study of independent options: the reported figures of its best option minus the true ones."""
     random = np.random.default_rng([seed, len(metric)])
     true = np.clip(random.normal(0.7, 0.05, OPTIONS), 0.05, 0.95)
     costs = 10 ** random.normal(0, 0.5, OPTIONS) * (true / 0.7) ** 4
     answers = Answers(metric, true)
     validation, test = answers.draw(ROWS, random), answers.draw(ROWS, random)
     measured = [answers.metric.value(s) for s in validation]
-    points = [Objectives(quality=q, cost_usd_per_1k=c, latency_ms=10.0) for q, c in zip(measured, costs, strict=True)]
-    front = non_dominated(points)
+    front = np.flatnonzero(non_dominated(np.column_stack([measured, costs]), [True, False])).tolist()
     options = [option(i, validation[i], test[i], answers.metric, float(costs[i]), seed) for i in front]
     pairs = all_pairs(answers.metric, {i: test[i] for i in front}, seed)
     best = best_of(options, pairs)
     advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs).trial)
-    excess = flattery(answers.metric, dict(enumerate(validation)), seed)
+    excess = expected_optimism(answers.metric, dict(enumerate(validation)), seed)
     return {
-        **_told("best", best, answers.true[best.trial]),
-        **_told("advised", advised, answers.true[advised.trial]),
-        "best: validation less expected flattery": best.quality - excess - answers.true[best.trial],
+        **_errors("best", best, answers.true[best.trial]),
+        **_errors("advised", advised, answers.true[advised.trial]),
+        "best: validation less expected optimism": best.quality - excess - answers.true[best.trial],
         "advised: true quality lost": max(answers.true[o.trial] for o in options) - answers.true[advised.trial],
         "advised: share of the best one's cost": advised.cost_usd_per_1k / best.cost_usd_per_1k,
     }
 
 
-def _told(name: str, found: Option, truth: float) -> dict[str, float]:
-    low, high = found.test_quality_ci or (0.0, 1.0)
+def _errors(name: str, option: Option, truth: float) -> dict[str, float]:
+    low, high = option.test_quality_ci or (0.0, 1.0)
     return {
         f"{name}: interval of the test score covers": float(low <= truth <= high),
-        f"{name}: validation score": found.quality - truth,
-        f"{name}: test score": (found.test_quality or 0.0) - truth,
+        f"{name}: validation score": option.quality - truth,
+        f"{name}: test score": (option.test_quality or 0.0) - truth,
     }
 
 
 def one_study(seed: int) -> dict[str, float]:
     """A whole search (cost_aware, rungs, racing) in virtual time on a made-up task; its winner scored on fresh rows."""
+    from autoadapt.forecast.simulation import simulate
+
     sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
     from surrogates import TASKS, Task  # type: ignore[import-not-found]
 
@@ -170,11 +171,11 @@ def one_study(seed: int) -> dict[str, float]:
     advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs).trial)
     on_validation = {t: results.stats(t, "validation") for t in results.points()}
     longest = max(map(len, on_validation.values()))
-    excess = flattery(metric, {t: s for t, s in on_validation.items() if len(s) == longest}, seed)
+    excess = expected_optimism(metric, {t: s for t, s in on_validation.items() if len(s) == longest}, seed)
     return {
-        **_told("best", best, truths[best.trial]),
-        **_told("advised", advised, truths[advised.trial]),
-        "best: validation less expected flattery": best.quality - excess - truths[best.trial],
+        **_errors("best", best, truths[best.trial]),
+        **_errors("advised", advised, truths[advised.trial]),
+        "best: validation less expected optimism": best.quality - excess - truths[best.trial],
         "best: expected quality": best.quality_expected - truths[best.trial],
         "advised: true quality lost": max(truths.values()) - truths[advised.trial],
         "advised: share of the best one's cost": advised.cost_usd_per_1k / best.cost_usd_per_1k,

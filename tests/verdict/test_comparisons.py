@@ -1,4 +1,4 @@
-"""Options on the same rows: paired tests, Holm, ties, points within noise, the cheap twin."""
+"""Options on the same rows: paired tests, Holm, ties, differences within measurement error, the cheaper equivalent."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from autoadapt.domain.option import Objectives, Option
+from autoadapt.domain.option import Option
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Compared, Paired
-from autoadapt.verdict.comparisons import all_pairs, beaten_within_noise, beside, holm, p_value, paired
+from autoadapt.shelves import METRICS
+from autoadapt.verdict.comparisons import all_pairs, dominated_within_error, holm, p_value, paired, pairs_with
 from autoadapt.verdict.explanation import reasons
 from autoadapt.verdict.recommendation import best_of, recommend, tied_with
-from autoadapt.worker.run import METRICS
 
 ACCURACY, ROUGE, MACRO = (METRICS.get(n) for n in ("accuracy", "rouge_l", "macro_f1"))
 
@@ -35,7 +35,7 @@ def test_mcnemar_by_hand() -> None:
     assert turned.difference == -found.difference
 
 
-def test_answers_that_no_row_tells_apart_are_equal_within_what_so_few_rows_can_say() -> None:
+def test_equal_answers_have_difference_0_with_the_exact_binomial_bound() -> None:
     found = paired(ACCURACY, right(1, 0, 1, 1), right(1, 0, 1, 1), (0, 1))
     assert (found.difference, found.p) == (0, 1)
     assert found.low == -found.high == pytest.approx(-(1 - 0.025 ** (1 / 4)))
@@ -43,13 +43,13 @@ def test_answers_that_no_row_tells_apart_are_equal_within_what_so_few_rows_can_s
     assert many.high < 0.01
 
 
-def test_different_numbers_of_rows_are_refused() -> None:
+def test_pairing_different_numbers_of_rows_is_an_error() -> None:
     with pytest.raises(ValueError, match="trial 0 answered 2 rows, trial 7 3"):
         paired(ACCURACY, right(1, 0), right(1, 0, 1), (0, 7))
 
 
 @pytest.mark.parametrize("metric", [ROUGE, MACRO], ids=["rouge_l", "macro_f1"])
-def test_swaps_find_a_difference_and_no_other(metric: object) -> None:
+def test_random_swaps_give_uniform_p_without_a_difference_and_small_p_with_one(metric: object) -> None:
     random = np.random.default_rng(0)
     same, p_same, p_better = 120, [], []
     for seed in range(24):
@@ -81,34 +81,34 @@ def test_holm_by_hand() -> None:
 
 
 @given(st.dictionaries(st.integers(0, 20), st.floats(0, 1), min_size=1))
-def test_holm_keeps_order_and_never_helps(p: dict[int, float]) -> None:
+def test_holm_keeps_the_order_and_lowers_no_p_value(p: dict[int, float]) -> None:
     found = holm(p)
     assert all(p[k] <= found[k] <= 1 for k in p)
     ordered = sorted(p, key=lambda k: p[k])
     assert [found[k] for k in ordered] == sorted(found.values())
 
 
-def test_beside_turns_pairs_to_one_side() -> None:
+def test_pairs_with_gives_every_difference_from_the_other_option() -> None:
     pairs = all_pairs(ACCURACY, {1: right(1, 1, 0, 0), 2: right(1, 0, 0, 0), 3: right(1, 1, 1, 0)})
-    found = beside(2, pairs)
+    found = pairs_with(2, pairs)
     assert {t: (p.trial, p.other, round(p.difference, 2)) for t, p in found.items()} == {
         1: (1, 2, 0.25),
         3: (3, 2, 0.5),
     }
 
 
-def test_points_beaten_only_within_noise() -> None:
-    def point(quality: float, cost: float, latency: float = 10) -> Objectives:
-        return Objectives(quality=quality, cost_usd_per_1k=cost, latency_ms=latency)
+def test_options_dominated_within_measurement_error() -> None:
+    def point(quality: float, cost: float, latency: float = 10) -> dict[str, float]:
+        return {"quality": quality, "cost_usd_per_1k": cost, "latency_ms": latency}
 
     points = {0: point(0.8, 1.0), 1: point(0.79, 1.1), 2: point(0.79, 2.0), 3: point(0.6, 1.1), 4: point(0.79, 1.1, 20)}
-    found = beaten_within_noise(points, [0], lambda a, b: points[a].quality < points[b].quality - 0.1)
+    found = dominated_within_error(points, [0], lambda a, b: points[a]["quality"] < points[b]["quality"] - 0.1)
     assert found == [1], "2 costs clearly more, 3 is clearly worse, 4 is clearly slower"
-    assert beaten_within_noise(points, [0, 1], lambda a, b: False) == [3], "only what was measured against the frontier"
+    assert dominated_within_error(points, [0, 1], lambda a, b: False) == [3], "only the frontier is compared with"
 
 
 def option(trial: int, quality: float, cost: float, **more: object) -> Option:
-    told: dict[str, object] = {
+    fields: dict[str, object] = {
         "trial": trial,
         "method": "lora",
         "model": "m",
@@ -122,13 +122,14 @@ def option(trial: int, quality: float, cost: float, **more: object) -> Option:
         "train_seconds": 1.0,
         "artifact_bytes": 1,
         "peak_memory_bytes": 1,
+        "values": {},
         "latency_p50_ms": 10.0,
         "latency_p95_ms": 12.0,
         "cost_usd_per_1k": cost,
         "inference_usd_per_1k": cost,
         "training_usd": 0.0,
     }
-    return Option(**{**told, **more})  # type: ignore[arg-type]
+    return Option(**{**fields, **more})  # type: ignore[arg-type]
 
 
 def pair(trial: int, other: int, difference: float, p: float) -> Paired:
@@ -137,12 +138,12 @@ def pair(trial: int, other: int, difference: float, p: float) -> Paired:
     )
 
 
-def test_the_cheap_twin_is_recommended_and_said_to_be_one() -> None:
+def test_the_cheaper_equivalent_is_recommended_and_named_so() -> None:
     options = [option(1, 0.9, 1.0, latency_p95_ms=40.0), option(2, 0.88, 0.2), option(3, 0.87, 0.1)]
     pairs = [pair(1, 2, 0.02, 0.4), pair(1, 3, 0.03, 0.001), pair(2, 3, 0.01, 0.5)]
     advice = recommend(options, Constraints(), None, pairs)
-    assert (advice.trial, advice.cheap_twin, advice.tied, advice.best_quality) == (2, 2, [2], 1)
-    assert "cheap twin" in advice.reason
+    assert (advice.trial, advice.cheaper_equivalent, advice.tied, advice.best_quality) == (2, 2, [2], 1)
+    assert "cheaper equivalent" in advice.reason
     assert "5 times less" in advice.reason
     assert "3.3 times faster" in advice.reason
     assert "[-5.0, +1.0]" in advice.reason, "how much worse it may be"
@@ -150,13 +151,13 @@ def test_the_cheap_twin_is_recommended_and_said_to_be_one() -> None:
     assert without.trial == 3, "validation rows alone cannot tell the third apart"
 
 
-def test_one_option_that_is_certainly_better_on_test_rows_takes_the_lead() -> None:
+def test_an_option_significantly_better_on_test_rows_becomes_the_best() -> None:
     options = [option(1, 0.9, 1.0), option(2, 0.88, 1.0, test_quality=0.95)]
     assert best_of(options, [pair(1, 2, -0.05, 0.2)]).trial == 1
     assert best_of(options, [pair(1, 2, -0.05, 0.001)]).trial == 2
 
 
-def test_holm_counts_all_that_are_compared_with_the_best() -> None:
+def test_holm_corrects_for_all_comparisons_with_the_best() -> None:
     options = [option(1, 0.9, 1.0), *(option(t, 0.88, 1.0) for t in range(2, 8))]
     one = [pair(1, 2, 0.02, 0.04)]
     assert tied_with(options[0], options[:2], one) == []
@@ -175,17 +176,17 @@ def test_reasons_are_sentences_with_figures() -> None:
     )
     assert lines[2].startswith("Trial 5 (prompt, the untuned prompt) is 38.0 points worse on test rows")
     compared = [
-        Compared(**p.turned().model_dump(), p_holm=q, tied=tied)
+        Compared(**p.reversed().model_dump(), p_holm=q, tied=tied)
         for p, q, tied in zip(pairs[:2], (0.4, 1e-9), (True, False), strict=True)
     ]
     lines = reasons(options, recommend(options[:1], Constraints(), 5), compared, Constraints())
     assert "2.0 points worse on test rows, which may be chance;" in lines[1]
-    assert "40.0 points worse on test rows, which is hardly chance (p < 0.001);" in lines[2]
+    assert "40.0 points worse on test rows, which is significant (p < 0.001);" in lines[2]
     doubtful = [compared[0], compared[1].model_copy(update={"p_holm": 0.3})]
     assert (
-        "may be chance on test rows (p 0.300), but not on validation rows"
+        "which is not significant on test rows (p 0.300), but is on validation rows"
         in reasons(options, recommend(options[:1], Constraints(), 5), doubtful, Constraints())[2]
     )
     limited = Constraints(cost_usd_per_1k=0.5)
     lines = reasons(options, recommend(options, limited, 5, pairs), [], limited)
-    assert "Trial 1 (lora) breaks a constraint: its cost $1 per 1k is above $0.5." in lines
+    assert "Trial 1 (lora) violates a constraint: its cost $1 per 1k is above $0.5." in lines

@@ -1,4 +1,4 @@
-"""The cost sheet: every formula by hand, exact to $0.0001, and what must hold for any numbers."""
+"""The cost sheet: every formula by hand, exact to $0.0001, and properties for any numbers."""
 
 import decimal
 from itertools import pairwise
@@ -73,7 +73,7 @@ SHEET = [
     ),
     # 7.2 MJ at a PUE of 1.2: 2 kWh * 1.2
     ("energy", lambda: costs.energy_kwh(D(7_200_000), D("1.2")), "2.4"),
-    # 30,000 over 35,040 h, half used: 1.71233; .7 kW * 1.2 * .25 = .21; .05 care
+    # 30,000 over 35,040 h, half used: 1.71233; .7 kW * 1.2 * .25 = .21; .05 operations
     (
         "owned hour",
         lambda: costs.owned_usd_per_hour(D(30_000), D(35_040), D("0.5"), D("0.7"), D("0.25"), D("1.2"), D("0.05")),
@@ -102,8 +102,8 @@ def test_poisson_idle_by_hand() -> None:
     assert abs(waited * 3600 / volume - D("79.2723")) < D("0.001")
 
 
-def test_a_replica_must_answer_something() -> None:
-    with pytest.raises(ValueError, match="answer something"):
+def test_a_replica_needs_a_positive_rate() -> None:
+    with pytest.raises(ValueError, match="must be positive"):
         costs.replicas(D(1), D(0))
 
 
@@ -130,7 +130,7 @@ def test_parts_sum_to_the_total(serving: D, training: D, volume: int, months: in
 
 
 @given(AMOUNT, AMOUNT, st.integers(1, 10**8))
-def test_a_staircase_rises_with_volume_and_falls_to_its_floor(price: D, rate: D, volume: int) -> None:
+def test_monthly_cost_rises_with_volume_and_cost_per_query_falls_to_its_floor(price: D, rate: D, volume: int) -> None:
     def per_1k(v: D) -> D:
         return costs.usd_per_1k(costs.month_usd(costs.replicas(costs.peak_rate(v), rate), 1, price), v)
 
@@ -152,7 +152,7 @@ def test_scaling_to_zero_never_costs_more_than_always_on(price: D, volume: int, 
     assert 0 <= costs.month_usd(1, 1, price, hours) <= costs.month_usd(1, 1, price)
 
 
-def test_break_even_may_not_exist_or_exist_often() -> None:
+def test_break_even_may_not_exist_or_exist_several_times() -> None:
     assert costs.break_even(lambda v: D(1)) == []
     assert costs.break_even(lambda v: D(0)) == []
     # a staircase of 1,000 each 1,000,000 queries against 0.8 per 1,000: crossed on the first steps, then above for good

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autoadapt.domain.load import Load, LoadRun
-from autoadapt.economics import rates as latency
+from autoadapt.economics import rates
 from autoadapt.economics.rates import arrivals, percentile, percentiles, service_rate, sweep
 
 
@@ -21,7 +21,7 @@ def queue(rate: float, service_s: float, count: int = 2000, seed: int = 0) -> Lo
 
 
 def test_percentiles_need_samples() -> None:
-    assert [latency.least_samples(p) for p in (90, 95, 99)] == [29, 59, 299]
+    assert [rates.least_samples(p) for p in (90, 95, 99)] == [29, 59, 299]
     assert percentile([1.0] * 58, 95) is None
     assert percentile([1.0] * 59, 95) == 1.0
     found = percentiles([float(i) for i in range(1, 101)])
@@ -30,21 +30,21 @@ def test_percentiles_need_samples() -> None:
     assert percentiles([]).mean is None
 
 
-def test_a_median_needs_none() -> None:
-    assert latency.typical_ms([1.0, 2.0, 3.0]) == 2.0
-    assert latency.typical_ms([1.0] * 40 + [2.0] * 60) == 2.0
+def test_a_median_needs_no_least_number_of_samples() -> None:
+    assert rates.typical_ms([1.0, 2.0, 3.0]) == 2.0
+    assert rates.typical_ms([1.0] * 40 + [2.0] * 60) == 2.0
 
 
 def test_tpot_leaves_out_the_first_token() -> None:
     run = LoadRun(rate=1, sent_seconds=1, seconds=1, ttft_ms=[10, 10, 5], e2el_ms=[50, 10, 25], tokens_out=[5, 1, 3])
-    assert latency.tpot_ms(run) == [10.0, 10.0]
+    assert rates.tpot_ms(run) == [10.0, 10.0]
 
 
-def test_failures_miss_every_promise() -> None:
+def test_failed_requests_miss_the_latency_target() -> None:
     run = LoadRun(rate=10, sent_seconds=9, seconds=10, e2el_ms=[5.0] * 90 + [50.0] * 5, failed=5)
-    assert latency.good_share(run, 20) == 0.9
-    assert latency.goodput(run, 20) == pytest.approx(9.0)
-    assert not latency.keeps_up(run)
+    assert rates.good_share(run, 20) == 0.9
+    assert rates.goodput(run, 20) == pytest.approx(9.0)
+    assert not rates.keeps_up(run)
 
 
 def test_arrivals_are_poisson_and_the_same_at_every_rate() -> None:
@@ -55,56 +55,56 @@ def test_arrivals_are_poisson_and_the_same_at_every_rate() -> None:
     assert np.allclose(np.array(arrivals(10.0, 4000, seed=1)) * 2, times)
 
 
-@pytest.mark.parametrize("promise", [25.0, 60.0, None])
-def test_a_sweep_finds_the_rate_within_5_percent(promise: float | None) -> None:
-    runs = sweep(lambda rate: queue(rate, 0.01), 2.0, promise)
-    found = service_rate(Load(runs=runs, engine="made up", hardware="none"), promise)
+@pytest.mark.parametrize("target", [25.0, 60.0, None])
+def test_a_sweep_finds_the_rate_within_5_percent(target: float | None) -> None:
+    runs = sweep(lambda rate: queue(rate, 0.01), 2.0, target)
+    found = service_rate(Load(runs=runs, engine="made up", hardware="none"), target)
     assert found is not None
 
-    def holds(rate: float) -> bool:
-        return latency.fits(queue(rate, 0.01), promise)
+    def fits(rate: float) -> bool:
+        return rates.fits(queue(rate, 0.01), target)
 
-    fine = [r for r in np.geomspace(2, 200, 400) if holds(float(r))]
+    fine = [r for r in np.geomspace(2, 200, 400) if fits(float(r))]
     assert max(fine) / 1.05 <= found <= max(fine) * 1.012  # a step of this grid
-    if promise is None:
+    if target is None:
         assert 90 < found <= 106, "a server of 10 ms a request cannot keep up more than 100 a second"
     else:
         assert found < 100
 
 
-def test_a_sweep_that_begins_too_high_comes_down() -> None:
+def test_a_sweep_that_begins_too_high_halves_the_rate() -> None:
     runs = sweep(lambda rate: queue(rate, 0.01), 1000.0, 60.0)
     assert service_rate(Load(runs=runs, engine="made up", hardware="none"), 60.0) is not None
     assert len(runs) < 20
 
 
-def test_a_promise_that_no_rate_keeps_has_no_rate() -> None:
+def test_a_target_that_no_rate_meets_gives_no_rate() -> None:
     runs = sweep(lambda rate: queue(rate, 0.01), 2.0, 5.0)
     assert service_rate(Load(runs=runs, engine="made up", hardware="none"), 5.0) is None
 
 
-def test_a_short_burst_does_not_count_as_a_rate_kept_up() -> None:
+def test_a_short_burst_is_no_sustainable_rate() -> None:
     burst = queue(10_000, 0.01, count=30)
-    assert latency.good_share(burst, 400) == 1.0
-    assert not latency.fits(burst, 400)
+    assert rates.good_share(burst, 400) == 1.0
+    assert not rates.fits(burst, 400)
 
 
-def test_the_load_of_a_rate_is_that_of_the_next_higher_one_measured() -> None:
+def test_a_rate_is_represented_by_the_next_higher_one_measured() -> None:
     load = Load(runs=[queue(r, 0.01, 100) for r in (8, 2, 4)], engine="made up", hardware="none")
-    assert latency.run_at(load, 3).rate == 4
-    assert latency.run_at(load, 0.01).rate == 2
-    assert latency.run_at(load, 50).rate == 8
+    assert rates.run_at(load, 3).rate == 4
+    assert rates.run_at(load, 0.01).rate == 2
+    assert rates.run_at(load, 50).rate == 8
 
 
-def test_decoding_takes_the_share_of_time_that_grows_with_tokens() -> None:
+def test_decode_share_is_the_share_of_time_that_grows_with_tokens() -> None:
     tokens = [10, 20, 30, 40]
-    assert latency.decode_share([20 + 2.0 * t for t in tokens], tokens) == pytest.approx(50 / 70)
-    assert latency.decode_share([5.0] * 4, tokens) == 0.0
-    assert latency.decode_share([5.0] * 4, [7] * 4) == 1.0
-    assert latency.decode_share([], []) == 0.0
+    assert rates.decode_share([20 + 2.0 * t for t in tokens], tokens) == pytest.approx(50 / 70)
+    assert rates.decode_share([5.0] * 4, tokens) == 0.0
+    assert rates.decode_share([5.0] * 4, [7] * 4) == 1.0
+    assert rates.decode_share([], []) == 0.0
 
 
-def test_enough_requests_for_a_queue_to_show() -> None:
-    assert latency.requests_for(0.5, 100, 400) == 100
-    assert latency.requests_for(300, 100, 400) == math.ceil(300 * 1.2)
-    assert latency.requests_for(1e6, 100, None) == latency.MOST_REQUESTS
+def test_enough_requests_for_a_queue_to_become_visible() -> None:
+    assert rates.requests_for(0.5, 100, 400) == 100
+    assert rates.requests_for(300, 100, 400) == math.ceil(300 * 1.2)
+    assert rates.requests_for(1e6, 100, None) == rates.MOST_REQUESTS

@@ -1,4 +1,4 @@
-"""Scenarios: what a made-up study costs under other volumes, prices and promises, by hand and by property."""
+"""Scenarios: costs of a made-up study under other volumes, prices and latency targets, by hand and by property."""
 
 import decimal
 from typing import Any
@@ -9,22 +9,32 @@ from hypothesis import strategies as st
 
 from autoadapt.domain.comparison import Cell, Priced, Terms
 from autoadapt.domain.load import Load, LoadRun
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Constraints, Economics
+from autoadapt.domain.usage import Usage
+from autoadapt.economics.pricer import Pricer
+from autoadapt.errors import UserError
 from autoadapt.tasks.prices import terms
-from autoadapt.verdict.recommendation import recommend, recommend_by_weights
-from autoadapt.verdict.scenarios import Pricer, break_even, compare, options_under
+from autoadapt.verdict.break_evens import break_even
+from autoadapt.verdict.preferences import recommend_by_weights
+from autoadapt.verdict.recommendation import recommend
+from autoadapt.verdict.scenarios import compare, options_under
 
 D = decimal.Decimal
 
 ECONOMICS = Economics(usd_per_hour=D("3.6"), queries_per_month=100_000, horizon_months=10)
 
 
+def device(seconds: float, **more: Any) -> Usage:
+    return Usage(device_seconds={"x": seconds}, **more)
+
+
 def raw(trial: int, method: str, **changes: Any) -> RawOption:
     """100 rows in 2 seconds: at $3.60 an hour a tenth of a cent a second, $0.02 per 1,000."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "trial": trial,
         "method": method,
         "model": "m",
@@ -50,10 +60,13 @@ def raw(trial: int, method: str, **changes: Any) -> RawOption:
         "shares_base": method != "full",
         "on_frontier": True,
         "weights_kept": True,
+        "values": {},
         **changes,
     }
-    told.setdefault("quality_expected", told["quality"])
-    return RawOption(**told)
+    fields.setdefault("quality_expected", fields["quality"])
+    fields.setdefault("training", device(fields["train_seconds"]))
+    fields.setdefault("answering", device(fields["inference_seconds"]))
+    return RawOption(**fields)
 
 
 def under(constraints: Constraints | None = None, **scenario: Any) -> Terms:
@@ -69,7 +82,7 @@ def usd(option: RawOption, **scenario: Any) -> D:
     return price(option, found, found.cell()).usd_per_1k
 
 
-def test_per_use_is_device_time_and_training_spread() -> None:
+def test_per_use_is_device_time_plus_training_over_the_horizon() -> None:
     assert usd(raw(0, "prompt")) == D("0.02")
     # $1 of training over 100,000 * 10 queries: a tenth of a cent per 1,000
     assert usd(raw(0, "lora")) == D("0.021")
@@ -82,13 +95,13 @@ def test_energy_and_the_floor() -> None:
     # 100 rows drew 3,600 J: 36 kJ per 1,000, a hundredth of a kWh, at a PUE of 1.5
     owned = {"kilowatts": 0.4, "usd_per_kwh": 0.25, "pue": 1.5}
     found = under(owned=owned, headroom=0.25)
-    priced = price(raw(0, "prompt", energy_joules=3600.0), found, found.cell())
+    priced = price(raw(0, "prompt", answering=device(2.0, joules=3600.0)), found, found.cell())
     assert priced.kwh_per_1k == pytest.approx(0.015)
     # 50 a second, a fifth of it kept free, at 15 cents an hour
     assert float(priced.floor_usd_per_1k) == pytest.approx(1000 * 0.15 / 3600 / 40)
 
 
-def test_an_always_on_replica_pays_its_rent_whatever_its_use() -> None:
+def test_an_always_on_replica_costs_its_rent_whatever_its_use() -> None:
     # 730 h at $3.60 for 100,000: $26.28 per 1,000
     assert usd(raw(0, "prompt"), hosting="always_on") == D("26.28")
     # 50 a second is what it can answer; 131.4 million a month are 50 a second, one more needs a second replica
@@ -100,10 +113,12 @@ def test_an_always_on_replica_pays_its_rent_whatever_its_use() -> None:
 
 
 def test_scale_to_zero_lies_between_use_and_rent() -> None:
-    own = raw(0, "prompt")
-    slept = usd(own, hosting="scale_to_zero", volume=2000, cold_s=30.0)
-    assert usd(own, volume=2000) < slept < usd(own, hosting="always_on", volume=2000)
-    assert usd(own, hosting="scale_to_zero", volume=50_000_000) <= usd(own, hosting="always_on", volume=50_000_000)
+    option = raw(0, "prompt")
+    asleep = usd(option, hosting="scale_to_zero", volume=2000, cold_s=30.0)
+    assert usd(option, volume=2000) < asleep < usd(option, hosting="always_on", volume=2000)
+    assert usd(option, hosting="scale_to_zero", volume=50_000_000) <= usd(
+        option, hosting="always_on", volume=50_000_000
+    )
 
 
 def test_adapters_share_a_base_and_full_models_do_not() -> None:
@@ -122,25 +137,25 @@ def loaded(*rates: tuple[float, float]) -> Load:
     return Load(runs=runs, engine="made up", hardware="x", cold_start_s=5.0)
 
 
-def test_the_promise_decides_the_rate_and_the_replicas() -> None:
-    own = raw(0, "prompt", load=loaded((1, 50), (10, 100), (20, 300), (40, 900)))
+def test_the_latency_target_determines_rate_and_replicas() -> None:
+    option = raw(0, "prompt", load=loaded((1, 50), (10, 100), (20, 300), (40, 900)))
     volume = 30 * 730 * 3600  # 30 a second
-    for promise, replicas in ((1000.0, 1), (400.0, 2), (120.0, 3), (60.0, 30)):
-        found = under(volume=volume, p95=promise, hosting="always_on")
-        priced = price(own, found, found.cell())
-        assert (priced.replicas, priced.rate_measured) == (replicas, True), promise
-    found = under(volume=volume, p95=400.0)
-    assert price(own, found, found.cell()).latency_p95_ms == 300
+    for target, replicas in ((1000.0, 1), (400.0, 2), (120.0, 3), (60.0, 30)):
+        found = under(volume=volume, latency_p95_ms=target, hosting="always_on")
+        priced = price(option, found, found.cell())
+        assert (priced.replicas, priced.rate_measured) == (replicas, True), target
+    found = under(volume=volume, latency_p95_ms=400.0)
+    assert price(option, found, found.cell()).latency_p95_ms == 300
 
 
-def test_options_not_measured_under_load_are_not_better_for_it() -> None:
-    own = raw(0, "prompt", load=loaded((10, 50), (20, 60)))
+def test_options_not_measured_under_load_get_the_loaded_share_of_others() -> None:
+    option = raw(0, "prompt", load=loaded((10, 50), (20, 60)))
     other = raw(1, "prompt", quality=0.81)
     found = under(hosting="always_on", volume=30 * 730 * 3600)
-    column = compare([own, other], found)
+    column = compare([option, other], found)
     rates = {p.trial: p.requests_per_s for p in column.priced}
     assert rates[0] == 20
-    assert rates[1] == pytest.approx(20), "it is taken to keep the same share of its batches' throughput, 50 a second"
+    assert rates[1] == pytest.approx(20), "the same share of its batches' throughput, 50 a second"
 
 
 def test_longer_answers_cost_more_only_where_answers_are_written() -> None:
@@ -156,14 +171,14 @@ STUDY = [
 ]
 
 
-def test_a_comparison_says_what_to_choose_why_and_how_sure() -> None:
+def test_a_comparison_recommends_and_counts_cells_and_binding_constraints() -> None:
     column = compare(STUDY, under(volume=1_000_000))
     assert column.recommended == 2
     assert sum(column.winners.values()) == 27
     assert column.wins == column.winners[2]
-    held = compare(STUDY, under(volume=1_000_000, training_usd=5.0))
-    assert held.recommended == 1
-    assert held.binding == ["training_usd"]
+    limited = compare(STUDY, under(volume=1_000_000, training_usd=5.0))
+    assert limited.recommended == 1
+    assert limited.binding == ["training_usd"]
     none = compare(STUDY, under(quality=0.99))
     assert (none.recommended, none.wins) == (None, 0)
     assert none.binding == ["quality"]
@@ -181,8 +196,8 @@ def test_break_even_by_hand() -> None:
 
 
 def test_a_break_even_lies_within_its_range() -> None:
-    dear = raw(3, "full", train_seconds=36_000.0, inference_seconds=1.0)
-    found = break_even(STUDY[1], dear, under())
+    expensive = raw(3, "full", train_seconds=36_000.0, inference_seconds=1.0)
+    found = break_even(STUDY[1], expensive, under())
     assert found.low is not None
     assert found.high is not None
     assert found.low < found.volumes[0] < found.high
@@ -199,7 +214,7 @@ def test_a_month_rises_with_volume_and_price(volume: int, hosting: Any) -> None:
         assert pricer.month_usd(found.cell(volume=2)) >= low * D("0.999999")
 
 
-def test_the_same_tokens_behind_an_api() -> None:
+def test_the_same_tokens_at_an_api() -> None:
     quote = TokenPrice(model="small", provider="p", source="here", input=D("0.40"), cached=D("0.10"), output=D("1.60"))
     column = compare(STUDY, under(volume=1_000_000), [quote])
     # 500 in, 5 out: (500 * .40 + 5 * 1.60) / 1000
@@ -215,19 +230,91 @@ def test_the_same_tokens_behind_an_api() -> None:
     assert compare(shared, under(), [quote]).api[0].usd_per_1k == D("0.358")
 
 
-def test_preferences_and_the_knee() -> None:
+EQUAL = {"quality": 1.0, "cost_usd_per_1k": 1.0, "latency_ms": 1.0}
+
+
+def test_weights_and_the_knee() -> None:
     options = options_under(STUDY, found := under(), found.cell())
-    assert recommend_by_weights(options, Constraints(), (1, 0, 0)).trial == 2
-    assert recommend_by_weights(options, Constraints(), (0, 1, 0)).trial == 0
-    knee = recommend_by_weights(options, Constraints(), (1, 1, 1))
+    assert recommend_by_weights(options, Constraints(), {"quality": 1}).trial == 2
+    assert recommend_by_weights(options, Constraints(), {"cost_usd_per_1k": 1}).trial == 0
+    knee = recommend_by_weights(options, Constraints(), EQUAL)
     assert "knee" in knee.reason
-    assert recommend_by_weights(options, Constraints(quality=0.99), (1, 1, 1)).trial is None
+    assert recommend_by_weights(options, Constraints(quality=0.99), EQUAL).trial is None
 
 
 def test_limits_on_training_memory_and_artifact() -> None:
     small = raw(4, "lora", quality=0.5, quality_ci=(0.4, 0.6), peak_memory_bytes=100_000_000)
     options = options_under([*STUDY, small], found := under(Constraints(memory_mb=200)), found.cell())
-    assert recommend(options, Constraints(memory_mb=200), None).trial == 4, "though others beat it in all objectives"
+    assert recommend(options, Constraints(memory_mb=200), None).trial == 4, (
+        "though others dominate it in all objectives"
+    )
     nothing = recommend(options, Constraints(artifact_mb=0.1), None)
     assert nothing.trial is None
     assert "artifact of 1 MB is above 0.1 MB" in nothing.reason
+
+
+def remote(trial: int, **changes: Any) -> RawOption:
+    """100 rows billed at $0.03: $0.30 per 1,000; no device is used."""
+    usage = Usage(usd=0.03, usd_estimated=False)
+    return raw(trial, "prompt", **{"answering": usage, "load": None, **changes})
+
+
+def test_a_provider_bills_the_same_whatever_hosting_and_price_of_devices() -> None:
+    assert usd(remote(0)) == D("0.3")
+    for hosting in ("always_on", "scale_to_zero", "shared"):
+        assert usd(remote(0), hosting=hosting) == D("0.3")
+    found = under(price=100)
+    assert price(remote(0), found, found.cell()).usd_per_1k == D("0.3")
+    busy = under(volume=1_000_000_000)
+    priced = price(remote(0), busy, busy.cell())
+    assert (priced.replicas, priced.floor_usd_per_1k, priced.kwh_per_1k) == (0, D("0.3"), None)
+    # a tuning of $5 at the provider over 100,000 * 10 queries: half a cent per 1,000
+    assert usd(remote(0, training=Usage(usd=5.0))) == D("0.305")
+
+
+def test_slower_devices_do_not_change_what_a_provider_bills() -> None:
+    found = under()
+    assert Pricer(remote(0), found, slower=D(2)).month_usd(found.cell()) == D(30)
+    assert Pricer(raw(0, "prompt"), found, slower=D(2)).month_usd(found.cell()) == D(4)
+
+
+def test_training_on_several_devices_costs_its_device_seconds() -> None:
+    # 1,000 s on 4 devices: $4 over 100,000 * 10 queries
+    assert usd(raw(0, "full", devices=4, training=device(4000.0))) == D("0.024")
+
+
+def test_break_even_of_a_device_and_a_provider_by_hand() -> None:
+    # rent of 730 h at $3.60 against $0.30 per 1,000: 8.76 million queries a month
+    found = break_even(raw(0, "prompt"), remote(1), under(hosting="always_on"))
+    assert (found.trial, found.other) == (1, 0)
+    assert float(found.volumes[0]) == pytest.approx(8_760_000, rel=0.002)
+    assert found.low is not None
+    assert found.high is not None
+    # low and high prices of a device-hour are two thirds of the likely one and one and a half times it
+    assert float(found.low) == pytest.approx(8_760_000 / 1.5, rel=0.002)
+    assert float(found.high) == pytest.approx(8_760_000 * 1.5, rel=0.002)
+
+
+MEMORY = Goal(name="memory_mb", direction="minimize", unit="MB", title="peak memory in MB")
+
+
+def test_an_option_that_is_best_in_a_further_objective_stays_on_the_frontier() -> None:
+    small = raw(4, "lora", quality=0.5, peak_memory_bytes=100_000_000, values={"memory_mb": 100.0}, on_frontier=False)
+    study = [*(r.model_copy(update={"values": {"memory_mb": 500.0}}) for r in STUDY), small]
+    goals = (*DEFAULT_GOALS, MEMORY)
+    flags = {o.trial: o.on_frontier for o in options_under(study, under(), under().cell(), goals)}
+    assert flags[4]
+    assert not {o.trial: o.on_frontier for o in options_under(study, under(), under().cell())}[4]
+    assert 4 in {o.trial for o in compare(study, under(), goals=goals).options}
+    options = options_under(study, under(), under().cell(), goals)
+    assert recommend_by_weights(options, Constraints(), {"memory_mb": 1}, goals).trial == 4
+
+
+def test_weights_of_unknown_objectives_or_none_at_all_are_refused() -> None:
+    options = options_under(STUDY, found := under(), found.cell())
+    with pytest.raises(UserError, match="memory_mb"):
+        recommend_by_weights(options, Constraints(), {"memory_mb": 1.0})
+    with pytest.raises(UserError, match="not all 0"):
+        recommend_by_weights(options, Constraints(), {"quality": 0.0})
+    with pytest.raises(UserError, match="negative"):
+        recommend_by_weights(options, Constraints(), {"quality": -1.0})

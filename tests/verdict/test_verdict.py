@@ -1,4 +1,4 @@
-"""Objectives, frontier, intervals, recommendation."""
+"""Costs from usage, the shelf of objectives, intervals, recommendation."""
 
 from decimal import Decimal
 
@@ -7,66 +7,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoadapt.domain.option import Objectives, Option
-from autoadapt.domain.outcome import Measurement, Outcome, RowResult
+from autoadapt.domain.metric import AnsweredRow
+from autoadapt.domain.objective import DEFAULT_GOALS, Reading
+from autoadapt.domain.option import Option
+from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.task import Constraints, Economics
-from autoadapt.domain.trial import Devices
-from autoadapt.verdict.frontier import non_dominated
+from autoadapt.domain.usage import Usage
+from autoadapt.economics.usage_costs import cost_usd_per_1k, device_usd, inference_usd_per_1k, usage_usd
+from autoadapt.row_statistics import stats_array
+from autoadapt.shelves import METRICS, OBJECTIVES
 from autoadapt.verdict.intervals import interval
-from autoadapt.economics.objectives import cost_usd_per_1k, device_usd, objectives
 from autoadapt.verdict.recommendation import recommend
-from autoadapt.worker.run import METRICS
-
-POINTS = st.lists(
-    st.builds(
-        Objectives,
-        quality=st.floats(0, 1),
-        cost_usd_per_1k=st.floats(0, 100),
-        latency_ms=st.floats(0, 1000),
-    ),
-    max_size=30,
-)
 
 
-def dominates(a: Objectives, b: Objectives) -> bool:
-    no_worse = a.quality >= b.quality and a.cost_usd_per_1k <= b.cost_usd_per_1k and a.latency_ms <= b.latency_ms
-    return no_worse and a != b
-
-
-@given(POINTS)
-def test_frontier_is_what_nothing_dominates(points: list[Objectives]) -> None:
-    kept = non_dominated(points)
-    for i in kept:
-        assert not any(dominates(q, points[i]) for q in points)
-    for i in set(range(len(points))) - set(kept):
-        assert any(dominates(points[k], points[i]) for k in kept)
-    assert bool(kept) == bool(points)
-
-
-@given(POINTS)
-def test_frontier_does_not_depend_on_order(points: list[Objectives]) -> None:
-    forward = {repr(points[i]) for i in non_dominated(points)}
-    turned = points[::-1]
-    assert forward == {repr(turned[i]) for i in non_dominated(turned)}
-
-
-def outcome(
-    *, rows: int = 100, right: int = 80, train: float = 0.0, inference: float = 2.0, devices: int = 1
-) -> Outcome:
-    return Outcome(
-        trial=0,
-        rung=0,
-        attempt=0,
-        devices=Devices(kind="x", count=devices, accelerator="cpu"),
-        seconds=10.0,
-        measurement=Measurement(
-            rows=[RowResult(id=i, stats=[float(i < right)], tokens_in=5, tokens_out=1) for i in range(rows)],
-            inference_seconds=inference,
-            latency_ms=[float(i) for i in range(1, 101)],
-            train_seconds=train,
-            peak_memory_bytes=1,
-            parameters_total=1,
-        ),
+def measurement(
+    *,
+    rows: int = 100,
+    right: int = 80,
+    train: float = 0.0,
+    inference: float = 2.0,
+    requests: int = 100,
+    usd: float = 0.0,
+) -> Measurement:
+    return Measurement(
+        rows=[RowResult(id=i, stats=[float(i < right)], tokens_in=5, tokens_out=1) for i in range(rows)],
+        training=Usage(device_seconds={"x": train}),
+        answering=Usage(device_seconds={"x": inference}, usd=usd),
+        inference_seconds=inference,
+        latency_ms=[float(i) for i in range(1, requests + 1)],
+        train_seconds=train,
+        peak_memory_bytes=2_000_000,
+        artifact_bytes=500_000,
+        parameters_total=1,
     )
 
 
@@ -75,25 +47,61 @@ def test_cost_by_hand() -> None:
     # training: 500 s on 2 devices is $1; spread over 1000 * 10 queries: $0.10 per 1k
     economics = Economics(usd_per_hour=Decimal("3.6"), queries_per_month=1000, horizon_months=10)
     assert device_usd(3600, 2, economics) == Decimal("7.2")
-    assert cost_usd_per_1k(outcome(train=500, devices=2), economics) == Decimal("0.12")
-    assert cost_usd_per_1k(outcome(), economics) == Decimal("0.02")
+    assert cost_usd_per_1k(measurement(train=1000), economics) == Decimal("0.12")
+    assert cost_usd_per_1k(measurement(), economics) == Decimal("0.02")
+    # half of the training steps were done: all of them will cost $2
+    assert cost_usd_per_1k(measurement(train=1000), economics, share_trained=0.5) == Decimal("0.22")
+
+
+def test_what_a_provider_billed_is_added_to_device_time() -> None:
+    economics = Economics(usd_per_hour=Decimal("3.6"))
+    assert usage_usd(Usage(device_seconds={"x": 1000.0, "y": 500.0}, usd=0.25), economics) == Decimal("1.75")
+    # $0.02 of device time per 1k, and $0.05 billed for 100 rows
+    assert inference_usd_per_1k(measurement(usd=0.05), economics) == Decimal("0.52")
 
 
 @given(st.floats(0.001, 1e5), st.floats(0, 1e6), st.integers(1, 10**9), st.floats(0.1, 100))
 def test_cost_falls_with_volume_and_rises_with_time(inference: float, train: float, volume: int, months: float) -> None:
     economics = Economics(usd_per_hour=Decimal(2), queries_per_month=volume, horizon_months=months)
     more = economics.model_copy(update={"queries_per_month": volume * 2})
-    base = cost_usd_per_1k(outcome(inference=inference, train=train), economics)
+    base = cost_usd_per_1k(measurement(inference=inference, train=train), economics)
     assert base >= 0
-    assert cost_usd_per_1k(outcome(inference=inference, train=train), more) <= base
-    assert cost_usd_per_1k(outcome(inference=inference * 2, train=train), economics) >= base
+    assert cost_usd_per_1k(measurement(inference=inference, train=train), more) <= base
+    assert cost_usd_per_1k(measurement(inference=inference * 2, train=train), economics) >= base
 
 
-def test_objectives_state_p95_only_with_enough_samples() -> None:
-    economics = Economics(usd_per_hour=Decimal(1))
-    found = objectives(outcome(), METRICS.get("accuracy"), economics)
-    assert found.quality == 0.8
-    assert found.latency_ms == pytest.approx(95.05)
+def read(name: str, measured: Measurement) -> float:
+    economics = Economics(usd_per_hour=Decimal("3.6"))
+    return OBJECTIVES.get(name).read(Reading(measured, METRICS.get("accuracy"), economics))
+
+
+def test_objectives_of_a_measurement_by_hand() -> None:
+    assert read("quality", measurement()) == 0.8
+    assert read("cost_usd_per_1k", measurement()) == pytest.approx(0.02)
+    assert read("latency_ms", measurement()) == pytest.approx(95.05)
+    assert read("latency_ms", measurement(requests=58)) == 29.5, "the median of too few samples for p95"
+    assert read("memory_mb", measurement()) == 2.0
+    assert read("artifact_mb", measurement()) == 0.5
+
+
+def test_default_goals_are_those_of_the_shelf() -> None:
+    assert tuple(OBJECTIVES.get(g.name).goal(g.name) for g in DEFAULT_GOALS) == DEFAULT_GOALS
+
+
+def test_objectives_of_an_option() -> None:
+    one = option(1, 0.9, 5.0, latency=None, peak_memory_bytes=3_000_000, artifact_bytes=1_000_000)
+    one = one.model_copy(update={"quality_expected": 0.85})
+    of_option = {name: OBJECTIVES.get(name).of_option(one, name) for name in OBJECTIVES.names() if name in SHELF}
+    assert of_option == {
+        "quality": 0.85, "cost_usd_per_1k": 5.0, "latency_ms": 5.0, "memory_mb": 3.0, "artifact_mb": 1.0
+    }  # fmt: skip
+
+
+SHELF = {"quality", "cost_usd_per_1k", "latency_ms", "memory_mb", "artifact_mb"}
+
+
+def test_statistics_of_rows_are_an_array() -> None:
+    assert stats_array(measurement(rows=3, right=2)).tolist() == [[1.0], [1.0], [0.0]]
 
 
 def test_wilson_by_the_book() -> None:
@@ -104,7 +112,7 @@ def test_wilson_by_the_book() -> None:
     assert high == pytest.approx(0.3662, abs=1e-4)
 
 
-def test_bootstrap_covers_the_truth() -> None:
+def test_bootstrap_intervals_cover_the_true_mean() -> None:
     rng = np.random.default_rng(0)
     metric, covered = METRICS.get("rouge_l"), 0
     for seed in range(60):
@@ -114,17 +122,20 @@ def test_bootstrap_covers_the_truth() -> None:
 
 
 @pytest.mark.parametrize("name", ["rouge_l", "macro_f1"])
-def test_an_interval_of_equal_rows_is_not_a_point(name: str) -> None:
+def test_an_interval_of_equal_rows_has_a_width(name: str) -> None:
     stats = np.zeros((30, 3)) if name == "macro_f1" else np.zeros((30, 1))
     low, high = interval(METRICS.get(name), stats)
     assert low <= 1e-9
     assert high > 0.05
 
 
-def test_an_interval_has_a_width_although_every_resample_gives_the_same() -> None:
+def test_an_interval_has_a_width_where_every_resample_is_equal() -> None:
     metric = METRICS.get("bleu")
     stats = np.array(
-        [metric.row(a, ["something else entirely, in many words"], []) for a in ["blue", "1", "a b", "c"] * 8]
+        [
+            metric.row(AnsweredRow("?", a, ("something else entirely, in many words",)))
+            for a in ["blue", "1", "a b", "c"] * 8
+        ]
     )
     low, high = interval(metric, stats)
     assert low == 0
@@ -146,27 +157,26 @@ def option(trial: int, quality: float, cost: float, latency: float | None = 10.0
         latency_p50_ms=5,
         latency_p95_ms=latency,
         train_seconds=0,
-        artifact_bytes=0,
-        peak_memory_bytes=0,
-        **more,  # type: ignore[arg-type]
+        values={},
+        **{"artifact_bytes": 0, "peak_memory_bytes": 0, **more},  # type: ignore[arg-type]
     )
 
 
 FREE = Constraints()
 
 
-def test_a_gain_that_may_be_chance_is_not_paid_for() -> None:
+def test_the_cheapest_option_within_the_interval_of_the_best_is_recommended() -> None:
     options = [option(1, 0.90, 5.0), option(2, 0.88, 1.0), option(3, 0.70, 0.1)]
     advice = recommend(options, FREE, baseline=3)
     assert (advice.trial, advice.best_quality, advice.cheapest, advice.baseline) == (2, 1, 3, 3)
     assert "5 times less" in advice.reason
 
 
-def test_of_options_that_cost_the_same_the_better_is_taken() -> None:
+def test_of_ties_with_about_equal_cost_the_better_is_recommended() -> None:
     assert recommend([option(1, 0.90, 1.1), option(2, 0.88, 1.0)], FREE, None).trial == 1
 
 
-def test_a_real_gain_is_paid_for() -> None:
+def test_an_option_outside_the_interval_of_the_best_is_not_recommended() -> None:
     assert recommend([option(1, 0.90, 5.0), option(2, 0.80, 1.0)], FREE, None).trial == 1
 
 
@@ -178,24 +188,24 @@ def test_a_real_gain_is_paid_for() -> None:
         ({"quality": 0.89}, 1),
     ],
 )
-def test_constraints_are_held(limits: dict[str, float], expected: int) -> None:
+def test_recommended_options_satisfy_the_constraints(limits: dict[str, float], expected: int) -> None:
     options = [option(1, 0.90, 5.0), option(2, 0.80, 1.0), option(3, 0.70, 3.0, latency=7.0)]
     advice = recommend(options, Constraints(**limits), None)
     assert advice.trial == expected
     assert advice.meets_constraints
 
 
-def test_when_nothing_fits_it_says_what_is_missed() -> None:
+def test_without_a_fitting_option_the_reason_names_the_violation() -> None:
     advice = recommend([option(1, 0.90, 5.0), option(2, 0.80, 1.0, latency=None)], Constraints(latency_p95_ms=5), None)
     assert advice.trial is None
     assert not advice.meets_constraints
     assert "above 5 ms" in advice.reason
 
 
-def test_a_beaten_baseline_is_not_recommended() -> None:
+def test_a_dominated_baseline_is_not_recommended() -> None:
     options = [option(1, 0.90, 5.0), option(2, 0.90, 6.0, on_frontier=False)]
     assert recommend(options, FREE, 2).trial == 1
 
 
-def test_nothing_measured_is_said() -> None:
+def test_without_a_measured_option_the_reason_says_so() -> None:
     assert "nothing can be recommended" in recommend([], FREE, None).reason

@@ -4,7 +4,7 @@
   const figures = read("figures"), trials = read("trials");
   const root = document.documentElement, tabs = [...document.querySelectorAll('[role="tab"]')];
 
-  // -- plots, drawn when they are first seen
+  // -- plots, drawn when they first become visible
   const colours = () => {
     const style = getComputedStyle(root);
     const of = (name) => style.getPropertyValue(name).trim();
@@ -23,9 +23,9 @@
   };
   const settings = { responsive: true, displaylogo: false, toImageButtonOptions: { format: "svg" } };
   const draw = (box) => {
-    const found = figures[box.dataset.figure];
-    if (!found) return;
-    Plotly.react(box, found.data, themed(found.layout), settings);
+    const figure = figures[box.dataset.figure];
+    if (!figure) return;
+    Plotly.react(box, figure.data, themed(figure.layout), settings);
     box.dataset.drawn = "yes";
   };
   const drawIn = (section) => section.querySelectorAll(".plot:not([data-drawn])").forEach(draw);
@@ -56,8 +56,8 @@
       go(names[(to + tabs.length) % tabs.length], true);
     });
   });
-  const asked = () => (names.includes(location.hash.slice(1)) ? location.hash.slice(1) : names[0]);
-  window.addEventListener("hashchange", () => show(asked()));
+  const addressed = () => (names.includes(location.hash.slice(1)) ? location.hash.slice(1) : names[0]);
+  window.addEventListener("hashchange", () => show(addressed()));
 
   // -- theme
   const theme = document.getElementById("theme");
@@ -70,7 +70,7 @@
   theme.addEventListener("click", () => set(root.dataset.theme === "dark" ? "light" : "dark"));
   dark.addEventListener("change", () => set(dark.matches ? "dark" : "light"));
 
-  // -- table of trials: text only, whatever it holds
+  // -- table of trials: every cell is set as text, never as markup
   const body = document.querySelector("#trials-table tbody"), count = document.getElementById("count");
   const query = document.getElementById("query"), state = document.getElementById("state"), method = document.getElementById("method");
   let sorted = { column: "trial", up: true };
@@ -93,20 +93,20 @@
   });
   const fill = () => {
     const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const kept = lines.filter(
+    const shown = lines.filter(
       ({ row, text }) =>
         (!state.value || row.values[at.state] === state.value) && (!method.value || row.values[at.method] === method.value) && words.every((w) => text.includes(w)),
     );
     const value = ({ row }) => row.values[at[sorted.column]];
-    kept.sort((a, b) => {
+    shown.sort((a, b) => {
       const x = value(a), y = value(b);
       if (x === y) return a.row.values[at.trial] - b.row.values[at.trial];
       if (x === null) return 1;
       if (y === null) return -1;
       return (x < y ? -1 : 1) * (sorted.up ? 1 : -1);
     });
-    body.replaceChildren(...kept.map((k) => k.line));
-    count.textContent = kept.length + " of " + trials.length + " trials";
+    body.replaceChildren(...shown.map((entry) => entry.line));
+    count.textContent = shown.length + " of " + trials.length + " trials";
   };
   for (const control of [query, state, method]) control.addEventListener("input", fill);
   document.querySelectorAll("#trials-table th button").forEach((button) =>
@@ -119,7 +119,7 @@
     }),
   );
 
-  // -- print: everything is drawn, in light colours
+  // -- print: every plot is drawn, in light colours
   let before = null;
   window.addEventListener("beforeprint", () => {
     before = root.dataset.theme;
@@ -129,11 +129,11 @@
   });
   window.addEventListener("afterprint", () => {
     set(before || "light");
-    show(asked());
+    show(addressed());
   });
 
   root.dataset.theme = dark.matches ? "dark" : "light";
   set(root.dataset.theme);
   fill();
-  show(asked());
+  show(addressed());
 })();

@@ -1,16 +1,23 @@
-"""Hypervolumes of runs, as tables."""
+"""Hypervolumes of runs in tables."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from autoadapt.display.terminal.tables import dollars, plain
-from autoadapt.runs.frontiers import SPENDS, TaskRuns
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.text import dollars
+
+if TYPE_CHECKING:
+    from autoadapt.runs.frontiers import TaskRuns
+
+SHOWN = 5
+"""Corners of an attainment surface that are printed."""
 
 
-def print_fronts(tasks: Sequence[TaskRuns], other: str) -> None:
-    """A table of runs and one of methods per task; with several runs, what they attained.
+def print_fronts(tasks: "Sequence[TaskRuns]", other: str) -> None:
+    """Prints a table of runs and one of methods per task; with several runs, the attained values too.
 
     Args:
         tasks: runs by task.
@@ -18,37 +25,49 @@ def print_fronts(tasks: Sequence[TaskRuns], other: str) -> None:
     """
     console = Console(highlight=False)
     for task in tasks:
-        volumes = task.volumes()
         console.print()
-        console.print(plain(f"{task.name}: {task.reference.told}."))
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("run")
-        for name in ("trials", "in full", "front", "spent $", "hypervolume", *(f"at {s:.0%}" for s in SPENDS[:-1])):
-            table.add_column(name, justify="right")
-        for v in volumes:
-            at = [f"{v.at[s]:.3f}" for s in SPENDS[:-1]]
-            numbers = [str(v.trials), str(v.full), str(v.on_front), dollars(v.usd), f"{v.hypervolume:.3f}", *at]
-            table.add_row(plain(v.run), *numbers)
-        console.print(table)
-        methods = sorted({m for v in volumes for m in v.methods})
-        alone = Table(box=None, pad_edge=False, header_style="bold")
-        alone.add_column("hypervolume of")
-        for v in volumes:
-            alone.add_column(plain(v.run), justify="right")
-        for m in methods:
-            alone.add_row(m, *(f"{v.methods[m]:.3f}" if m in v.methods else "-" for v in volumes))
-        console.print(alone)
+        console.print(plain(f"{task.name}: {task.reference.description}."))
+        console.print(_runs_table(task))
+        console.print(_methods_table(task))
         if len(task.studies) > 1:
-            _attained(console, task, other)
+            for line in _attainment_lines(task, other):
+                console.print(plain(line))
 
 
-def _attained(console: Console, task: TaskRuns, other: str) -> None:
-    corners = task.attainment(other)
+def _runs_table(task: "TaskRuns") -> Table:
+    volumes = task.volumes()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("run")
+    shares = [share for share in (volumes[0].at if volumes else ()) if share < 1]
+    for name in ("trials", "in full", "front", "spent $", "hypervolume", *(f"at {s:.0%}" for s in shares)):
+        table.add_column(name, justify="right")
+    for v in volumes:
+        reached = [f"{v.at[s]:.3f}" for s in shares]
+        numbers = [str(v.trials), str(v.full), str(v.on_front), dollars(v.usd), f"{v.hypervolume:.3f}", *reached]
+        table.add_row(plain(v.run), *numbers)
+    return table
+
+
+def _methods_table(task: "TaskRuns") -> Table:
+    volumes = task.volumes()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("hypervolume of")
+    for v in volumes:
+        table.add_column(plain(v.run), justify="right")
+    for m in sorted({m for v in volumes for m in v.methods}):
+        table.add_row(m, *(f"{v.methods[m]:.3f}" if m in v.methods else "-" for v in volumes))
+    return table
+
+
+def _attainment_lines(task: "TaskRuns", other: str) -> list[str]:
+    corners, lines = task.attainment(other), []
     for level in sorted({c["share"] for c in corners}):
-        found = sorted((c for c in corners if c["share"] == level), key=lambda c: -c["quality"])
-        if other == "cost_usd_per_1k":
-            told = "; ".join(f"{c['quality']:.3f} at ${dollars(c[other])}" for c in found[:5])
-        else:
-            told = "; ".join(f"{c['quality']:.3f} at {c[other]:.3g} ms" for c in found[:5])
-        rest = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        console.print(plain(f"attained by {level:.0%} of the {len(task.studies)} runs: {told}{rest}"))
+        surface = sorted((c for c in corners if c["share"] == level), key=lambda c: -c["quality"])
+        texts = [f"{c['quality']:.3f} at {_text(c[other], other)}" for c in surface[:SHOWN]]
+        rest = f" and {len(surface) - SHOWN} more" if len(surface) > SHOWN else ""
+        lines.append(f"attained by {level:.0%} of the {len(task.studies)} runs: {'; '.join(texts)}{rest}")
+    return lines
+
+
+def _text(value: float, objective: str) -> str:
+    return f"${dollars(value)}" if objective == "cost_usd_per_1k" else f"{value:.3g} ms"

@@ -6,30 +6,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoadapt.display.terminal.tables import dollars, plain
-from autoadapt.domain.plan import Plan, Range
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.text import dollars
+from autoadapt.domain.plan import MethodPlan, Plan, Range
 
 
 def print_plan(plan: Plan, warnings: Sequence[str]) -> None:
-    """Trials, hours, dollars and memory per method and in all."""
+    """Prints trials, hours, dollars and memory per method and in all."""
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold", caption="low / likely / high", caption_justify="left")
-    table.add_column("method", no_wrap=True)
-    for name in ("trials", "device-hours", "USD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, method in plan.methods.items():
-        table.add_row(name, _spread(method.trials, 0), _spread(method.device_hours, 3), _spread(method.usd))
-    table.add_row("in all", _spread(plan.trials, 0), _spread(plan.device_hours, 3), _spread(plan.usd))
     console.print()
-    console.print(table)
+    console.print(_table(plan))
     console.print()
     memory = "unknown" if plan.memory_bytes is None else _bytes(plan.memory_bytes)
     console.print(f"Memory of a device: {memory}.")
     for name, method in plan.methods.items():
-        peak = f", {_bytes(method.peak_bytes)} at the probe's peak" if method.peak_bytes else ""
-        fits = "does not fit" if not method.fits else "failed" if method.failure else "fits"
-        console.print(f"  {name}: {_bytes(method.need_bytes)} by formula{peak}: {fits}")
-    console.print(f"Hours on the clock: {_spread(plan.hours, 3)} (low / likely / high); ended by {plan.limit}.")
+        console.print(f"  {name}: {_memory_text(method)}")
+    console.print(f"Wall-clock hours: {_range(plan.hours, 3)} (low / likely / high); ended by {plan.limit}.")
     console.print(plain(f"On {plan.slots} slot(s) of {plan.hardware}, memory {memory}."))
     console.print(plain(f"Price: ${dollars(plan.hour_usd)} a device-hour, {plan.price_source}."))
     cheapest = f"${dollars(plan.cheapest_usd)} ({plan.cheapest_seconds:.0f} s of device time)"
@@ -43,11 +35,26 @@ def print_plan(plan: Plan, warnings: Sequence[str]) -> None:
         console.print(Text("note: ").append_text(plain(warning)))
 
 
-def _spread(value: Range, digits: int | None = None) -> str:
-    def told(number: float) -> str:
-        return dollars(number) if digits is None else f"{number:.{digits}f}"
+def _table(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", caption="low / likely / high", caption_justify="left")
+    table.add_column("method", no_wrap=True)
+    for name in ("trials", "device-hours", "USD"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, method in plan.methods.items():
+        table.add_row(name, _range(method.trials, 0), _range(method.device_hours, 3), _range(method.usd))
+    table.add_row("in all", _range(plan.trials, 0), _range(plan.device_hours, 3), _range(plan.usd))
+    return table
 
-    return f"{told(value.low)} / {told(value.likely)} / {told(value.high)}"
+
+def _memory_text(method: MethodPlan) -> str:
+    peak = f", {_bytes(method.peak_bytes)} at the probe's peak" if method.peak_bytes else ""
+    fits = "does not fit" if not method.fits else "failed" if method.failure else "fits"
+    return f"{_bytes(method.need_bytes)} by formula{peak}: {fits}"
+
+
+def _range(value: Range, digits: int | None = None) -> str:
+    numbers = (value.low, value.likely, value.high)
+    return " / ".join(dollars(n) if digits is None else f"{n:.{digits}f}" for n in numbers)
 
 
 def _bytes(size: int) -> str:

@@ -1,22 +1,21 @@
-"""Scenarios side by side, in rich and as CSV."""
+"""Scenarios side by side."""
 
-import csv
-import io
-import math
 from collections.abc import Sequence
-from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoadapt.display.terminal.tables import dollars, plain
-from autoadapt.domain.comparison import ApiPrice, BreakEven, Column
+from autoadapt.display.goals import further_goals, goal_text
+from autoadapt.display.sentences import break_even_line, count_text
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.text import dollars, too_few
+from autoadapt.domain.comparison import ApiPrice, Column, Priced
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD
-from autoadapt.files import inert
 
-ASSUMED = (
+ASSUMPTIONS = (
     f"Where a scenario gives one number, low and high are volume x {float(VOLUME_SPREAD[0]):.2g} and "
     f"{float(VOLUME_SPREAD[1]):g}, price x {float(PRICE_SPREAD[0]):.2g} and {float(PRICE_SPREAD[1]):g}, length of "
     f"answers x {float(OUTPUT_SPREAD[0]):g} and {float(OUTPUT_SPREAD[1]):g}. Break-even volumes in brackets: times of "
@@ -24,150 +23,118 @@ ASSUMED = (
 )
 
 
-def print_comparison(columns: Sequence[Column]) -> None:
-    """One column per scenario, the reasons, break-even volumes, API prices, notes."""
+def print_comparison(columns: Sequence[Column], goals: tuple[Goal, ...] = DEFAULT_GOALS) -> None:
+    """Prints one column per scenario, then reasons, break-even volumes, API prices and notes.
+
+    Args:
+        columns: one per scenario.
+        goals: the objectives of the task.
+    """
     console = Console(highlight=False)
     console.print()
-    console.print(_table(columns))
+    console.print(_table(columns, goals))
     console.print()
     for column in columns:
-        console.print(Text(f"{column.terms.name}: ", style="bold").append_text(plain(column.reason + _bound(column))))
+        reason = plain(column.reason + _binding_text(column))
+        console.print(Text(f"{column.terms.name}: ", style="bold").append_text(reason))
         for line in _lines(column):
             console.print(Text("  ").append_text(plain(line)))
-    console.print(Text(ASSUMED, style="dim"))
+    console.print(Text(ASSUMPTIONS, style="dim"))
 
 
-def _table(columns: Sequence[Column]) -> Table:
+def _table(columns: Sequence[Column], goals: tuple[Goal, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(plain(column.terms.name), justify="right")
-    chosen = [(c, c.chosen, next((o for o in c.options if o.trial == c.recommended), None)) for c in columns]
-    rows: list[tuple[str, list[str]]] = [
-        ("queries a month", [_count(c.terms.volumes[1]) for c in columns]),
-        ("$ per device-hour", [dollars(float(c.terms.hour_usd[1])) for c in columns]),
-        ("hosting", [c.terms.scenario.hosting for c in columns]),
-        ("promise (99 % within)", [_ms(c.terms.constraints.latency_p95_ms) for c in columns]),
-        ("recommended", [f"{o.trial} {o.method}" if o else "none" for _, _, o in chosen]),
-        ("quality", [f"{o.quality:.3f}" if o else "-" for _, _, o in chosen]),
-        ("test quality", [_test(o) for _, _, o in chosen]),
-        ("$ per month", [dollars(float(p.usd_per_month)) if p else "-" for _, p, _ in chosen]),
-        ("$ per 1k", [dollars(float(p.usd_per_1k)) if p else "-" for _, p, _ in chosen]),
-        ("replicas", [str(p.replicas) if p else "-" for _, p, _ in chosen]),
-        ("requests/s a replica", [_rate(p.requests_per_s, p.rate_measured) if p else "-" for _, p, _ in chosen]),
-        ("p95", [_ms(p.latency_p95_ms, "n too small") if p else "-" for _, p, _ in chosen]),
-        ("best in", [f"{c.wins} of {c.cells}" if p else "-" for c, p, _ in chosen]),
-    ]
-    for name, cells in rows:
+    per_column = [_terms_cells(c) | _option_cells(c, goals) for c in columns]
+    for name in per_column[0] if per_column else ():
+        cells = [cells[name] for cells in per_column]
         table.add_row(name, *cells, style="bold green" if name == "recommended" else None)
     return table
 
 
-def _bound(column: Column) -> str:
-    return f" Without {' or '.join(column.binding)} it would be another." if column.binding else ""
+def _terms_cells(column: Column) -> dict[str, str]:
+    terms = column.terms
+    target = terms.constraints.latency_p95_ms
+    return {
+        "queries a month": count_text(terms.volumes[1]),
+        "$ per device-hour": dollars(float(terms.hour_usd[1])),
+        "hosting": terms.scenario.hosting,
+        "latency target (99 % within)": "-" if target is None else f"{target:.4g} ms",
+    }
+
+
+def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
+    """Row -> cell of the recommended option; dashes where there is none."""
+    option, priced = _recommended(column), column.chosen
+    further = further_goals(goals)
+    if option is None or priced is None:
+        names = (
+            "quality",
+            "test quality",
+            "$ per month",
+            "$ per 1k",
+            "replicas",
+            "requests/s a replica",
+            "p95",
+            "best in",
+        )
+        return {"recommended": "none"} | dict.fromkeys((*names, *(goal.title for goal in further)), "-")
+    return {
+        "recommended": f"{option.trial} {option.method}",
+        "quality": f"{option.quality:.3f}",
+        "test quality": "-" if option.test_quality is None else f"{option.test_quality:.3f}",
+        "$ per month": dollars(float(priced.usd_per_month)),
+        "$ per 1k": dollars(float(priced.usd_per_1k)),
+        "replicas": str(priced.replicas),
+        "requests/s a replica": _rate_text(priced),
+        "p95": too_few() if priced.latency_p95_ms is None else f"{priced.latency_p95_ms:.4g} ms",
+        "best in": f"{column.wins} of {column.cells}",
+        **{goal.title: goal_text(option, goal) for goal in further},
+    }
+
+
+def _recommended(column: Column) -> Option | None:
+    return next((o for o in column.options if o.trial == column.recommended), None)
+
+
+def _rate_text(priced: Priced) -> str:
+    return f"{priced.requests_per_s:.3g}" if priced.rate_measured else f"about {priced.requests_per_s:.3g}"
+
+
+def _binding_text(column: Column) -> str:
+    return f" Without {' or '.join(column.binding)} another option would be recommended." if column.binding else ""
 
 
 def _lines(column: Column) -> list[str]:
     terms = column.terms
     lines = [f"price: {terms.price_source}; horizon {float(terms.horizon_months):g} months"]
-    chosen = next((o for o in column.options if o.trial == column.recommended), None)
-    if chosen is not None and chosen.test_quality is None:
+    option = _recommended(column)
+    if option is not None and option.test_quality is None:
         lines.append(
-            f"trial {chosen.trial} is off the task's own frontier: it was not re-scored on test rows or measured "
-            "under load, and if it was trained its weights are gone; its trial folder can be run again"
+            f"trial {option.trial} is not on the frontier under the task's own economics: it was neither scored on "
+            "test rows nor measured under load, and weights that it trained were deleted; its trial folder can be run "
+            "again"
         )
-    rivals = [f"trial {t} in {n}" for t, n in column.winners.items() if t != column.recommended][:3]
-    if rivals:
-        lines.append(f"of the {column.cells} cells of low, likely and high, others win: {', '.join(rivals)}")
+    others = [f"trial {t} in {n}" for t, n in column.winners.items() if t != column.recommended][:3]
+    if others:
+        lines.append(
+            f"of the {column.cells} cells of low, likely and high, other options are recommended: {', '.join(others)}"
+        )
     methods = {o.trial: o.method for o in column.options}
-    lines += [f"break-even {break_even_text(b, methods)}" for b in column.break_even]
+    lines += [f"break-even {break_even_line(b, methods)}" for b in column.break_even]
     lines += [_api_text(a) for a in column.api]
     lines += [f"note: {w}" for w in column.warnings]
     return lines
 
 
-def break_even_text(found: BreakEven, methods: dict[int, str]) -> str:
-    """A break-even in a line."""
-
-    def name(trial: int) -> str:
-        return f"trial {trial} ({methods.get(trial, '?')})"
-
-    pair = f"{name(found.trial)} / {name(found.other)}: "
-    if not found.volumes:
-        cheaper = "they cost the same" if found.cheaper is None else f"{name(found.cheaper)} is cheaper"
-        return f"{pair}none in range, {cheaper} at every volume"
-    first = _count(found.volumes[0])
-    more = f" and {len(found.volumes) - 1} more on the staircase" if len(found.volumes) > 1 else ""
-    if found.low is None or found.high is None:
-        around = " (uncertain: with times 10 % off there may be none)"
-    else:
-        around = f" [{_count(found.low)} - {_count(found.high)}]"
-    return f"{pair}from {first}{around} queries a month the second is cheaper{more}"
-
-
-def _api_text(found: ApiPrice) -> str:
-    told = f"the same tokens at {found.model} ({found.source}): ${dollars(float(found.usd_per_1k))} per 1k"
-    told += f" [{dollars(float(found.low))} - {dollars(float(found.high))}]" if found.low != found.high else ""
-    told += f", ${dollars(float(found.usd_per_month))} a month; its quality was not measured"
-    if found.cheaper_from is None:
-        return told + "; the recommended option costs more at every volume"
-    if found.cheaper_from == 0:
-        return told + "; the recommended option costs less at every volume"
-    return told + f"; the recommended option costs less from {_count(found.cheaper_from)} queries a month"
-
-
-def _test(option: Option | None) -> str:
-    return "-" if option is None or option.test_quality is None else f"{option.test_quality:.3f}"
-
-
-def _rate(rate: float, measured: bool) -> str:
-    return f"{rate:.3g}" if measured else f"about {rate:.3g}"
-
-
-def _ms(value: float | None, absent: str = "-") -> str:
-    return absent if value is None else f"{value:.4g} ms"
-
-
-def _count(value: Decimal) -> str:
-    """A volume with three significant figures."""
-    number = float(value)
-    digits = max(0, 2 - math.floor(math.log10(number))) if number > 0 else 0
-    return f"{round(number, 2 - math.floor(math.log10(number))) if number > 0 else 0:,.{min(digits, 2)}f}"
-
-
-def comparison_csv(columns: Sequence[Column]) -> str:
-    """One row per scenario and option."""
-    out = io.StringIO()
-    rows: list[dict[str, object]] = []
-    for column in columns:
-        terms = column.terms
-        for option, priced in zip(column.options, column.priced, strict=True):
-            rows.append(
-                {
-                    # a spreadsheet runs what begins so
-                    "scenario": inert(terms.name),
-                    "trial": option.trial,
-                    "method": option.method,
-                    "recommended": option.trial == column.recommended,
-                    "on_frontier": option.on_frontier,
-                    "quality": option.quality,
-                    "test_quality": option.test_quality,
-                    "usd_per_month": priced.usd_per_month,
-                    "usd_per_1k": priced.usd_per_1k,
-                    "serving_usd_per_month": priced.serving_usd_per_month,
-                    "training_usd": priced.training_usd,
-                    "replicas": priced.replicas,
-                    "requests_per_s": priced.requests_per_s,
-                    "rate_measured": priced.rate_measured,
-                    "latency_p95_ms": priced.latency_p95_ms,
-                    "cells_won": column.winners.get(option.trial, 0),
-                    "queries_per_month": terms.volumes[1],
-                    "hour_usd": terms.hour_usd[1],
-                    "hosting": terms.scenario.hosting,
-                }
-            )
-    if rows:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return out.getvalue()
+def _api_text(price: ApiPrice) -> str:
+    text = f"the same tokens at {price.model} ({price.source}): ${dollars(float(price.usd_per_1k))} per 1k"
+    text += f" [{dollars(float(price.low))} - {dollars(float(price.high))}]" if price.low != price.high else ""
+    text += f", ${dollars(float(price.usd_per_month))} a month; its quality was not measured"
+    if price.cheaper_from is None:
+        return text + "; the recommended option costs more at every volume"
+    if price.cheaper_from == 0:
+        return text + "; the recommended option costs less at every volume"
+    return text + f"; the recommended option costs less from {count_text(price.cheaper_from)} queries a month"

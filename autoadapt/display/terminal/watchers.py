@@ -9,12 +9,13 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from autoadapt.display.terminal.tables import plain, status_lines
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.status import status_lines
 from autoadapt.domain.events import Event
 
 
 class Watcher(Protocol):
-    """Used as a context manager around a search, called with every event."""
+    """Entered before a search and left after it, called with every event in between."""
 
     def __enter__(self) -> "Watcher": ...
     def __exit__(
@@ -92,7 +93,7 @@ class JsonWatcher(_Base):
         if event.kind == "progress":
             return
         status = event.status
-        told = {
+        payload = {
             "event": event.kind,
             "trial": event.trial,
             "message": event.message,
@@ -100,7 +101,7 @@ class JsonWatcher(_Base):
             "status": {
                 "running": list(status.running),
                 "complete": status.complete,
-                "pruned": status.pruned,
+                "stopped_early": status.stopped_early,
                 "failed": status.failed,
                 "cached": status.cached,
                 "spent": json.loads(status.spent.model_dump_json()),
@@ -109,12 +110,12 @@ class JsonWatcher(_Base):
                 "last_failure": status.last_failure,
             },
         }
-        self._out.write(json.dumps(told, ensure_ascii=False) + "\n")
+        self._out.write(json.dumps(payload, ensure_ascii=False) + "\n")
         self._out.flush()
 
 
 def watcher(as_json: bool) -> Watcher:
-    """The one that fits: JSON when asked for, live on a terminal, else lines."""
+    """JSON when asked for, a live view on a terminal, else lines."""
     if as_json:
         return JsonWatcher()
     return LiveWatcher() if sys.stderr.isatty() else LineWatcher()

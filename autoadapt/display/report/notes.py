@@ -1,0 +1,35 @@
+"""Fixed texts of the report."""
+
+TABS = (
+    *(("verdict", "Verdict"), ("frontier", "Frontier"), ("money", "Money"), ("latency", "Latency")),
+    *(("parameters", "Parameters"), ("trials-tab", "Trials"), ("answers", "Answers"), ("appendix", "Reproduce")),
+)
+"""Id and title of every tab."""
+DEFINITIONS = (
+    "Quality is the task's metric on validation rows, with a 95 % interval (Wilson for shares of right answers, BCa "
+    "bootstrap over rows otherwise). The frontier goes by expected quality, which corrects lucky measurements.",
+    "Test scores are computed on rows that the search never used; frontier options were scored on them once. Their "
+    "intervals are those of the weights at hand; training again gives others: with evaluation.seeds above 1 this "
+    "variation is measured.",
+    "Two options are tied when neither validation nor test rows show a difference: the quality of the one lies within "
+    "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or random "
+    "swaps; Holm's correction).",
+    "The expected optimism of the best of many scores is a bootstrap over rows: options are selected on the rows drawn "
+    "and scored on the rows left out (Tsamardinos et al. 2018).",
+    "The cost of 1,000 queries is the device time of answering at the throughput of batches, plus what providers "
+    "billed, plus the option's own training spread over the queries of the horizon.",
+    "Latency is the p95 of single requests during the search; for frontier options it is the p95 under load, measured "
+    "at the end. A p95 needs 59 samples, a p99 needs 299.",
+    "Parameter importances are fANOVA (Hutter et al. 2014) over complete trials of one method; objectives on a "
+    "logarithmic scale enter by their logarithm.",
+)
+"""How the figures are computed."""
+ABSENT = {
+    "learning": "No learning curve was measured: it is trained at the end of a search if the budget allows it.",
+    "loss": "No option of the frontier was trained.",
+    "differences": "Options are compared on test rows at the end of a search, if there is more than one.",
+    "latency": "No request was timed.",
+    "importance": "There are no importances: they need four complete trials that differ.",
+    "parameters": "There are fewer than two trials to draw.",
+}
+"""Kind of figure -> text in its place when there is nothing to draw."""

@@ -1,0 +1,130 @@
+"""The report's other tabs: hypervolume, money, load, answers, how to reproduce it."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from autoadapt.display.method_style import MethodStyle
+from autoadapt.display.report.trials import LONGEST
+from autoadapt.display.sentences import break_even_line, load_lines, plan_line
+from autoadapt.display.text import duration
+from autoadapt.pareto.frontier import frontiers_by_method, measured_trials, points
+from autoadapt.pareto.reference import hypervolume_share
+
+if TYPE_CHECKING:
+    from autoadapt.runs.study import Study
+
+FEW_TRIALS = 30
+"""Complete trials of a method below which importances vary from search to search."""
+
+
+def volumes(study: "Study") -> dict[str, Any]:
+    """Hypervolumes of all methods together and of each alone, and the box in which they are stated."""
+    if not measured_trials(study.rows, study.goals):
+        return {"volumes": [], "reference": ""}
+    reference = study.reference()
+    fronts = frontiers_by_method(study.rows, study.goals)
+    groups = {"all methods": study.rows}
+    groups |= {m: [r for r in study.rows if r.method == m] for m in MethodStyle.of(study).methods}
+    on_frontier = {"all methods": sum(r.on_frontier for r in study.rows)}
+    on_frontier |= {method: len(front) for method, front in fronts.items()}
+    return {
+        "reference": f"Hypervolume: {reference.description}.",
+        "volumes": [
+            {
+                "name": name,
+                "trials": len(measured_trials(rows, study.goals)),
+                "front": on_frontier.get(name, 0),
+                "volume": f"{hypervolume_share(points(rows, study.goals), reference):.3f}",
+            }
+            for name, rows in groups.items()
+        ],
+    }
+
+
+def money(study: "Study") -> dict[str, Any]:
+    """Break-evens, the price of a device-hour, and the cost of the search by method."""
+    spent, economics = study.summary.spent, study.task.economics
+    methods = {r.trial: r.method for r in study.raws}
+    lines = []
+    for hosting, name in (("per_use", "per use"), ("always_on", "always on")):
+        if study.raws:
+            lines += [f"{name}: {break_even_line(b, methods)}" for b in study.hosted(hosting).break_even]
+    spent_line = (
+        f"{spent.trials} trials, ${spent.usd:.4f} and {duration(spent.wall_seconds)}, "
+        f"{duration(spent.device_seconds)} of device time; this includes failed and stopped trials and scoring on test "
+        "rows."
+    )
+    return {
+        "break_evens": lines,
+        "price": f"A device-hour costs ${float(economics.hour_usd):g} ({price_source(study)}); "
+        f"{economics.queries_per_month:,} queries a month over {economics.horizon_months:g} months.",
+        "spent": spent_line + (f" {plan_line(study.plan, spent)}" if study.plan is not None else ""),
+        "methods": [
+            {"name": m, "trials": part.trials, "time": duration(part.device_seconds)}
+            for m, part in study.summary.methods.items()
+        ],
+    }
+
+
+def price_source(study: "Study") -> str:
+    """Where the price of a device-hour comes from."""
+    return str(study.lock.get("price_source", "the task"))
+
+
+def load_texts(study: "Study") -> list[str]:
+    """One line per option that was measured under load."""
+    lines = []
+    for option in study.options:
+        raw = study.raw(option.trial)
+        if raw is not None and raw.load is not None and raw.load.runs:
+            texts = load_lines(raw.load, study.task.constraints.latency_p95_ms, f"Trial {option.trial}")
+            lines.append(" ".join(line.strip() for line in texts))
+    return lines or ["Nothing was measured under load."]
+
+
+def few_trials(study: "Study") -> list[str]:
+    """A warning for each method with few complete trials."""
+    few = {i.method: i.trials for i in study.importances() if i.trials < FEW_TRIALS}
+    return [
+        f"{method}: these shares are computed from only {trials} complete trials; below {FEW_TRIALS} they vary from "
+        "search to search."
+        for method, trials in few.items()
+    ]
+
+
+def answers(study: "Study") -> list[dict[str, Any]]:
+    """Samples of right and wrong answers of every option."""
+    return [
+        {
+            "title": f"trial {option.trial} ({option.method})",
+            "samples": [
+                {
+                    "right": a.right,
+                    "input": a.input[:LONGEST],
+                    "expected": " | ".join(a.expected)[:LONGEST],
+                    "answer": a.answer[:LONGEST],
+                }
+                for a in study.answers(option.trial)
+            ],
+        }
+        for option in study.options
+    ]
+
+
+def appendix(study: "Study") -> dict[str, Any]:
+    """Versions, prices, hashes and the task, from which the search can be repeated."""
+    lock, identity = study.lock, study.lock["identity"]
+
+    def indented(value: Any) -> str:
+        return json.dumps(value, indent=1, ensure_ascii=False)
+
+    return {
+        "again": "Run autoadapt search TASK.yaml with the task below and the same rows (see the hashes); the seed is "
+        f"{study.task.seed}. To repeat one job: python -m autoadapt.worker {study.root.name}/trials/NNNN/rungN.",
+        "versions": indented({"versions": lock["versions"], "hardware": lock["hardware"]}),
+        "economics": indented({"price_source": price_source(study), "economics": lock["task"]["economics"]}),
+        "hashes": indented(
+            {k: identity[k] for k in ("data", "templates", "instructions", "search_space", "seed") if k in identity}
+        ),
+        "task": indented(lock["task"]),
+    }

@@ -1,0 +1,61 @@
+"""Options in tables."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from autoadapt.display.goals import further_goals, goal_text
+from autoadapt.display.text import dollars, p95_text, with_interval
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
+from autoadapt.domain.option import Option
+
+CORRECTED = 0.005
+"""Difference of measured and expected quality from which a table states that the frontier goes by the latter."""
+
+
+def frontier_table(
+    options: Sequence[Option], recommended: int | None = None, goals: tuple[Goal, ...] = DEFAULT_GOALS
+) -> Table:
+    """The frontier: quality with interval on validation and on test rows, cost, latency, and further objectives."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("method", no_wrap=True)
+    further = further_goals(goals)
+    for name in ("quality [95 %]", "test [95 %]", "$ per 1k", "p95 ms", *(goal.title for goal in further)):
+        table.add_column(name, justify="right", no_wrap=True)
+    for option in options:
+        test = "-"
+        if option.test_quality is not None and option.test_quality_ci is not None:
+            test = with_interval(option.test_quality, option.test_quality_ci)
+        table.add_row(
+            f"{'* ' if option.trial == recommended else ''}{option.trial}",
+            option.method if option.on_frontier else f"{option.method} (base)",
+            with_interval(option.quality, option.quality_ci),
+            test,
+            dollars(option.cost_usd_per_1k),
+            p95_text(option),
+            *(goal_text(option, goal) for goal in further),
+            style="bold green" if option.trial == recommended else None,
+        )
+    if any(abs(o.quality - o.quality_expected) > CORRECTED for o in options):
+        table.caption = "The frontier goes by expected quality, which corrects lucky measurements by similar trials."
+        table.caption_justify = "left"
+    return table
+
+
+def small_frontier(options: Sequence[Option], most: int = 8) -> Table:
+    """The frontier in a few narrow columns.
+
+    Args:
+        options: of the frontier.
+        most: rows of options.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for name in ("trial", "method", "quality", "$ per 1k", "p95 ms"):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for option in options[:most]:
+        quality, cost = f"{option.quality:.3f}", dollars(option.cost_usd_per_1k)
+        table.add_row(str(option.trial), option.method, quality, cost, p95_text(option))
+    if len(options) > most:
+        table.add_row("", f"and {len(options) - most} more", "", "", "")
+    return table

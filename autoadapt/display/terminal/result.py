@@ -1,0 +1,89 @@
+"""The result of a search, as ``autoadapt search`` and ``autoadapt report`` print it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from autoadapt.display.sentences import load_lines, plan_line, verdict_lines
+from autoadapt.display.terminal.options import frontier_table
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.text import dollars, duration, params_text
+
+if TYPE_CHECKING:
+    from autoadapt.runs.study import Study
+
+
+def print_result(study: "Study", report: Path | None) -> None:
+    """Prints frontier, recommendation, verdict, and what was spent.
+
+    Args:
+        study: loaded.
+        report: where its HTML report was written; None: nowhere.
+    """
+    console = Console(highlight=False)
+    console.print()
+    console.print(frontier_table(study.options, study.recommendation.trial, study.goals))
+    console.print()
+    _print_params(console, study)
+    console.print()
+    _print_recommendation(console, study)
+    for line in _verdict_lines(study):
+        console.print(plain(line))
+    _print_spent(console, study)
+    console.print(f"Files: {study.root}" + (f"; open {report}" if report else ""), soft_wrap=True)
+
+
+def _print_params(console: Console, study: "Study") -> None:
+    several = len({o.model for o in study.options}) > 1
+    for option in study.options:
+        model = f" [{option.model}]" if several else ""
+        trained = f"; trained {option.train_seconds:.0f} s" if option.train_seconds else ""
+        text = params_text(option) + model + trained
+        console.print(Text(f"  {option.trial} {option.method}: ").append_text(plain(text)))
+
+
+def _print_recommendation(console: Console, study: "Study") -> None:
+    advice, by_trial = study.recommendation, {o.trial: o for o in study.options}
+    head = "Recommended: " if advice.trial is not None else "No recommendation: "
+    console.print(Text(head, style="bold").append_text(plain(advice.reason)))
+    extremes = (
+        ("best quality", advice.best_quality),
+        ("cheapest", advice.cheapest),
+        ("fastest", advice.fastest),
+        ("untuned zero-shot prompt", advice.baseline),
+    )
+    for name, trial in extremes:
+        if trial is not None:
+            option = by_trial[trial]
+            tested = "" if option.test_quality is None else f", {option.test_quality:.3f} on test"
+            console.print(
+                f"  {name}: trial {trial} ({option.method}), quality {option.quality:.3f}{tested}, "
+                f"${dollars(option.cost_usd_per_1k)} per 1k"
+            )
+
+
+def _verdict_lines(study: "Study") -> list[str]:
+    """The verdict, what to try next, and the recommended option under load."""
+    verdict, lines = study.verdict, []
+    if verdict is not None:
+        lines += verdict_lines(verdict) + [f"Next: {line}" for line in verdict.next]
+    raw = study.raw(study.recommendation.trial)
+    if raw is not None and raw.load is not None and raw.load.runs:
+        lines += load_lines(raw.load, study.task.constraints.latency_p95_ms)
+    return lines
+
+
+def _print_spent(console: Console, study: "Study") -> None:
+    summary, spent = study.summary, study.summary.spent
+    overhead = 1 - spent.fit_measure_seconds / spent.device_seconds if spent.device_seconds else 0.0
+    console.print(
+        f"Spent: {spent.trials} trials ({summary.complete} complete, {summary.stopped_early} stopped early, "
+        f"{summary.failed} failed, {summary.cached} answered from the cache), ${spent.usd:.4f}, "
+        f"{duration(spent.wall_seconds)}; {overhead:.0%} of device time was imports and loading."
+    )
+    for method, part in summary.methods.items():
+        console.print(f"  {method}: {part.trials} trials, {duration(part.device_seconds)} of device time")
+    if study.plan is not None:
+        console.print(plan_line(study.plan, spent))

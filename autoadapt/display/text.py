@@ -1,0 +1,51 @@
+"""Numbers, names and parameters as text, for terminal, report and notebooks."""
+
+import re
+
+from autoadapt.domain.option import Option
+from autoadapt.economics.rates import least_samples
+
+MINOR_PARAMETERS = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
+"""Left out of tables; files have all parameters."""
+INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def printable(text: str) -> str:
+    """The text with every control and invisible character replaced by ?."""
+    return INVISIBLE.sub("?", text)
+
+
+def dollars(value: float) -> str:
+    """USD with at least two significant figures."""
+    return f"{value:.2f}" if value >= 1 else f"{value:.2g}"
+
+
+def with_interval(value: float, interval: tuple[float, float]) -> str:
+    """Such as ``0.812 [0.750-0.861]``."""
+    return f"{value:.3f} [{interval[0]:.3f}-{interval[1]:.3f}]"
+
+
+def duration(seconds: float) -> str:
+    """Such as ``3 min 05 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def too_few(percent: float = 95) -> str:
+    """The cell of a percentile that too few samples were measured for."""
+    return f"n/a (needs {least_samples(percent)} samples)"
+
+
+def p95_text(option: Option) -> str:
+    """The 95th percentile of latency in milliseconds, if there are enough samples for it."""
+    return too_few() if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}"
+
+
+def params_text(option: Option) -> str:
+    """The main parameters in one line."""
+    return " ".join(
+        f"{k}={v:.2g}" if isinstance(v, float) else f"{k}={v}"
+        for k, v in option.params.items()
+        if k not in MINOR_PARAMETERS
+    )

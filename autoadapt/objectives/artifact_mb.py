@@ -1,0 +1,21 @@
+"""Size of what is deployed besides the base model."""
+
+from typing import ClassVar, Literal
+
+from autoadapt.domain.objective import Objective, Reading
+from autoadapt.domain.option import Option
+
+
+class ArtifactSize(Objective):
+    """Megabytes (1e6 bytes); 0 for a prompt, so differences are compared on a linear scale."""
+
+    direction: ClassVar[Literal["maximize", "minimize"]] = "minimize"
+    unit: ClassVar[str] = "MB"
+    title: ClassVar[str] = "artifact in MB"
+    scale: ClassVar[Literal["linear", "log"]] = "linear"
+
+    def read(self, reading: Reading) -> float:
+        return reading.measurement.artifact_bytes / 1e6
+
+    def of_option(self, option: Option, name: str) -> float:
+        return option.artifact_bytes / 1e6

@@ -1,0 +1,21 @@
+"""Latency of single requests, one after the other."""
+
+from typing import ClassVar, Literal
+
+from autoadapt.domain.objective import Objective, Reading
+from autoadapt.domain.option import Option
+from autoadapt.economics.rates import typical_ms
+
+
+class Latency(Objective):
+    """p95, or the median of fewer than 59 samples; of an option under load, where that was measured."""
+
+    direction: ClassVar[Literal["maximize", "minimize"]] = "minimize"
+    unit: ClassVar[str] = "ms"
+    title: ClassVar[str] = "latency in ms (p95)"
+
+    def read(self, reading: Reading) -> float:
+        return typical_ms(reading.measurement.latency_ms)
+
+    def of_option(self, option: Option, name: str) -> float:
+        return option.latency_p95_ms if option.latency_p95_ms is not None else option.latency_p50_ms

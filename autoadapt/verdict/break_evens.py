@@ -1,0 +1,84 @@
+"""The volumes at which two options cost the same a month."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import combinations, pairwise, product
+
+from autoadapt.domain.comparison import BreakEven, Terms
+from autoadapt.domain.option import Option, RawOption
+from autoadapt.domain.verdict import Paired
+from autoadapt.economics import costs
+from autoadapt.economics.pricer import ONE, Pricer
+from autoadapt.verdict.recommendation import recommend
+
+TIMES_WITHIN = Decimal("1.1")
+"""Measured times of answering are taken to be right to within this factor (see `comparisons.SAME_COST`)."""
+
+
+def break_evens(
+    raws: Sequence[RawOption], options: Sequence[Option], terms: Terms, share: Decimal, pairs: Sequence[Paired]
+) -> list[BreakEven]:
+    """Break-evens between the options that would be recommended of each method and model alone.
+
+    Args:
+        raws: every option that could be recommended.
+        options: the same, under the scenario's likely numbers.
+        terms: the scenario.
+        share: see `economics.pricer.loaded_share`.
+        pairs: options compared on test rows.
+    """
+    by_trial = {r.trial: r for r in raws}
+    groups: dict[tuple[str, str], list[Option]] = {}
+    for option in options:
+        groups.setdefault((option.method, option.model), []).append(option.model_copy(update={"on_frontier": True}))
+    advice = [recommend(group, terms.constraints, None, pairs) for group in groups.values()]
+    best = [a.trial if a.trial is not None else a.best_quality for a in advice]
+    cost = {o.trial: o.cost_usd_per_1k for o in options}
+    ordered = sorted((t for t in best if t is not None), key=lambda t: cost[t])
+    # of up to three options every pair is compared; of more, only neighbours by cost
+    compared = list(combinations(ordered, 2)) if len(ordered) <= 3 else list(pairwise(ordered))
+    return [break_even(by_trial[a], by_trial[b], terms, share) for a, b in compared]
+
+
+def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -> BreakEven:
+    """The volumes at which two options cost the same a month, with a range.
+
+    The range covers times of answering that are wrong by 10 %, short and long written answers, and, where a provider
+    bills one of the options, low and high prices of a device-hour. Between two options that use devices alone the price
+    cancels, as training and serving both pay it.
+    """
+
+    def crossings(slower: Decimal, output: int, price: int) -> tuple[list[Decimal], int]:
+        first, second = Pricer(a, terms, share, slower), Pricer(b, terms, share, 1 / slower)
+
+        def difference(volume: Decimal) -> Decimal:
+            cell = terms.cell(output=output, price=price).model_copy(update={"volume": volume})
+            return first.month_usd(cell) - second.month_usd(cell)
+
+        return costs.break_even(difference), _sign(difference(Decimal(100)))
+
+    likely, sign = crossings(ONE, 1, 1)
+    first, second = (b, a) if sign > 0 else (a, b)
+    if not likely:
+        cheaper = None if sign == 0 else first.trial
+        return BreakEven(trial=first.trial, other=second.trial, volumes=[], low=None, high=None, cheaper=cheaper)
+    lengths = (0, 2) if a.free_text or b.free_text else (1,)
+    prices = (0, 2) if _billed(a) or _billed(b) else (1,)
+    around = [crossings(*case)[0] for case in product((TIMES_WITHIN, 1 / TIMES_WITHIN), lengths, prices)]
+    firsts = [volumes[0] for volumes in (likely, *around) if volumes]
+    always = all(around)
+    return BreakEven(
+        trial=first.trial,
+        other=second.trial,
+        volumes=likely,
+        low=min(firsts) if always else None,
+        high=max(firsts) if always else None,
+    )
+
+
+def _billed(option: RawOption) -> bool:
+    return bool(option.answering.usd or option.training.usd)
+
+
+def _sign(value: Decimal) -> int:
+    return (value > 0) - (value < 0)
