@@ -207,9 +207,10 @@ class ScriptedModel(Model):
             done = step + 1
             if settings.checkpoint_steps and done % settings.checkpoint_steps == 0 and done < steps:
                 self._save_checkpoint(done, seconds())
+        trained = seconds()
         if context.keeps_checkpoint:
-            self._save_checkpoint(steps, seconds())
-        return seconds(), earlier["step"]
+            self._save_checkpoint(steps, trained)
+        return trained, earlier["step"]
 
     def _save_checkpoint(self, step: int, seconds: float) -> None:
         if self.context.rank == 0:
