@@ -16,7 +16,7 @@ from autoadapt.registry import expanded
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.yaml_document import Document
 
-OWNED_SOURCE = "a machine of one's own: depreciation, energy and operations"
+OWNED_SOURCE = "an owned machine: depreciation, energy and operations"
 PACKAGE_BOOK = Path(__file__).parent.parent / "price_book.yaml"
 
 
