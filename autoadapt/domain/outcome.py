@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from autoadapt.domain.jobs import Devices
+from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.load import Load
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
@@ -99,7 +99,9 @@ class Outcome(StrictModel):
     """Resident set of the worker after the job."""
 
     @classmethod
-    def of(cls, job: Any, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any) -> "Outcome":
+    def of(
+        cls, job: JobBase, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any
+    ) -> "Outcome":
         """The outcome of a job, its usage made up of the devices held and what providers billed.
 
         Args:
