@@ -116,7 +116,9 @@ class Outcome(StrictModel):
             parts = (result.training, result.answering, result.judging)
             billed = Usage(usd=sum(u.usd for u in parts), usd_estimated=any(u.usd_estimated for u in parts))
             held = held.plus(billed)
-        return cls(trial=job.trial, attempt=job.attempt, result=result, devices=devices, seconds=seconds, usage=held, **more)
+        return cls(
+            trial=job.trial, attempt=job.attempt, result=result, devices=devices, seconds=seconds, usage=held, **more
+        )
 
     @property
     def device_seconds(self) -> float:

@@ -135,7 +135,7 @@ class Supervisor:
         return {lease.job.trial: (now - lease.started) * self.devices.count for lease in leases}
 
     def kill_running(self, reason: str) -> None:
-        """Ends every running job; `next_finished` returns each as interrupted, for `reason`, and none is tried again."""
+        """Ends every running job; each comes back from `next_finished` as interrupted, and none is tried again."""
         for slot in self._slots:
             if slot.lease is not None:
                 self._kill_job(slot, slot.lease, "interrupted", reason)
