@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoadapt.domain.jobs import Devices
-from autoadapt.worker.fork_server import PACKET_BYTES, REPORT, KillWorker, StartWorker, WorkerStarted
+from autoadapt.worker.fork_server import PACKET_BYTES, REPORT, ImportsDone, KillWorker, StartWorker, WorkerStarted
 from autoadapt.worker.place import Place, device_environment
 
 END_SECONDS = 10.0
@@ -33,20 +33,12 @@ class WorkerProcess:
     ended: bool = False
     exit_code: int | None = None
     """Negative: the signal that ended it; None: it runs, or it ended with its fork server."""
-    _unsent: str = ""
     _unread: bytes = b""
 
     def write(self, line: str) -> None:
-        """Sends a line as soon as the worker is there; a worker that has ended never reads it."""
-        self._unsent += line + "\n"
-        self.flush()
-
-    def flush(self) -> None:
-        """Sends what waited for the worker to be there: one that is killed before that must find nothing to do."""
-        if self.pid is not None and self._unsent and self.stdin >= 0:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self.stdin, self._unsent.encode())
-            self._unsent = ""
+        """Sends a line; a worker that is not there yet reads it when it is, one that has ended never does."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.stdin, f"{line}\n".encode())
 
     def lines(self) -> list[str]:
         """Whole lines that the worker wrote since the last call; returns at once."""
@@ -63,7 +55,7 @@ class WorkerProcess:
         return [line.decode(errors="replace") for line in whole]
 
     def close(self) -> None:
-        """Closes the pipes; a worker that is forked later finds its stdin at its end and exits."""
+        """Closes the pipes."""
         for descriptor in {self.stdin, self.stdout} - {-1}:
             os.close(descriptor)
         self.stdin = self.stdout = -1
@@ -87,6 +79,7 @@ class ForkServer:
     preload: Sequence[str] = ()
     alive: bool = True
     """False: it ended, and its workers with it."""
+    _imports_done: bool = False
     _workers: dict[int, WorkerProcess] = field(default_factory=dict)
     """By number, while they are not known to have ended."""
     _started: int = 0
@@ -156,15 +149,13 @@ class ForkServer:
                 self._lose()
                 return
             report = REPORT.validate_json(packet)
-            worker = self._workers.get(report.worker)
-            if worker is None:
-                continue
-            if isinstance(report, WorkerStarted):
-                worker.pid = report.pid
-                worker.flush()
+            if isinstance(report, ImportsDone):
+                self._imports_done = True
+            elif isinstance(report, WorkerStarted):
+                self._workers[report.worker].pid = report.pid
             else:
+                worker = self._workers.pop(report.worker)
                 worker.ended, worker.exit_code = True, report.exit_code
-                del self._workers[report.worker]
 
     def wait(self, workers: Iterable[WorkerProcess], seconds: float) -> None:
         """Blocks until one of the workers or the fork server has something to say, or `seconds` have passed."""
@@ -177,16 +168,16 @@ class ForkServer:
     def kill(self, workers: Sequence[WorkerProcess]) -> None:
         """Ends workers with their process groups, waits until they are gone and closes their pipes.
 
-        A worker that is not there yet will find nothing to do and exit by itself.
+        While the fork server is importing there are no workers; those that were asked for are not started then.
         """
+        self.poll()
         for worker in workers:
             worker.close()
-            if worker.pid is not None and not worker.ended:
+            if not worker.ended:
                 with contextlib.suppress(OSError):  # the fork server's end is noticed below
                     self._socket.send(KillWorker(worker=worker.number).model_dump_json().encode())
         deadline = time.monotonic() + END_SECONDS
-        self.poll()
-        while self.alive and any(worker.pid is not None and not worker.ended for worker in workers):
+        while self.alive and self._imports_done and not all(worker.ended for worker in workers):
             if time.monotonic() > deadline:
                 self._process.kill()
             self.wait((), 0.1)
@@ -199,12 +190,12 @@ class ForkServer:
             return
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)  # asks it to end its workers, wait for them and exit
-        if not any(worker.pid is not None for worker in self._workers.values()):
-            self._process.kill()  # it may be importing, and has forked nothing
+        if not self._imports_done:
+            self._process.kill()  # it would hear of it only after its imports, and has forked nothing
         self._lose()
 
     def _lose(self) -> None:
-        """Waits for a fork server that has ended, or was asked to; its workers end with it."""
+        """Waits for a fork server that has ended, or was asked to, and for its workers, which end with it."""
         self.alive = False
         try:
             self._process.wait(END_SECONDS)

@@ -1,8 +1,8 @@
 """A process that imports heavy libraries once and then forks workers, each of which has them from its first moment.
 
 The driver and this process talk over a Unix socket, one JSON object per packet. The driver sends `StartWorker`, with
-the worker's stdin, stdout and stderr as file descriptors, and `KillWorker`; this process answers with `WorkerStarted`
-and `WorkerEnded`. It ends, with every worker, when the driver ends or closes the socket.
+the worker's stdin, stdout and stderr as file descriptors, and `KillWorker`; this process answers with `ImportsDone`,
+`WorkerStarted` and `WorkerEnded`. It ends, with every worker, when the driver ends or closes the socket.
 
 It only imports: a thread pool or a CUDA context that existed before a fork could not be used after it.
 """
@@ -38,10 +38,16 @@ class StartWorker(StrictModel):
 
 
 class KillWorker(StrictModel):
-    """Driver: end a worker with its process group."""
+    """Driver: end a worker with its process group, or do not start it if it has not been started yet."""
 
     kind: Literal["kill"] = "kill"
     worker: int
+
+
+class ImportsDone(StrictModel):
+    """Fork server: from now on requests are answered at once."""
+
+    kind: Literal["imports_done"] = "imports_done"
 
 
 class WorkerStarted(StrictModel):
@@ -63,8 +69,8 @@ class WorkerEnded(StrictModel):
 
 Request = Annotated[StartWorker | KillWorker, Field(discriminator="kind")]
 REQUEST: TypeAdapter[StartWorker | KillWorker] = TypeAdapter(Request)
-Report = Annotated[WorkerStarted | WorkerEnded, Field(discriminator="kind")]
-REPORT: TypeAdapter[WorkerStarted | WorkerEnded] = TypeAdapter(Report)
+Report = Annotated[ImportsDone | WorkerStarted | WorkerEnded, Field(discriminator="kind")]
+REPORT: TypeAdapter[ImportsDone | WorkerStarted | WorkerEnded] = TypeAdapter(Report)
 
 
 def run_fork_server(connection: int, parent: int, preload: Sequence[str]) -> None:
@@ -106,6 +112,7 @@ class _ForkServer:
         with selectors.DefaultSelector() as selector:
             selector.register(self._driver, selectors.EVENT_READ)
             selector.register(self._wake_reader, selectors.EVENT_READ)
+            self._report(ImportsDone())
             driver_is_there = True
             while driver_is_there:
                 ready = {key.fileobj for key, _ in selector.select()}
@@ -121,26 +128,42 @@ class _ForkServer:
             os.waitpid(pid, 0)
 
     def _answer(self, selector: selectors.BaseSelector) -> bool:
-        """Does what the next packet asks; False when the driver has closed its end."""
-        try:
-            packet, descriptors, _, _ = socket.recv_fds(self._driver, PACKET_BYTES, STANDARD_STREAMS)
-        except ConnectionError:
-            return False
-        if not packet:
-            return False
-        request = REQUEST.validate_json(packet)
-        if isinstance(request, KillWorker):
-            self._kill(request.worker)
-            return True
+        """Does what all packets that have arrived ask; False when the driver has closed its end."""
+        starts: dict[int, tuple[Place, list[int]]] = {}
+        driver_is_there = True
+        while driver_is_there:
+            try:
+                packet, descriptors, _, _ = socket.recv_fds(
+                    self._driver, PACKET_BYTES, STANDARD_STREAMS, socket.MSG_DONTWAIT
+                )
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                packet = b""
+            if not packet:
+                driver_is_there = False
+                continue
+            request = REQUEST.validate_json(packet)
+            if isinstance(request, StartWorker):
+                starts[request.worker] = request.place, descriptors
+            elif request.worker in starts:  # asked for and given up while this process was importing
+                _close(starts.pop(request.worker)[1])
+                self._report(WorkerEnded(worker=request.worker, exit_code=-signal.SIGKILL))
+            else:
+                self._kill(request.worker)
+        for worker, (place, descriptors) in starts.items():
+            if driver_is_there:
+                self._fork(selector, worker, place, descriptors)
+            _close(descriptors)
+        return driver_is_there
+
+    def _fork(self, selector: selectors.BaseSelector, worker: int, place: Place, descriptors: Sequence[int]) -> None:
         pid = os.fork()
         if pid == 0:
             selector.close()
-            self._become_worker(request.place, descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        self._pids[request.worker] = pid
-        self._report(WorkerStarted(worker=request.worker, pid=pid))
-        return True
+            self._become_worker(place, descriptors)
+        self._pids[worker] = pid
+        self._report(WorkerStarted(worker=worker, pid=pid))
 
     def _become_worker(self, place: Place, descriptors: Sequence[int]) -> NoReturn:
         """The forked child: leaves everything of the fork server behind and serves jobs. Never returns."""
@@ -183,6 +206,11 @@ class _ForkServer:
             del self._pids[worker]
             self._report(WorkerEnded(worker=worker, exit_code=os.waitstatus_to_exitcode(status)))
 
-    def _report(self, report: WorkerStarted | WorkerEnded) -> None:
+    def _report(self, report: ImportsDone | WorkerStarted | WorkerEnded) -> None:
         with contextlib.suppress(ConnectionError):  # the driver's end is noticed by the next packet
             self._driver.send(report.model_dump_json().encode())
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
