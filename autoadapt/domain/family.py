@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import Devices
-from autoadapt.domain.method import AdapterSpec, Adapted, Context, Decoding
+from autoadapt.domain.method import Adapted, AdapterSpec, Context, Decoding
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
@@ -81,7 +81,12 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(
-        self, folder: Path, description: ArtifactDescription, devices: Devices, tick: Callable[[], None], select: Select | None
+        self,
+        folder: Path,
+        description: ArtifactDescription,
+        devices: Devices,
+        tick: Callable[[], None],
+        select: Select | None,
     ) -> Adapted:
         """A finished option from its artifact folder.
 

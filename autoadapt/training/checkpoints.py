@@ -1,6 +1,7 @@
 """Checkpoints: folders that are whole or absent, with a file COMPLETE.json written last.
 
-It lists every other file with size and SHA-256, so that a truncated or damaged checkpoint is recognised and passed over.
+It lists every other file with size and SHA-256, so that a truncated or damaged checkpoint is recognised and passed
+over.
 """
 
 import shutil

@@ -95,9 +95,7 @@ def save_artifact(
 def saver(job: FitJob, folder: Path, training_rows: Sequence[Row]) -> SaveArtifact:
     """`save_artifact` for one job, as a method or a family calls it."""
 
-    def save(
-        decoding: Decoding, weights: Weights = "none", fill: Callable[[Path], None] = lambda folder: None
-    ) -> None:
+    def save(decoding: Decoding, weights: Weights = "none", fill: Callable[[Path], None] = lambda folder: None) -> None:
         save_artifact(job, folder, training_rows, decoding, weights, fill)
 
     return save

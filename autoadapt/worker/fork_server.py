@@ -7,6 +7,7 @@ the worker's stdin, stdout and stderr as file descriptors, and `KillWorker`; thi
 It only imports: a thread pool or a CUDA context that existed before a fork could not be used after it.
 """
 
+import array
 import contextlib
 import gc
 import importlib
@@ -133,13 +134,9 @@ class _ForkServer:
         driver_is_there = True
         while driver_is_there:
             try:
-                packet, descriptors, _, _ = socket.recv_fds(
-                    self._driver, PACKET_BYTES, STANDARD_STREAMS, socket.MSG_DONTWAIT
-                )
+                packet, descriptors = _receive(self._driver)
             except BlockingIOError:
                 break
-            except ConnectionError:
-                packet = b""
             if not packet:
                 driver_is_there = False
                 continue
@@ -209,6 +206,25 @@ class _ForkServer:
     def _report(self, report: ImportsDone | WorkerStarted | WorkerEnded) -> None:
         with contextlib.suppress(ConnectionError):  # the driver's end is noticed by the next packet
             self._driver.send(report.model_dump_json().encode())
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """The next packet with its file descriptors; an empty packet: the other end is closed.
+
+    Raises:
+        BlockingIOError: no packet has arrived.
+    """
+    # socket.recv_fds of Python 3.11 ignores its flags, and would wait
+    room = socket.CMSG_SPACE(STANDARD_STREAMS * array.array("i").itemsize)
+    try:
+        packet, ancillary, _, _ = connection.recvmsg(PACKET_BYTES, room, socket.MSG_DONTWAIT)
+    except ConnectionError:
+        return b"", []
+    descriptors = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+    return packet, descriptors.tolist()
 
 
 def _close(descriptors: Sequence[int]) -> None:
