@@ -26,7 +26,7 @@ def write_data(root: Path) -> None:
     """Freezes splits of labelled rows in a run folder."""
     rows = [Row(id=i, input=r["text"], outputs=[r["label"]]) for i, r in enumerate(labelled_rows(120))]
     (root / "data").mkdir(parents=True, exist_ok=True)
-    for name, part in {"train": rows[:60], "validation": rows[60:90], "test": rows[90:]}.items():
+    for name, part in {"train": rows[:48], "dev": rows[48:60], "validation": rows[60:90], "test": rows[90:]}.items():
         write_rows(root / "data" / f"{name}.jsonl", part)
 
 

@@ -1,4 +1,4 @@
-"""Outcome: what a job gave back: a Measurement, a Load or a Failure; dollars and objectives are computed from it later."""
+"""Outcome: what a job gave back: a Measurement, a Load or a Failure; dollars and objectives are computed from it."""
 
 from typing import Annotated, Any, Literal
 

@@ -225,7 +225,10 @@ def test_deepspeed_trains_as_the_plain_loop_does(
     make_bench: MakeBench, tiny_model: Path, ranks: int, stage: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")  # no C++ compiler there
-    single, group = make_bench(("torch", "transformers")), make_bench(("torch", "transformers"), devices_per_trial=ranks)
+    single, group = (
+        make_bench(("torch", "transformers")),
+        make_bench(("torch", "transformers"), devices_per_trial=ranks),
+    )
     for trial, method in enumerate(("lora", "full")):
         losses, right = trained(single.run(training_job(trial, method, tiny_model, stage=None))[0])
         finished = group.run(training_job(trial, method, tiny_model, stage=stage))[0]

@@ -134,7 +134,9 @@ def test_worker_that_ended_while_idle_is_replaced(bench: Bench, executor: Script
 
 def test_late_message_about_an_earlier_attempt_changes_nothing(bench: Bench, group: ScriptedGroup) -> None:
     _, folder = group.jobs[-1]
-    group.reports.append(JobDone(0, folder.parent / "rung0-retry7", outcome=Outcome.of(group.jobs[-1][0], ANSWERED, DEVICES, 1)))
+    group.reports.append(
+        JobDone(0, folder.parent / "rung0-retry7", outcome=Outcome.of(group.jobs[-1][0], ANSWERED, DEVICES, 1))
+    )
     assert bench.supervisor.next_finished(timeout=5) is None
     assert bench.supervisor.free == 0
 
@@ -168,7 +170,9 @@ def test_outcome_written_just_before_the_worker_was_lost_counts(bench: Bench, gr
     assert measurement(finished)
 
 
-def test_failure_of_rank_0_does_not_wait_for_other_ranks(bench: Bench, executor: Scripted, group: ScriptedGroup) -> None:
+def test_failure_of_rank_0_does_not_wait_for_other_ranks(
+    bench: Bench, executor: Scripted, group: ScriptedGroup
+) -> None:
     job, folder = group.jobs[-1]
     nan = Failure(stage="fit", failure_class="nan", reason="the loss became nan")
     group.reports.append(JobDone(0, folder, outcome=Outcome.of(job, nan, DEVICES, 1.0)))
@@ -223,7 +227,9 @@ def test_failures_that_may_be_retried(classes: list[str], expected: bool) -> Non
     assert may_retry(classes) is expected  # type: ignore[arg-type]
 
 
-def test_seed_and_candidate_of_a_further_attempt_are_the_same(bench: Bench, executor: Scripted, group: ScriptedGroup) -> None:
+def test_seed_and_candidate_of_a_further_attempt_are_the_same(
+    bench: Bench, executor: Scripted, group: ScriptedGroup
+) -> None:
     group.reports.append(WorkerLost(0, "crash", "gone"))
     bench.supervisor.next_finished(timeout=5)
     again = executor.groups[1].jobs[0][0]
