@@ -1,10 +1,10 @@
-"""Outcome: what a job gave back: a Measurement, a Load or a Failure; dollars and objectives are computed from it later."""
+"""Outcome: what a job gave back: a Measurement, a Load or a Failure; dollars and objectives are computed from it."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from autoadapt.domain.jobs import Devices
+from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.load import Load
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
@@ -100,7 +100,7 @@ class Outcome(StrictModel):
 
     @classmethod
     def of(
-        cls, job: Any, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any
+        cls, job: JobBase, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any
     ) -> "Outcome":
         """The outcome of a job, its usage made up of the devices held and what providers billed.
 
