@@ -11,7 +11,7 @@ from autoadapt.verdict.explanation import next_steps, reasons
 from autoadapt.verdict.growth import curve, trained_again
 from autoadapt.verdict.optimism import optimism
 from autoadapt.verdict.recommendation import best_of, tied_with
-from autoadapt.verdict.statistics import stats_array
+from autoadapt.row_statistics import stats_array
 
 
 def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:

@@ -13,7 +13,7 @@ from autoadapt.shelves import METHODS
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.intervals import interval, mean_interval
-from autoadapt.verdict.statistics import stats_array
+from autoadapt.row_statistics import stats_array
 
 Split = Literal["validation", "test"]
 

@@ -19,7 +19,7 @@ from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.comparisons import all_pairs
 from autoadapt.verdict.recommendation import recommend
-from autoadapt.verdict.statistics import stats_array
+from autoadapt.row_statistics import stats_array
 
 
 class StudyResults:
