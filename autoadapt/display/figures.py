@@ -16,9 +16,9 @@ from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.verdict import Compared, Verdict
 from autoadapt.errors import UserError, did_you_mean
+from autoadapt.pareto.reference import hypervolume_over_spend, reference_of
 from autoadapt.study.finished import Study
 from autoadapt.verdict.scenarios import monthly_costs
-from autoadapt.verdict.volume import over_spend, reference_of
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Told apart by colour-blind eyes (Okabe and Ito 2008); markers differ too."""
@@ -206,7 +206,7 @@ def hypervolume(study: Study) -> go.Figure | None:
     """Hypervolume of the frontier over what was spent, and of each method's own."""
     if not any(r.state == "complete" for r in study.rows):
         return None
-    reference, looks = reference_of(study.rows), Looks(study.rows)
+    reference, looks = reference_of(study.rows, study.goals), Looks(study.rows)
     found = go.Figure()
     every = [("all methods", study.rows, "#777777", 3)] + [
         (
@@ -218,7 +218,7 @@ def hypervolume(study: Study) -> go.Figure | None:
         for m in looks.methods
     ]
     for name, rows, colour, width in every:
-        curve = over_spend(rows, reference)
+        curve = hypervolume_over_spend(rows, reference)
         line = {"shape": "hv", "color": colour, "width": width}
         found.add_scatter(x=[u for u, _ in curve], y=[v for _, v in curve], mode="lines", name=name, line=line)
     return _layout(found, "USD spent on trials", "hypervolume (share of the box)")

@@ -20,7 +20,7 @@ def print_fronts(tasks: Sequence[TaskRuns], other: str) -> None:
     for task in tasks:
         volumes = task.volumes()
         console.print()
-        console.print(plain(f"{task.name}: {task.reference.told}."))
+        console.print(plain(f"{task.name}: {task.reference.description}."))
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("run")
         for name in ("trials", "in full", "front", "spent $", "hypervolume", *(f"at {s:.0%}" for s in SPENDS[:-1])):

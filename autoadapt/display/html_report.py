@@ -33,10 +33,11 @@ from autoadapt.domain.option import Option, Spent
 from autoadapt.domain.trial import params_line
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
+from autoadapt.pareto.frontier import frontiers_by_method, measured_trials, points
+from autoadapt.pareto.reference import hypervolume_share
 from autoadapt.study.finished import Study
 from autoadapt.verdict.comparisons import LEVEL
 from autoadapt.verdict.explanation import p_text
-from autoadapt.verdict.volume import by_method, measured, points, share
 
 FOLDER = Path(__file__).parent / "report"
 LONGEST = 400
@@ -317,19 +318,19 @@ def _answers(study: Study) -> list[dict[str, Any]]:
 
 
 def _volumes(study: Study) -> dict[str, Any]:
-    if not measured(study.rows):
+    if not measured_trials(study.rows, study.goals):
         return {"volumes": [], "reference": ""}
     reference = study.reference()
     every = {"all methods": study.rows, **{m: [r for r in study.rows if r.method == m] for m in _methods(study)}}
-    fronts = by_method(study.rows)
+    fronts = frontiers_by_method(study.rows, study.goals)
     return {
-        "reference": f"Hypervolume: {reference.told}.",
+        "reference": f"Hypervolume: {reference.description}.",
         "volumes": [
             {
                 "name": name,
-                "trials": len(measured(rows)),
+                "trials": len(measured_trials(rows, study.goals)),
                 "front": len(fronts.get(name, [])) if name in fronts else sum(r.on_frontier for r in study.rows),
-                "volume": f"{share(points(rows), reference):.3f}",
+                "volume": f"{hypervolume_share(points(rows, study.goals), reference):.3f}",
             }
             for name, rows in every.items()
         ],

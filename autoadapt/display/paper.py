@@ -9,8 +9,9 @@ from typing import Any
 
 from autoadapt.display.figures import AXES, COLOURS, Looks
 from autoadapt.errors import Exit, UserError
+from autoadapt.pareto.frontier import frontier, measured_trials
+from autoadapt.pareto.reference import hypervolume_over_spend
 from autoadapt.study.frontiers import TaskRuns
-from autoadapt.verdict.volume import front, measured, over_spend
 
 FORMATS = (".png", ".svg", ".pdf")
 MARKERS = "osD^v*PX"
@@ -66,7 +67,7 @@ def _steps(corners: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
 
 def _runs(axes: Any, task: TaskRuns, other: str) -> None:
     for i, study in enumerate(task.studies):
-        colour, rows = COLOURS[i % len(COLOURS)], measured(study.rows)
+        colour, rows = COLOURS[i % len(COLOURS)], measured_trials(study.rows, task.goals)
         marker = MARKERS[i % len(MARKERS)]
         axes.scatter(
             [getattr(r, other) for r in rows], [r.quality for r in rows], s=6, color=colour, alpha=0.3, marker=marker
@@ -87,7 +88,7 @@ def _runs(axes: Any, task: TaskRuns, other: str) -> None:
 def _methods(axes: Any, task: TaskRuns, other: str) -> None:
     looks = Looks([r for s in task.studies for r in s.rows])
     for i, method in enumerate(looks.methods):
-        rows = front([r for s in task.studies for r in s.rows if r.method == method])
+        rows = frontier([r for s in task.studies for r in s.rows if r.method == method], task.goals)
         if rows:
             x, y = _steps([(getattr(r, other), r.quality or 0.0) for r in rows])
             style = {"marker": MARKERS[i % len(MARKERS)], "markersize": 3, "color": looks.colour(method)}
@@ -97,7 +98,7 @@ def _methods(axes: Any, task: TaskRuns, other: str) -> None:
 
 def _spend(axes: Any, task: TaskRuns) -> None:
     for i, study in enumerate(task.studies):
-        curve = over_spend(study.rows, task.reference)
+        curve = hypervolume_over_spend(study.rows, task.reference)
         style = {"color": COLOURS[i % len(COLOURS)], "label": study.root.name}
         axes.step([usd for usd, _ in curve], [v for _, v in curve], where="post", **style)
     _dress(axes, "hypervolume", "USD spent on trials", "share of the box", log=False)

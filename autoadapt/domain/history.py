@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.space import Branch
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.trial import Candidate
@@ -16,23 +17,21 @@ class Reached:
     rung: int
     share: float
     """Share of the full work done by the end of this rung, in (0, 1]."""
-    quality: float
-    quality_error: float
-    """Standard error of `quality` over the rows it was measured on."""
-    cost_usd_per_1k: float
-    """USD per 1,000 queries, with the training that the full work would take."""
-    latency_ms: float
+    values: Mapping[str, float]
+    """Name of each goal -> its value, in the goal's unit. A cost counts the training that the full work would take."""
+    error: float
+    """Standard error of the uncertain goal's value over the rows it was measured on; 0 where it has none."""
     device_seconds: float
-    """Of fitting and measuring, by this rung's steps alone."""
+    """Of fitting and measuring, in the steps of this rung only."""
     overhead_seconds: float
-    """Device-seconds held besides by a step whose worker was warm: loading the model, bookkeeping; 0 if none was."""
+    """Further device-seconds of a step whose worker was warm: loading the model, bookkeeping; 0 if no worker was."""
     order: int
     """Place among all finished rungs of the study, by time."""
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One trial."""
+class TrialHistory:
+    """One trial: what it tried and what its finished rungs showed."""
 
     number: int
     candidate: Candidate
@@ -45,7 +44,7 @@ class History:
     """A study so far.
 
     Args:
-        attempts: every trial, by number.
+        trials: every trial, by number.
         branches: the parameters of each method that may be used.
         models: base models that may be used.
         tunes: methods that train.
@@ -56,9 +55,10 @@ class History:
         first: candidates that should be tried before others, untried so far.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
             the training rows (`Candidate.passes`).
+        goals: the objectives, 2 to 5 of them, at most one of them uncertain.
     """
 
-    attempts: tuple[Attempt, ...]
+    trials: tuple[TrialHistory, ...]
     branches: Mapping[str, Branch]
     models: tuple[str, ...]
     tunes: frozenset[str]
@@ -68,3 +68,4 @@ class History:
     least_gain: float = 0.0
     first: tuple[Candidate, ...] = ()
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    goals: tuple[Goal, ...] = DEFAULT_GOALS

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from autoadapt.domain.comparison import Column, Terms
 from autoadapt.domain.files import read_whole
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option, RawOption, Recommendation
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.rows import read_rows
@@ -21,13 +22,14 @@ from autoadapt.domain.task import Task, Words
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.verdict import Importance, Paired, Verdict
 from autoadapt.errors import Exit, UserError
+from autoadapt.pareto.frontier import points
+from autoadapt.pareto.reference import Reference, hypervolume_share, reference_of
 from autoadapt.study.pricing import Prices, task_terms, terms
 from autoadapt.study.storage import OBJECTIVES, load_trials
 from autoadapt.study.trials import importances, last_measured, read_trials, steps_of
 from autoadapt.study.yaml_files import Document, check, parse, parse_value
 from autoadapt.verdict.recommendation import binding, recommend, recommend_by_weights
 from autoadapt.verdict.scenarios import compare, options_under
-from autoadapt.verdict.volume import Reference, points, reference_of, share
 
 if TYPE_CHECKING:
     import optuna
@@ -166,13 +168,18 @@ class Study:
             for name, value in shares.items()
         ]
 
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """The objectives of the search."""
+        return DEFAULT_GOALS
+
     def reference(self) -> Reference:
         """The box of this study's hypervolume.
 
         Raises:
             UserError: no trial was measured in full.
         """
-        return reference_of(self.rows)
+        return reference_of(self.rows, self.goals)
 
     def hypervolume(self, reference: Reference | None = None) -> float:
         """Hypervolume of all trials measured in full, as a share of the box.
@@ -180,7 +187,7 @@ class Study:
         Args:
             reference: the box; None: the study's own (runs that are compared must share one).
         """
-        return share(points(self.rows), reference or self.reference())
+        return hypervolume_share(points(self.rows, self.goals), reference or self.reference())
 
     def latency_ms(self, trial: int) -> list[float]:
         """Milliseconds of every single request of a trial's last step; empty: none was timed."""

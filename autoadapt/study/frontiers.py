@@ -7,19 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoadapt.domain.files import inert, write_atomic
+from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
+from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
+from autoadapt.pareto.reference import Reference, hypervolume_over_spend, hypervolume_share, reference_of
 from autoadapt.study.finished import Study, flat
-from autoadapt.verdict.volume import (
-    Reference,
-    attainment,
-    by_method,
-    front,
-    measured,
-    over_spend,
-    points,
-    reference_of,
-    share,
-)
 
 if TYPE_CHECKING:
     import pandas
@@ -57,40 +49,43 @@ class TaskRuns:
 
     def __init__(self, name: str, studies: Sequence[Study], reference: Reference | None = None) -> None:
         self.name, self.studies = name, list(studies)
-        self.reference = reference or reference_of([r for s in studies for r in s.rows])
+        self.goals = self.studies[0].goals
+        self.reference = reference or reference_of([r for s in studies for r in s.rows], self.goals)
 
     def volumes(self) -> list[RunVolume]:
         """One entry per run."""
-        found = []
+        volumes = []
         for study in self.studies:
-            curve = over_spend(study.rows, self.reference)
+            curve = hypervolume_over_spend(study.rows, self.reference)
             spent = curve[-1][0]
-            found.append(
+            volumes.append(
                 RunVolume(
                     run=study.root.name,
                     trials=len(study.rows),
-                    full=len(measured(study.rows)),
+                    full=len(measured_trials(study.rows, self.goals)),
                     usd=spent,
-                    on_front=len(front(study.rows)),
-                    hypervolume=share(points(study.rows), self.reference),
-                    methods={m: share(points(rows), self.reference) for m, rows in by_method(study.rows).items()},
+                    on_front=len(frontier(study.rows, self.goals)),
+                    hypervolume=self._share(study.rows),
+                    methods={m: self._share(rows) for m, rows in frontiers_by_method(study.rows, self.goals).items()},
                     at={s: max(v for usd, v in curve if usd <= s * spent * (1 + 1e-9)) for s in SPENDS},
                 )
             )
-        return found
+        return volumes
+
+    def _share(self, rows: Sequence[TrialRow]) -> float:
+        return hypervolume_share(points(rows, self.goals), self.reference)
 
     def attainment(self, other: str, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> list[dict[str, float]]:
         """Corners of the surfaces that at least one, half and all of the runs attained.
 
         Args:
-            other: `cost_usd_per_1k` or `latency_ms`, against quality.
+            other: name of the goal against which the first one is looked at, such as `cost_usd_per_1k`.
             levels: shares of the runs.
-
-        Raises:
-            UserError: the package moocore is not installed.
         """
         least = 1 / len(self.studies)
-        return attainment([s.rows for s in self.studies], other, sorted({max(level, least) for level in levels}))
+        pair = (self.goals[0], next(goal for goal in self.goals if goal.name == other))
+        runs = [s.rows for s in self.studies]
+        return attainment(runs, self.goals, pair, sorted({max(level, least) for level in levels}))
 
 
 def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
@@ -105,7 +100,7 @@ def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
     groups: dict[str, list[Study]] = {}
     for root in roots:
         study = Study.load(root)
-        if not measured(study.rows):
+        if not measured_trials(study.rows, study.goals):
             raise UserError(f"{root}: no trial was measured in full, so it has no frontier", Exit.PARTIAL)
         # not the rows' hashes: another seed splits the same data otherwise
         data = study.task.data.model_dump(exclude={"train_rows"})

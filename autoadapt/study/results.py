@@ -13,18 +13,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from autoadapt.domain.events import Status
 from autoadapt.domain.files import inert, write_atomic, write_json
+from autoadapt.domain.objective import DEFAULT_GOALS
 from autoadapt.domain.option import Objectives, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.trial import Fidelity, Step, seed_of
 from autoadapt.domain.verdict import Paired
+from autoadapt.pareto.dominance import non_dominated
+from autoadapt.pareto.frontier import directions
 from autoadapt.study.pricing import task_terms
 from autoadapt.study.probing import kept_plan
 from autoadapt.study.resolve import Resolved
 from autoadapt.study.run_folder import Record, RunFolder
 from autoadapt.verdict.comparisons import all_pairs
 from autoadapt.verdict.costs import peak_rate
-from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval, mean_interval
 from autoadapt.verdict.latency import decode_share, percentile
 from autoadapt.verdict.objectives import objectives, stats_array
@@ -106,8 +108,9 @@ class Results:
 
     def _non_dominated(self, quality: Callable[[int], float]) -> list[int]:
         trials = sorted(set(self._points) - self.gone)
-        points = [self._points[t].model_copy(update={"quality": quality(t)}) for t in trials]
-        return [trials[i] for i in non_dominated(points)]
+        rows = [(quality(t), self._points[t].cost_usd_per_1k, self._points[t].latency_ms) for t in trials]
+        flags = non_dominated(rows, directions(DEFAULT_GOALS))
+        return [t for t, flag in zip(trials, flags, strict=True) if flag]
 
     def let_go(self) -> set[int]:
         """Gives up what is on the frontier neither as expected nor as measured; returns what is left.

@@ -42,19 +42,19 @@ def _finished(search: Search, frozen: optuna.trial.FrozenTrial) -> None:
     candidate = Candidate.model_validate(stored)
     if frozen.user_attrs.get("stopped_by") != "budget":
         search.by_key[candidate.key()] = frozen.number
-    search.attempts.begin(frozen.number, candidate)
+    search.trial_histories.begin(frozen.number, candidate)
     tunes = METHODS.get(candidate.method).tunes
     for record in search.folder.of(frozen.number):
         if record.outcome is not None and record.outcome.measurement is not None:
-            found = objectives(record.outcome, search.resolved.metric, search.task.economics)
-            search.attempts.reach(frozen.number, record.step.rung, record.step.fidelity, tunes, record.outcome, found)
-            search.points[candidate.method, record.step.rung].append(found)
-    search.attempts.state(frozen.number, "failed" if state == "failed" else "done")
+            measured, step = objectives(record.outcome, search.resolved.metric, search.task.economics), record.step
+            search.trial_histories.reach(frozen.number, step.rung, step.fidelity, tunes, record.outcome, measured)
+            search.points[candidate.method, step.rung].append(measured)
+    search.trial_histories.state(frozen.number, "failed" if state == "failed" else "done")
     done = [r.outcome for r in search.folder.of(frozen.number) if r.outcome and r.outcome.measurement]
     if state == "complete" and done:
         search.results.add(frozen.number, done[-1])
         if not tunes and done[-1].measurement is not None:
-            search.runners[frozen.number] = Runner.of(done[-1].measurement, found)
+            search.runners[frozen.number] = Runner.of(done[-1].measurement, measured)
 
 
 def _replay(search: Search, active: Active) -> None:

@@ -25,7 +25,6 @@ from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.plugins import Executor, Finished, Sampler
 from autoadapt.domain.trial import Candidate, Fidelity, Step, params_line, seed_of
 from autoadapt.errors import Exit, UserError
-from autoadapt.study.attempts import Attempts
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.racing import Runner, beaten_by
@@ -35,6 +34,7 @@ from autoadapt.study.run_folder import RunFolder, free_disk_bytes
 from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.storage import open_study, write_note
+from autoadapt.study.trial_histories import TrialHistories
 from autoadapt.verdict.objectives import objectives
 from autoadapt.worker.run import METHODS
 
@@ -102,7 +102,7 @@ class Search:
         self.searched_through = False
         self.sampler = sampler or SAMPLERS.new(self.task.search.sampler)
         rows = min(self.task.evaluation.rows, len(resolved.splits.validation))
-        self.attempts = Attempts(folder, self.task.economics, rows)
+        self.trial_histories = TrialHistories(folder, self.task.economics, rows)
 
     def __enter__(self) -> "Search":
         self.folder.open()
@@ -149,7 +149,7 @@ class Search:
         self.believe()
         while stop.code is None:
             self._fill()
-            if all(self.attempts.paused(n) for n in self.active):
+            if all(self.trial_histories.paused(n) for n in self.active):
                 break
             finished = self.executor.next_finished(timeout=0.5)
             if finished is not None:
@@ -158,7 +158,7 @@ class Search:
             self._hold_budget()
             self.emit("progress", "")
         if stop.code is None:
-            for number in [n for n in self.active if self.attempts.paused(n)]:
+            for number in [n for n in self.active if self.trial_histories.paused(n)]:
                 self._finish(number, "pruned", "its next rung was not worth what it costs")
 
     # -- choosing what runs next
@@ -199,7 +199,7 @@ class Search:
         if decision.promote is not None:
             active = self.active[decision.promote]
             active.rung += 1
-            self.attempts.state(decision.promote, "running")
+            self.trial_histories.state(decision.promote, "running")
             self.queue.append(decision.promote)
             self.emit("trial_promoted", f"goes on to rung {active.rung}", decision.promote)
             return True
@@ -232,13 +232,14 @@ class Search:
     def _seed(self) -> int:
         """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
         number = len(self.study.get_trials(deepcopy=False))
-        return seed_of(self.task.seed, number + 1_000_000 * self.attempts.finished if self.sampler.pauses else number)
+        finished = self.trial_histories.finished if self.sampler.pauses else 0
+        return seed_of(self.task.seed, number + 1_000_000 * finished)
 
     def history(self) -> History:
         """What the sampler may know."""
         resolved = self.resolved
         return History(
-            attempts=self.attempts.all(),
+            trials=self.trial_histories.all(),
             branches=resolved.space.joint_branches(),
             models=tuple(self.task.models),
             tunes=frozenset(m for m in self.task.methods if METHODS.get(m).tunes),
@@ -263,7 +264,7 @@ class Search:
         if known is None:
             self.by_key[key] = trial.number
             trial.set_user_attr("candidate", json.loads(candidate.model_dump_json()))
-            self.attempts.begin(trial.number, candidate)
+            self.trial_histories.begin(trial.number, candidate)
             if straight:
                 trial.set_user_attr("straight", True)
             self.active[trial.number] = Active(trial, candidate, straight=bool(trial.user_attrs.get("straight")))
@@ -322,7 +323,7 @@ class Search:
         peers = list(self.points[key])
         self.points[key].append(found)
         ladder, tunes = self._ladder(active), METHODS.get(active.candidate.method).tunes
-        self.attempts.reach(number, active.rung, ladder[active.rung], tunes, outcome, found)
+        self.trial_histories.reach(number, active.rung, ladder[active.rung], tunes, outcome, found)
         runner = None if tunes or outcome.measurement is None else Runner.of(outcome.measurement, found)
         if active.rung + 1 < len(ladder):
             beaten = beaten_by(runner, self.runners) if runner is not None else None
@@ -331,7 +332,7 @@ class Search:
                     number, "pruned", f"quality {found.quality:.3f}: beaten by trial {beaten} on the same rows"
                 )
             elif self.sampler.pauses:
-                self.attempts.state(number, "paused")
+                self.trial_histories.state(number, "paused")
             elif runner is not None or promising(found, peers):
                 active.rung += 1
                 self.queue.appendleft(number)
@@ -388,7 +389,7 @@ class Search:
         active = self.active.pop(number)
         if number in self.queue:  # promoted, and the budget ended before a slot was free
             self.queue.remove(number)
-        self.attempts.state(number, "failed" if state == "failed" else "done")
+        self.trial_histories.state(number, "failed" if state == "failed" else "done")
         if self.folder.lasting:
             active.trial.set_user_attr("ended", message)
             write_note(self.study, f"`{describe(active.candidate)}`\n\n{state}: {message}", active.trial)

@@ -106,7 +106,7 @@ def _next_candidate(search: Search) -> str | None:
     if search.searched_through or not search.sampler.pauses:
         return None
     history = dataclasses.replace(search.history(), may_try=True, left_seconds=None, least_gain=0.0)
-    if not any(a.reached for a in history.attempts):
+    if not any(a.reached for a in history.trials):
         return None
     decision = search.sampler.decide(search.task.seed, history)
     if decision.promote is not None:

@@ -9,10 +9,12 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from autoadapt.domain.comparison import ApiPrice, BreakEven, Cell, Column, Priced, Terms
+from autoadapt.domain.objective import DEFAULT_GOALS
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.verdict import Paired
-from autoadapt.surrogates import dominance
+from autoadapt.pareto.dominance import non_dominated
+from autoadapt.pareto.frontier import directions
 from autoadapt.verdict import costs
 from autoadapt.verdict.latency import percentile, run_at, service_rate
 from autoadapt.verdict.recommendation import binding, broken, latency, recommend
@@ -215,7 +217,8 @@ def _options(pricers: Sequence[Pricer], terms: Terms, cell: Cell) -> list[Option
 
 def _frontier(options: Sequence[Option], among: Sequence[int]) -> list[int]:
     points = [(options[i].quality_expected, options[i].cost_usd_per_1k, latency(options[i])) for i in among]
-    return [i for i, kept in zip(among, dominance.non_dominated(points), strict=True) if kept]
+    flags = non_dominated(points, directions(DEFAULT_GOALS))
+    return [i for i, flag in zip(among, flags, strict=True) if flag]
 
 
 def contenders(raws: Sequence[RawOption], terms: Terms) -> list[RawOption]:

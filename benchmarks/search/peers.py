@@ -18,7 +18,7 @@ from typing import Any
 
 from problems import METHODS, Pick, Problem, Step, joint_space, measured_frontier, picks_of
 
-from autoadapt.domain.history import Attempt, History
+from autoadapt.domain.history import History, TrialHistory
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.plugins import Sampler
@@ -120,8 +120,8 @@ def _believed(search: Search, sampler: CostAware, steps: Sequence[Step], device_
     if not measured:
         return []
     history = search.history()
-    attempts = [_cut(a, finished) for a in history.attempts if a.reached and a.reached[0].order < finished]
-    beliefs = sampler.believed(replace(history, attempts=tuple(attempts)))
+    trials = [_cut(t, finished) for t in history.trials if t.reached and t.reached[0].order < finished]
+    beliefs = sampler.believed(replace(history, trials=tuple(trials)))
     return picks_of(
         [
             Pick(s.candidate, beliefs.get(t, s.found.quality), s.found.cost_usd_per_1k, s.found.latency_ms)
@@ -130,8 +130,8 @@ def _believed(search: Search, sampler: CostAware, steps: Sequence[Step], device_
     )
 
 
-def _cut(attempt: Attempt, finished: int) -> Attempt:
-    return replace(attempt, reached=tuple(r for r in attempt.reached if r.order < finished), state="done")
+def _cut(trial: TrialHistory, finished: int) -> TrialHistory:
+    return replace(trial, reached=tuple(r for r in trial.reached if r.order < finished), state="done")
 
 
 class OptunaPeer(Sampler):
@@ -396,5 +396,5 @@ SEARCHES: dict[str, Callable[[Problem, float, int, int], Run]] = {
     "no_rungs": study(CostAware, portfolio=True, smooth=True),
     "no_smoothing": study(CostAware, portfolio=True, rungs=True),
     "no_cost": study(lambda: CostAware(alpha=0.0), portfolio=True, rungs=True, smooth=True),
-    "no_quality_share": study(lambda: CostAware(quality_share=0.0), portfolio=True, rungs=True, smooth=True),
+    "no_quality_share": study(lambda: CostAware(uncertain_share=0.0), portfolio=True, rungs=True, smooth=True),
 }

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from autoadapt.domain.option import Objectives, Option
+from autoadapt.domain.option import Option
 from autoadapt.domain.plugins import Metric
 from autoadapt.domain.task import Budget, Constraints
+from autoadapt.pareto.dominance import non_dominated
 from autoadapt.study.simulation import simulate
 from autoadapt.verdict.comparisons import all_pairs
-from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval
 from autoadapt.verdict.optimism import flattery
 from autoadapt.verdict.recommendation import best_of, recommend
@@ -115,8 +115,7 @@ def one_run(metric: str, seed: int) -> dict[str, float]:
     answers = Answers(metric, true)
     validation, test = answers.draw(ROWS, random), answers.draw(ROWS, random)
     measured = [answers.metric.value(s) for s in validation]
-    points = [Objectives(quality=q, cost_usd_per_1k=c, latency_ms=10.0) for q, c in zip(measured, costs, strict=True)]
-    front = non_dominated(points)
+    front = np.flatnonzero(non_dominated(list(zip(measured, costs, strict=True)), (True, False))).tolist()
     options = [option(i, validation[i], test[i], answers.metric, float(costs[i]), seed) for i in front]
     pairs = all_pairs(answers.metric, {i: test[i] for i in front}, seed)
     best = best_of(options, pairs)

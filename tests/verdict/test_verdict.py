@@ -1,4 +1,4 @@
-"""Objectives, frontier, intervals, recommendation."""
+"""Objectives, intervals, recommendation."""
 
 from decimal import Decimal
 
@@ -7,47 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoadapt.domain.option import Objectives, Option
+from autoadapt.domain.option import Option
 from autoadapt.domain.outcome import Measurement, Outcome, RowResult
 from autoadapt.domain.task import Constraints, Economics
 from autoadapt.domain.trial import Devices
-from autoadapt.verdict.frontier import non_dominated
 from autoadapt.verdict.intervals import interval
 from autoadapt.verdict.objectives import cost_usd_per_1k, device_usd, objectives
 from autoadapt.verdict.recommendation import recommend
 from autoadapt.worker.run import METRICS
-
-POINTS = st.lists(
-    st.builds(
-        Objectives,
-        quality=st.floats(0, 1),
-        cost_usd_per_1k=st.floats(0, 100),
-        latency_ms=st.floats(0, 1000),
-    ),
-    max_size=30,
-)
-
-
-def dominates(a: Objectives, b: Objectives) -> bool:
-    no_worse = a.quality >= b.quality and a.cost_usd_per_1k <= b.cost_usd_per_1k and a.latency_ms <= b.latency_ms
-    return no_worse and a != b
-
-
-@given(POINTS)
-def test_frontier_is_what_nothing_dominates(points: list[Objectives]) -> None:
-    kept = non_dominated(points)
-    for i in kept:
-        assert not any(dominates(q, points[i]) for q in points)
-    for i in set(range(len(points))) - set(kept):
-        assert any(dominates(points[k], points[i]) for k in kept)
-    assert bool(kept) == bool(points)
-
-
-@given(POINTS)
-def test_frontier_does_not_depend_on_order(points: list[Objectives]) -> None:
-    forward = {repr(points[i]) for i in non_dominated(points)}
-    turned = points[::-1]
-    assert forward == {repr(turned[i]) for i in non_dominated(turned)}
 
 
 def outcome(
