@@ -14,7 +14,8 @@ import numpy as np
 
 from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.task import Economics
-from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity
 from autoadapt.executors.replay import Simulated
 from autoadapt.surrogates.features import Features
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoadapt.worker.run import METRICS
+from autoadapt.shelves import METRICS
 
 LABELS = ["a", "b", "c", "d"]
 
