@@ -37,7 +37,7 @@ class Study(runs_study.Study):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the recommendation, and the frontier as a table. All text in it is escaped."""
-        from autoadapt.display.terminal.numbers import p95_text, with_interval
+        from autoadapt.display.text import p95_text, with_interval
 
         rows = []
         for option in self.options:

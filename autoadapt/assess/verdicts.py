@@ -5,13 +5,13 @@ from typing import Any
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Verdict
+from autoadapt.row_statistics import stats_array
 from autoadapt.study.search import Search
-from autoadapt.verdict.comparisons import LEVEL, against, beaten_within_noise, p_value
+from autoadapt.verdict.comparisons import LEVEL, compared_with, dominated_within_error, p_value
 from autoadapt.verdict.explanation import next_steps, reasons
 from autoadapt.verdict.growth import curve, trained_again
 from autoadapt.verdict.optimism import optimism
 from autoadapt.verdict.recommendation import best_of, tied_with
-from autoadapt.row_statistics import stats_array
 
 
 def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:
@@ -30,7 +30,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:
         best=best.trial,
         compared=compared,
         paired=pairs,
-        within_noise=beaten_within_noise(
+        within_noise=dominated_within_error(
             {t: v for t, v in results.trials.values().items() if t in stats},
             [o.trial for o in frontier if o.trial in stats],
             lambda a, b: p_value(metric, stats[a], stats[b], seed) < LEVEL,
@@ -59,7 +59,7 @@ def _next_steps(
 
 def _compared(best: Option, options: list[Option], pairs: list[Paired]) -> list[Compared]:
     tied = tied_with(best, options, pairs)
-    beside_best = against(best.trial, {o.trial for o in options}, pairs)
+    beside_best = compared_with(best.trial, {o.trial for o in options}, pairs)
     return [Compared(**pair.model_dump(), p_holm=p, tied=trial in tied) for trial, (pair, p) in beside_best.items()]
 
 

@@ -32,9 +32,10 @@ def compare(
     if as_json:
         print(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False))
         return
-    from autoadapt.display.terminal.scenarios import comparison_csv, print_comparison
+    from autoadapt.display.comparison_csv import comparison_csv
+    from autoadapt.display.terminal.scenarios import print_comparison
 
     if as_csv:
-        print(comparison_csv(columns), end="")
+        print(comparison_csv(columns, study.goals), end="")
     else:
-        print_comparison(columns)
+        print_comparison(columns, study.goals)

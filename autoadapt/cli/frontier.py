@@ -30,7 +30,7 @@ def frontier(
     if export is not None:
         write_rows(tasks, export)
     if figure is not None:
-        from autoadapt.display.figures.paper import draw
+        from autoadapt.display.paper import draw
 
         draw(tasks, figure, other)
     if as_json:

@@ -17,6 +17,10 @@ from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.task import Compute
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_whole, write_json
+from autoadapt.registry import expanded
+
+VIRTUAL_DEVICE = "virtual device"
+"""Kind of device on which replayed jobs run."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,10 @@ class Replay(Executor):
                     "set compute.recording to the folder of a finished run",
                     Exit.ENVIRONMENT,
                 )
-            root = Path(compute.recording)
+            root = Path(expanded(compute.recording))
             self._answers = {"fit": read_recording(root), "score": read_recording(root, Score)}
         self.slots = self._slots or (compute.slots if compute.slots != "auto" else 4)
-        self.devices = Devices(kind="virtual device", count=compute.devices_per_trial, accelerator="cpu")
+        self.devices = Devices(kind=VIRTUAL_DEVICE, count=compute.devices_per_trial, accelerator="cpu")
         self._groups: dict[int, ReplayGroup] = {}
         self._trained: dict[int, float] = {}
         """Trial -> virtual seconds of training it has done."""

@@ -126,7 +126,7 @@ def probe(resolved: ResolvedTask, root: Path, skip: set[tuple[str, str]]) -> tup
         key=key_of(resolved, supervisor.devices.kind),
         hardware=supervisor.devices.kind,
         device_seconds=sum(finished.outcome.usage.total_device_seconds for finished in outcomes),
-        probes=[_probe(f.job, f.outcome) for f in outcomes if not f.retried],
+        probes=[_probe(f.job, f.outcome) for f in outcomes if isinstance(f.job, Fit) and not f.retried],
     )
     write_json(root / PROBE_FILE, probes)
     return probes, supervisor.devices, supervisor.slots

@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from optuna.samplers import BaseSampler
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History, TrialHistory
 from autoadapt.domain.objective import split_goals
 from autoadapt.domain.sampler import Decision, Sampler
-from autoadapt.domain.candidate import Candidate
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.pareto.hypervolume import hypervolume
 from autoadapt.surrogates.belief import Belief, Memory, Places

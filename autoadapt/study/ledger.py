@@ -83,7 +83,7 @@ class Ledger:
 
     def usd(self, device_seconds: float) -> float:
         """USD of device-seconds."""
-        return float(device_usd(device_seconds, self.task.economics))
+        return float(device_usd(device_seconds, 1, self.task.economics))
 
     def predict(self, job: AnyJob) -> float:
         """Device-seconds a job will probably hold; 0 while nothing like it has finished."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.outcome import Measurement
-from autoadapt.runs.values import Values, known_goals, no_worse
 from autoadapt.row_statistics import stats_array
+from autoadapt.runs.values import Values, known_goals, no_worse
 
 LEVEL = 0.02
 

@@ -7,13 +7,13 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.outcome import Measurement
 from autoadapt.economics.rates import decode_share, percentile
+from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.runs.values import Values
 from autoadapt.shelves import METHODS
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.intervals import interval, mean_interval
-from autoadapt.row_statistics import stats_array
 
 Split = Literal["validation", "test"]
 

@@ -17,7 +17,7 @@ from autoadapt.domain.candidate import describe
 from autoadapt.domain.events import Event, EventKind, Status
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import Fit
-from autoadapt.domain.outcome import Failure, Measurement
+from autoadapt.domain.outcome import Failure, FailureClass, Measurement
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.run_folder import AnyJob, Record, free_disk_bytes
@@ -210,7 +210,7 @@ class Search:
             if job.rung == 0 and job.attempt == 0:
                 self.emit("trial_started", describe(opened.candidate), opened.number)
 
-    def _next_job(self, opened: OpenTrial) -> tuple[Fit, list[str]]:
+    def _next_job(self, opened: OpenTrial) -> tuple[Fit, list[FailureClass]]:
         """The next job of a trial, and the classes of failure of earlier attempts at it."""
         ladder = self._judge.ladder(opened.candidate.method, opened.straight)
         job = self.resolved.fit_job(opened.number, opened.candidate, opened.rung, ladder[opened.rung])

@@ -11,6 +11,7 @@ from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Paired, Verdict
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
+from autoadapt.row_statistics import stats_array
 from autoadapt.runs.results import MethodUse, Results, read_results, write_results
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.options import MeasuredTrials
@@ -19,7 +20,6 @@ from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.comparisons import all_pairs
 from autoadapt.verdict.recommendation import recommend
-from autoadapt.row_statistics import stats_array
 
 
 class StudyResults:

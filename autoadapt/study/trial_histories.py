@@ -9,11 +9,11 @@ from autoadapt.domain.history import Reached, TrialHistory
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.trial_state import TrialState
+from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.runs.values import read_values
 from autoadapt.shelves import METHODS
 from autoadapt.tasks.resolve import ResolvedTask
-from autoadapt.row_statistics import stats_array
 
 LEAST_SPREAD = 0.05 * 0.95
 """Variance of a row's score is taken to be at least this: ten right out of ten do not mean certainty."""

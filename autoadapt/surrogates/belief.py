@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.history import TrialHistory
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.history import TrialHistory
 from autoadapt.surrogates.axes import Axes, Axis
 from autoadapt.surrogates.gaussian_process import GaussianProcess
 from autoadapt.surrogates.observations import Observation, thin, without_cliffs

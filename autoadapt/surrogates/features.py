@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.space import Branch, Choices, Range, Scalar, applies
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.space import Branch, Choices, Range, Scalar, applies
 from autoadapt.surrogates.gaussian_process import Columns
 
 ABSENT = -1.0

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autoadapt.domain.history import History
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.history import History
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.prices import Prices
 

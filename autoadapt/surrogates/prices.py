@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autoadapt.domain.history import History
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.history import History
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.observations import Observation, log, observations
 from autoadapt.surrogates.trend import Trend
