@@ -40,6 +40,8 @@ from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.tasks.space import JointSpace, load_space
 from autoadapt.tasks.splits import Splits
 
+DEFAULT_ECONOMICS = Economics(usd_per_hour=Decimal(2))
+NO_CONSTRAINTS = Constraints()
 ANYTHING = Capabilities(generates=True, scores_labels=True, embeds=True, trains=True, adapters=True)
 
 
@@ -62,8 +64,8 @@ class SimulatedTask:
     methods: Sequence[str] = ("prompt", "lora", "full")
     models: Sequence[str] = ("model",)
     rows: int = 200
-    economics: Economics = Economics(usd_per_hour=Decimal(2))
-    constraints: Constraints = Constraints()
+    economics: Economics = DEFAULT_ECONOMICS
+    constraints: Constraints = NO_CONSTRAINTS
     objectives: Sequence[str] = tuple(goal.name for goal in DEFAULT_GOALS)
 
     def resolved(self, search: SearchSettings, seed: int) -> ResolvedTask:

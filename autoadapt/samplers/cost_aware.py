@@ -25,11 +25,13 @@ from typing import Any
 
 import numpy as np
 from optuna.samplers import BaseSampler
+from pydantic import Field
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History, TrialHistory
 from autoadapt.domain.objective import split_goals
 from autoadapt.domain.sampler import Decision, Sampler
+from autoadapt.domain.strict import StrictModel
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.pareto.hypervolume import hypervolume
 from autoadapt.surrogates.belief import Belief, Memory, Places
@@ -62,17 +64,22 @@ Half of it is the margin below the worst uncertain value of the frontier."""
 
 
 class CostAware(Sampler):
-    """Chooses what is run next, promotions included.
+    """Chooses what is run next, promotions included."""
 
-    Args:
-        alpha: exponent of cost; 0 is blind to it.
-        uncertain_share: share of the decisions taken for the uncertain objective alone.
-    """
+    class Settings(StrictModel):
+        """How decisions weigh cost."""
+
+        alpha: float = Field(default=ALPHA, ge=0)
+        """Exponent of cost; 0 is blind to it."""
+        uncertain_share: float = Field(default=UNCERTAIN_SHARE, ge=0, le=1)
+        """Share of the decisions taken for the uncertain objective alone."""
 
     pauses = True
 
-    def __init__(self, alpha: float = ALPHA, uncertain_share: float = UNCERTAIN_SHARE) -> None:
-        self.alpha, self.uncertain_share = alpha, uncertain_share
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(settings)
+        self.alpha: float = self.settings.alpha
+        self.uncertain_share: float = self.settings.uncertain_share
         self._memory = Memory()
         self._last: tuple[int, History, Decision] | None = None
 
@@ -80,7 +87,7 @@ class CostAware(Sampler):
         decision = self.decide(seed, history)
         candidate = decision.candidate
         if candidate is None:  # asked for a candidate although a paused trial would be worth more
-            features = Features(history.branches, history.models)
+            features = Features(history.branches, history.models, history.compatible)
             candidate = draw_least_seen(history, features, np.random.default_rng(seed))
         return Planned(candidate)
 

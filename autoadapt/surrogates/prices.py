@@ -23,7 +23,7 @@ class Prices:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.features = features = Features(history.branches, history.models)
+        self.features = features = Features(history.branches, history.models, history.compatible)
         self.seen = seen = observations(history)
         """Every finished rung."""
         places = [features.place(o.trial.candidate) for o in seen]
