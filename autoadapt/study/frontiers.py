@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoadapt.domain.files import inert, write_atomic
 from autoadapt.domain.trial_row import TrialRow
-from autoadapt.errors import Exit, UserError
+from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import Reference, hypervolume_over_spend, hypervolume_share, reference_of
 from autoadapt.study.finished import Study, flat
@@ -81,9 +81,15 @@ class TaskRuns:
         Args:
             other: name of the goal against which the first one is looked at, such as `cost_usd_per_1k`.
             levels: shares of the runs.
+
+        Raises:
+            UserError: the runs have no goal of this name.
         """
         least = 1 / len(self.studies)
-        pair = (self.goals[0], next(goal for goal in self.goals if goal.name == other))
+        by_name = {goal.name: goal for goal in self.goals}
+        if other not in by_name:
+            raise UserError(f"objective {other}: {did_you_mean(other, by_name)}")
+        pair = (self.goals[0], by_name[other])
         runs = [s.rows for s in self.studies]
         return attainment(runs, self.goals, pair, sorted({max(level, least) for level in levels}))
 
