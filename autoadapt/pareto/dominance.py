@@ -19,12 +19,12 @@ def non_dominated(rows: Any, maximize: Sequence[bool]) -> Any:
         it is kept and dominates none.
     """
     values = np.asarray(rows, dtype=float).reshape(-1, len(maximize))
-    kept = np.ones(len(values), dtype=bool)
+    flags = np.ones(len(values), dtype=bool)
     comparable = ~np.isnan(values).any(axis=1)
     if comparable.any():
         finite = _finite(values[comparable])
-        kept[comparable] = moocore.is_nondominated(finite, maximise=list(maximize), keep_weakly=True)
-    return kept
+        flags[comparable] = moocore.is_nondominated(finite, maximise=list(maximize), keep_weakly=True)
+    return flags
 
 
 def _finite(values: Any) -> Any:
