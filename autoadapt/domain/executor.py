@@ -85,7 +85,7 @@ class Executor(ABC):
     """What each slot has; known from `open` on."""
 
     def __init__(self, settings: Any = None) -> None:
-        self.settings = settings if settings is not None else self.Settings()
+        self.settings: Any = settings if settings is not None else self.Settings()
 
     @abstractmethod
     def open(self, run: Path, compute: Compute, preload: Sequence[str] = ()) -> None:

@@ -71,7 +71,9 @@ class Features:
 
     def draw(self, method: str, random: np.random.Generator) -> Candidate:
         """A uniformly random candidate."""
-        return self._complete(method, self._draw_model(method, random), lambda name, spec: _from_unit(spec, random.random()))
+        return self._complete(
+            method, self._draw_model(method, random), lambda name, spec: _from_unit(spec, random.random())
+        )
 
     def _draw_model(self, method: str, random: np.random.Generator) -> str:
         models = self._models_of[method]
