@@ -13,7 +13,7 @@ from autoadapt.pareto.dominance import non_dominated
 
 def value_of(row: TrialRow, goal: Goal) -> float | None:
     """The trial's value of an objective; None where it was not measured."""
-    value: float | None = getattr(row, goal.name, None)
+    value: float | None = row.values.get(goal.name, getattr(row, goal.name, None))
     return value
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.trial_row import TrialRow
+from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import UserError
 from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import hypervolume_over_spend, hypervolume_share, reference_of
@@ -27,7 +28,8 @@ def row(trial: int, quality: float | None, cost: float | None, latency: float | 
         "usd": 1.0,
         "ended": f"2026-01-01T00:00:{trial:02d}",
     }
-    return TrialRow(**{**fields, **others})  # type: ignore[arg-type]
+    fields |= others
+    return TrialRow(**{**fields, "state": TrialState(fields["state"])})  # type: ignore[arg-type]
 
 
 def test_hypervolume_share_by_hand() -> None:
@@ -106,3 +108,9 @@ def test_attainment_over_runs() -> None:
 def test_a_box_without_measured_trials_is_an_error() -> None:
     with pytest.raises(UserError, match="no trial was measured in full"):
         reference_of([row(0, 0.5, 1, 10, state="failed")], DEFAULT_GOALS)
+
+
+def test_objective_without_a_column_of_its_own() -> None:
+    goals = (QUALITY, Goal(name="energy_wh", direction="minimize", unit="Wh"))
+    rows = [row(i, q, 1, 10, values={"quality": q, "energy_wh": e}) for i, (q, e) in enumerate([(0.5, 2), (0.9, 1)])]
+    assert [r.trial for r in frontier(rows, goals)] == [1]
