@@ -46,8 +46,9 @@ def test_hypervolume_share_by_hand() -> None:
 def test_the_description_names_both_corners_with_units_and_the_scales() -> None:
     text = reference_of([row(0, 0.5, 1, 10)], DEFAULT_GOALS).description
     assert text == (
-        "reference point quality 0, cost 2 USD per 1k queries, latency 20 ms; a hypervolume of 1 would be quality 1, "
-        "cost 1 USD per 1k queries, latency 10 ms; cost and latency on a logarithmic scale"
+        "reference point quality 0, USD per 1,000 queries 2, latency in ms (p95) 20; a hypervolume of 1 would be "
+        "quality 1, USD per 1,000 queries 1, latency in ms (p95) 10; USD per 1,000 queries and latency in ms (p95) "
+        "on a logarithmic scale"
     )
 
 

@@ -96,7 +96,9 @@ def test_free_device() -> None:
 def test_owned_machine_hour_with_overhead() -> None:
     owned = Owned(capex_usd=D(35_040), kilowatts=0.5, usd_per_kwh=D("0.20"))
     economics, source, _ = look_up(Economics(owned=owned, overhead_factor=1.1), Path())
-    assert economics.hour_usd == D("1.1") * D("1.1"), "a dollar of depreciation and ten cents of energy, ten percent on top"
+    assert economics.hour_usd == D("1.1") * D("1.1"), (
+        "a dollar of depreciation and ten cents of energy, ten percent on top"
+    )
     assert "own" in source
 
 

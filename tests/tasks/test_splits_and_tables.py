@@ -80,7 +80,9 @@ def test_several_references(tmp_path: Path) -> None:
         ("a.xlsx", b"x", "unknown kind of file"),
     ],
 )
-def test_unreadable_data_error_names_file_and_line(tmp_path: Path, name: str, content: str | bytes, expected: str) -> None:
+def test_unreadable_data_error_names_file_and_line(
+    tmp_path: Path, name: str, content: str | bytes, expected: str
+) -> None:
     with pytest.raises(UserError) as caught:
         table(tmp_path, name, content)
     assert expected in str(caught.value)
@@ -88,7 +90,8 @@ def test_unreadable_data_error_names_file_and_line(tmp_path: Path, name: str, co
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("none.jsonl", "No such file"), ("none", "no hub id"), ("folder.jsonl", "not a regular file")]
+    ("name", "expected"),
+    [("none.jsonl", "No such file"), ("none", "no hub id"), ("folder.jsonl", "not a regular file")],
 )
 def test_missing_data_file_error(tmp_path: Path, name: str, expected: str) -> None:
     (tmp_path / "folder.jsonl").mkdir()
