@@ -167,7 +167,8 @@ class Supervisor:
         lost: WorkerLost | None = None
         for signal in lease.group.signals():
             if isinstance(signal, WorkerLost):
-                lost = lost or signal
+                if signal.rank not in lease.done:  # else it asked to be replaced, and ended
+                    lost = lost or signal
             elif signal.folder == lease.folder:  # else a late message about an earlier job
                 lease.done[signal.rank] = signal
         if 0 in lease.done:

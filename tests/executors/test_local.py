@@ -86,6 +86,17 @@ def test_out_of_memory_retires_the_worker(make_bench: MakeBench) -> None:
     assert workers(bench) != before
 
 
+def test_worker_killed_while_idle_is_replaced_and_no_attempt_fails(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.run(bench.fault("none"))
+    (idle,) = workers(bench)
+    idle.kill()
+    assert gone_within(10, idle.pid)
+    (finished,) = bench.run(bench.fault("none"))
+    assert measurement(finished)
+    assert finished.outcome.cold
+
+
 def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:
     bench = make_bench()
     bench.run(bench.fault("killed"))
