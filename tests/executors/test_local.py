@@ -54,11 +54,18 @@ def workers(bench: Bench) -> list[psutil.Process]:
 def gone_within(seconds: float, *pids: int) -> bool:
     """Whether all of these processes end in time; one that nobody has waited for has ended too."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if all(not psutil.pid_exists(p) or psutil.Process(p).status() == psutil.STATUS_ZOMBIE for p in pids):
-            return True
+    while any(_is_running(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    return False
+    return True
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for_heartbeat(folder: Path) -> None:
