@@ -17,7 +17,7 @@ from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
 
 
-class Model(ABC):
+class Model:
     """A base model opened for one job. What a family cannot do its capabilities deny, so that it is never asked."""
 
     def prompt(self, decoding: Decoding) -> Adapted:
@@ -98,7 +98,7 @@ class ModelFamily(ABC):
             select: few-shot selection, as it was fitted.
         """
 
-    def drop(self) -> None:
+    def drop(self) -> None:  # noqa: B027 - a family that keeps nothing warm has nothing to do
         """Forgets models kept warm and frees their memory."""
 
     @property
