@@ -45,14 +45,14 @@ class Study(finished.Study):
             options: of that kind, such as ``x="latency_ms"``.
 
         Raises:
-            UserError: the kind is unknown, or the study has nothing of it yet.
+            UserError: the kind is unknown, or the study has no data for it yet.
         """
         from autoadapt.display.figures import figure
 
         return figure(self, kind, **options)
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Writes the HTML report; returns where it is.
+        """Writes the HTML report; returns its path.
 
         Args:
             path: None: ``report.html`` in the run folder.
@@ -63,14 +63,14 @@ class Study(finished.Study):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the recommendation, and the frontier as a table. All text in it is escaped."""
-        from autoadapt.display.terminal.tables import p95_text, with_interval
+        from autoadapt.display.text import p95_text, with_interval
 
         rows = []
         for option in self.options:
             cells = [
                 f"{'* ' if option.trial == self.recommendation.trial else ''}{option.trial}",
                 option.method,
-                with_interval(*option.told),
+                with_interval(*option.best_known_quality),
                 f"{option.cost_usd_per_1k:.2g}",
                 p95_text(option),
             ]
@@ -177,7 +177,7 @@ def latency(
     *,
     rate: float = 1.0,
     requests: int = 100,
-    promise_ms: float | None = None,
+    latency_p95_ms: float | None = None,
     search: bool = True,
     seconds: float = 300.0,
     hardware: str = "not stated",
@@ -189,8 +189,8 @@ def latency(
         prompts: what is asked.
         rate: requests per second to begin with.
         requests: at each rate, at least.
-        promise_ms: latency that 99 % of requests should keep.
-        search: whether to go on to the greatest rate that keeps it.
+        latency_p95_ms: latency target in milliseconds for 99 % of requests.
+        search: whether to go on to the greatest rate that meets it.
         seconds: after so many no further rate is tried.
         hardware: what the server runs on, for the record.
 
@@ -204,7 +204,7 @@ def latency(
         list(prompts),
         rate=rate,
         requests=requests,
-        promise_ms=promise_ms,
+        latency_p95_ms=latency_p95_ms,
         search=search,
         seconds=seconds,
         hardware=hardware,

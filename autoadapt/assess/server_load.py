@@ -22,26 +22,26 @@ def measure_server(
     *,
     rate: float,
     requests: int,
-    promise_ms: float | None,
+    latency_p95_ms: float | None,
     search: bool,
     seconds: float,
     hardware: str,
     seed: int = 0,
     tell: Callable[[LoadRun], None] = lambda run: None,
 ) -> Load:
-    """Measures a server at a rate and, with `search`, up to the greatest rate that it can keep.
+    """Measures a server at a rate and, with `search`, at rising rates up to its greatest sustainable one.
 
     Args:
         server: where requests go.
         prompts: texts asked in turn, used again when they run out.
         rate: requests per second to begin with.
         requests: at each rate, at least.
-        promise_ms: latency that 99 % of requests should keep.
+        latency_p95_ms: latency target in milliseconds for 99 % of requests.
         search: whether to double the rate until it fails, and to bisect then.
         seconds: after so many seconds no further rate is tried.
         hardware: of the server, as the user names it.
         seed: of the arrivals.
-        tell: told of every rate.
+        tell: called with every run.
 
     Raises:
         UserError: the server does not answer a warm-up request; exit 7.
@@ -49,7 +49,7 @@ def measure_server(
     deadline = time.monotonic() + seconds
 
     def measure(at: float) -> LoadRun:
-        times = arrivals(at, requests_for(at, requests, promise_ms), seed)
+        times = arrivals(at, requests_for(at, requests, latency_p95_ms), seed)
         run, _ = asyncio.run(send(server, prompts, times, at))
         tell(run)
         return run
@@ -58,7 +58,7 @@ def measure_server(
     failures = Counter(w.failure for w in warm if w.failure)
     if sum(failures.values()) == len(warm):
         raise UserError(f"{server.url}: no answer ({failures.most_common(1)[0][0]})", Exit.PROVIDER)
-    runs = sweep(measure, rate, promise_ms, lambda: time.monotonic() < deadline) if search else [measure(rate)]
+    runs = sweep(measure, rate, latency_p95_ms, lambda: time.monotonic() < deadline) if search else [measure(rate)]
     return Load(
         runs=runs, prefix_cache="unknown", engine=server.url, clock="real", hardware=hardware, warm_up=WARM_UP_REQUESTS
     )

@@ -1,4 +1,4 @@
-"""autoadapt compare: a finished study under other volumes, prices and promises."""
+"""autoadapt compare: a finished study under other volumes, prices and latency targets."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,8 @@ def compare(
     run: RunFolder,
     scenarios: Annotated[Path | None, typer.Argument(help="A scenarios file (YAML).", show_default=False)] = None,
     written: Annotated[
-        list[str] | None, typer.Option("--scenario", help="volume=10000,price=2.69,p95=400,... (repeatable).")
+        list[str] | None,
+        typer.Option("--scenario", help="volume=10000,price=2.69,latency_p95_ms=400,... (repeatable)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row per scenario and option.")] = False,
@@ -28,13 +29,15 @@ def compare(
     if written:
         columns += study.compare(dict(scenario_of(text) for text in written))
     if not columns:
-        raise UserError("give a scenarios file or --scenario volume=10000,price=2.69,p95=400")
+        raise UserError("give a scenarios file or --scenario volume=10000,price=2.69,latency_p95_ms=400")
     if as_json:
         print(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False))
         return
-    from autoadapt.display.terminal.scenarios import comparison_csv, print_comparison
-
     if as_csv:
-        print(comparison_csv(columns), end="")
+        from autoadapt.display.comparison_csv import comparison_csv
+
+        print(comparison_csv(columns, study.goals), end="")
     else:
-        print_comparison(columns)
+        from autoadapt.display.terminal.scenarios import print_comparison
+
+        print_comparison(columns, study.goals)

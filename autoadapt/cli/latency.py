@@ -15,13 +15,13 @@ def latency(
     model: Annotated[str, typer.Option(help="The model as the server calls it.", show_default=False)],
     prompts: Annotated[Path, typer.Option(help="Prompts: one a line, or .jsonl.", show_default=False)],
     rate: Annotated[float, typer.Option(help="Requests per second to begin with.")] = 1.0,
-    promise: Annotated[float | None, typer.Option(help="Latency in ms that 99 % should keep.")] = None,
+    latency_p95_ms: Annotated[float | None, typer.Option(help="Latency target in ms for 99 % of requests.")] = None,
     requests: Annotated[int, typer.Option(help="Requests at each rate, at least.")] = 100,
-    fixed: Annotated[bool, typer.Option("--fixed", help="Measure this rate alone.")] = False,
+    fixed: Annotated[bool, typer.Option("--fixed", help="Measure only this rate.")] = False,
     interface: Annotated[Literal["completions", "chat"], typer.Option(help="OpenAI interface.")] = "completions",
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 64,
-    seconds: Annotated[float, typer.Option(help="Try no further rate after so long.")] = 300.0,
-    hardware: Annotated[str, typer.Option(help="What the server runs on, for the record.")] = "not stated",
+    seconds: Annotated[float, typer.Option(help="Seconds after which no further rate is tried.")] = 300.0,
+    hardware: Annotated[str, typer.Option(help="Hardware of the server, for the record.")] = "not stated",
     key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the API key.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Raw samples and percentiles as JSON.")] = False,
 ) -> None:
@@ -30,12 +30,12 @@ def latency(
     from autoadapt.providers.openai import Server
     from autoadapt.assess.server_load import measure_server, read_prompts
 
-    if rate <= 0 or requests < 1 or max_tokens < 1 or (promise is not None and promise <= 0):
-        raise UserError("--rate, --requests, --max-tokens and --promise must be greater than 0")
+    if rate <= 0 or requests < 1 or max_tokens < 1 or (latency_p95_ms is not None and latency_p95_ms <= 0):
+        raise UserError("--rate, --requests, --max-tokens and --latency-p95-ms must be greater than 0")
     if not url.startswith(("http://", "https://")):
         raise UserError(f"{url}: give a URL with http:// or https://, such as http://127.0.0.1:8000/v1")
     if "@" in urlsplit(url).netloc:
-        raise UserError("the URL holds a password: name an environment variable that has the key with --key-env")
+        raise UserError("the URL contains a password: name an environment variable that has the key with --key-env")
     key = None
     if key_env is not None:
         key = os.environ.get(key_env)
@@ -46,13 +46,13 @@ def latency(
         read_prompts(prompts),
         rate=rate,
         requests=requests,
-        promise_ms=promise,
+        latency_p95_ms=latency_p95_ms,
         search=not fixed,
         seconds=seconds,
         hardware=hardware,
-        tell=(lambda run: None) if as_json else (lambda run: print(run_line(run, promise), flush=True)),
+        tell=(lambda run: None) if as_json else (lambda run: print(run_line(run, latency_p95_ms), flush=True)),
     )
     if as_json:
-        print(load_json(load, promise))
+        print(load_json(load, latency_p95_ms))
     else:
-        print_load(load, promise)
+        print_load(load, latency_p95_ms)

@@ -21,9 +21,9 @@ def report(
 
     if as_json:
         names = ("frontier", "recommendations", "summary")
-        told = {name: read_file(run, f"{name}.json") for name in names}
-        told["verdict"] = read_file(run, "verdict.json") if (run / "verdict.json").is_file() else None
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        payload = {name: read_file(run, f"{name}.json") for name in names}
+        payload["verdict"] = read_file(run, "verdict.json") if (run / "verdict.json").is_file() else None
+        print(json.dumps(payload, indent=1, ensure_ascii=False))
         return
     written = show(run, output)
     if show_it and written is not None:
@@ -33,12 +33,12 @@ def report(
 def show(run: Path, output: Path | None = None) -> Path | None:
     """Prints a run folder's result and writes its report; returns where that is (None: nothing was measured)."""
     from autoadapt.api import Study
-    from autoadapt.display.terminal.tables import print_result
+    from autoadapt.display.terminal.result import print_result
 
     study, written, failed = Study.load(run), None, None
     try:
         written = study.report(output) if study.raws else None
-    except UserError as error:  # the disk is full: the result is told all the same
+    except UserError as error:  # such as a full disk: the result is printed all the same
         failed = error
     print_result(study, written)
     if failed is not None:
