@@ -1,4 +1,4 @@
-"""autoadapt frontier: several runs laid over each other, for researchers."""
+"""autoadapt frontier: frontiers of several runs, for researchers."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ def frontier(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, such as runs/A runs/B.", show_default=False)],
     export: Annotated[Path | None, typer.Option(help="One row per trial: .csv, .parquet or .json.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Figures for a paper: .png, .svg or .pdf.")] = None,
-    against: Annotated[Literal["cost", "latency"], typer.Option(help="What quality is drawn against.")] = "cost",
+    against: Annotated[Literal["cost", "latency"], typer.Option(help="Objective that quality is drawn against.")] = "cost",
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
     """Hypervolume, attainment and exports of one or several runs."""
@@ -28,7 +28,7 @@ def frontier(
 
         draw(tasks, figure, other)
     if as_json:
-        told = [
+        payload = [
             {
                 "task": task.name,
                 "reference": task.reference.model_dump(),
@@ -37,7 +37,7 @@ def frontier(
             }
             for task in tasks
         ]
-        print(json.dumps(told, indent=1))
+        print(json.dumps(payload, indent=1))
         return
     from autoadapt.display.terminal.frontiers import print_fronts
 

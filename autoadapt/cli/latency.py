@@ -26,9 +26,9 @@ def latency(
     as_json: Annotated[bool, typer.Option("--json", help="Raw samples and percentiles as JSON.")] = False,
 ) -> None:
     """Measure a running OpenAI-compatible server under load."""
+    from autoadapt.assess.server_load import measure_server, read_prompts
     from autoadapt.display.terminal.latency import load_json, print_load, run_line
     from autoadapt.providers.openai import Server
-    from autoadapt.assess.server_load import measure_server, read_prompts
 
     if rate <= 0 or requests < 1 or max_tokens < 1 or (latency_p95_ms is not None and latency_p95_ms <= 0):
         raise UserError("--rate, --requests, --max-tokens and --latency-p95-ms must be greater than 0")

@@ -1,4 +1,4 @@
-"""autoadapt plan: what a search will probably take, before anything is spent."""
+"""autoadapt plan: an estimate of a search before it runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,15 +14,15 @@ def plan(
     runs: Annotated[Path, typer.Option(help="Folder of all studies.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
 ) -> None:
-    """Tell hours, dollars and memory of a search before it runs."""
+    """Estimate hours, dollars and memory of a search before it runs."""
     from autoadapt.forecast.planning import plan as make_plan
     from autoadapt.tasks.resolve import resolve
 
     resolved = resolve(task, overrides or (), download=True)
-    found = make_plan(resolved, runs / resolved.task.name)
+    estimate = make_plan(resolved, runs / resolved.task.name)
     if as_json:
-        print(found.model_dump_json(indent=1))
+        print(estimate.model_dump_json(indent=1))
         return
     from autoadapt.display.terminal.plans import print_plan
 
-    print_plan(found, resolved.warnings)
+    print_plan(estimate, resolved.warnings)

@@ -26,8 +26,8 @@ def search(
 ) -> None:
     """Search, or resume what was interrupted, and recommend."""
     from autoadapt.display.terminal.watchers import watcher
-    from autoadapt.tasks.resolve import resolve
     from autoadapt.study.running import run_study
+    from autoadapt.tasks.resolve import resolve
 
     resolved = resolve(task, overrides or (), download=True)
     root = runs / resolved.task.name
