@@ -1,12 +1,16 @@
-"""Files that are whole or absent: write to a temporary name, flush to disk, rename."""
+"""Files and folders that are whole or absent: write to a temporary name, flush to disk, rename."""
 
+import hashlib
 import json
 import os
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from autoadapt.domain.artifact import FileHash
 from autoadapt.domain.rows import Row
 
 M = TypeVar("M", bound=BaseModel)
@@ -74,3 +78,50 @@ def read_rows(path: Path, limit: int | None = None) -> list[Row]:
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Writes one JSON object per line."""
     path.write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
+
+
+def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Makes `folder` with what `fill` writes into an empty one; it replaces an older one, and is whole or absent."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        fill(temporary)
+        for file in files_below(temporary):
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file in a folder and below it, sorted."""
+    return sorted(f for f in folder.rglob("*") if f.is_file())
+
+
+def hash_files(folder: Path) -> dict[str, FileHash]:
+    """Size and SHA-256 of every file of a folder, by its path relative to the folder."""
+    return {file.relative_to(folder).as_posix(): _hash(file) for file in files_below(folder)}
+
+
+def first_difference(folder: Path, files: Mapping[str, FileHash]) -> str | None:
+    """The first file of a folder that is absent or differs from its size and hash, and how; None: all are as stated."""
+    for name, expected in files.items():
+        file = folder / name
+        try:
+            size = file.stat().st_size
+            if size != expected.bytes:
+                return f"{name} has {size:,} bytes instead of {expected.bytes:,}"
+            if _hash(file).sha256 != expected.sha256:
+                return f"the content of {name} was changed (its SHA-256 differs)"
+        except OSError:
+            return f"{name} is missing or cannot be read"
+    return None
+
+
+def _hash(file: Path) -> FileHash:
+    with file.open("rb") as handle:
+        return FileHash(bytes=file.stat().st_size, sha256=hashlib.file_digest(handle, "sha256").hexdigest())

@@ -1,15 +1,22 @@
-"""Finding a base model: the embedded one, a local folder, or a snapshot of a hub repository; no weights are read."""
+"""Model folders: found by name, checked, and what their config.json and the headers of their weights state.
+
+A name is ``embedded``, a local folder or a hub id; no weights are read.
+"""
 
 import difflib
 import json
+import math
 import re
 from pathlib import Path
+from typing import Any
 
 from autoadapt.errors import Exit, UserError
 
-EMBEDDED = Path(__file__).parent.parent / "embedded"
+EMBEDDED = Path(__file__).parent / "embedded"
 """The small model that comes with the package; its README.md is the model card."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+NO_LIMIT = 10**6
+"""A context length of so many tokens or more means that there is no limit."""
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
@@ -32,11 +39,73 @@ def find_model(name: str, base: Path, download: bool) -> Path:
         check_model_folder(folder, name)
         return folder.resolve()
     if not HUB_ID.fullmatch(name):
-        known = ["embedded", *(str(Path(name).parent / p.name) for p in _models_beside(folder))]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"model '{name}': no such folder ({folder}), and no hub id (owner/name).{hint}")
+        raise unknown_model(name, base)
     return _snapshot(name, download)
+
+
+def is_model_name(name: str, base: Path) -> bool:
+    """Whether a name could be a model folder: ``embedded``, a folder that exists, or a text formed like a hub id.
+
+    Args:
+        name: as written in the task.
+        base: folder of the task file.
+    """
+    return name == "embedded" or bool(HUB_ID.fullmatch(name)) or (base / name).expanduser().is_dir()
+
+
+def unknown_model(name: str, base: Path) -> UserError:
+    """The error for a name that no family of models claims; it suggests the nearest model folder.
+
+    Args:
+        name: as written in the task.
+        base: folder of the task file.
+    """
+    folder = (base / name).expanduser()
+    known = ["embedded", *(str(Path(name).parent / p.name) for p in _models_beside(folder))]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return UserError(f"model '{name}': no such folder ({folder}), and no hub id (owner/name).{hint}")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The content of a model folder's config.json; empty where there is none or it cannot be read."""
+    return _read_object(folder / "config.json")
+
+
+def context_length(folder: Path) -> int | None:
+    """Greatest number of tokens that model and tokenizer take, by their configuration files; None: no limit stated."""
+    stated = (
+        read_config(folder).get("max_position_embeddings"),
+        _read_object(folder / "tokenizer_config.json").get("model_max_length"),
+    )
+    # tokenizers without a limit state 10^30
+    return min((int(n) for n in stated if isinstance(n, int | float) and 0 < n < NO_LIMIT), default=None)
+
+
+def count_weights(folder: Path) -> int:
+    """Number of weights in a model folder, by the headers of its safetensors files; 0 where there are none.
+
+    Raises:
+        UserError: a file is not in the safetensors format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    total = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="numpy") as weights:
+                total += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            raise UserError(f"model folder {folder}: {file.name} is not a safetensors file ({error})") from error
+    return total
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _models_beside(folder: Path) -> list[Path]:

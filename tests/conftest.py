@@ -14,6 +14,7 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 PLUGINS = Path(__file__).parent / "plugins"
+sys.path.insert(0, str(PLUGINS))  # the entry points there are found in this process too
 
 TEXTS = {
     "fruit": ["a ripe apple", "two green pears", "the sweet plum", "a bowl of cherries", "one sour lemon", "dry figs"],

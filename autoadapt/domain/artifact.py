@@ -11,7 +11,7 @@ from pydantic import Field
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import PromptText
-from autoadapt.domain.method import Decoding
+from autoadapt.domain.method import Decoding, Weights
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.strict import StrictModel
 
@@ -44,8 +44,8 @@ class ArtifactDescription(StrictModel):
     candidate: Candidate
     model: ModelReference
     """The base model; of a fully tuned option it is where the option came from."""
-    weights: Literal["none", "adapter", "full"]
-    """What the folder holds: nothing trained, an adapter beside the base model, or a whole model."""
+    weights: Weights
+    """What the folder holds."""
     prompt: PromptText
     labels: list[str] | None
     """The label words, in the order in which they are scored; None: free text."""

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import Devices
-from autoadapt.domain.method import AdapterSpec, Adapted, Context, Decoding
+from autoadapt.domain.method import Adapted, AdapterSpec, Context, Decoding
 from autoadapt.domain.model import Capabilities, ModelReference
+from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
 
 
@@ -32,7 +33,7 @@ class Model(ABC):
 
         Raises:
             UserError: the model has no module the adapter could sit on.
-            ArithmeticError: training diverged.
+            FloatingPointError: training diverged.
         """
         raise TypeError(f"{type(self).__name__} cannot be tuned")
 
@@ -80,7 +81,12 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(
-        self, folder: Path, description: ArtifactDescription, devices: Devices, tick: Callable[[], None], select: Select | None
+        self,
+        folder: Path,
+        description: ArtifactDescription,
+        devices: Devices,
+        tick: Callable[[], None],
+        select: Select | None,
     ) -> Adapted:
         """A finished option from its artifact folder.
 
@@ -105,7 +111,7 @@ class ModelFamily(ABC):
         """Whether this process should be replaced because a library leaves something behind in it."""
         return False
 
-    def failure_class(self, error: BaseException) -> str | None:
+    def failure_class(self, error: BaseException) -> FailureClass | None:
         """The class of a failure that only this family's libraries can tell, such as oom; None: not one of them."""
         return None
 

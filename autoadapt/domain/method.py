@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
-from autoadapt.domain.jobs import Devices, FitJob
+from autoadapt.domain.jobs import Devices, Fit, FitJob, Refit
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.rows import Row
@@ -21,6 +21,10 @@ from autoadapt.domain.usage import Usage
 
 if TYPE_CHECKING:
     from autoadapt.domain.family import Model
+
+
+Weights = Literal["none", "adapter", "full"]
+"""What an artifact holds: nothing trained, an adapter beside the base model, or a whole model."""
 
 
 class Decoding(StrictModel):
@@ -85,9 +89,9 @@ class Adapted(Protocol):
 
 
 class SaveArtifact(Protocol):
-    """Writes the option's artifact folder: what `fill` puts into an empty folder, then prompt, examples, option.json."""
+    """Writes the option's artifact folder: what `fill` puts into an empty folder, then examples and option.json."""
 
-    def __call__(self, decoding: Decoding, fill: Callable[[Path], None] = ...) -> None: ...
+    def __call__(self, decoding: Decoding, weights: Weights = ..., fill: Callable[[Path], None] = ...) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,20 @@ class Context:
     """Few-shot selection, where the candidate has shots."""
     rank: int = 0
     world: int = 1
+
+    @property
+    def share_of_steps(self) -> float:
+        """Share of all training steps that is done by the end of this job."""
+        return self.job.fidelity.steps if isinstance(self.job, Fit) else 1.0
+
+    @property
+    def keeps_checkpoint(self) -> bool:
+        """Whether a later rung continues this training; otherwise the job leaves an artifact."""
+        return isinstance(self.job, Fit) and self.job.keep_checkpoint
+
+    def training_rows(self) -> list[Row]:
+        """The rows that this job may learn from."""
+        return self.rows("train", self.job.train_rows if isinstance(self.job, Refit) else None)
 
 
 @dataclass(frozen=True)

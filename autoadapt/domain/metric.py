@@ -2,9 +2,10 @@
 
 from abc import ABC
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from autoadapt.domain.rows import Row
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
@@ -22,13 +23,27 @@ class AnsweredRow:
     """The allowed labels; empty for free text."""
 
 
+def answered_rows(rows: Sequence[Row], predictions: Sequence[str], labels: Sequence[str] | None) -> list[AnsweredRow]:
+    """Rows of a split with the predictions for them, as metrics see them.
+
+    Args:
+        rows: labelled examples.
+        predictions: as many texts.
+        labels: the allowed labels; None or empty for free text.
+    """
+    return [
+        AnsweredRow(row.input, prediction, tuple(row.outputs), tuple(labels or ()))
+        for row, prediction in zip(rows, predictions, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Scores:
     """Statistics of several rows, and what computing them used."""
 
     stats: list[list[float]]
     """One list per row, all of one length; the first number is a score from 0 to 1."""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 class Metric(ABC):

@@ -1,11 +1,13 @@
 """Full fine-tuning: every weight is trained."""
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from autoadapt.domain.family import Model
+from autoadapt.domain.method import Adapted, Context, Method
 from autoadapt.domain.params import TunedParams
-from autoadapt.domain.plugins import Adapted, Context, Method
 
 
 class FullParams(TunedParams):
@@ -17,8 +19,15 @@ class Full(Method):
 
     Params: ClassVar[type[BaseModel]] = FullParams
     tunes: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("trains",)
+    branch: ClassVar[Mapping[str, Any]] = {
+        "learning_rate": {"low": 1e-5, "high": 2e-3, "log": True},
+        "num_train_epochs": {"low": 2, "high": 8},
+        "batch_size": [8, 16, 32],
+        "warmup_ratio": [0.0, 0.05, 0.1],
+        "weight_decay": [0.0, 0.01],
+    }
+    first: ClassVar[Sequence[Mapping[str, Any]]] = ({"learning_rate": 3e-4, "num_train_epochs": 4},)
 
-    def fit(self, context: Context) -> Adapted:
-        from autoadapt.models.causal_lm import adapting
-
-        return adapting.tune(context, FullParams.model_validate(context.step.candidate.params), adapter=None)
+    def fit(self, context: Context, model: Model) -> Adapted:
+        return model.tune(FullParams.model_validate(context.job.candidate.params), adapter=None)

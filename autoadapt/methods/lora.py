@@ -1,11 +1,17 @@
 """LoRA: small trained matrices beside frozen weights (Hu et al. 2021), by peft."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from autoadapt.domain.family import Model
+from autoadapt.domain.method import Adapted, AdapterSpec, Context, Method
+from autoadapt.domain.model import Capabilities
 from autoadapt.domain.params import TunedParams
-from autoadapt.domain.plugins import Adapted, Context, Method
+
+TRAINED_SHARE = 0.02
+"""Weights of an adapter as a share of the model's, at most, for the ranks that are searched."""
 
 
 class LoraParams(TunedParams):
@@ -26,19 +32,27 @@ class Lora(Method):
 
     Params: ClassVar[type[BaseModel]] = LoraParams
     tunes: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("trains", "adapters")
     shares_base: ClassVar[bool] = True
+    branch: ClassVar[Mapping[str, Any]] = {
+        "r": [4, 8, 16, 32],
+        "lora_alpha": [8, 16, 32, 64],
+        "lora_dropout": [0.0, 0.05, 0.1],
+        "target_modules": ["all-linear", "attention"],
+        "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+        "num_train_epochs": {"low": 2, "high": 8},
+        "batch_size": [8, 16, 32],
+        "warmup_ratio": [0.0, 0.05, 0.1],
+        "weight_decay": [0.0, 0.01],
+    }
+    first: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"r": 16, "lora_alpha": 32, "learning_rate": 2e-3, "num_train_epochs": 4},
+    )
 
-    def fit(self, context: Context) -> Adapted:
-        from autoadapt.models.causal_lm import adapting
+    def parameters_trained(self, params: Mapping[str, Any], capabilities: Capabilities) -> float:
+        return TRAINED_SHARE * capabilities.parameters
 
-        params = LoraParams.model_validate(context.step.candidate.params)
-        return adapting.tune(
-            context,
-            params,
-            adapter={
-                "r": params.r,
-                "lora_alpha": params.lora_alpha,
-                "lora_dropout": params.lora_dropout,
-                "target_modules": params.target_modules,
-            },
-        )
+    def fit(self, context: Context, model: Model) -> Adapted:
+        params = LoraParams.model_validate(context.job.candidate.params)
+        names = ("r", "lora_alpha", "lora_dropout", "target_modules")
+        return model.tune(params, AdapterSpec("LORA", {name: getattr(params, name) for name in names}))

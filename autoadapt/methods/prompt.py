@@ -1,11 +1,13 @@
 """Prompting: zero- or few-shot, no weight is changed."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from autoadapt.domain.family import Model
+from autoadapt.domain.method import Adapted, Context, Decoding, Method
 from autoadapt.domain.params import PromptedParams
-from autoadapt.domain.plugins import Adapted, Context, Method
 
 
 class PromptParams(PromptedParams):
@@ -28,8 +30,14 @@ class Prompt(Method):
     Params: ClassVar[type[BaseModel]] = PromptParams
     tunes: ClassVar[bool] = False
     shares_base: ClassVar[bool] = True
+    branch: ClassVar[Mapping[str, Any]] = {
+        "shots": [0, 2, 4, 8, 16],
+        "selector": {"search": ["random", "balanced", "nearest"], "when": {"shots": [2, 4, 8, 16]}},
+        "label_score": {"search": ["sum", "mean", "calibrated"], "when": {"answers": "label"}},
+        "num_beams": {"search": [1, 3], "when": {"answers": "text"}},
+    }
+    first: ClassVar[Sequence[Mapping[str, Any]]] = ({"shots": 0}, {"shots": 8, "selector": "nearest"})
 
-    def fit(self, context: Context) -> Adapted:
-        from autoadapt.models.causal_lm import adapting
-
-        return adapting.prompt(context, PromptParams.model_validate(context.step.candidate.params))
+    def fit(self, context: Context, model: Model) -> Adapted:
+        params = PromptParams.model_validate(context.job.candidate.params)
+        return model.prompt(Decoding(label_score=params.label_score, num_beams=params.num_beams))

@@ -1,9 +1,8 @@
 """Share of rows with the right label."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import AnsweredRow, Metric
 
 
 class Accuracy(Metric):
@@ -12,8 +11,5 @@ class Accuracy(Metric):
     answers: ClassVar[Literal["label", "text"]] = "label"
     interval: ClassVar[Literal["wilson", "bootstrap"]] = "wilson"
 
-    def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
-        return [float(prediction in references)]
-
-    def value(self, stats: Any) -> float:
-        return float(stats[:, 0].mean())
+    def row(self, answered: AnsweredRow) -> list[float]:
+        return [float(answered.prediction in answered.references)]

@@ -1,10 +1,9 @@
 """BLEU of the whole corpus (Papineni et al. 2002), by sacrebleu (Post 2018), from 0 to 1."""
 
 import functools
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import AnsweredRow, Metric
 from autoadapt.errors import Exit, UserError
 
 
@@ -26,8 +25,8 @@ class Bleu(Metric):
 
     answers: ClassVar[Literal["label", "text"]] = "text"
 
-    def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
-        score = _bleu().sentence_score(prediction, list(references))
+    def row(self, answered: AnsweredRow) -> list[float]:
+        score = _bleu().sentence_score(answered.prediction, list(answered.references))
         return [
             min(1.0, score.score / 100),
             score.sys_len,

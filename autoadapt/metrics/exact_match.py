@@ -1,10 +1,9 @@
 """Share of free-text answers equal to a reference."""
 
 import json
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import AnsweredRow, Metric
 
 
 def normal(text: str) -> str:
@@ -22,8 +21,5 @@ class ExactMatch(Metric):
     answers: ClassVar[Literal["label", "text"]] = "text"
     interval: ClassVar[Literal["wilson", "bootstrap"]] = "wilson"
 
-    def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
-        return [float(normal(prediction) in {normal(r) for r in references})]
-
-    def value(self, stats: Any) -> float:
-        return float(stats[:, 0].mean())
+    def row(self, answered: AnsweredRow) -> list[float]:
+        return [float(normal(answered.prediction) in {normal(r) for r in answered.references})]

@@ -1,11 +1,10 @@
 """F1 averaged over labels, each label counting the same."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import AnsweredRow, Metric
 
 
 class MacroF1(Metric):
@@ -17,8 +16,9 @@ class MacroF1(Metric):
 
     answers: ClassVar[Literal["label", "text"]] = "label"
 
-    def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
-        truth = prediction if prediction in references else references[0]
+    def row(self, answered: AnsweredRow) -> list[float]:
+        prediction, labels = answered.prediction, answered.labels
+        truth = prediction if prediction in answered.references else answered.references[0]
         return [float(prediction == truth), float(labels.index(truth)), float(labels.index(prediction))]
 
     def value(self, stats: Any) -> float:

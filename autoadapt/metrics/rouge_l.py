@@ -1,10 +1,9 @@
 """ROUGE-L: longest common subsequence of words, F-measure (Lin 2004), by Google's rouge-score package."""
 
 import functools
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from autoadapt.domain.plugins import Metric
+from autoadapt.domain.metric import AnsweredRow, Metric
 from autoadapt.errors import Exit, UserError
 
 
@@ -22,8 +21,5 @@ class RougeL(Metric):
 
     answers: ClassVar[Literal["label", "text"]] = "text"
 
-    def row(self, prediction: str, references: Sequence[str], labels: Sequence[str]) -> list[float]:
-        return [float(_scorer().score_multi(list(references), prediction)["rougeL"].fmeasure)]
-
-    def value(self, stats: Any) -> float:
-        return float(stats[:, 0].mean())
+    def row(self, answered: AnsweredRow) -> list[float]:
+        return [float(_scorer().score_multi(list(answered.references), answered.prediction)["rougeL"].fmeasure)]

@@ -2,16 +2,19 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import ClassVar
 
-from autoadapt.domain.plugins import Selector
 from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import Select, Selector
 
 
 class Balanced(Selector):
     """The same rows for every query: labels in random order, one row of each in turn."""
 
-    def prepare(self, rows: Sequence[Row], shots: int, seed: int) -> Callable[[str], list[Row]]:
+    same_for_every_query: ClassVar[bool] = True
+
+    def prepare(self, rows: Sequence[Row], shots: int, seed: int) -> Select:
         rng = random.Random(seed)
         by_output: dict[str, list[Row]] = defaultdict(list)
         for row in rng.sample(list(rows), len(rows)):

@@ -1,19 +1,20 @@
 """Few-shot examples most like the query (Liu et al. 2022, "What makes good in-context examples for GPT-3?")."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from autoadapt.domain.plugins import Selector
 from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import Select, Selector
 
 
 class Nearest(Selector):
     """The rows of greatest TF-IDF cosine similarity, the most similar last (nearest the question).
 
-    StrictModel and character 3-grams would be dearer; words of any length keep one query under a millisecond. Other examples
-    for every query mean that no shared prefix can be kept computed: it shows in latency and cost.
+    Embeddings and character 3-grams would take longer; with words of any length one query takes less than a
+    millisecond. Because examples differ from query to query, no shared prefix can be kept computed, which latency and
+    cost show.
     """
 
-    def prepare(self, rows: Sequence[Row], shots: int, seed: int) -> Callable[[str], list[Row]]:
+    def prepare(self, rows: Sequence[Row], shots: int, seed: int) -> Select:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         pool = list(rows)

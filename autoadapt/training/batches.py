@@ -1,4 +1,4 @@
-"""What the model is trained on: prompt and answer as token ids, loss on the answer only, batches of similar length."""
+"""Batches of token ids of similar length, with the loss on the answer only."""
 
 import math
 import random
@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-
-from autoadapt.domain.rows import Row
-from autoadapt.models.causal_lm.encoding import Encoder
 
 IGNORED = -100
 
@@ -20,17 +17,6 @@ class Example:
 
     ids: list[int]
     answer_start: int
-
-
-def make_examples(encoder: Encoder, rows: Sequence[Row], limit: int) -> list[Example]:
-    """One example per row; answers are cut so that no example is longer than `limit` tokens."""
-    examples = []
-    for row in rows:
-        prompt = encoder.encode(row.input).ids
-        ids = (prompt + encoder.answer(row.outputs[0]))[:limit]
-        if len(ids) > len(prompt):
-            examples.append(Example(ids, len(prompt)))
-    return examples
 
 
 def schedule(examples: Sequence[Example], batch_size: int, epochs: int, seed: int) -> list[list[int]]:

@@ -1,56 +1,39 @@
-"""Folders that are whole or absent: written under a temporary name, fsynced, marked COMPLETE, renamed.
+"""Checkpoints: folders that are whole or absent, with a file COMPLETE.json written last.
 
-The mark lists every file with size and SHA-256, so that a truncated or damaged folder is seen and passed over.
+It lists every other file with size and SHA-256, so that a truncated or damaged checkpoint is recognised and passed
+over.
 """
 
-import hashlib
-import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import RootModel
+
+from autoadapt.domain.artifact import FileHash
+from autoadapt.files import first_difference, hash_files, read_whole, write_folder, write_json
+
 MARK = "COMPLETE.json"
 
 
-def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Makes `folder` with what `fill` writes into an empty one; replaces an older one."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        fill(temporary)
-        files = {}
-        for file in sorted(f for f in temporary.rglob("*") if f.is_file()):
-            with file.open("rb") as handle:
-                digest = hashlib.file_digest(handle, "sha256").hexdigest()
-                os.fsync(handle.fileno())
-            files[str(file.relative_to(temporary))] = {"bytes": file.stat().st_size, "sha256": digest}
-        with (temporary / MARK).open("w") as handle:
-            json.dump(files, handle, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+class _Mark(RootModel[dict[str, FileHash]]):
+    """Content of COMPLETE.json."""
+
+
+def write(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Makes a checkpoint with what `fill` writes into an empty folder; replaces an older one of that name."""
+
+    def fill_and_mark(target: Path) -> None:
+        fill(target)
+        write_json(target / MARK, _Mark(hash_files(target)))
+
+    write_folder(folder, fill_and_mark)
 
 
 def is_complete(folder: Path) -> bool:
     """Whether the folder has its mark and every file is as the mark says."""
-    try:
-        files = json.loads((folder / MARK).read_text())
-        for name, told in files.items():
-            file = folder / name
-            if file.stat().st_size != told["bytes"]:
-                return False
-            with file.open("rb") as handle:
-                if hashlib.file_digest(handle, "sha256").hexdigest() != told["sha256"]:
-                    return False
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    return True
+    mark = read_whole(folder / MARK, _Mark)
+    return mark is not None and first_difference(folder, mark.root) is None
 
 
 def latest(parent: Path) -> Path | None:

@@ -17,9 +17,6 @@ import torch
 from autoadapt.training.batches import Example, answer_tokens, summed_loss, tensors
 from autoadapt.training.plain import parameter_groups
 
-used_stage_3 = False
-"""Whether this process has trained under ZeRO-3, after which it should be replaced."""
-
 
 def join_group(rank: int, world: int, meeting_file: Path, accelerator: str) -> None:
     """Makes this process rank `rank` of `world`; the ranks meet in `meeting_file`, which must not exist before.
@@ -80,8 +77,6 @@ class ZeroBackend:
     ) -> None:
         import deepspeed
 
-        global used_stage_3
-        used_stage_3 = used_stage_3 or stage == 3
         self.pad, self.micro_batches, self.stage, self.rank, self.world = pad, micro_batches, stage, rank, world
         self.leader, self.keeps_logits = rank == 0, keeps_logits
         config = {
@@ -124,7 +119,7 @@ class ZeroBackend:
         return bool(flag.item())
 
     def save(self, folder: Path) -> None:
-        """DeepSpeed's checkpoints are pickles, which are not written here: a step is done again from its start."""
+        """DeepSpeed's checkpoints are pickles, which are not written here: a job is done again from its start."""
         raise RuntimeError("the DeepSpeed backend keeps no checkpoints")
 
     def load(self, folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""The one training loop of LoRA and full fine-tuning, over either backend.
+"""The one training loop, of adapters and of full fine-tuning, over either backend.
 
-A step of a trial trains up to a share of the whole schedule and stops there; a later step goes on from its checkpoint
-with the same rates, the same order of rows and the same dropout, so that a training in two parts equals one in one
-part.
+A job trains up to a share of the whole schedule and stops there; a later job of the same trial continues from its
+checkpoint with the same rates, the same order of rows and the same dropout, so that training in two parts equals
+training in one.
 """
 
 import json
@@ -24,7 +24,7 @@ SAVE_EVERY_SECONDS = 600.0
 PATIENCE = 2
 
 
-class LossNotFiniteError(ArithmeticError):
+class LossNotFiniteError(FloatingPointError):
     """The loss became NaN or infinite."""
 
 
@@ -71,9 +71,9 @@ class Plan:
     folder: Path
     """Where checkpoints go."""
     keep_checkpoint: bool
-    """Whether to leave one at the end, for a later step."""
-    dev_score: Callable[[], float]
-    """The task's metric on rows kept for early stopping."""
+    """Whether to leave one at the end, for a later job."""
+    dev_score: Callable[[], float] | None
+    """The task's metric on rows kept for early stopping; None: training never stops early."""
     tick: Callable[[], None]
 
 
@@ -105,7 +105,8 @@ def train(backend: Backend, plan: Plan) -> Progress:
         progress.step += 1
         progress.tokens += sum(len(e.ids) for e in examples)
         plan.tick()
-        if progress.step % per_epoch == 0 and len(batches) / 2 <= progress.step < len(batches):
+        half_done = len(batches) / 2 <= progress.step < len(batches)
+        if plan.dev_score is not None and progress.step % per_epoch == 0 and half_done:
             progress.dev.append(plan.dev_score())
             progress.stopped_early = backend.agree(_stale(progress.dev))
         progress.seconds = before + time.monotonic() - started
@@ -132,7 +133,7 @@ def _save(backend: Backend, plan: Plan, progress: Progress) -> None:
         backend.save(folder)
         (folder / "progress.json").write_text(json.dumps(vars(progress)))
 
-    checkpoints.write_folder(plan.folder / f"checkpoint-{progress.step:07d}", fill)
+    checkpoints.write(plan.folder / f"checkpoint-{progress.step:07d}", fill)
     checkpoints.keep_newest(plan.folder, 2)
 
 

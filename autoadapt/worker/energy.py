@@ -1,17 +1,19 @@
-"""Energy a GPU has drawn, by NVIDIA's counter (package nvidia-ml-py, extra ``energy``).
+"""Energy that GPUs have drawn, by NVIDIA's counter (package nvidia-ml-py, extra ``energy``).
 
-A processor's counter is that of the whole socket and cannot be divided among trials side by side: it is not read.
+A processor's counter is that of the whole socket and cannot be divided among jobs side by side: it is not read.
 """
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 
-def energy_counter(accelerator: str) -> Callable[[], float | None]:
+def energy_counter(accelerator: str, count: int = 1) -> Callable[[], float | None]:
     """A function that gives joules drawn since the driver was loaded; None where there is no counter.
 
     Args:
-        accelerator: where the trial runs; its first visible GPU is the one read.
+        accelerator: where the job runs.
+        count: GPUs read, the first visible ones, together.
     """
     if accelerator != "cuda":
         return lambda: None
@@ -19,13 +21,22 @@ def energy_counter(accelerator: str) -> Callable[[], float | None]:
         import pynvml  # type: ignore[import-not-found]
     except ImportError:
         return lambda: None
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    names = (visible or [str(i) for i in range(count)])[:count]
     try:
         pynvml.nvmlInit()
-        index = int(first) if first.isdigit() else None
-        by_uuid = pynvml.nvmlDeviceGetHandleByUUID
-        handle = by_uuid(first) if index is None else pynvml.nvmlDeviceGetHandleByIndex(index)
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        handles = [_handle(pynvml, name) for name in names]
+        for handle in handles:
+            pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError:  # an old GPU, a shared one (MIG), no permission
         return lambda: None
-    return lambda: float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    return lambda: sum(float(pynvml.nvmlDeviceGetTotalEnergyConsumption(h)) for h in handles) / 1000
+
+
+def joules_between(before: float | None, after: float | None) -> float | None:
+    """Joules between two readings of a counter; None where there is no counter."""
+    return None if before is None or after is None else after - before
+
+
+def _handle(pynvml: Any, name: str) -> Any:
+    return pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)

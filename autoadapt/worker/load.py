@@ -1,17 +1,19 @@
-"""One option under load: requests come at random times that do not wait for answers, and the device is its own.
+"""One option under load: requests arrive at random times that do not wait for answers, on a device of its own.
 
 Arrivals are Poisson and fixed beforehand (an open loop; a client that waits for each answer hides queueing, which is
-known as coordinated omission). All that has come by the time the model is free is answered as the next batch. Batches
-are really computed and timed; only the time in which nobody waits is skipped, so that a rate of one request a minute
-can be measured in seconds. Queueing is computed from the measured times.
+known as coordinated omission). All requests that have arrived by the time the model is free form the next batch.
+Batches are really computed and timed; only the time in which nobody waits is skipped, so that a rate of one request a
+minute can be measured in seconds. Queueing is computed from the measured times.
 """
 
 import time
 from collections.abc import Callable, Sequence
 
+from autoadapt.domain.jobs import LoadTest
 from autoadapt.domain.load import Load, LoadRun
-from autoadapt.domain.plugins import Adapted, Answer, Context
+from autoadapt.domain.method import Adapted, Answer
 from autoadapt.economics.rates import arrivals, requests_for, sweep
+from autoadapt.worker.measuring import Bench
 
 WARM_UP_REQUESTS = 3
 LEAST_REQUESTS = 20
@@ -20,13 +22,13 @@ MOST_BATCH = 64
 """Requests answered together at most."""
 
 
-def answered(
+def answer_arrivals(
     answer: Callable[[Sequence[str]], list[Answer]], inputs: Sequence[str], times: Sequence[float], rate: float
 ) -> LoadRun:
-    """Answers requests in batches of all that wait.
+    """Answers requests; all that are queued form one batch.
 
     Args:
-        answer: answers a batch, each answer with the seconds after which it was there.
+        answer: answers a batch, each answer states the seconds after which it was whole.
         inputs: texts asked, used again when they run out.
         times: of the requests in seconds, rising.
         rate: requests per second, for the record.
@@ -46,51 +48,53 @@ def answered(
     return LoadRun(rate=rate, sent_seconds=times[-1], seconds=clock, ttft_ms=ttft, e2el_ms=e2el, tokens_out=tokens)
 
 
-def load_test(context: Context, fit: Callable[[], Adapted]) -> Load:
-    """Measures an option from its cold start to the greatest rate at which it keeps its promise.
+def load_test(bench: Bench, job: LoadTest, load: Callable[[], Adapted]) -> Load:
+    """Measures an option from its cold start to the greatest rate at which it meets the latency target.
 
     Args:
-        context: the step, with the rate expected, the promise and the number of requests at each rate.
-        fit: loads the option.
+        bench: what to measure with.
+        job: states the rate expected, the latency target and the number of requests at each rate.
+        load: loads the option onto an empty device.
     """
-    from autoadapt.models.causal_lm import language_model
-
-    step = context.step
-    inputs = [row.input for row in context.rows(step.rows_of, step.fidelity.rows)]
-    language_model.drop()
+    inputs = [row.input for row in bench.rows()]
     begun = time.perf_counter()
-    adapted = fit()
+    adapted = load()
     try:
         adapted.answer(inputs[:1])
         cold = time.perf_counter() - begun
         prefix = adapted.prepare(inputs)
         warm_up = inputs[:WARM_UP_REQUESTS]
-        alone = [adapted.answer([text])[0].done_s for text in warm_up]
+        fastest = min(adapted.answer([text])[0].done_s for text in warm_up)
         # slow answers leave time for fewer requests; what cannot be stated of so few is not stated
-        most = int(step.evaluation.load_seconds / min(alone))
-        requests = min(step.fidelity.latency_requests, max(LEAST_REQUESTS, most))
-        deadline = time.monotonic() + step.evaluation.load_seconds
-
-        def measure(rate: float) -> LoadRun:
-            times = arrivals(rate, requests_for(rate, requests, step.promise_ms), step.seed)
-            run = answered(adapted.answer, inputs, times, rate)
-            context.tick()
-            return run
-
-        def go_on() -> bool:
-            return time.monotonic() < deadline
-
-        runs = [measure(step.rate)] if step.rate > 0 else []
-        if go_on():
-            runs += sweep(measure, max(step.rate, 0.5 / min(alone)), step.promise_ms, go_on)
+        requests = min(job.requests, max(LEAST_REQUESTS, int(job.seconds / fastest)))
         return Load(
-            runs=runs,
+            runs=_runs(bench, job, adapted, inputs, requests, fastest),
             cold_start_s=cold,
             prefix_cache="warm" if prefix else "cold",
-            engine="transformers, all that waits as one batch",
+            engine="this process, all queued requests form one batch",
             clock="idle skipped",
-            hardware=context.devices.kind,
+            hardware=bench.devices.kind,
             warm_up=len(warm_up),
         )
     finally:
         adapted.close()
+
+
+def _runs(
+    bench: Bench, job: LoadTest, adapted: Adapted, inputs: Sequence[str], requests: int, fastest: float
+) -> list[LoadRun]:
+    deadline = time.monotonic() + job.seconds
+
+    def measure_at(rate: float) -> LoadRun:
+        times = arrivals(rate, requests_for(rate, requests, job.latency_p95_ms), job.seed)
+        run = answer_arrivals(adapted.answer, inputs, times, rate)
+        bench.tick()
+        return run
+
+    def has_time() -> bool:
+        return time.monotonic() < deadline
+
+    runs = [measure_at(job.rate)] if job.rate > 0 else []
+    if has_time():
+        runs += sweep(measure_at, max(job.rate, 0.5 / fastest), job.latency_p95_ms, has_time)
+    return runs

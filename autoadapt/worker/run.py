@@ -1,232 +1,217 @@
-"""One step from ``trial.json`` to ``outcome.json``: fit, then measure. It never raises: what goes wrong is an outcome.
+"""One job from ``job.json`` to ``outcome.json``. It never raises: what goes wrong is an outcome too.
 
-python -m autoadapt.worker runs/NAME/trials/0007/rung1     # run a step again by hand
+python -m autoadapt.worker runs/NAME/trials/0007/rung1     # run a job again by hand
 """
 
 import errno
-import json
-import math
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from pydantic import ValidationError
 
-from autoadapt.files import write_atomic, write_json
+from autoadapt.domain.jobs import JOB, Fit, FitJob, LoadTest, Refit, Score
 from autoadapt.domain.load import Load
-from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, RowResult, Stage
-from autoadapt.domain.plugins import Adapted, Context, Method, Metric, Selector
-from autoadapt.domain.rows import Row, read_rows
-from autoadapt.domain.trial import Step
-from autoadapt.errors import UserError
-from autoadapt.registry import Registry
-from autoadapt.worker.energy import energy_counter
+from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
+from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Stage
+from autoadapt.domain.rows import Row
+from autoadapt.errors import Exit, UserError
+from autoadapt.files import write_json
+from autoadapt.shelves import METHODS, METRICS
+from autoadapt.worker.artifacts import choose_examples, few_shot_of, load_artifact, saver
+from autoadapt.worker.energy import energy_counter, joules_between
 from autoadapt.worker.load import load_test
+from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_measured, rows_of
+from autoadapt.worker.meters import Meters
 from autoadapt.worker.place import Place
+from autoadapt.worker.training_energy import add_training_joules
+from autoadapt.worker.workshop import Workshop
 
-METHODS = Registry("method", "autoadapt.methods", Method)  # type: ignore[type-abstract]
-METRICS = Registry("metric", "autoadapt.metrics", Metric)  # type: ignore[type-abstract]
-SELECTORS = Registry("selector", "autoadapt.selectors", Selector)  # type: ignore[type-abstract]
-
-WARM_UP_REQUESTS = 3
-TRUNCATED_LIMIT = 0.05
-
-
-class StepFailedError(Exception):
-    """A step whose numbers may not be used, with its class."""
-
-    def __init__(self, kind: FailureClass, reason: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
+AnyJob = Fit | Score | LoadTest | Refit
+Result = Measurement | Load
+FAILURE_OF_EXIT: dict[Exit, FailureClass] = {Exit.DATA: "data", Exit.PROVIDER: "provider"}
+"""Classes of user errors by their exit code; all others are mistakes in the configuration."""
 
 
 class _Watch:
-    """Which stage a step is in, and how long it has run."""
+    """Which stage a job is in, and how long it has run."""
 
     def __init__(self) -> None:
         self.stage: Stage = "start"
         self.started = time.monotonic()
-        self.working = 0.0
+        self.fit_measure_seconds = 0.0
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
 
-def run_step(folder: Path, place: Place, cold: bool = False) -> Outcome:
-    """Runs the step described in `folder` and writes its outcome there.
+@dataclass(frozen=True)
+class _Session:
+    """Where a job runs: its folder, this process, and the watch of its stages."""
+
+    folder: Path
+    place: Place
+    workshop: Workshop
+    watch: _Watch
+
+
+def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False) -> Outcome:
+    """Runs the job described in `folder` and writes its outcome there.
 
     Args:
-        folder: ``RUN/trials/NUMBER/STEP`` with its ``trial.json``.
-        place: this process's devices and rank; only rank 0 writes ``outcome.json``, others ``outcome-RANK.json``.
-        cold: whether it is this process's first step.
+        folder: ``RUN/trials/NUMBER/JOB`` with its ``job.json``.
+        place: this process's devices and rank; rank 0 writes ``outcome.json``, others ``outcome-RANK.json``.
+        workshop: of this process, the same for every job.
+        cold: whether it is this process's first job.
     """
     watch = _Watch()
-    step = Step.model_validate_json((folder / "trial.json").read_bytes())
-    measurement: Measurement | None = None
-    load: Load | None = None
-    failure: Failure | None = None
     try:
-        found = _measured(step, folder, place, watch)
-        load, measurement = (found, None) if isinstance(found, Load) else (None, found)
-    except BaseException as error:  # noqa: BLE001 - the one place where everything becomes data
+        job = JOB.validate_json((folder / "job.json").read_bytes())
+    except (OSError, ValidationError) as error:
         traceback.print_exc()
-        failure = Failure(stage=watch.stage, kind=_kind(error), reason=_reason(error))
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            failure = Failure(stage=watch.stage, kind="interrupted", reason="the worker was told to stop")
-    outcome = Outcome(
-        trial=step.trial,
-        rung=step.rung,
-        attempt=step.attempt,
-        measurement=measurement,
-        failure=failure,
-        load=load,
-        devices=place.devices,
-        seconds=watch.seconds,
-        fit_measure_seconds=watch.working,
-        cold=cold,
-        worker_rss_bytes=psutil.Process().memory_info().rss,
-    )
-    write_json(folder / ("outcome.json" if place.rank == 0 else f"outcome-{place.rank}.json"), outcome)
+        failure = Failure(stage="start", failure_class="config", reason=f"job.json cannot be read: {_reason(error)}")
+        outcome = Outcome(trial=-1, attempt=0, result=failure, devices=place.devices, seconds=watch.seconds, cold=cold)
+    else:
+        result = _result_or_failure(job, _Session(folder, place, workshop, watch))
+        outcome = Outcome.of(
+            job,
+            result,
+            place.devices,
+            watch.seconds,
+            fit_measure_seconds=watch.fit_measure_seconds,
+            cold=cold,
+            worker_rss_bytes=psutil.Process().memory_info().rss,
+        )
+    try:
+        write_json(folder / ("outcome.json" if place.rank == 0 else f"outcome-{place.rank}.json"), outcome)
+    except OSError:  # a full disk: the caller still has the outcome
+        traceback.print_exc()
     return outcome
 
 
-def _measured(step: Step, folder: Path, place: Place, watch: _Watch) -> Measurement | Load | None:
-    beat = _heartbeat(place.heartbeat(folder))
-    metric = METRICS.get(step.metric)
-    method = METHODS.get(step.candidate.method)
-    if place.rank > 0 and not (method.tunes and step.fits):
-        return None  # one rank is enough to ask a model that is not trained
-    watch.stage = "load"
-    from autoadapt.models.causal_lm import adapting
-    from autoadapt.models.causal_lm import language_model
+def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
+    watch, workshop = session.watch, session.workshop
+    try:
+        watch.stage = "load"
+        bench = _bench(job, session)
+        loading, began = workshop.loading_seconds, time.monotonic()
+        try:
+            if isinstance(job, Fit | Refit):
+                return _fit_and_measure(bench, job, session)
+            return _load_and_measure(bench, job, session)
+        finally:
+            watch.fit_measure_seconds = time.monotonic() - began - (workshop.loading_seconds - loading)
+    except BaseException as error:  # noqa: BLE001 - the one place where everything becomes data
+        traceback.print_exc()
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            return Failure(stage=watch.stage, failure_class="interrupted", reason="the worker was told to stop")
+        return Failure(stage=watch.stage, failure_class=_failure_class(error, workshop), reason=_reason(error))
 
-    run = folder.resolve().parents[2]
-    grouped = method.tunes and step.fits and (place.world > 1 or step.engine == "deepspeed")
-    if grouped:
-        _join(place, folder)
-    loaded, began = language_model.loading["seconds"], time.monotonic()
-    watch.stage = "fit"
-    context = Context(
-        step=step,
-        run=run,
-        devices=place.devices,
-        tick=beat,
-        rank=place.rank if grouped else 0,
-        world=place.world if grouped else 1,
-        metric=metric,
-        select=_few_shot(step, run),
+
+def _bench(job: AnyJob, session: _Session) -> Bench:
+    devices = session.place.devices
+    family = session.workshop.family(job.model.family)
+    return Bench(
+        job=job,
+        run=session.folder.resolve().parents[2],
+        devices=devices,
+        metric=METRICS.new(job.metric.name, job.metric.settings),
+        meters=Meters(family.meters(devices.accelerator)),
+        tick=_heartbeat(session.place.heartbeat(session.folder)),
     )
-    adapting.reset_peak_memory(place.devices.accelerator)
-    if step.split == "load":
-        watch.stage = "measure"
-        found = load_test(context, lambda: method.fit(context))
-        watch.working = time.monotonic() - began
-        return found
-    adapted = method.fit(context)
+
+
+def _fit_and_measure(bench: Bench, job: FitJob, session: _Session) -> Measurement:
+    place, watch = session.place, session.watch
+    method = METHODS.get(job.candidate.method)
+    if place.rank > 0 and not method.tunes:
+        return nothing_measured(bench, 0)  # one rank is enough to ask a model that is not trained
+    family = session.workshop.family(job.model.family)
+    grouped = method.tunes and (place.world > 1 or job.training.engine == "deepspeed")
+    if grouped:
+        meeting = Path(place.meeting_file) if place.meeting_file else session.folder / f"meeting-{time.time_ns()}"
+        family.join_group(place.rank, place.world, meeting, place.devices.accelerator)
+    context = _context(bench, job, watch, (place.rank, place.world) if grouped else (0, 1))
+    bench.meters.reset_peak_memory()
+    watch.stage = "fit"
+    counter = energy_counter(place.devices.accelerator, place.devices.count)
+    before = counter()
+    adapted = method.fit(context, family.open(context, job.model))
+    joules = joules_between(before, counter())
     try:
         watch.stage = "measure"
-        return _measure(context, adapted, metric) if place.rank == 0 else None
+        if place.rank > 0:
+            return nothing_measured(bench, adapted.parameters_total)
+        return measure(bench, adapted, _training_joules(bench, job, method, joules))
     finally:
         adapted.close()
-        watch.working = time.monotonic() - began - (language_model.loading["seconds"] - loaded)
 
 
-def _measure(context: Context, adapted: Adapted, metric: Metric) -> Measurement:
-    from autoadapt.models.causal_lm import adapting
+def _training_joules(bench: Bench, job: FitJob, method: Method, joules: float | None) -> float | None:
+    """Energy of this trial's training so far; a prompt trains nothing."""
+    if joules is None or not method.tunes:
+        return None
+    rung = job.rung if isinstance(job, Fit) else 0
+    return add_training_joules(bench.state, rung, joules)
 
-    step, device = context.step, context.devices.accelerator
-    rows = context.rows(step.rows_of, step.fidelity.rows)
-    inputs = [row.input for row in rows]
-    shared = adapted.prepare(inputs)
-    energy = energy_counter(device)
-    joules = energy()
-    answers, seconds = adapting.timed(lambda: adapted.answer(inputs), device)
-    drawn = energy()
-    labels = step.labels or []
-    results = [
-        RowResult(
-            id=row.id,
-            stats=metric.row(a.text, row.outputs, labels),
-            tokens_in=a.tokens_in,
-            tokens_out=a.tokens_out,
-        )
-        for row, a in zip(rows, answers, strict=True)
-    ]
-    if not all(math.isfinite(s) for r in results for s in r.stats):
-        raise StepFailedError("nan", "the metric gave a number that is not finite")
-    truncated = sum(a.truncated for a in answers)
-    if truncated > TRUNCATED_LIMIT * len(rows):
-        raise StepFailedError(
-            "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
-        )
-    latency, written = _latency(context, adapted, inputs)
-    if not all(0 < sample < math.inf for sample in latency):
-        raise StepFailedError("nan", "a latency of zero or less was measured: the clock cannot be trusted")
-    _write_predictions(context, rows, [a.text for a in answers], results)
-    training = adapted.training
-    return Measurement(
-        rows=results,
-        rows_truncated=truncated,
-        train_seconds=training.seconds,
-        train_steps=training.steps,
-        train_tokens=training.tokens,
-        train_loss=list(training.loss),
-        train_step_seconds=training.step_seconds,
-        stopped_early=training.stopped_early,
-        inference_seconds=seconds,
-        latency_ms=latency,
-        tokens_out_latency=[] if labels else written,
-        tokens_shared=shared,
-        energy_joules=None if joules is None or drawn is None else drawn - joules,
-        prefix_cache=shared > 0,
-        peak_memory_bytes=adapting.peak_memory(device),
-        artifact_bytes=training.artifact_bytes,
-        parameters_trained=training.parameters_trained,
-        parameters_total=adapted.parameters_total,
+
+def _load_and_measure(bench: Bench, job: Score | LoadTest, session: _Session) -> Result:
+    place, watch = session.place, session.watch
+    if place.rank > 0:
+        return nothing_measured(bench, 0)  # one device answers
+
+    def load() -> Adapted:
+        return load_artifact(bench.run / job.artifact_folder, session.workshop, place.devices, bench.tick)
+
+    bench.meters.reset_peak_memory()
+    if isinstance(job, LoadTest):
+        session.workshop.drop()
+        watch.stage = "measure"
+        return load_test(bench, job, load)
+    adapted = load()
+    try:
+        watch.stage = "measure"
+        return measure(bench, adapted)
+    finally:
+        adapted.close()
+
+
+def _context(bench: Bench, job: FitJob, watch: _Watch, rank_and_world: tuple[int, int]) -> Context:
+    few_shot = few_shot_of(job.candidate, job.seed)
+    pool = rows_of(bench.run, "train") if few_shot else []
+    artifact = bench.run / job.artifact_folder
+
+    def rows(split: str, limit: int | None = None) -> list[Row]:
+        return rows_of(bench.run, split, limit)
+
+    return Context(
+        job=job,
+        state=bench.state,
+        artifact=artifact,
+        devices=bench.devices,
+        tick=bench.tick,
+        rows=rows,
+        save_artifact=_in_stage_save(saver(job, artifact, pool), watch),
+        metric=bench.metric,
+        select=choose_examples(few_shot, pool),
+        rank=rank_and_world[0],
+        world=rank_and_world[1],
     )
 
 
-def _latency(context: Context, adapted: Adapted, inputs: list[str]) -> tuple[list[float], list[int]]:
-    """Milliseconds and tokens written of single requests, one after the other, after warm-up; rows are used again."""
-    from autoadapt.models.causal_lm import adapting
+def _in_stage_save(save: SaveArtifact, watch: _Watch) -> SaveArtifact:
+    def saving(
+        decoding: Decoding, weights: Weights = "none", fill: Callable[[Path], None] = lambda folder: None
+    ) -> None:
+        stage, watch.stage = watch.stage, "save"
+        save(decoding, weights, fill)
+        watch.stage = stage
 
-    count, device = context.step.fidelity.latency_requests, context.devices.accelerator
-    if count:
-        for text in inputs[:WARM_UP_REQUESTS]:
-            adapted.answer([text])
-    samples, written = [], []
-    for i in range(count):
-        text = inputs[i % len(inputs)]
-        answers, seconds = adapting.timed(lambda text=text: adapted.answer([text]), device)  # type: ignore[misc]
-        samples.append(seconds * 1000)
-        written.append(answers[0].tokens_out)
-    return samples, written
-
-
-def _write_predictions(context: Context, rows: list[Row], texts: list[str], results: list[RowResult]) -> None:
-    lines = []
-    for row, text, result in zip(rows, texts, results, strict=True):
-        told = {"id": row.id, "score": round(result.stats[0], 6), "answer": text, "expected": row.outputs}
-        lines.append(json.dumps(told, ensure_ascii=False) + "\n")
-    write_atomic(context.state / f"predictions-{context.step.split}.jsonl", "".join(lines))
-
-
-def _few_shot(step: Step, run: Path) -> Callable[[str], list[Row]] | None:
-    shots = step.candidate.params.get("shots")
-    if not isinstance(shots, int) or shots < 1:
-        return None
-    pool = read_rows(run / "data" / "train.jsonl")
-    return SELECTORS.get(str(step.candidate.params["selector"])).prepare(pool, shots, step.seed)
-
-
-def _join(place: Place, folder: Path) -> None:
-    from autoadapt.training.deepspeed_backend import join_group
-
-    meeting = Path(place.meeting_file) if place.meeting_file else folder / f"meeting-{time.time_ns()}"
-    join_group(place.rank, place.world, meeting, place.devices.accelerator)
+    return saving
 
 
 def _heartbeat(file: Path) -> Callable[[], None]:
@@ -243,26 +228,23 @@ def _heartbeat(file: Path) -> Callable[[], None]:
     return beat
 
 
-def _kind(error: BaseException) -> FailureClass:
-    from autoadapt.models.causal_lm.adapting import is_out_of_memory
-    from autoadapt.training.loop import LossNotFiniteError
-
-    if isinstance(error, StepFailedError):
-        return error.kind
-    if isinstance(error, LossNotFiniteError):
+def _failure_class(error: BaseException, workshop: Workshop) -> FailureClass:
+    if isinstance(error, JobFailedError):
+        return error.failure_class
+    if isinstance(error, FloatingPointError):
         return "nan"
-    if is_out_of_memory(error):
-        return "oom"
-    if isinstance(error, UserError | ValidationError):
+    if isinstance(error, UserError):
+        return FAILURE_OF_EXIT.get(error.code, "config")
+    if isinstance(error, ValidationError):
         return "config"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk"
-    return "crash"
+    if isinstance(error, MemoryError):
+        return "oom"
+    return workshop.failure_class(error) or "crash"
 
 
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    named = (
-        text if isinstance(error, UserError | StepFailedError | ArithmeticError) else f"{type(error).__name__}: {text}"
-    )
-    return named[:500]
+    explains_itself = isinstance(error, UserError | JobFailedError | FloatingPointError)
+    return (text if explains_itself else f"{type(error).__name__}: {text}")[:500]

@@ -8,14 +8,15 @@ from typing import ClassVar, NoReturn
 
 from pydantic import BaseModel
 
+from autoadapt.domain.family import Model
+from autoadapt.domain.method import Adapted, Context, Decoding, Method
 from autoadapt.domain.params import PromptedParams
-from autoadapt.domain.plugins import Adapted, Context, Method
 
 
 class FaultyParams(PromptedParams):
     """What goes wrong."""
 
-    fault: str
+    fault: str = "none"
     """killed, killed_once, hang, oom, oom_once, nan, exit, slow, disk or none."""
 
 
@@ -23,16 +24,12 @@ def _killed(context: Context) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _out_of_memory(context: Context) -> None:
-    import torch
-
-    torch.empty(10**15)
+def _out_of_memory(context: Context) -> NoReturn:
+    raise MemoryError("no memory is left")
 
 
 def _nan(context: Context) -> NoReturn:
-    from autoadapt.training.loop import LossNotFiniteError
-
-    raise LossNotFiniteError("the loss became nan")
+    raise FloatingPointError("the loss became nan")
 
 
 def _slow(context: Context) -> None:
@@ -47,10 +44,10 @@ def _disk(context: Context) -> NoReturn:
 
 FAULTS = {
     "killed": _killed,
-    "killed_once": lambda context: _killed(context) if context.step.attempt == 0 else None,
+    "killed_once": lambda context: _killed(context) if context.job.attempt == 0 else None,
     "hang": lambda context: time.sleep(600),
     "oom": _out_of_memory,
-    "oom_once": lambda context: _out_of_memory(context) if context.step.micro_batches < 2 else None,
+    "oom_once": lambda context: _out_of_memory(context) if context.job.training.micro_batches < 2 else None,
     "nan": _nan,
     "exit": lambda context: os._exit(3),
     "slow": _slow,
@@ -65,9 +62,6 @@ class Faulty(Method):
     Params: ClassVar[type[BaseModel]] = FaultyParams
     tunes: ClassVar[bool] = False
 
-    def fit(self, context: Context) -> Adapted:
-        from autoadapt.models.causal_lm import adapting
-        from autoadapt.methods.prompt import PromptParams
-
-        FAULTS[str(context.step.candidate.params["fault"])](context)
-        return adapting.prompt(context, PromptParams(template=context.step.template))
+    def fit(self, context: Context, model: Model) -> Adapted:
+        FAULTS[str(context.job.candidate.params.get("fault", "none"))](context)
+        return model.prompt(Decoding())

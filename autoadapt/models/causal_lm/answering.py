@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from autoadapt.domain.plugins import Answer, Training
+from autoadapt.domain.method import Answer, Training
 from autoadapt.models.causal_lm.encoding import Encoded, Encoder
 from autoadapt.models.causal_lm.language_model import LanguageModel
 from autoadapt.prompts.rendering import common_prefix
@@ -27,7 +27,7 @@ ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
 
 
 class Answerer:
-    """A model that answers inputs (see `autoadapt.domain.plugins.Adapted`).
+    """A model that answers inputs (see `autoadapt.domain.method.Adapted`).
 
     Args:
         lm: the model; eval mode is set here.
@@ -36,7 +36,7 @@ class Answerer:
         label_score: how label likelihoods are compared.
         num_beams: 1 for greedy decoding.
         max_new_tokens: longest free-text answer.
-        training: what adapting cost.
+        training: what adapting took.
         tick: called for every batch.
         release: called once by `close`.
     """

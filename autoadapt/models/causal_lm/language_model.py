@@ -1,12 +1,6 @@
-"""Loading causal language models: safetensors only, no remote code, one base model kept warm.
+"""Loading causal language models: safetensors only, no remote code."""
 
-A worker answers many trials on the same base model, and loading it may cost more than a prompt trial. `borrow` hands
-out the warm one (prompt, LoRA: they give it back as it was), `take` gives it away for good (full tuning changes it).
-"""
-
-import gc
 import inspect
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +37,6 @@ class LanguageModel:
         return list(first) if first == [self.tokenizer.bos_token_id] else []
 
 
-_warm: dict[tuple[str, torch.dtype], LanguageModel] = {}
-loading = {"seconds": 0.0}
-"""Seconds this process has spent loading models, for an honest account of overhead."""
-
-
 def compute_dtype(precision: str, accelerator: str) -> torch.dtype:
     """What a model computes in: bf16 or fp32 as asked; `auto` is bf16 where this machine multiplies it natively."""
     if precision == "auto":
@@ -65,7 +54,6 @@ def load(path: str, accelerator: str, dtype: torch.dtype = torch.float32, on_hos
 
     With `on_host` the weights stay in host memory, for DeepSpeed to place: under ZeRO-3 no device holds them all.
     """
-    start = time.perf_counter()
     device = torch.device(accelerator)
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(
@@ -87,30 +75,4 @@ def load(path: str, accelerator: str, dtype: torch.dtype = torch.float32, on_hos
         tokenizer.model_max_length if tokenizer.model_max_length < 10**6 else 10**6,
     )
     keeps = "logits_to_keep" in inspect.signature(type(model).forward).parameters
-    loading["seconds"] += time.perf_counter() - start
     return LanguageModel(model, tokenizer, path, device, limit, keeps)
-
-
-def borrow(path: str, accelerator: str, dtype: torch.dtype = torch.float32) -> LanguageModel:
-    """The warm model of that path, loaded if it is another; the borrower leaves its weights as they were."""
-    if (path, dtype) not in _warm:
-        drop()
-        _warm[path, dtype] = load(path, accelerator, dtype)
-    return _warm[path, dtype]
-
-
-def take(path: str, accelerator: str, dtype: torch.dtype = torch.float32) -> LanguageModel:
-    """A model whose weights the caller may change; the warm one is used up where it has the right precision."""
-    warm = _warm.pop((path, dtype), None)
-    if warm is not None:
-        return warm
-    drop()
-    return load(path, accelerator, dtype)
-
-
-def drop() -> None:
-    """Forgets the warm model and frees its memory."""
-    _warm.clear()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

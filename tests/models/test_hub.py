@@ -65,8 +65,8 @@ class Hub(BaseHTTPRequestHandler):
             self.reply(200, json.dumps(listed).encode(), {"Content-Type": "application/json"}, body)
         elif path.startswith("/api/models/test/tiny"):
             files = [{"rfilename": f.name} for f in self.files()]
-            told = {"id": "test/tiny", "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0}
-            self.reply(200, json.dumps(told).encode(), {"Content-Type": "application/json"}, body)
+            answer = {"id": "test/tiny", "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0}
+            self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"}, body)
         elif path.startswith(f"/test/tiny/resolve/{COMMIT}/"):
             content = (self.folder / path.rsplit("/", 1)[1]).read_bytes()
             self.reply(200, content, {"ETag": f'"{hash(content):x}"', "X-Repo-Commit": COMMIT}, body)

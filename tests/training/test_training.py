@@ -11,17 +11,17 @@ from autoadapt.domain.params import TunedParams
 from autoadapt.domain.rows import Row
 from autoadapt.training import checkpoints
 from autoadapt.models.causal_lm import language_model
-from autoadapt.models.causal_lm.adapting import is_out_of_memory
+from autoadapt.models.causal_lm.memory import is_out_of_memory
 from autoadapt.training.batches import (
     IGNORED,
     answer_tokens,
     learning_rate,
-    make_examples,
     schedule,
     summed_loss,
     tensors,
 )
 from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.models.causal_lm.examples import make_examples
 from autoadapt.training.plain import PlainBackend
 from autoadapt.prompts.rendering import Prompt
 from autoadapt.training.loop import LossNotFiniteError, Plan, Progress, train
@@ -135,6 +135,14 @@ def test_training_stops_when_the_metric_stands_still(lm: language_model.Language
     assert progress.step == 7 * 5
 
 
+def test_training_without_a_score_never_stops_early(lm: language_model.LanguageModel, tmp_path: Path) -> None:
+    params = PARAMS.model_copy(update={"num_train_epochs": 10})
+    progress = train(backend(lm), plan(lm, tmp_path, params=params, dev_score=None))
+    assert not progress.stopped_early
+    assert progress.step == 10 * 5
+    assert progress.dev == []
+
+
 def test_a_loss_that_is_not_finite_ends_training_at_once(lm: language_model.LanguageModel, tmp_path: Path) -> None:
     own = backend(lm)
     with torch.no_grad():
@@ -148,7 +156,7 @@ def test_a_damaged_checkpoint_is_passed_over(lm: language_model.LanguageModel, t
         (folder / "x").write_text("some content")
 
     for step in (1, 2, 3):
-        checkpoints.write_folder(tmp_path / f"checkpoint-{step:07d}", fill)
+        checkpoints.write(tmp_path / f"checkpoint-{step:07d}", fill)
     assert checkpoints.latest(tmp_path).name == "checkpoint-0000003"
     (tmp_path / "checkpoint-0000003" / "x").write_text("some c")
     assert checkpoints.latest(tmp_path).name == "checkpoint-0000002"
@@ -160,14 +168,14 @@ def test_a_damaged_checkpoint_is_passed_over(lm: language_model.LanguageModel, t
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "checkpoint-0000001"
-    checkpoints.write_folder(target, lambda f: (f / "x").write_text("old"))
+    checkpoints.write(target, lambda f: (f / "x").write_text("old"))
 
     def full_disk(folder: Path) -> None:
         (folder / "x").write_text("new, in par")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        checkpoints.write_folder(target, full_disk)
+        checkpoints.write(target, full_disk)
     assert checkpoints.is_complete(target)
     assert (target / "x").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-0000001"]

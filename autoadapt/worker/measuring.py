@@ -1,0 +1,188 @@
+"""From an adapted model to a Measurement: answers to all rows of a split, their scores, and single requests timed."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoadapt.domain.jobs import Devices, Fit, LoadTest, Refit, Score
+from autoadapt.domain.method import Adapted, Answer, Training
+from autoadapt.domain.metric import Metric, Scores, answered_rows
+from autoadapt.domain.outcome import FailureClass, Measurement, RowResult
+from autoadapt.domain.rows import Row
+from autoadapt.domain.usage import Usage, total_usage
+from autoadapt.files import read_rows, write_atomic
+from autoadapt.worker.energy import energy_counter, joules_between
+from autoadapt.worker.meters import Meters
+
+WARM_UP_REQUESTS = 3
+TRUNCATED_LIMIT = 0.05
+"""Largest share of rows whose prompt may be shortened; beyond it the numbers would be those of another task."""
+
+
+class JobFailedError(Exception):
+    """A job whose numbers may not be used, with its class."""
+
+    def __init__(self, failure_class: FailureClass, reason: str) -> None:
+        super().__init__(reason)
+        self.failure_class = failure_class
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a job measures with."""
+
+    job: Fit | Score | LoadTest | Refit
+    run: Path
+    """The run folder."""
+    devices: Devices
+    metric: Metric
+    meters: Meters
+    tick: Callable[[], None]
+
+    @property
+    def split(self) -> str:
+        """The split whose rows are answered."""
+        return "validation" if isinstance(self.job, Fit | LoadTest) else "test"
+
+    def rows(self) -> list[Row]:
+        """The rows that this job answers."""
+        count = self.job.fidelity.rows if isinstance(self.job, Fit) else self.job.rows
+        return rows_of(self.run, self.split, count)
+
+    @property
+    def state(self) -> Path:
+        """Folder for what outlives the job."""
+        return self.run / self.job.state_folder
+
+
+def rows_of(run: Path, split: str, limit: int | None = None) -> list[Row]:
+    """Rows of a split frozen in the run folder, in its fixed order."""
+    return read_rows(run / "data" / f"{split}.jsonl", limit)
+
+
+def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None) -> Measurement:
+    """Answers the job's rows, scores the answers and times single requests.
+
+    Args:
+        bench: what to measure with.
+        adapted: what answers.
+        training_joules: energy that training drew, earlier rungs included; None: not known.
+
+    Raises:
+        JobFailedError: the numbers may not be used.
+    """
+    rows = bench.rows()
+    inputs = [row.input for row in rows]
+    shared = adapted.prepare(inputs)
+    counter = energy_counter(bench.devices.accelerator)
+    before = counter()
+    answers, seconds = bench.meters.timed(lambda: adapted.answer(inputs))
+    joules = joules_between(before, counter())
+    scores = _scores(bench, rows, answers)
+    latency_ms, tokens_out = _time_single_requests(bench, adapted, inputs)
+    results = [
+        RowResult(id=row.id, stats=stats, tokens_in=answer.tokens_in, tokens_out=answer.tokens_out)
+        for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
+    ]
+    _write_predictions(bench, rows, answers, results)
+    training = adapted.training
+    return Measurement(
+        rows=results,
+        rows_truncated=sum(answer.truncated for answer in answers),
+        training=_training_usage(bench.devices, training, training_joules),
+        answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
+        judging=scores.usage,
+        train_seconds=training.seconds,
+        train_steps=training.steps,
+        train_tokens=training.tokens,
+        train_loss=list(training.loss),
+        train_step_seconds=training.step_seconds,
+        stopped_early=training.stopped_early,
+        inference_seconds=seconds,
+        latency_ms=latency_ms,
+        tokens_out_latency=[] if bench.job.labels else tokens_out,
+        tokens_shared=shared,
+        prefix_cache=shared > 0,
+        peak_memory_bytes=bench.meters.peak_memory(),
+        artifact_bytes=training.artifact_bytes,
+        parameters_trained=training.parameters_trained,
+        parameters_total=adapted.parameters_total,
+    )
+
+
+def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
+    """What a rank reports that has only helped to train: its leader measures."""
+    return Measurement(
+        rows=[],
+        inference_seconds=0.0,
+        latency_ms=[],
+        peak_memory_bytes=bench.meters.peak_memory(),
+        parameters_total=parameters_total,
+    )
+
+
+def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Scores:
+    truncated = sum(answer.truncated for answer in answers)
+    if truncated > TRUNCATED_LIMIT * len(rows):
+        raise JobFailedError(
+            "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
+        )
+    scores = bench.metric.score(answered_rows(rows, [answer.text for answer in answers], bench.job.labels))
+    if not all(math.isfinite(number) for stats in scores.stats for number in stats):
+        raise JobFailedError("nan", "the metric gave a number that is not finite")
+    return scores
+
+
+def _time_single_requests(bench: Bench, adapted: Adapted, inputs: Sequence[str]) -> tuple[list[float], list[int]]:
+    """Milliseconds and tokens written of single requests, one after the other, after warm-up; rows are used again."""
+    count = bench.job.fidelity.latency_requests if isinstance(bench.job, Fit) else 0
+    if count:
+        for text in inputs[:WARM_UP_REQUESTS]:
+            adapted.answer([text])
+    samples, tokens_out = [], []
+    for i in range(count):
+        text = inputs[i % len(inputs)]
+        answers, seconds = bench.meters.timed(lambda text=text: adapted.answer([text]))  # type: ignore[misc]
+        samples.append(seconds * 1000)
+        tokens_out.append(answers[0].tokens_out)
+    if not all(0 < sample < math.inf for sample in samples):
+        raise JobFailedError("nan", "a latency of zero or less was measured: the clock cannot be trusted")
+    return samples, tokens_out
+
+
+def _training_usage(devices: Devices, training: Training, joules: float | None) -> Usage:
+    if training == Training(artifact_bytes=training.artifact_bytes):  # nothing was trained
+        return Usage()
+    return Usage(
+        device_seconds={devices.kind: training.seconds * devices.count}, tokens_in=training.tokens, joules=joules
+    )
+
+
+def _answering_usage(
+    devices: Devices, answers: Sequence[Answer], shared: int, seconds: float, joules: float | None
+) -> Usage:
+    """Of a model on this machine: one device and its tokens; of a remote one: what the server billed."""
+    billed = [answer.usage for answer in answers if answer.usage is not None]
+    if billed:
+        return total_usage(billed)
+    cached = sum(min(shared, answer.tokens_in) for answer in answers)
+    return Usage(
+        device_seconds={devices.kind: seconds},
+        tokens_in=sum(answer.tokens_in for answer in answers) - cached,
+        tokens_cached=cached,
+        tokens_out=sum(answer.tokens_out for answer in answers),
+        joules=joules,
+    )
+
+
+def _write_predictions(
+    bench: Bench, rows: Sequence[Row], answers: Sequence[Answer], results: Sequence[RowResult]
+) -> None:
+    lines = []
+    for row, answer, result in zip(rows, answers, results, strict=True):
+        line = {"id": row.id, "score": round(result.stats[0], 6), "answer": answer.text, "expected": row.outputs}
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    bench.state.mkdir(parents=True, exist_ok=True)
+    write_atomic(bench.state / f"predictions-{bench.split}.jsonl", "".join(lines))
