@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autoadapt.api import Study, check, frontiers, init, latency, plan, prices, schema, search
+    from autoadapt.api.study import Study, check, frontiers, init, latency, plan, prices, schema, search
     from autoadapt.errors import UserError
     from autoadapt.providers.openai import Server
 
@@ -29,5 +29,5 @@ ELSEWHERE = {"Server": "autoadapt.providers.openai", "UserError": "autoadapt.err
 def __getattr__(name: str) -> Any:
     # imported on demand, so that `import autoadapt` stays light
     if name in __all__:
-        return getattr(importlib.import_module(ELSEWHERE.get(name, "autoadapt.api")), name)
+        return getattr(importlib.import_module(ELSEWHERE.get(name, "autoadapt.api.study")), name)
     raise AttributeError(f"module 'autoadapt' has no attribute {name!r}")

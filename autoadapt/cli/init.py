@@ -13,7 +13,7 @@ def init(
     answer: Annotated[str | None, typer.Option("--output", help="Column with the answer.")] = None,
 ) -> None:
     """Write a task file to start from: for your data, or an example."""
-    from autoadapt import api
+    from autoadapt.api import study as api
 
     for path in api.init(folder, data, source, answer):
         print(f"wrote {path}")

@@ -32,7 +32,7 @@ def report(
 
 def show(run: Path, output: Path | None = None) -> Path | None:
     """Prints a run folder's result and writes its report; returns where that is (None: nothing was measured)."""
-    from autoadapt.api import Study
+    from autoadapt.api.study import Study
     from autoadapt.display.terminal.result import print_result
 
     study, written, failed = Study.load(run), None, None

@@ -36,7 +36,7 @@ def search(
     if code in (Exit.INTERRUPTED, Exit.TERMINATED):
         sys.stderr.write(f"autoadapt: stopped; finished trials are in {root}. Run the same command to resume.\n")
     elif as_json:
-        from autoadapt.api import Study
+        from autoadapt.api.study import Study
 
         study = Study.load(root)
         if study.raws:

@@ -12,7 +12,7 @@ from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD
 from autoadapt.domain.task import Constraints, Economics, Limits, Owned, Task
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.tasks.yaml_files import Document, parse
-from autoadapt.economics.costs import owned_usd_per_hour
+from autoadapt.economics.costs import Machine, owned_usd_per_hour
 
 OWN_BOOK = Path(__file__).parent.parent / "price_book.yaml"
 
@@ -97,15 +97,17 @@ def _snapshot_price(name: str) -> TokenPrice | None:
 
 
 def owned_hour(owned: Owned) -> Decimal:
-    """USD of one hour of a machine of one's own."""
+    """USD of one hour of an owned machine."""
     return owned_usd_per_hour(
-        owned.capex_usd,
-        Decimal(repr(owned.life_hours)),
-        Decimal(repr(owned.utilisation)),
-        Decimal(repr(owned.kilowatts)),
-        owned.usd_per_kwh,
-        Decimal(repr(owned.pue)),
-        owned.ops_usd_per_hour,
+        Machine(
+            capex=owned.capex_usd,
+            life_hours=Decimal(repr(owned.life_hours)),
+            utilisation=Decimal(repr(owned.utilisation)),
+            kilowatts=Decimal(repr(owned.kilowatts)),
+            usd_per_kwh=owned.usd_per_kwh,
+            pue=Decimal(repr(owned.pue)),
+            operations=owned.ops_usd_per_hour,
+        )
     )
 
 
@@ -168,7 +170,10 @@ def terms(
     assert economics.usd_per_hour is not None
     hour = Spread(likely=economics.usd_per_hour)
     if scenario.owned is not None:
-        hour, source = Spread(likely=owned_hour(scenario.owned)), "an owned machine: depreciation, energy and operations"
+        hour, source = (
+            Spread(likely=owned_hour(scenario.owned)),
+            "an owned machine: depreciation, energy and operations",
+        )
     elif isinstance(scenario.price, str):
         quote = (prices or Prices()).device(scenario.price)
         hour, source = Spread(likely=quote.usd_per_hour), quote.description
@@ -176,7 +181,9 @@ def terms(
     elif scenario.price is not None:
         hour, source = scenario.price, "given in the scenario"
     overhead = Decimal(repr(economics.overhead_factor))
-    given = {name: getattr(scenario, name) for name in Limits.model_fields} | {"latency_p95_ms": scenario.latency_p95_ms}
+    given = {name: getattr(scenario, name) for name in Limits.model_fields} | {
+        "latency_p95_ms": scenario.latency_p95_ms
+    }
     low, likely, high = hour.filled(PRICE_SPREAD)
     volume = scenario.volume or Spread(likely=Decimal(economics.queries_per_month))
     return Terms(
