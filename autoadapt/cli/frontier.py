@@ -12,7 +12,9 @@ def frontier(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, such as runs/A runs/B.", show_default=False)],
     export: Annotated[Path | None, typer.Option(help="One row per trial: .csv, .parquet or .json.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Figures for a paper: .png, .svg or .pdf.")] = None,
-    against: Annotated[Literal["cost", "latency"], typer.Option(help="Objective that quality is drawn against.")] = "cost",
+    against: Annotated[
+        Literal["cost", "latency"], typer.Option(help="Objective that quality is drawn against.")
+    ] = "cost",
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
     """Hypervolume, attainment and exports of one or several runs."""

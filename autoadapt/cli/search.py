@@ -21,7 +21,9 @@ def search(
     warm_start: Annotated[
         list[Path] | None, typer.Option(help="Folder of an earlier run whose frontier is tried first (repeatable).")
     ] = None,
-    track: Annotated[list[str] | None, typer.Option(help="Also report trials to a tracker: mlflow (repeatable).")] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="Also report trials to a tracker: mlflow (repeatable).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Events as NDJSON on stdout.")] = False,
 ) -> None:
     """Run a search, or resume an interrupted one, and recommend an option."""
