@@ -37,7 +37,7 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
     assert {c.trial for c in verdict.compared} == tested - {verdict.best}
     assert all(c.p <= c.p_holm <= 1 and c.low <= c.difference <= c.high for c in verdict.compared)
     assert verdict.optimism.trial == verdict.best
-    assert verdict.optimism.seen is not None
+    assert verdict.optimism.observed is not None
     curve = verdict.curve
     assert curve is not None
     rows = len((hostile_run / "data" / "train.jsonl").read_bytes().splitlines())

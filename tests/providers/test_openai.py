@@ -107,7 +107,7 @@ def test_what_a_server_does_wrong_is_a_failed_request(url: str, prompt: str, sai
 def test_nobody_there_is_one_message(url: str) -> None:
     def measure(where: str, prompts: list[str]) -> None:
         measure_server(
-            Server(where, "m"), prompts, rate=1, requests=1, promise_ms=None, search=False, seconds=1, hardware=""
+            Server(where, "m"), prompts, rate=1, requests=1, latency_p95_ms=None, search=False, seconds=1, hardware=""
         )
 
     with pytest.raises(UserError, match="no answer") as raised:
@@ -117,7 +117,7 @@ def test_nobody_there_is_one_message(url: str) -> None:
         measure(url, ["error"])
 
 
-def test_failed_requests_are_counted_and_miss_the_promise(url: str) -> None:
+def test_failed_requests_are_counted_and_miss_the_latency_target(url: str) -> None:
     run, _ = asyncio.run(send(Server(url, "m"), ["hello", "error"], [0.1 * i for i in range(10)], 10.0))
     assert (run.failed, len(run.e2el_ms), run.sent) == (5, 5, 10)
 
@@ -133,7 +133,7 @@ def test_an_open_loop_sees_the_queue(url: str) -> None:
 def test_the_command_line_finds_the_rate(url: str, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("hello\nthere\n")
     command = [sys.executable, "-m", "autoadapt.cli.main", "latency", url, "--model", "m", "--json", "--rate", "12"]
-    command += ["--prompts", str(tmp_path / "prompts.txt"), "--promise", "300", "--requests", "30", "--seconds", "6"]
+    command += ["--prompts", str(tmp_path / "prompts.txt"), "--latency-p95-ms", "300", "--requests", "30", "--seconds", "6"]
     run = subprocess.run(
         command,
         capture_output=True,

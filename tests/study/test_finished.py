@@ -74,10 +74,10 @@ def test_python_gives_what_the_command_line_gives(run: Path) -> None:
         ("volume=many", "volume"),
         ("price=h100", "not guessed"),
         ("hosting=cloud", "'per_use', 'always_on', 'scale_to_zero' or 'shared'"),
-        ("p95=-3", "greater than 0"),
+        ("latency_p95_ms=-3", "greater than 0"),
         ("api=nonsense-9", "not guessed"),
         ("volume", "key=value"),
-        ("p95=.nan", "p95"),
+        ("latency_p95_ms=.nan", "latency_p95_ms"),
     ],
 )
 def test_a_wrong_scenario_is_one_message(run: Path, written: str, said: str) -> None:
