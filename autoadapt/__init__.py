@@ -1,10 +1,29 @@
-"""AutoAdapt: prompt it, tune it with LoRA or fine-tune it fully? One search over all three."""
+"""AutoAdapt: prompt it, tune it with LoRA or fine-tune it fully? One search over all three.
+
+import autoadapt
+
+study = autoadapt.search("task.yaml")            # or Study.load("runs/support") for one that was run before
+study                                            # in a notebook: the recommendation and the frontier
+study.trials(), study.frontier()                 # pandas frames
+study.figure("frontier").show()                  # plotly
+study.recommend(latency_p95_ms=400)              # other limits
+study.compare({"startup": {"volume": 5000, "hosting": "scale_to_zero"}})
+study.report()                                   # report.html
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autoadapt.api.study import Study, check, frontiers, init, latency, plan, prices, schema, search
+    from autoadapt.api.check import check
+    from autoadapt.api.frontiers import frontiers
+    from autoadapt.api.init import init
+    from autoadapt.api.latency import latency
+    from autoadapt.api.plan import plan
+    from autoadapt.api.prices import prices
+    from autoadapt.api.schema import schema
+    from autoadapt.api.search import search
+    from autoadapt.api.study import Study
     from autoadapt.errors import UserError
     from autoadapt.providers.openai import Server
 
@@ -23,11 +42,22 @@ __all__ = [
     "schema",
     "search",
 ]
-ELSEWHERE = {"Server": "autoadapt.providers.openai", "UserError": "autoadapt.errors"}
+_MODULES = {
+    "Server": "autoadapt.providers.openai",
+    "Study": "autoadapt.api.study",
+    "UserError": "autoadapt.errors",
+    **{name: f"autoadapt.api.{name}" for name in ("check", "frontiers", "init", "latency", "plan", "prices")},
+    "schema": "autoadapt.api.schema",
+    "search": "autoadapt.api.search",
+}
 
 
 def __getattr__(name: str) -> Any:
     # imported on demand, so that `import autoadapt` stays light
-    if name in __all__:
-        return getattr(importlib.import_module(ELSEWHERE.get(name, "autoadapt.api.study")), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'autoadapt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

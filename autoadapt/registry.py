@@ -49,6 +49,10 @@ class Registry(Generic[T]):
         """Every plug-in's name, sorted."""
         return sorted(self._modules)
 
+    def is_built_in(self, name: str) -> bool:
+        """Whether a plug-in comes with the package."""
+        return self._modules.get(name, "").startswith(f"{self.package}.")
+
     def get(self, name: str) -> T:
         """The plug-in of that name.
 

@@ -7,60 +7,78 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import Field
+
 from autoadapt.domain.load import Load, LoadRun
+from autoadapt.domain.strict import StrictModel
+from autoadapt.economics.rates import arrivals, requests_for, sweep
 from autoadapt.errors import Exit, UserError
 from autoadapt.providers.openai import Server, Streamed
-from autoadapt.economics.rates import arrivals, requests_for, sweep
 
 WARM_UP_REQUESTS = 3
 FIELDS = ("prompt", "input", "text", "question")
 
 
+class LoadSettings(StrictModel):
+    """How a server is measured."""
+
+    rate: float = Field(default=1.0, gt=0)
+    """Requests per second to begin with."""
+    requests: int = Field(default=100, ge=1)
+    """Requests at each rate, at least."""
+    latency_p95_ms: float | None = Field(default=None, gt=0)
+    """Latency target, which 99 % of requests should meet."""
+    search: bool = True
+    """Whether to double the rate until the server cannot keep it up, and to bisect then."""
+    seconds: float = Field(default=300.0, gt=0)
+    """After so many seconds no further rate is tried."""
+    hardware: str = "not stated"
+    """What the server runs on, as the user names it."""
+    seed: int = 0
+    """Of the arrivals."""
+
+
 def measure_server(
     server: Server,
     prompts: Sequence[str],
-    *,
-    rate: float,
-    requests: int,
-    latency_p95_ms: float | None,
-    search: bool,
-    seconds: float,
-    hardware: str,
-    seed: int = 0,
-    tell: Callable[[LoadRun], None] = lambda run: None,
+    settings: LoadSettings,
+    on_run: Callable[[LoadRun], None] = lambda run: None,
 ) -> Load:
-    """Measures a server at a rate and, with `search`, at rising rates up to its greatest sustainable one.
+    """Measures a server at a rate and, with `search`, up to the greatest rate that it can keep up.
 
     Args:
         server: where requests go.
         prompts: texts asked in turn, used again when they run out.
-        rate: requests per second to begin with.
-        requests: at each rate, at least.
-        latency_p95_ms: latency target in milliseconds for 99 % of requests.
-        search: whether to double the rate until it fails, and to bisect then.
-        seconds: after so many seconds no further rate is tried.
-        hardware: of the server, as the user names it.
-        seed: of the arrivals.
-        tell: called with every run.
+        settings: how.
+        on_run: called with the figures of every rate.
 
     Raises:
         UserError: the server does not answer a warm-up request; exit 7.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + settings.seconds
+    target = settings.latency_p95_ms
 
-    def measure(at: float) -> LoadRun:
-        times = arrivals(at, requests_for(at, requests, latency_p95_ms), seed)
-        run, _ = asyncio.run(send(server, prompts, times, at))
-        tell(run)
+    def measure(rate: float) -> LoadRun:
+        times = arrivals(rate, requests_for(rate, settings.requests, target), settings.seed)
+        run, _ = asyncio.run(send(server, prompts, times, rate))
+        on_run(run)
         return run
 
     _, warm = asyncio.run(send(server, prompts, [0.0] * WARM_UP_REQUESTS, 1.0))
     failures = Counter(w.failure for w in warm if w.failure)
     if sum(failures.values()) == len(warm):
         raise UserError(f"{server.url}: no answer ({failures.most_common(1)[0][0]})", Exit.PROVIDER)
-    runs = sweep(measure, rate, latency_p95_ms, lambda: time.monotonic() < deadline) if search else [measure(rate)]
+    if settings.search:
+        runs = sweep(measure, settings.rate, target, lambda: time.monotonic() < deadline)
+    else:
+        runs = [measure(settings.rate)]
     return Load(
-        runs=runs, prefix_cache="unknown", engine=server.url, clock="real", hardware=hardware, warm_up=WARM_UP_REQUESTS
+        runs=runs,
+        prefix_cache="unknown",
+        engine=server.url,
+        clock="real",
+        hardware=settings.hardware,
+        warm_up=WARM_UP_REQUESTS,
     )
 
 
@@ -109,18 +127,18 @@ def read_prompts(path: Path) -> list[str]:
         lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})", Exit.DATA) from error
-    found = []
+    prompts = []
     for number, line in enumerate(lines, 1):
         if path.suffix != ".jsonl":
-            found.append(line)
+            prompts.append(line)
             continue
         try:
             row = json.loads(line)
-            found.append(next(str(row[f]) for f in FIELDS if f in row))
+            prompts.append(next(str(row[f]) for f in FIELDS if f in row))
         except (ValueError, TypeError, StopIteration):
             raise UserError(
                 f"{path}, line {number}: no JSON object with one of {', '.join(FIELDS)}", Exit.DATA
             ) from None
-    if not found:
+    if not prompts:
         raise UserError(f"{path}: holds no prompt", Exit.DATA)
-    return found
+    return prompts

@@ -1,114 +1,98 @@
 """The verdict at the end of a search: winner, ties, optimism, learning curve, and why, from what is on record."""
 
-import dataclasses
 from typing import Any
 
-from autoadapt.files import write_json
+from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Verdict
-from autoadapt.study.results import Results
-from autoadapt.study.search import Search, describe
-from autoadapt.verdict.comparisons import LEVEL, against, beaten_within_noise, p_value
+from autoadapt.row_statistics import stats_array
+from autoadapt.study.search import Search
+from autoadapt.verdict.comparisons import LEVEL, compared_with, dominated_within_error, p_value
 from autoadapt.verdict.explanation import next_steps, reasons
-from autoadapt.verdict.growth import SHARES, curve, trained_again
-from autoadapt.economics.objectives import stats_array
+from autoadapt.verdict.growth import curve, trained_again
 from autoadapt.verdict.optimism import optimism
 from autoadapt.verdict.recommendation import best_of, tied_with
-from autoadapt.worker.run import METHODS
 
 
-def give_verdict(search: Search) -> None:
-    """Writes ``verdict.json``: what may be believed of the winner; nothing while no option was measured in full."""
-    results = search.results
-    options = results.frontier()
-    if not options:
-        return
-    resolved, pairs, advice = results.resolved, results.pairs(), results.recommendation()
+def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:
+    """What may be believed of the winner; None while no option was measured in full."""
+    results, resolved = search.results, search.resolved
+    frontier = results.frontier()
+    if not frontier:
+        return None
+    pairs, recommendation, options = results.pairs(), results.recommendation(), results.options()
     metric, seed = resolved.metric, resolved.task.seed
-    best = best_of(options, pairs)
-    stats = {t: results.stats(t, "validation") for t in results.points()}
-    longest = max(len(s) for s in stats.values())
-    stats = {t: s for t, s in stats.items() if len(s) == longest}
-    told = results.options()
-    compared = _compared(best, told, pairs)
-    found = find_curve(results, advice)
-    verdict = Verdict(
+    best = best_of(frontier, pairs)
+    stats = _same_rows({t: results.validation_stats(t) for t in results.trials.trials()})
+    compared = _compared(best, options, pairs)
+    learning = _curve(jobs)
+    return Verdict(
         best=best.trial,
         compared=compared,
         paired=pairs,
-        within_noise=beaten_within_noise(
-            {t: p for t, p in results.points().items() if t in stats},
-            [o.trial for o in options if o.trial in stats],
+        within_noise=dominated_within_error(
+            {t: v for t, v in results.trials.values().items() if t in stats},
+            [o.trial for o in frontier if o.trial in stats],
             lambda a, b: p_value(metric, stats[a], stats[b], seed) < LEVEL,
+            resolved.goals,
         ),
         optimism=optimism(best, metric, stats, seed),
-        trained=_trained(results),
-        curve=found,
-        why=reasons(told, advice, compared, resolved.task.constraints),
-        next=next_steps(told, advice, found, len(resolved.splits.train), _next_candidate(search)),
+        trained=_trained(jobs),
+        curve=learning,
+        why=reasons(options, recommendation, compared, resolved.task.constraints),
+        next=_next_steps(search, options, recommendation, learning),
     )
-    write_json(search.folder.root / "verdict.json", verdict)
+
+
+def _same_rows(stats: dict[int, Any]) -> dict[int, Any]:
+    """Trials that answered as many rows as the one that answered most: an older run may have used fewer."""
+    longest = max(len(s) for s in stats.values())
+    return {t: s for t, s in stats.items() if len(s) == longest}
+
+
+def _next_steps(
+    search: Search, options: list[Option], recommendation: Recommendation, learning: Curve | None
+) -> list[str]:
+    rows = len(search.resolved.splits.train)
+    return next_steps(options, recommendation, learning, rows, search.next_candidate())
 
 
 def _compared(best: Option, options: list[Option], pairs: list[Paired]) -> list[Compared]:
     tied = tied_with(best, options, pairs)
-    found = against(best.trial, {o.trial for o in options}, pairs)
-    return [Compared(**pair.model_dump(), p_holm=p, tied=trial in tied) for trial, (pair, p) in found.items()]
+    beside_best = compared_with(best.trial, {o.trial for o in options}, pairs)
+    return [Compared(**pair.model_dump(), p_holm=p, tied=trial in tied) for trial, (pair, p) in beside_best.items()]
 
 
-def curve_trial(results: Results, advice: Recommendation) -> int | None:
-    """Whose learning curve is told: the recommended option's if it trains, else the best trained one's."""
-    trained = [o for o in results.frontier() if METHODS.get(o.method).tunes]
-    named = [o.trial for o in trained if o.trial == advice.trial]
-    return next(iter(named or [o.trial for o in trained]), None)
-
-
-def curve_sizes(results: Results) -> list[int]:
-    """Parts of the training rows to train on, in rows."""
-    rows = len(results.resolved.splits.train)
-    return sorted({max(2, round(rows * share)) for share in SHARES} - {rows})
-
-
-def find_curve(results: Results, advice: Recommendation) -> Curve | None:
+def _curve(jobs: AssessmentJobs) -> Curve | None:
     """The learning curve, from what was trained on parts of the rows; None where that was not done."""
-    trial = curve_trial(results, advice)
-    full = None if trial is None else results.stats(trial, "test")
+    results, resolved = jobs.results, jobs.resolved
+    trial = jobs.curve_trial()
+    full = None if trial is None else results.test_stats(trial)
     if trial is None or full is None:
         return None
-    stats: dict[int, Any] = {len(results.resolved.splits.train): full}
-    for rows in curve_sizes(results):
-        if (found := _scored(results, trial, rows, 0)) is not None:
-            stats[rows] = found
+    stats: dict[int, Any] = {len(resolved.splits.train): full}
+    for rows in jobs.curve_sizes():
+        if (measured := _scored(jobs, trial, rows, 0)) is not None:
+            stats[rows] = measured
     if len(stats) < 3:
         return None
-    return curve(results.resolved.metric, stats, trial, seed=results.resolved.task.seed)
+    return curve(resolved.metric, stats, trial, seed=resolved.task.seed)
 
 
-def _scored(results: Results, trial: int, rows: int | None, seed_index: int) -> Any:
-    done = [r.outcome.measurement for r in results.again(trial, rows, seed_index) if r.outcome is not None]
-    measured = [m for m in done if m is not None]
+def _scored(jobs: AssessmentJobs, trial: int, rows: int | None, seed_index: int) -> Any:
+    """Statistics of the last measured refit, shape (rows, statistics); None: there is none."""
+    measurements = [r.measurement for r in jobs.refits(trial, rows, seed_index)]
+    measured = [m for m in measurements if m is not None]
     return stats_array(measured[-1]) if measured else None
 
 
-def _trained(results: Results) -> list[Trained]:
-    found = []
-    for trial in results.random_trials():
-        own = results.stats(trial, "test")
-        others = [_scored(results, trial, None, i) for i in range(1, results.resolved.task.evaluation.seeds)]
-        stats = [s for s in [own, *others] if s is not None]
-        if own is not None and len(stats) > 1:
-            found.append(trained_again(results.resolved.metric, stats, trial, results.resolved.task.seed))
-    return found
-
-
-def _next_candidate(search: Search) -> str | None:
-    """What the sampler would run if there were more budget, described in a line."""
-    if search.searched_through or not search.sampler.pauses:
-        return None
-    history = dataclasses.replace(search.history(), may_try=True, left_seconds=None, least_gain=0.0)
-    if not any(a.reached for a in history.attempts):
-        return None
-    decision = search.sampler.decide(search.task.seed, history)
-    if decision.promote is not None:
-        return f"the rest of trial {decision.promote}, which was stopped on a part of the work"
-    return None if decision.candidate is None else describe(decision.candidate)
+def _trained(jobs: AssessmentJobs) -> list[Trained]:
+    """Options that were trained with several seeds."""
+    resolved, entries = jobs.resolved, []
+    for trial in jobs.random_trials():
+        first = jobs.results.test_stats(trial)
+        others = [_scored(jobs, trial, None, i) for i in range(1, resolved.task.evaluation.seeds)]
+        stats = [s for s in [first, *others] if s is not None]
+        if first is not None and len(stats) > 1:
+            entries.append(trained_again(resolved.metric, stats, trial, resolved.task.seed))
+    return entries

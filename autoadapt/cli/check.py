@@ -13,13 +13,13 @@ def check(
     show: Annotated[bool, typer.Option("--show", help="Print the task with every default.")] = False,
 ) -> None:
     """Validate task, space, prompts, data and models; run nothing."""
-    from autoadapt.tasks.resolve import resolve
+    from autoadapt.api.check import check as check_task
 
-    resolved = resolve(task, overrides or ())
+    resolved = check_task(task, overrides=overrides or ())
     if show:
-        from autoadapt.tasks.yaml_files import dump
+        from autoadapt.tasks.parsing import to_yaml
 
-        print(dump(resolved.task), end="")
+        print(to_yaml(resolved.task), end="")
         return
     splits = resolved.splits
     labels = f"{len(splits.labels)} labels" if splits.labels else "free text"
@@ -28,9 +28,10 @@ def check(
         f"{len(splits.validation)} validation, {len(splits.test)} test rows; {labels}; metric {resolved.task.metric}"
     )
     for method, branch in resolved.space.branches.items():
-        print(f"  {method}: {len(branch) + len(resolved.space.space.shared)} parameters")
-    for name, folder in resolved.models.items():
-        print(f"  model {name}: {folder}")
+        models = ", ".join(resolved.space.compatible[method])
+        print(f"  {method}: {len(branch) + len(resolved.space.space.shared)} parameters; models: {models}")
+    for name, model in resolved.models.items():
+        print(f"  model {name}: {model.family}, {model.location}")
     print(f"  price: ${float(resolved.task.economics.hour_usd):g} a device-hour, {resolved.price_source}")
     for note in (*resolved.warnings, *splits.notes):
         print(f"  note: {note}")

@@ -9,35 +9,33 @@ import typer
 from autoadapt.errors import UserError
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)]
+EXAMPLE = "volume=10000,price=2.69,latency_p95_ms=400"
 
 
 def compare(
     run: RunFolder,
     scenarios: Annotated[Path | None, typer.Argument(help="A scenarios file (YAML).", show_default=False)] = None,
-    written: Annotated[
-        list[str] | None,
-        typer.Option("--scenario", help="volume=10000,price=2.69,latency_p95_ms=400,... (repeatable)."),
-    ] = None,
+    written: Annotated[list[str] | None, typer.Option("--scenario", help=f"{EXAMPLE},... (repeatable).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row per scenario and option.")] = False,
 ) -> None:
     """Price a finished study under other scenarios; run nothing."""
-    from autoadapt.runs.study import Study, scenario_of
+    from autoadapt.api.study import Study
+    from autoadapt.runs.scenarios import scenario_of
 
     study = Study.load(run)
     columns = [] if scenarios is None else study.compare(scenarios)
     if written:
         columns += study.compare(dict(scenario_of(text) for text in written))
     if not columns:
-        raise UserError("give a scenarios file or --scenario volume=10000,price=2.69,latency_p95_ms=400")
+        raise UserError(f"give a scenarios file or --scenario {EXAMPLE}")
     if as_json:
         print(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False))
         return
-    if as_csv:
-        from autoadapt.display.comparison_csv import comparison_csv
+    from autoadapt.display.comparison_csv import comparison_csv
+    from autoadapt.display.terminal.scenarios import print_comparison
 
+    if as_csv:
         print(comparison_csv(columns, study.goals), end="")
     else:
-        from autoadapt.display.terminal.scenarios import print_comparison
-
         print_comparison(columns, study.goals)

@@ -1,11 +1,13 @@
-"""autoadapt frontier: frontiers of several runs, for researchers."""
+"""autoadapt frontier: several runs laid over each other, for researchers."""
 
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+SHORT_NAMES = {"cost": "cost_usd_per_1k", "latency": "latency_ms"}
 
 
 def frontier(
@@ -13,16 +15,18 @@ def frontier(
     export: Annotated[Path | None, typer.Option(help="One row per trial: .csv, .parquet or .json.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Figures for a paper: .png, .svg or .pdf.")] = None,
     against: Annotated[
-        Literal["cost", "latency"], typer.Option(help="Objective that quality is drawn against.")
+        str, typer.Option(help="The objective against which quality is drawn: cost, latency or any other one's name.")
     ] = "cost",
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
-    """Hypervolume, attainment and exports of one or several runs."""
+    """Compute hypervolume, attainment and exports of one or several runs."""
+    from autoadapt.api.frontiers import frontiers
     from autoadapt.runs.frontiers import export as write_rows
-    from autoadapt.runs.frontiers import load_runs
 
-    tasks = load_runs(runs)
-    other = {"cost": "cost_usd_per_1k", "latency": "latency_ms"}[against]
+    tasks = frontiers(runs)
+    other = SHORT_NAMES.get(against, against)
+    for task in tasks:
+        task.goal(other)
     if export is not None:
         write_rows(tasks, export)
     if figure is not None:
@@ -41,9 +45,9 @@ def frontier(
         ]
         print(json.dumps(payload, indent=1))
         return
-    from autoadapt.display.terminal.frontiers import print_fronts
+    from autoadapt.display.terminal.frontiers import print_frontiers
 
-    print_fronts(tasks, other)
+    print_frontiers(tasks, other)
     for path in (export, figure):
         if path is not None:
             print(f"wrote {path}")

@@ -15,7 +15,7 @@ def latency(
     model: Annotated[str, typer.Option(help="The model as the server calls it.", show_default=False)],
     prompts: Annotated[Path, typer.Option(help="Prompts: one a line, or .jsonl.", show_default=False)],
     rate: Annotated[float, typer.Option(help="Requests per second to begin with.")] = 1.0,
-    latency_p95_ms: Annotated[float | None, typer.Option(help="Latency target in ms for 99 % of requests.")] = None,
+    latency_p95_ms: Annotated[float | None, typer.Option(help="Latency target in ms, for 99 % of requests.")] = None,
     requests: Annotated[int, typer.Option(help="Requests at each rate, at least.")] = 100,
     fixed: Annotated[bool, typer.Option("--fixed", help="Measure only this rate.")] = False,
     interface: Annotated[Literal["completions", "chat"], typer.Option(help="OpenAI interface.")] = "completions",
@@ -26,7 +26,8 @@ def latency(
     as_json: Annotated[bool, typer.Option("--json", help="Raw samples and percentiles as JSON.")] = False,
 ) -> None:
     """Measure a running OpenAI-compatible server under load."""
-    from autoadapt.assess.server_load import measure_server, read_prompts
+    from autoadapt.api.latency import latency as measure
+    from autoadapt.assess.server_load import read_prompts
     from autoadapt.display.terminal.latency import load_json, print_load, run_line
     from autoadapt.providers.openai import Server
 
@@ -35,22 +36,22 @@ def latency(
     if not url.startswith(("http://", "https://")):
         raise UserError(f"{url}: give a URL with http:// or https://, such as http://127.0.0.1:8000/v1")
     if "@" in urlsplit(url).netloc:
-        raise UserError("the URL contains a password: name an environment variable that has the key with --key-env")
+        raise UserError("the URL holds a password: name an environment variable that has the key with --key-env")
     key = None
     if key_env is not None:
         key = os.environ.get(key_env)
         if not key:
             raise UserError(f"--key-env {key_env}: this environment variable is not set")
-    load = measure_server(
+    load = measure(
         Server(url, model, interface, max_tokens, key),
         read_prompts(prompts),
+        on_run=(lambda run: None) if as_json else (lambda run: print(run_line(run, latency_p95_ms), flush=True)),
         rate=rate,
         requests=requests,
         latency_p95_ms=latency_p95_ms,
         search=not fixed,
         seconds=seconds,
         hardware=hardware,
-        tell=(lambda run: None) if as_json else (lambda run: print(run_line(run, latency_p95_ms), flush=True)),
     )
     if as_json:
         print(load_json(load, latency_p95_ms))

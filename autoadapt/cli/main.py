@@ -64,14 +64,28 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
-    except Exception as error:  # noqa: BLE001 - a bug: kept in a file, told in a line
+    except Exception as error:  # noqa: BLE001 - a bug: kept in a file, reported in a line
         with tempfile.NamedTemporaryFile("w", prefix="autoadapt-crash-", suffix=".txt", delete=False) as crash:
-            traceback.print_exc(file=crash)
+            crash.write(crash_report(error))
         sys.stderr.write(
-            f"autoadapt: internal error ({type(error).__name__}: {error}); details are in {crash.name}. "
+            f"autoadapt: internal error ({type(error).__name__}: {error}); where it happened is in {crash.name}. "
             "Finished trials are safe.\n"
         )
         sys.exit(Exit.BUG)
+
+
+def crash_report(error: BaseException) -> str:
+    """Where a bug happened: versions, and the lines of code of the error and of those that led to it.
+
+    Messages are left out, for they may quote rows of the user's data.
+    """
+    parts = [f"autoadapt {__version__}, Python {sys.version.split()[0]}\n"]
+    current: BaseException | None = error
+    while current is not None:
+        parts += [f"\n{type(current).__module__}.{type(current).__name__}\n"]
+        parts += traceback.format_tb(current.__traceback__)
+        current = current.__cause__ or current.__context__
+    return "".join(parts)
 
 
 if __name__ == "__main__":

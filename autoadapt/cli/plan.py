@@ -15,14 +15,12 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
 ) -> None:
     """Estimate hours, dollars and memory of a search before it runs."""
-    from autoadapt.forecast.planning import plan as make_plan
-    from autoadapt.tasks.resolve import resolve
+    from autoadapt.api.plan import plan_with_warnings
 
-    resolved = resolve(task, overrides or (), download=True)
-    estimate = make_plan(resolved, runs / resolved.task.name)
+    estimate, warnings = plan_with_warnings(task, overrides or (), runs)
     if as_json:
         print(estimate.model_dump_json(indent=1))
         return
     from autoadapt.display.terminal.plans import print_plan
 
-    print_plan(estimate, resolved.warnings)
+    print_plan(estimate, warnings)

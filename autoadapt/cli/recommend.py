@@ -6,17 +6,18 @@ from typing import Annotated
 import typer
 
 from autoadapt.cli.compare import RunFolder
+from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import Exit, UserError
 
 
 def recommend(
     run: RunFolder,
-    min_quality: Annotated[float | None, typer.Option(help="Least quality, 0 to 1.")] = None,
-    max_p95: Annotated[float | None, typer.Option(help="Greatest p95 latency in ms.")] = None,
-    max_cost_per_1k: Annotated[float | None, typer.Option(help="Greatest cost of 1,000 queries in USD.")] = None,
-    max_train_usd: Annotated[float | None, typer.Option(help="Greatest cost of training in USD.")] = None,
-    max_memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory.")] = None,
-    max_artifact_mb: Annotated[float | None, typer.Option(help="Greatest size of what is deployed.")] = None,
+    quality: Annotated[float | None, typer.Option(help="Least quality, 0 to 1.")] = None,
+    latency_p95_ms: Annotated[float | None, typer.Option(help="Greatest p95 latency in ms.")] = None,
+    cost_usd_per_1k: Annotated[float | None, typer.Option(help="Greatest cost of 1,000 queries in USD.")] = None,
+    training_usd: Annotated[float | None, typer.Option(help="Greatest cost of training in USD.")] = None,
+    memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory.")] = None,
+    artifact_mb: Annotated[float | None, typer.Option(help="Greatest size of what is deployed.")] = None,
     weights: Annotated[
         str | None, typer.Option(help="Weights of objectives, such as quality=2,cost=1,latency=1.")
     ] = None,
@@ -24,17 +25,17 @@ def recommend(
     as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
 ) -> None:
     """Recommend again under other limits or weights, with the reason."""
-    from autoadapt.runs.study import Study
+    from autoadapt.api.study import Study
 
     study = Study.load(run)
     advice, binding, options = study.recommend(
-        min_quality=min_quality,
-        max_p95=max_p95,
-        max_cost_per_1k=max_cost_per_1k,
-        max_train_usd=max_train_usd,
-        max_memory_mb=max_memory_mb,
-        max_artifact_mb=max_artifact_mb,
-        weights=_weights(weights) if weights is not None else None,
+        quality=quality,
+        latency_p95_ms=latency_p95_ms,
+        cost_usd_per_1k=cost_usd_per_1k,
+        training_usd=training_usd,
+        memory_mb=memory_mb,
+        artifact_mb=artifact_mb,
+        weights=_weights(weights, [goal.name for goal in study.goals]) if weights is not None else None,
         knee=knee,
     )
     if as_json:
@@ -44,23 +45,22 @@ def recommend(
     else:
         from autoadapt.display.terminal.advice import print_advice
 
-        print_advice(advice, binding, options, study.goals)
+        print_advice(advice, binding, options)
     if advice.trial is None:
         raise typer.Exit(Exit.NOTHING_FITS)
 
 
-SHORT = {"cost": "cost_usd_per_1k", "latency": "latency_ms"}
-"""Short forms of objectives that this command accepts."""
-
-
-def _weights(text: str) -> dict[str, float]:
-    weights = {}
+def _weights(text: str, objectives: list[str]) -> dict[str, float]:
+    """Objective -> weight; objectives that are not named weigh 0."""
+    weights = dict.fromkeys(objectives, 0.0)
+    example = ",".join(f"{name}=1" for name in objectives)
     for part in text.split(","):
         name, _, value = part.partition("=")
+        name = SHORT_NAMES.get(name.strip(), name.strip())
+        if name not in weights:
+            raise UserError(f"--weights {text}: unknown '{name}'; write it as {example}")
         try:
-            weights[SHORT.get(name.strip(), name.strip())] = float(value)
+            weights[name] = float(value)
         except ValueError:
-            raise UserError(
-                f"--weights {text}: '{value}' is no number; write it as quality=2,cost=1,latency=1"
-            ) from None
+            raise UserError(f"--weights {text}: '{value}' is no number; write {example}") from None
     return weights

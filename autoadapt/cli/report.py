@@ -16,14 +16,12 @@ def report(
     output: Annotated[Path | None, typer.Option(help="Where to write it; by default in the run folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON; writes no report.")] = False,
 ) -> None:
-    """Make report.html, and print frontier and recommendation again."""
-    from autoadapt.runs.study import read_file
+    """Write report.html, and print frontier and recommendation again."""
+    from autoadapt.api.study import Study
 
     if as_json:
-        names = ("frontier", "recommendations", "summary")
-        payload = {name: read_file(run, f"{name}.json") for name in names}
-        payload["verdict"] = read_file(run, "verdict.json") if (run / "verdict.json").is_file() else None
-        print(json.dumps(payload, indent=1, ensure_ascii=False))
+        results = json.loads(Study.load(run).results.model_dump_json(exclude={"measured"}))
+        print(json.dumps(results, indent=1, ensure_ascii=False))
         return
     written = show(run, output)
     if show_it and written is not None:
@@ -38,7 +36,7 @@ def show(run: Path, output: Path | None = None) -> Path | None:
     study, written, failed = Study.load(run), None, None
     try:
         written = study.report(output) if study.raws else None
-    except UserError as error:  # such as a full disk: the result is printed all the same
+    except UserError as error:  # the disk is full: the result is printed all the same
         failed = error
     print_result(study, written)
     if failed is not None:

@@ -5,6 +5,6 @@ import json
 
 def schema() -> None:
     """Print the JSON Schema of task.yaml, for editors."""
-    from autoadapt.domain.task import Task
+    from autoadapt.api.schema import schema as task_schema
 
-    print(json.dumps(Task.model_json_schema(), indent=1))
+    print(json.dumps(task_schema(), indent=1))

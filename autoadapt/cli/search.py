@@ -22,19 +22,16 @@ def search(
         list[Path] | None, typer.Option(help="Folder of an earlier run whose frontier is tried first (repeatable).")
     ] = None,
     track: Annotated[
-        list[str] | None, typer.Option(help="Also report trials to a tracker: mlflow (repeatable).")
+        list[str] | None, typer.Option(help="Report trials to a tracker too: mlflow (repeatable).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Events as NDJSON on stdout.")] = False,
 ) -> None:
-    """Run a search, or resume an interrupted one, and recommend an option."""
+    """Search, or resume what was interrupted, and recommend."""
+    from autoadapt.api.search import run_search
     from autoadapt.display.terminal.watchers import watcher
-    from autoadapt.study.running import run_study
-    from autoadapt.tasks.resolve import resolve
 
-    resolved = resolve(task, overrides or (), download=True)
-    root = runs / resolved.task.name
     with watcher(as_json) as watch:
-        code = run_study(resolved, root, watch, warm_start or (), track or ())
+        code, root = run_search(task, overrides or (), runs, warm_start or (), watch, track or ())
     if code in (Exit.INTERRUPTED, Exit.TERMINATED):
         sys.stderr.write(f"autoadapt: stopped; finished trials are in {root}. Run the same command to resume.\n")
     elif as_json:

@@ -1,7 +1,7 @@
 """Executor: a launcher of worker groups. The shelf ``executors/`` holds one per file.
 
-An executor starts groups of worker processes, gives them jobs, hears what they say and ends them. Time limits, retries,
-fencing and replacement are the supervisor's (`autoadapt.executors.supervisor`), the same for every executor.
+An executor starts groups of worker processes, gives them jobs, reports what the workers say and ends them. Time limits,
+retries, fencing and replacement are the supervisor's (`autoadapt.supervision.supervisor`), the same for every executor.
 """
 
 import time
@@ -9,11 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from autoadapt.domain.jobs import Devices, JobBase
+from autoadapt.domain.jobs import Devices, Job
 from autoadapt.domain.outcome import FailureClass, Outcome
 from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.task import Compute
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,11 @@ class JobDone:
 
     rank: int
     folder: Path
-    """Of the job, so that a late word about an earlier one is recognised."""
+    """The job's folder, so that a late message about an earlier job is recognised."""
     retire: bool = False
     """Whether this worker should be replaced before the next job."""
     outcome: Outcome | None = None
-    """What came of it; None: it stands in the job's folder."""
+    """The result; None: it is in the job's folder."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,15 @@ class WorkerGroup(ABC):
     """Whether no job was given to it yet."""
 
     @abstractmethod
-    def send(self, job: JobBase, folder: Path) -> None:
-        """Gives all ranks a job, whose ``job.json`` is in `folder`; called only while none is running."""
+    def send(self, job: Job, folder: Path) -> None:
+        """Gives all ranks a job, whose ``job.json`` is in `folder`; called only while none is running.
+
+        A rank that is not there any more is reported by `signals`, not here.
+        """
 
     @abstractmethod
     def signals(self) -> list[Signal]:
-        """What was heard since the last call; returns at once."""
+        """The signals that arrived since the last call; returns at once."""
 
     @abstractmethod
     def heartbeat(self, folder: Path) -> int:
@@ -66,7 +70,11 @@ class WorkerGroup(ABC):
 
 
 class Executor(ABC):
-    """A launcher of worker groups: `open` once, `start` for every slot that is used, `wait` between looks, `close`."""
+    """A launcher of worker groups: `open` once, `start` for every slot that is used, `wait` while jobs run, `close`."""
+
+    kills: ClassVar[bool] = True
+    """Whether a running job can be ended at any moment; False: no time limit holds, and `WorkerGroup.kill` is called
+    only between the calls of `wait`, in which such an executor works."""
 
     class Settings(StrictModel):
         """Settings of this executor, filled from the task: ``compute: {executor: {NAME: {setting: value}}}``."""
@@ -77,11 +85,11 @@ class Executor(ABC):
     """What each slot has; known from `open` on."""
 
     def __init__(self, settings: Any = None) -> None:
-        self.settings = settings if settings is not None else self.Settings()
+        self.settings: Any = settings if settings is not None else self.Settings()
 
     @abstractmethod
-    def open(self, run: Path, compute: Any, preload: Sequence[str] = ()) -> None:
-        """Finds the devices.
+    def open(self, run: Path, compute: Compute, preload: Sequence[str] = ()) -> None:
+        """Finds the devices; what takes long, such as the imports of `preload`, goes on after it has returned.
 
         Args:
             run: the run folder.
@@ -94,10 +102,14 @@ class Executor(ABC):
 
     @abstractmethod
     def start(self, slot: int) -> WorkerGroup:
-        """Starts the worker group of a slot, which has none."""
+        """Starts the worker group of a slot, which has none; does not wait until it is ready.
+
+        Raises:
+            OSError: no process can be started.
+        """
 
     def wait(self, until: float) -> None:
-        """Blocks until a group has said something, at most until a moment of the clock `now`."""
+        """Blocks until a group has a signal, at most until a moment of the clock `now`."""
         time.sleep(max(0.0, min(0.05, until - self.now())))
 
     def now(self) -> float:
@@ -106,16 +118,15 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Frees what `open` took; every group was killed before."""
+        """Ends and frees what `open` began; every group was killed before."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A job that ended, with what it gave."""
+    """A job that ended, with its outcome."""
 
-    job: Any
-    """Any of `autoadapt.domain.jobs`."""
+    job: Job
     folder: Path
     outcome: Outcome
     retried: bool = False
-    """Whether the supervisor tries it once more, so that this outcome is on record and nothing else follows from it."""
+    """Whether another attempt has been started: this outcome's cost counts, and nothing else follows from it."""

@@ -11,31 +11,10 @@ from typing import Any, ClassVar
 
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import Devices
-from autoadapt.domain.method import Adapted, AdapterSpec, Context, Decoding
+from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
-
-
-class Model(ABC):
-    """A base model opened for one job. What a family cannot do its capabilities deny, so that it is never asked."""
-
-    def prompt(self, decoding: Decoding) -> Adapted:
-        """The model as it is, behind the job's prompt; saves the artifact."""
-        raise TypeError(f"{type(self).__name__} cannot be prompted")
-
-    def tune(self, params: Any, adapter: AdapterSpec | None) -> Adapted:
-        """Trains an adapter beside frozen weights, or with None every weight; saves the artifact of the last rung.
-
-        Args:
-            params: `autoadapt.domain.params.TunedParams`, those of the training loop.
-            adapter: what is trained; None: the model itself.
-
-        Raises:
-            UserError: the model has no module the adapter could sit on.
-            FloatingPointError: training diverged.
-        """
-        raise TypeError(f"{type(self).__name__} cannot be tuned")
 
 
 class ModelFamily(ABC):

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.space import Branch
 from autoadapt.domain.task import Constraints
-from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.trial_state import TrialState
 
 
 @dataclass(frozen=True)
@@ -16,28 +17,26 @@ class Reached:
     rung: int
     share: float
     """Share of the full work done by the end of this rung, in (0, 1]."""
-    quality: float
-    quality_error: float
-    """Standard error of `quality` over the rows it was measured on."""
-    cost_usd_per_1k: float
-    """USD per 1,000 queries, with the training that the full work would take."""
-    latency_ms: float
+    values: Mapping[str, float]
+    """Every objective by name; a cost contains the training that the full work would take."""
+    error: float
+    """Standard error of the uncertain objective over the rows it was measured on."""
     device_seconds: float
-    """Of fitting and measuring, by this rung's steps alone."""
+    """Of fitting and measuring, by this rung's jobs alone."""
     overhead_seconds: float
-    """Device-seconds held besides by a step whose worker was warm: loading the model, bookkeeping; 0 if none was."""
+    """Device-seconds held besides by a job whose worker was warm: loading the model, bookkeeping; 0 if none was."""
     order: int
     """Place among all finished rungs of the study, by time."""
 
 
 @dataclass(frozen=True)
-class Attempt:
+class TrialHistory:
     """One trial."""
 
     number: int
     candidate: Candidate
     reached: tuple[Reached, ...]
-    state: Literal["running", "paused", "done", "failed"]
+    state: TrialState
 
 
 @dataclass(frozen=True)
@@ -45,26 +44,30 @@ class History:
     """A study so far.
 
     Args:
-        attempts: every trial, by number.
+        trials: every trial, by number.
         branches: the parameters of each method that may be used.
         models: base models that may be used.
         tunes: methods that train.
         left_seconds: device-seconds the budget still pays for; None without such a limit.
         may_try: whether the budget allows another candidate.
-        constraints: what a recommended option must hold.
-        least_gain: share of the hypervolume reached below which a step is not worth taking.
+        constraints: what a recommended option must satisfy.
+        goals: what is optimised.
+        compatible: method -> the models it can be used with; empty: every method with every model.
+        least_gain: share of the hypervolume reached below which a job is not worth taking.
         first: candidates that should be tried before others, untried so far.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
             the training rows (`Candidate.passes`).
     """
 
-    attempts: tuple[Attempt, ...]
+    trials: tuple[TrialHistory, ...]
     branches: Mapping[str, Branch]
     models: tuple[str, ...]
     tunes: frozenset[str]
     left_seconds: float | None
     may_try: bool
     constraints: Constraints
+    goals: tuple[Goal, ...] = DEFAULT_GOALS
+    compatible: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least_gain: float = 0.0
     first: tuple[Candidate, ...] = ()
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -18,10 +18,6 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
-
-if TYPE_CHECKING:
-    from autoadapt.domain.family import Model
-
 
 Weights = Literal["none", "adapter", "full"]
 """What an artifact holds: nothing trained, an adapter beside the base model, or a whole model."""
@@ -140,6 +136,27 @@ class AdapterSpec:
     """Arguments of its configuration class. `target_modules` may be ``all-linear`` or ``attention``."""
 
 
+class Model:
+    """A base model opened for one job. What a family cannot do its capabilities deny, so that it is never asked."""
+
+    def prompt(self, decoding: Decoding) -> Adapted:
+        """The model as it is, behind the job's prompt; saves the artifact."""
+        raise TypeError(f"{type(self).__name__} cannot be prompted")
+
+    def tune(self, params: Any, adapter: AdapterSpec | None) -> Adapted:
+        """Trains an adapter beside frozen weights, or with None every weight; saves the artifact of the last rung.
+
+        Args:
+            params: `autoadapt.domain.params.TunedParams`, those of the training loop.
+            adapter: what is trained; None: the model itself.
+
+        Raises:
+            UserError: the model has no module the adapter could sit on.
+            FloatingPointError: training diverged.
+        """
+        raise TypeError(f"{type(self).__name__} cannot be tuned")
+
+
 class Method(ABC):
     """A way to adapt a model. It is asked `lacks` for every base model, and `fit` for every job."""
 
@@ -171,5 +188,5 @@ class Method(ABC):
         return float(capabilities.parameters) if self.tunes else 0.0
 
     @abstractmethod
-    def fit(self, context: Context, model: "Model") -> Adapted:
+    def fit(self, context: Context, model: Model) -> Adapted:
         """Adapts the model to the task and, unless a later rung goes on, saves the artifact."""

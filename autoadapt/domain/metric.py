@@ -64,7 +64,7 @@ class Metric(ABC):
     """Whether it is computed during training too, to stop early; False for a metric that costs money."""
 
     def __init__(self, settings: Any = None) -> None:
-        self.settings = settings if settings is not None else self.Settings()
+        self.settings: Any = settings if settings is not None else self.Settings()
 
     def row(self, answered: AnsweredRow) -> list[float]:
         """Statistics of one row (always as many); the first is a score from 0 to 1."""

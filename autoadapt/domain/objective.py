@@ -1,39 +1,101 @@
-"""Objective: what is optimised. The shelf ``objectives/`` holds one per file; a Goal is what is known of one by name."""
+"""Objective: what is optimised, read from a measurement. Goal: what everything that compares options knows of one.
 
+The shelf ``objectives/`` holds one objective per file.
+"""
+
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.option import Option
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.strict import StrictModel
-from autoadapt.domain.task import Economics
+from autoadapt.domain.task import Constraints, Economics
+from autoadapt.errors import UserError
 
 Direction = Literal["maximize", "minimize"]
 
+FEWEST, MOST = 2, 5
+"""Objectives that a task may have."""
+LEAST_POSITIVE = 1e-12
+"""Values on a logarithmic scale are raised to this, so that zero has a logarithm too."""
+SHARE = "share"
+"""Unit of values from 0 to 1."""
+CONSTRAINED = {"quality": "quality", "cost_usd_per_1k": "cost_usd_per_1k", "latency_p95_ms": "latency_ms"}
+"""Field of `Constraints` -> name of the goal that it limits. Other constraints limit no goal."""
+
 
 class Goal(StrictModel):
-    """One objective of a study, as frontier, surrogates, report and exports know it."""
+    """One objective: what it is called, which way is better, and on which scale differences count."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """Key under which its values are stored."""
     direction: Direction
-    unit: str
-    """Such as USD; empty for a share from 0 to 1."""
+    unit: str = ""
+    """Unit of its values, such as `ms`; `share` for values from 0 to 1."""
     uncertain: bool = False
-    """Whether it is estimated from rows, so that one measurement has an error; the others are predictable."""
-    scale: Literal["linear", "log"] = "log"
-    """On which scale differences are compared."""
-    title: str
-    """Axis title, unit included."""
+    """Whether a measurement has a sampling error that cannot be neglected. At most one goal of a task is uncertain."""
+    scale: Literal["linear", "log"] = "linear"
+    """`log`: ratios of values count, not differences; values must be positive."""
+    title: str = ""
+    """Title of an axis or a column, unit included; empty: as `name`."""
+
+    @property
+    def maximized(self) -> bool:
+        """Whether greater values are better."""
+        return self.direction == "maximize"
+
+    @property
+    def label(self) -> str:
+        """Its title, or its name where it has none."""
+        return self.title or self.name
+
+    def scaled(self, value: float) -> float:
+        """The value on the goal's scale: log10 of it, or as it is."""
+        return math.log10(max(value, LEAST_POSITIVE)) if self.scale == "log" else value
+
+    def unscaled(self, scaled: float) -> float:
+        """The inverse of `scaled`."""
+        return float(10.0**scaled) if self.scale == "log" else scaled
 
 
 DEFAULT_GOALS = (
-    Goal(name="quality", direction="maximize", unit="", uncertain=True, scale="linear", title="quality"),
-    Goal(name="cost_usd_per_1k", direction="minimize", unit="USD", title="USD per 1,000 queries"),
-    Goal(name="latency_ms", direction="minimize", unit="ms", title="latency in ms (p95)"),
+    Goal(name="quality", direction="maximize", unit=SHARE, uncertain=True, title="quality"),
+    Goal(name="cost_usd_per_1k", direction="minimize", unit="USD", scale="log", title="USD per 1,000 queries"),
+    Goal(name="latency_ms", direction="minimize", unit="ms", scale="log", title="latency in ms (p95)"),
 )
-"""What a task optimises unless it names others."""
+"""What is optimised where a task names no objectives."""
+
+
+def split_goals(goals: Sequence[Goal]) -> tuple[Goal, tuple[Goal, ...]]:
+    """The uncertain goal, and the others in their order. Where none is uncertain, the first is taken for it.
+
+    Raises:
+        UserError: there are fewer than 2 or more than 5 goals, two have one name, or several are uncertain.
+    """
+    names = [goal.name for goal in goals]
+    if not FEWEST <= len(goals) <= MOST:
+        listed = ", ".join(names) or "none"
+        raise UserError(f"objectives: a search needs {FEWEST} to {MOST} objectives, not {len(goals)} ({listed})")
+    if len(set(names)) < len(names):
+        raise UserError(f"objectives: each may be named once, but the list is {', '.join(names)}")
+    uncertain = [goal for goal in goals if goal.uncertain]
+    if len(uncertain) > 1:
+        listed = ", ".join(goal.name for goal in uncertain)
+        raise UserError(f"objectives: at most one may have a sampling error, but {listed} have one; keep one of them")
+    chosen = uncertain[0] if uncertain else goals[0]
+    return chosen, tuple(goal for goal in goals if goal is not chosen)
+
+
+def goal_limits(constraints: Constraints) -> dict[str, float]:
+    """Name of a goal -> the worst value that the constraints allow; goals without a limit are absent."""
+    limits = {goal: getattr(constraints, field) for field, goal in CONSTRAINED.items()}
+    return {goal: float(limit) for goal, limit in limits.items() if limit is not None}
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
+from autoadapt.domain.candidate import Params
 from autoadapt.domain.load import Load
 from autoadapt.domain.strict import StrictModel
-from autoadapt.domain.candidate import Params
 from autoadapt.domain.usage import Usage
 
 

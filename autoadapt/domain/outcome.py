@@ -1,10 +1,10 @@
-"""Outcome: what a job gave back: a Measurement, a Load or a Failure; dollars and objectives are computed from it later."""
+"""Outcome: what a job gave back: a Measurement, a Load or a Failure; dollars and objectives are computed from it."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from autoadapt.domain.jobs import Devices
+from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.load import Load
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
@@ -99,7 +99,9 @@ class Outcome(StrictModel):
     """Resident set of the worker after the job."""
 
     @classmethod
-    def of(cls, job: Any, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any) -> "Outcome":
+    def of(
+        cls, job: JobBase, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any
+    ) -> "Outcome":
         """The outcome of a job, its usage made up of the devices held and what providers billed.
 
         Args:
@@ -114,7 +116,9 @@ class Outcome(StrictModel):
             parts = (result.training, result.answering, result.judging)
             billed = Usage(usd=sum(u.usd for u in parts), usd_estimated=any(u.usd_estimated for u in parts))
             held = held.plus(billed)
-        return cls(trial=job.trial, attempt=job.attempt, result=result, devices=devices, seconds=seconds, usage=held, **more)
+        return cls(
+            trial=job.trial, attempt=job.attempt, result=result, devices=devices, seconds=seconds, usage=held, **more
+        )
 
     @property
     def device_seconds(self) -> float:

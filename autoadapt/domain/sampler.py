@@ -36,7 +36,7 @@ class Sampler(ABC):
     """Whether trials wait at each rung until `decide` names them; else the rule of `autoadapt.study.rungs` holds."""
 
     def __init__(self, settings: Any = None) -> None:
-        self.settings = settings if settings is not None else self.Settings()
+        self.settings: Any = settings if settings is not None else self.Settings()
 
     @abstractmethod
     def build(self, seed: int, history: History) -> Any:

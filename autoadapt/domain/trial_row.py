@@ -6,7 +6,6 @@ from autoadapt.domain.candidate import Params
 from autoadapt.domain.outcome import FailureClass, Stage
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.trial_state import TrialState
-from autoadapt.domain.trial_state import TrialState
 
 
 class TrialRow(StrictModel):

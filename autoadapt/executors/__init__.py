@@ -1,1 +1,1 @@
-"""Where jobs run: one file per launcher of workers, and the supervisor of them all."""
+"""Executors: one file per way to launch workers. What happens to jobs there is the supervisor's (`supervision/`)."""

@@ -1,66 +1,78 @@
-"""Trials one by one in this process: for debuggers and tests. Nothing can be killed, so no time limit holds."""
+"""Jobs one by one in this process: for debuggers and tests. Nothing can be killed, so no time limit holds."""
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from autoadapt.worker.hardware import own_devices
-from autoadapt.domain.outcome import Failure, Outcome
-from autoadapt.domain.plugins import Executor, Finished
+from autoadapt.domain.executor import Executor, JobDone, Signal, WorkerGroup
+from autoadapt.domain.jobs import Job
 from autoadapt.domain.task import Compute
-from autoadapt.domain.trial import Step
 from autoadapt.errors import Exit, UserError
+from autoadapt.worker.hardware import own_devices
 from autoadapt.worker.place import Place
 
 
-class Inline(Executor):
-    """Runs a step when its result is asked for."""
+class InlineGroup(WorkerGroup):
+    """This process; it runs a job when the executor waits for it.
 
-    def start(self, run: Path, compute: Compute) -> None:
+    Args:
+        place: where it stands.
+    """
+
+    def __init__(self, place: Place) -> None:
+        from autoadapt.worker.workshop import Workshop
+
+        self.ranks, self.cold = 1, True
+        self._place, self._workshop = place, Workshop()
+        self._first = True
+        self._waiting: Path | None = None
+        self._signals: list[Signal] = []
+
+    def send(self, job: Job, folder: Path) -> None:
+        self.cold, self._waiting = False, folder
+
+    def signals(self) -> list[Signal]:
+        signals, self._signals = self._signals, []
+        return signals
+
+    def heartbeat(self, folder: Path) -> int:
+        return 0
+
+    def kill(self) -> None:
+        """Drops a job that has not begun, and the models kept warm."""
+        self._waiting = None
+        self._workshop.drop()
+
+    def run(self) -> None:
+        """Runs the job that waits, if there is one."""
+        if self._waiting is None:
+            return
+        from autoadapt.worker.run import run_job
+
+        folder, self._waiting = self._waiting, None
+        outcome = run_job(folder, self._place, self._workshop, cold=self._first)
+        self._first = False
+        self._signals.append(JobDone(0, folder, outcome=outcome))
+
+
+class Inline(Executor):
+    """One slot: this process."""
+
+    kills: ClassVar[bool] = False
+
+    def open(self, run: Path, compute: Compute, preload: Sequence[str] = ()) -> None:
         if compute.devices_per_trial > 1:
             raise UserError("the inline executor has one device: use executor: local", Exit.ENVIRONMENT)
-        self.slots = 1
-        self.devices = own_devices()
-        self._waiting: tuple[Step, Path] | None = None
-        self._dropped: Finished | None = None
-        self._started = 0.0
-        self._cold = True
+        self.slots, self.devices = 1, own_devices()
+        self._group: InlineGroup | None = None
 
-    @property
-    def free(self) -> int:
-        return int(self._waiting is None)
+    def start(self, slot: int) -> InlineGroup:
+        self._group = InlineGroup(Place(devices=self.devices))
+        return self._group
 
-    def submit(self, step: Step, folder: Path) -> None:
-        self._waiting, self._started = (step, folder), time.monotonic()
-
-    def next_finished(self, timeout: float) -> Finished | None:
-        if self._dropped is not None:
-            dropped, self._dropped = self._dropped, None
-            return dropped
-        if self._waiting is None:
-            return None
-        from autoadapt.worker.run import run_step
-
-        step, folder = self._waiting
-        outcome = run_step(folder, Place(devices=self.devices), cold=self._cold)
-        self._waiting, self._cold = None, False
-        return Finished(step, folder, outcome)
-
-    def running_seconds(self) -> dict[int, float]:
-        return {self._waiting[0].trial: time.monotonic() - self._started} if self._waiting else {}
-
-    def kill_running(self, reason: str) -> None:
-        if self._waiting is not None:
-            step, folder = self._waiting
-            failure = Failure(stage="start", kind="interrupted", reason=reason)
-            outcome = Outcome(
-                trial=step.trial,
-                rung=step.rung,
-                attempt=step.attempt,
-                failure=failure,
-                devices=self.devices,
-                seconds=0.0,
-            )
-            self._dropped, self._waiting = Finished(step, folder, outcome), None
+    def wait(self, until: float) -> None:
+        if self._group is not None:
+            self._group.run()
 
     def close(self) -> None:
-        self._waiting = None
+        self._group = None

@@ -1,22 +1,26 @@
-"""Trials answered from a function or a recording, in virtual time: how a search is tested, compared and reproduced.
+"""Jobs answered from a function or a recording, in virtual time: how a search is tested, compared and reproduced.
 
-Nothing is trained and nobody waits: the clock jumps to the end of the step that finishes next, while budget, slots side
+Nothing is trained and nobody waits: the clock jumps to the end of the job that finishes next, while budget, slots side
 by side and rungs are those of a real run.
 """
 
-import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-from autoadapt.files import read_model, write_json
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.executor import Executor, JobDone, Signal, WorkerGroup
+from autoadapt.domain.jobs import Devices, Fidelity, Fit, Job, Score
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
-from autoadapt.domain.plugins import Executor, Finished
 from autoadapt.domain.task import Compute
-from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import read_whole, write_json
+from autoadapt.registry import expanded
+
+VIRTUAL_DEVICE = "virtual device"
+"""Kind of device on which replayed jobs run."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +32,65 @@ class Simulated:
     seconds: float
     """Wall-clock seconds of fitting and measuring up to this fidelity, from nothing."""
     loading_seconds: float = 0.0
-    """Seconds that every step takes besides."""
+    """Further seconds that every job takes."""
 
 
 Answers = Callable[[Candidate, Fidelity, int], Simulated]
-"""(candidate, fidelity, seed) -> what comes of it; an exception makes the step fail."""
+"""(candidate, fidelity, seed) -> its result; an exception makes the job fail."""
+
+
+class ReplayGroup(WorkerGroup):
+    """One slot in virtual time; its job's outcome is known from the beginning and reported at its end.
+
+    Args:
+        executor: has the clock and the answers.
+    """
+
+    def __init__(self, executor: "Replay") -> None:
+        self.ranks, self.cold = 1, True
+        self._executor = executor
+        self._job: tuple[Path, Outcome] | None = None
+        self.end = math.inf
+        """When its job will be done; infinite: it has none."""
+
+    def send(self, job: Job, folder: Path) -> None:
+        outcome = self._executor.outcome(job)
+        self.cold, self._job, self.end = False, (folder, outcome), self._executor.now() + outcome.seconds
+
+    def signals(self) -> list[Signal]:
+        if self._job is None or self._executor.now() < self.end:
+            return []
+        folder, outcome = self._job
+        self._job, self.end = None, math.inf
+        self._executor.note_trained(outcome)
+        if folder.is_dir():  # a real run folder, from which the study may be resumed
+            write_json(folder / "outcome.json", outcome)
+        return [JobDone(0, folder, outcome=outcome)]
+
+    def heartbeat(self, folder: Path) -> int:
+        return 0
+
+    def kill(self) -> None:
+        self._job, self.end = None, math.inf
 
 
 class Replay(Executor):
     """Slots in virtual time.
 
     Args:
-        answers: what trials give; None reads ``compute.recording``.
-        slots: trials side by side; None takes ``compute.slots``.
+        settings: none.
+        answers: what validation rows give; None reads ``compute.recording``.
+        slots: jobs side by side; None takes ``compute.slots``.
     """
 
-    def __init__(self, answers: Answers | None = None, slots: int | None = None) -> None:
-        self._answers = {"validation": answers} if answers is not None else {}
+    kills: ClassVar[bool] = False
+
+    def __init__(self, settings: Any = None, *, answers: Answers | None = None, slots: int | None = None) -> None:
+        super().__init__(settings)
+        self._answers = {"fit": answers} if answers is not None else {}
         self._slots, self._now = slots, 0.0
 
-    def start(self, run: Path, compute: Compute) -> None:
+    def open(self, run: Path, compute: Compute, preload: Sequence[str] = ()) -> None:
         if not self._answers:
             if compute.recording is None:
                 raise UserError(
@@ -55,129 +98,127 @@ class Replay(Executor):
                     "set compute.recording to the folder of a finished run",
                     Exit.ENVIRONMENT,
                 )
-            root = Path(compute.recording)
-            self._answers = {"validation": read_recording(root), "test": read_recording(root, "test")}
-        asked = compute.slots if compute.slots != "auto" else 4
-        self.slots = self._slots or asked
-        self.devices = Devices(kind="virtual device", count=compute.devices_per_trial, accelerator="cpu")
-        self._running: dict[int, tuple[float, Finished]] = {}
-        self._ends: list[tuple[float, int]] = []
-        self._dropped: list[Finished] = []
+            root = Path(expanded(compute.recording))
+            self._answers = {"fit": read_recording(root), "score": read_recording(root, Score)}
+        self.slots = self._slots or (compute.slots if compute.slots != "auto" else 4)
+        self.devices = Devices(kind=VIRTUAL_DEVICE, count=compute.devices_per_trial, accelerator="cpu")
+        self._groups: dict[int, ReplayGroup] = {}
         self._trained: dict[int, float] = {}
+        """Trial -> virtual seconds of training it has done."""
 
-    @property
-    def free(self) -> int:
-        return self.slots - len(self._running)
+    def start(self, slot: int) -> ReplayGroup:
+        self._groups[slot] = ReplayGroup(self)
+        return self._groups[slot]
 
     def now(self) -> float:
         return self._now
 
-    def submit(self, step: Step, folder: Path) -> None:
-        outcome = self._outcome(step)
-        self._running[step.trial] = (self._now, Finished(step, folder, outcome))
-        heapq.heappush(self._ends, (self._now + outcome.seconds, step.trial))
-
-    def next_finished(self, timeout: float) -> Finished | None:
-        if self._dropped:
-            return self._dropped.pop()
-        if not self._ends:
-            return None
-        self._now, trial = heapq.heappop(self._ends)
-        finished = self._running.pop(trial)[1]
-        measured = finished.outcome.measurement
-        if measured is not None:
-            self._trained[trial] = measured.train_seconds
-        if finished.folder.is_dir():  # a real run folder, from which the study may be resumed
-            write_json(finished.folder / "outcome.json", finished.outcome)
-        return finished
-
-    def running_seconds(self) -> dict[int, float]:
-        return {n: (self._now - begun) * self.devices.count for n, (begun, _) in self._running.items()}
-
-    def kill_running(self, reason: str) -> None:
-        failure = Failure(stage="fit", kind="interrupted", reason=reason)
-        for begun, finished in self._running.values():
-            change: dict[str, Any] = {"measurement": None, "failure": failure, "seconds": self._now - begun}
-            outcome = finished.outcome.model_copy(update={**change, "fit_measure_seconds": self._now - begun})
-            self._dropped.append(Finished(finished.step, finished.folder, outcome))
-        self._running.clear()
-        self._ends.clear()
+    def wait(self, until: float) -> None:
+        """Sets the clock to the end of the job that finishes next, even after `until`: jobs may take virtual hours."""
+        end = min((group.end for group in self._groups.values()), default=math.inf)
+        if end < math.inf:
+            self._now = max(self._now, end)
 
     def close(self) -> None:
-        self._running.clear()
-        self._ends.clear()
+        self._groups.clear()
 
-    def _outcome(self, step: Step) -> Outcome:
-        place: dict[str, Any] = {"trial": step.trial, "rung": step.rung, "attempt": step.attempt}
-        place["devices"] = self.devices
+    def note_trained(self, outcome: Outcome) -> None:
+        """Remembers the training that a trial has done, from which its next rung continues."""
+        if isinstance(outcome.result, Measurement):
+            self._trained[outcome.trial] = outcome.result.train_seconds
+
+    def outcome(self, job: Job) -> Outcome:
+        """The outcome that a job begun now will have."""
         try:
-            found = self._answers[step.split](step.candidate, step.fidelity, step.seed)
+            if not isinstance(job, Fit | Score) or job.kind not in self._answers:
+                raise LookupError(f"a job of kind {job.kind} cannot be replayed")
+            simulated = self._answers[job.kind](job.candidate, _fidelity(job), job.seed)
         except (ValueError, ArithmeticError, LookupError) as error:
-            failure = Failure(stage="fit", kind="data", reason=f"{type(error).__name__}: {error}")
-            return Outcome(**place, failure=failure, seconds=0.0)
-        # a trial that goes on from its checkpoint pays for the rest of the training alone
-        work = max(1e-6, found.seconds - self._trained.get(step.trial, 0.0))
-        seconds = work + found.loading_seconds
-        return Outcome(**place, measurement=found.measurement, seconds=seconds, fit_measure_seconds=work)
+            failure = Failure(stage="fit", failure_class="data", reason=f"{type(error).__name__}: {error}")
+            return Outcome.of(job, failure, self.devices, 0.0)
+        # a trial that continues from its checkpoint takes only the rest of the training
+        work = max(1e-6, simulated.seconds - self._trained.get(job.trial, 0.0))
+        seconds = work + simulated.loading_seconds
+        return Outcome.of(job, simulated.measurement, self.devices, seconds, fit_measure_seconds=work)
 
 
-def read_recording(root: Path, split: Literal["validation", "test"] = "validation") -> Answers:
-    """The steps of a run folder as answers.
+def _fidelity(job: Fit | Score) -> Fidelity:
+    return job.fidelity if isinstance(job, Fit) else Fidelity(rows=job.rows, steps=1.0, latency_requests=0)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A job of a run that was measured."""
+
+    job: Fit | Score
+    measurement: Measurement
+    seconds: float
+    """Of fitting and measuring, from nothing."""
+    loading_seconds: float
+
+
+def read_recording(root: Path, kind: type[Fit] | type[Score] = Fit) -> Answers:
+    """The jobs of a run folder as answers.
 
     A candidate that was not run is answered by the one nearest to it among those of its method and model: the mean over
     parameters of 0 or 1 for choices, and for numbers the distance as a share of the range recorded (of logarithms where
-    it spans more than a factor of ten). On test rows only what was re-scored itself is answered.
+    it spans more than a factor of ten). On test rows only what was scored itself is answered.
 
     Args:
         root: the run folder.
-        split: which rows' answers.
+        kind: the jobs that answer: fits, or finished options scored on test rows.
 
     Raises:
-        UserError: there is no finished step in it.
+        UserError: there is no fit in it that was measured.
     """
-    steps: dict[tuple[str, str], list[tuple[Step, Outcome, float]]] = {}
-    for path in sorted((root / "trials").glob("*/test*/trial.json" if split == "test" else "*/rung*/trial.json")):
-        step, outcome = read_model(path, Step), read_model(path.parent / "outcome.json", Outcome)
-        if step is None or outcome is None or outcome.measurement is None:
-            continue
-        group = steps.setdefault((step.candidate.method, step.candidate.model), [])
-        before = [o.measurement.train_seconds for s, o, _ in group if s.trial == step.trial and o.measurement]
-        group.append((step, outcome, outcome.fit_measure_seconds + max(before, default=0.0)))
-    if not steps and split == "validation":
-        raise UserError(f"{root}: holds no finished step to replay", Exit.DATA)
-    scales = {key: _scales([s.candidate for s, _, _ in group]) for key, group in steps.items()}
+    recorded = _read_jobs(root, kind)
+    if not recorded and kind is Fit:
+        raise UserError(f"{root}: has no finished job to replay", Exit.DATA)
+    scales = {key: _scales([r.job.candidate for r in group]) for key, group in recorded.items()}
 
     def answer(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
         key = (candidate.method, candidate.model)
-        group = [r for r in steps.get(key, []) if split == "validation" or r[0].candidate == candidate]
+        group = [r for r in recorded.get(key, []) if kind is Fit or r.job.candidate == candidate]
         if not group:
-            raise LookupError(
-                f"no {split} answer of such a {candidate.method} on {candidate.model} was recorded in {root}"
-            )
+            what = "fit" if kind is Fit else "score"
+            raise LookupError(f"no {what} of such a {candidate.method} on {candidate.model} was recorded in {root}")
 
-        def distance(step: Step) -> tuple[float, float]:
-            own = step.fidelity
-            far = abs(math.log(own.rows / fidelity.rows)) + abs(math.log(own.steps / fidelity.steps))
-            return round(_distance(step.candidate, candidate, scales[key]), 9), far
+        def distance(record: _Recorded) -> tuple[float, float]:
+            known = _fidelity(record.job)
+            apart = abs(math.log(known.rows / fidelity.rows)) + abs(math.log(known.steps / fidelity.steps))
+            return round(_distance(record.job.candidate, candidate, scales[key]), 9), apart
 
-        _, outcome, seconds = min(group, key=lambda record: distance(record[0]))
-        assert outcome.measurement is not None
-        return Simulated(outcome.measurement, seconds, max(0.0, outcome.seconds - outcome.fit_measure_seconds))
+        nearest = min(group, key=distance)
+        return Simulated(nearest.measurement, nearest.seconds, nearest.loading_seconds)
 
     return answer
 
 
+def _read_jobs(root: Path, kind: type[Fit] | type[Score]) -> dict[tuple[str, str], list[_Recorded]]:
+    """(method, model) -> jobs that were measured."""
+    recorded: dict[tuple[str, str], list[_Recorded]] = {}
+    for path in sorted((root / "trials").glob("*/rung*/job.json" if kind is Fit else "*/score*/job.json")):
+        job, outcome = read_whole(path, kind), read_whole(path.parent / "outcome.json", Outcome)
+        if job is None or outcome is None or not isinstance(outcome.result, Measurement):
+            continue
+        group = recorded.setdefault((job.candidate.method, job.candidate.model), [])
+        before = max((r.measurement.train_seconds for r in group if r.job.trial == job.trial), default=0.0)
+        loading = max(0.0, outcome.seconds - outcome.fit_measure_seconds)
+        group.append(_Recorded(job, outcome.result, outcome.fit_measure_seconds + before, loading))
+    return recorded
+
+
 def _scales(candidates: list[Candidate]) -> dict[str, tuple[bool, float]]:
     """Of every number: whether to take its logarithm, and its range."""
-    found = {}
+    scales = {}
     for name in {n for c in candidates for n in c.params}:
         values = [v for c in candidates if (v := c.params.get(name)) is not None]
         numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         if len(numbers) == len(values):
             log = min(numbers) > 0 and max(numbers) / min(numbers) > 10
             ends = [math.log(x) if log else x for x in (min(numbers), max(numbers))]
-            found[name] = (log, max(ends[1] - ends[0], 1e-9))
-    return found
+            scales[name] = (log, max(ends[1] - ends[0], 1e-9))
+    return scales
 
 
 def _distance(a: Candidate, b: Candidate, scales: dict[str, tuple[bool, float]]) -> float:

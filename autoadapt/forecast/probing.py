@@ -1,28 +1,31 @@
-"""A short probe: one small real step per method and base model, cached beside the run."""
+"""A short probe: one small real job per method and base model, cached in the run folder."""
 
 import hashlib
 import json
-import tempfile
+import shutil
 from pathlib import Path
 
-from autoadapt.files import read_model, write_json
-from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.executor import Finished
+from autoadapt.domain.jobs import Devices, Fidelity, Fit
+from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.plan import Plan, Probe, Probes
-from autoadapt.domain.plugins import Executor
-from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
-from autoadapt.tasks.resolve import EXECUTORS, Resolved, version
+from autoadapt.files import read_model, write_json
+from autoadapt.runs.lock import version
 from autoadapt.runs.run_folder import RunFolder
-from autoadapt.worker.run import METHODS
+from autoadapt.shelves import EXECUTORS, METHODS
+from autoadapt.supervision.supervisor import Supervisor
+from autoadapt.tasks.resolve import ResolvedTask
 
 PROBE_ROWS = 32
 PROBE_STEPS = 4
 PROBE_REQUESTS = 5
-FILE = "probe.json"
+PROBE_FILE = "probe.json"
 PLAN_FILE = "plan.json"
 
 
-def cached(resolved: Resolved, root: Path, hardware: str | None = None) -> Probes | None:
+def cached(resolved: ResolvedTask, root: Path, hardware: str | None = None) -> Probes | None:
     """Probes kept from an earlier plan, where nothing they depend on has changed.
 
     Args:
@@ -30,58 +33,64 @@ def cached(resolved: Resolved, root: Path, hardware: str | None = None) -> Probe
         root: its run folder.
         hardware: kind of device; None: that of this machine is not asked for.
     """
-    found = read_model(root / FILE, Probes)
-    if found is None or found.key != key_of(resolved, found.hardware):
+    probes = read_model(root / PROBE_FILE, Probes)
+    if probes is None or probes.key != key_of(resolved, probes.hardware):
         return None
-    return found if hardware is None or found.hardware == hardware else None
+    return probes if hardware is None or probes.hardware == hardware else None
 
 
-def budget_key(resolved: Resolved) -> str:
+def budget_key(resolved: ResolvedTask) -> str:
     """Hash of the settings a plan depends on besides its probes."""
     task = resolved.task
-    told = [task.model_dump(mode="json")[k] for k in ("budget", "search", "evaluation", "compute", "economics")]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    settings = [task.model_dump(mode="json")[k] for k in ("budget", "search", "evaluation", "compute", "economics")]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def kept_plan(resolved: Resolved, root: Path) -> Plan | None:
+def kept_plan(resolved: ResolvedTask, root: Path) -> Plan | None:
     """The plan that was made for this very task, budget included."""
-    found = read_model(root / PLAN_FILE, Plan)
-    if found is None or found.budget_key != budget_key(resolved):
+    plan = read_model(root / PLAN_FILE, Plan)
+    if plan is None or plan.budget_key != budget_key(resolved):
         return None
-    return found if found.key == key_of(resolved, found.hardware) else None
+    return plan if plan.key == key_of(resolved, plan.hardware) else None
 
 
-def key_of(resolved: Resolved, hardware: str) -> str:
+def key_of(resolved: ResolvedTask, hardware: str) -> str:
     """Hash of all that a probe's times depend on."""
     identity, compute = resolved.identity(), resolved.task.compute
-    told = {
+    basis = {
         "hardware": hardware,
         "versions": [version(p) for p in ("torch", "transformers", "peft", "deepspeed")],
-        "models": [[n, sorted((f.name, f.stat().st_size) for f in p.glob("*"))] for n, p in resolved.models.items()],
+        "models": [[name, _files(model.location)] for name, model in resolved.models.items()],
         "compute": compute.model_dump(mode="json", exclude={"trial_timeout_s", "hang_timeout_s", "recording"}),
         **{k: identity[k] for k in ("methods", "search_space", "templates", "instructions", "data", "labels")},
         "answer": resolved.task.evaluation.max_new_tokens,
         "rows": [PROBE_ROWS, PROBE_STEPS],
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def first_candidates(resolved: Resolved) -> list[Candidate]:
+def _files(location: str) -> list[tuple[str, int]]:
+    """Names and sizes of a model's files; none where it is no folder."""
+    folder = Path(location)
+    return sorted((f.name, f.stat().st_size) for f in folder.glob("*")) if location and folder.is_dir() else []
+
+
+def first_candidates(resolved: ResolvedTask) -> list[Candidate]:
     """Two per method and model that are to be tried first (where there are two): they differ in their prompts."""
-    found: dict[tuple[str, str], list[Candidate]] = {}
+    candidates: dict[tuple[str, str], list[Candidate]] = {}
     for params in resolved.space.first():
         candidate = resolved.space.candidate(params)
-        group = found.setdefault((candidate.method, candidate.model), [])
+        group = candidates.setdefault((candidate.method, candidate.model), [])
         if len(group) < (1 if METHODS.get(candidate.method).tunes else 2):
             group.append(candidate)
-    for method in resolved.task.methods:
-        for model in resolved.task.models:
-            if (method, model) not in found:
-                found[method, model] = [resolved.space.default(method, model)]
-    return [candidate for group in found.values() for candidate in group]
+    for method, models in resolved.space.compatible.items():
+        for model in models:
+            if (method, model) not in candidates:
+                candidates[method, model] = [resolved.space.default(method, model)]
+    return [candidate for group in candidates.values() for candidate in group]
 
 
-def probe(resolved: Resolved, root: Path, skip: set[tuple[str, str]]) -> tuple[Probes, Devices, int]:
+def probe(resolved: ResolvedTask, root: Path, skip: set[tuple[str, str]]) -> tuple[Probes, Devices, int]:
     """Probes every method on every model, or takes what is cached; also tells devices and slots.
 
     Args:
@@ -92,53 +101,52 @@ def probe(resolved: Resolved, root: Path, skip: set[tuple[str, str]]) -> tuple[P
     Raises:
         UserError: the machine cannot do what the task asks.
     """
-    executor = EXECUTORS.new(resolved.task.compute.executor)
+    compute = resolved.task.compute
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{root}: cannot be written ({error.strerror})", Exit.ENVIRONMENT) from error
-    with tempfile.TemporaryDirectory(prefix="autoadapt-probe-") as name:
-        folder = RunFolder(Path(name))
-        executor.start(folder.root, resolved.task.compute)
-        try:
-            known = cached(resolved, root, executor.devices.kind)
-            if known is not None:
-                return known, executor.devices, executor.slots
-            folder.open()
-            resolved.splits.write(folder.root / "data")
-            wanted = [c for c in first_candidates(resolved) if (c.method, c.model) not in skip]
-            steps = [_step(resolved, candidate, i) for i, candidate in enumerate(wanted)]
-            outcomes = _run(executor, folder, steps)
-        finally:
-            executor.close()
-            folder.close()
-    total = sum(o.seconds * o.devices.count for o in outcomes.values())
-    probes = [_probe(step, outcomes[step.trial]) for step in steps]
-    found = Probes(
-        key=key_of(resolved, executor.devices.kind),
-        hardware=executor.devices.kind,
-        device_seconds=total,
-        probes=probes,
+    folder = RunFolder(root / "probe")
+    executor = EXECUTORS.new(compute.executor.name, compute.executor.settings)
+    supervisor = Supervisor(executor, compute, folder.root, folder.prepare, resolved.preload)
+    try:
+        known = cached(resolved, root, supervisor.devices.kind)
+        if known is not None:
+            return known, supervisor.devices, supervisor.slots
+        folder.open()
+        resolved.splits.write(folder.root / "data")
+        wanted = [c for c in first_candidates(resolved) if (c.method, c.model) not in skip]
+        jobs = [_job(resolved, candidate, i) for i, candidate in enumerate(wanted)]
+        outcomes = _run(supervisor, folder, jobs)
+    finally:
+        supervisor.close()
+        folder.close()
+        shutil.rmtree(folder.root, ignore_errors=True)
+    probes = Probes(
+        key=key_of(resolved, supervisor.devices.kind),
+        hardware=supervisor.devices.kind,
+        device_seconds=sum(finished.outcome.usage.total_device_seconds for finished in outcomes),
+        probes=[_probe(f.job, f.outcome) for f in outcomes if isinstance(f.job, Fit) and not f.retried],
     )
-    write_json(root / FILE, found)
-    return found, executor.devices, executor.slots
+    write_json(root / PROBE_FILE, probes)
+    return probes, supervisor.devices, supervisor.slots
 
 
-def _run(executor: Executor, folder: RunFolder, steps: list[Step]) -> dict[int, Outcome]:
-    """All steps, side by side as a search would run them: neighbours on one machine slow each other."""
-    waiting = list(steps)
-    outcomes: dict[int, Outcome] = {}
-    while len(outcomes) < len(steps):
-        while waiting and executor.free:
-            step = waiting.pop(0)
-            executor.submit(step, folder.prepare(step))
-        finished = executor.next_finished(timeout=0.5)
+def _run(supervisor: Supervisor, folder: RunFolder, jobs: list[Fit]) -> list[Finished]:
+    """All jobs, side by side as a search would run them: neighbours on one machine slow each other."""
+    waiting, outcomes, done = list(jobs), list[Finished](), 0
+    while done < len(jobs):
+        while waiting and supervisor.free:
+            job = waiting.pop(0)
+            supervisor.submit(job, folder.prepare(job))
+        finished = supervisor.next_finished(timeout=0.5)
         if finished is not None:
-            outcomes[finished.step.trial] = finished.outcome
-    return outcomes
+            outcomes.append(finished)
+            done += not finished.retried
+    return sorted(outcomes, key=lambda f: (f.job.trial, f.job.attempt))
 
 
-def _step(resolved: Resolved, candidate: Candidate, number: int) -> Step:
+def _job(resolved: ResolvedTask, candidate: Candidate, number: int) -> Fit:
     share = 1.0
     if METHODS.get(candidate.method).tunes:
         batch = int(candidate.params.get("batch_size") or 16)
@@ -146,29 +154,26 @@ def _step(resolved: Resolved, candidate: Candidate, number: int) -> Step:
         share = min(1.0, PROBE_STEPS / (per_epoch * candidate.passes))
     rows = min(PROBE_ROWS, len(resolved.splits.validation))
     fidelity = Fidelity(rows=rows, steps=share, latency_requests=PROBE_REQUESTS)
-    return resolved.step(number, candidate, fidelity, f"trials/{number:04d}").model_copy(
-        update={"keep_checkpoint": True}
-    )
+    return resolved.fit_job(number, candidate, 0, fidelity).model_copy(update={"keep_checkpoint": True})
 
 
-def _probe(step: Step, outcome: Outcome) -> Probe:
-    measured = outcome.measurement
+def _probe(job: Fit, outcome: Outcome) -> Probe:
+    measurement = outcome.result
     overhead = outcome.seconds - outcome.fit_measure_seconds
-    if measured is None:
-        reason = outcome.failure.reason if outcome.failure else "it gave nothing"
+    if not isinstance(measurement, Measurement):
         return Probe(
-            candidate=step.candidate,
+            candidate=job.candidate,
             **dict.fromkeys(("cold_seconds", "load_seconds", "row_seconds", "latency_ms", "step_seconds"), 0.0),
             peak_memory_bytes=0,
-            failure=reason,
+            failure=measurement.reason if isinstance(measurement, Failure) else "it gave nothing",
         )
-    latency = sorted(measured.latency_ms)
+    latency = sorted(measurement.latency_ms)
     return Probe(
-        candidate=step.candidate,
+        candidate=job.candidate,
         cold_seconds=overhead if outcome.cold else 0.0,
         load_seconds=0.0 if outcome.cold else overhead,
-        row_seconds=measured.inference_seconds / len(measured.rows),
+        row_seconds=measurement.inference_seconds / len(measurement.rows),
         latency_ms=latency[len(latency) // 2] if latency else 0.0,
-        step_seconds=measured.train_step_seconds,
-        peak_memory_bytes=measured.peak_memory_bytes,
+        step_seconds=measurement.train_step_seconds,
+        peak_memory_bytes=measurement.peak_memory_bytes,
     )

@@ -4,11 +4,12 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import Probe
-from autoadapt.domain.trial import Candidate, Fidelity
 from autoadapt.prompts.rendering import Prompt, common_prefix
-from autoadapt.tasks.resolve import Resolved
-from autoadapt.worker.run import METHODS
+from autoadapt.shelves import METHODS
+from autoadapt.tasks.resolve import ResolvedTask
 
 SAMPLED_ROWS = 24
 """Rows whose prompts are rendered to see how long they are."""
@@ -22,7 +23,7 @@ class Times:
         probes: those that did not fail.
     """
 
-    def __init__(self, resolved: Resolved, probes: Sequence[Probe]) -> None:
+    def __init__(self, resolved: ResolvedTask, probes: Sequence[Probe]) -> None:
         self.resolved = resolved
         self.probes: dict[tuple[str, str], list[Probe]] = {}
         for one in probes:

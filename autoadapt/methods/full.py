@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from autoadapt.domain.family import Model
-from autoadapt.domain.method import Adapted, Context, Method
+from autoadapt.domain.method import Adapted, Context, Method, Model
 from autoadapt.domain.params import TunedParams
 
 

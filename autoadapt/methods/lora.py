@@ -5,8 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from autoadapt.domain.family import Model
-from autoadapt.domain.method import Adapted, AdapterSpec, Context, Method
+from autoadapt.domain.method import Adapted, AdapterSpec, Context, Method, Model
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.params import TunedParams
 

@@ -5,8 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from autoadapt.domain.family import Model
-from autoadapt.domain.method import Adapted, Context, Decoding, Method
+from autoadapt.domain.method import Adapted, Context, Decoding, Method, Model
 from autoadapt.domain.params import PromptedParams
 
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from autoadapt.domain.objective import Objective, Reading
+from autoadapt.domain.objective import SHARE, Objective, Reading
 from autoadapt.domain.option import Option
 from autoadapt.row_statistics import stats_array
 
@@ -11,7 +11,7 @@ class Quality(Objective):
     """The metric, from 0 to 1; of an option, corrected by similar candidates where the sampler models them."""
 
     direction: ClassVar[Literal["maximize", "minimize"]] = "maximize"
-    unit: ClassVar[str] = ""
+    unit: ClassVar[str] = SHARE
     title: ClassVar[str] = "quality"
     uncertain: ClassVar[bool] = True
     scale: ClassVar[Literal["linear", "log"]] = "linear"

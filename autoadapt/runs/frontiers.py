@@ -6,27 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoadapt.domain.objective import Goal
+from autoadapt.domain.trial_row import TrialRow
+from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.files import inert, write_atomic
-from autoadapt.errors import Exit, UserError
+from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
+from autoadapt.pareto.reference import Reference, hypervolume_over_spend, hypervolume_share, reference_of
 from autoadapt.runs.study import Study, flat
-from autoadapt.verdict.volume import (
-    Reference,
-    attainment,
-    by_method,
-    front,
-    measured,
-    over_spend,
-    points,
-    reference_of,
-    share,
-)
 
 if TYPE_CHECKING:
     import pandas
 
 FORMATS = (".csv", ".parquet", ".json")
 SPENDS = (0.1, 0.25, 0.5, 1.0)
-"""Shares of a run's own spend at which its hypervolume is told."""
+"""Shares of a run's own spend at which its hypervolume is stated."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class RunVolume:
     full: int
     """Of them, those measured in full."""
     usd: float
-    on_front: int
+    on_frontier: int
     hypervolume: float
     methods: dict[str, float]
     """Of each method's trials alone."""
@@ -57,40 +50,55 @@ class TaskRuns:
 
     def __init__(self, name: str, studies: Sequence[Study], reference: Reference | None = None) -> None:
         self.name, self.studies = name, list(studies)
-        self.reference = reference or reference_of([r for s in studies for r in s.rows])
+        self.goals: tuple[Goal, ...] = self.studies[0].goals
+        self.reference = reference or reference_of([r for s in studies for r in s.rows], self.goals)
+
+    def goal(self, name: str) -> Goal:
+        """One objective of the task.
+
+        Raises:
+            UserError: the task does not optimise it.
+        """
+        goal = next((g for g in self.goals if g.name == name), None)
+        if goal is None:
+            known = [g.name for g in self.goals]
+            raise UserError(f"task {self.name} has no objective '{name}': {did_you_mean(name, known)}")
+        return goal
 
     def volumes(self) -> list[RunVolume]:
         """One entry per run."""
-        found = []
-        for study in self.studies:
-            curve = over_spend(study.rows, self.reference)
-            spent = curve[-1][0]
-            found.append(
-                RunVolume(
-                    run=study.root.name,
-                    trials=len(study.rows),
-                    full=len(measured(study.rows)),
-                    usd=spent,
-                    on_front=len(front(study.rows)),
-                    hypervolume=share(points(study.rows), self.reference),
-                    methods={m: share(points(rows), self.reference) for m, rows in by_method(study.rows).items()},
-                    at={s: max(v for usd, v in curve if usd <= s * spent * (1 + 1e-9)) for s in SPENDS},
-                )
-            )
-        return found
+        return [self._volume(study) for study in self.studies]
+
+    def _volume(self, study: Study) -> RunVolume:
+        rows, goals = study.rows, self.goals
+        curve = hypervolume_over_spend(rows, self.reference)
+        spent = curve[-1][0]
+        by_method = frontiers_by_method(rows, goals)
+        return RunVolume(
+            run=study.root.name,
+            trials=len(rows),
+            full=len(measured_trials(rows, goals)),
+            usd=spent,
+            on_frontier=len(frontier(rows, goals)),
+            hypervolume=self._share(rows),
+            methods={method: self._share(own_rows) for method, own_rows in by_method.items()},
+            at={s: max(v for usd, v in curve if usd <= s * spent * (1 + 1e-9)) for s in SPENDS},
+        )
+
+    def _share(self, rows: Sequence[TrialRow]) -> float:
+        return hypervolume_share(points(rows, self.goals), self.reference)
 
     def attainment(self, other: str, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> list[dict[str, float]]:
         """Corners of the surfaces that at least one, half and all of the runs attained.
 
         Args:
-            other: `cost_usd_per_1k` or `latency_ms`, against quality.
+            other: an objective, against the first one (quality).
             levels: shares of the runs.
-
-        Raises:
-            UserError: the package moocore is not installed.
         """
         least = 1 / len(self.studies)
-        return attainment([s.rows for s in self.studies], other, sorted({max(level, least) for level in levels}))
+        pair = (self.goals[0], self.goal(other))
+        wanted = sorted({max(level, least) for level in levels})
+        return attainment([s.rows for s in self.studies], self.goals, pair, wanted)
 
 
 def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
@@ -105,11 +113,12 @@ def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
     groups: dict[str, list[Study]] = {}
     for root in roots:
         study = Study.load(root)
-        if not measured(study.rows):
+        if not measured_trials(study.rows, study.goals):
             raise UserError(f"{root}: no trial was measured in full, so it has no frontier", Exit.PARTIAL)
         # not the rows' hashes: another seed splits the same data otherwise
         data = study.task.data.model_dump(exclude={"train_rows"})
-        groups.setdefault(json.dumps([study.task.metric, data], sort_keys=True), []).append(study)
+        question = [study.task.metric.model_dump(mode="json"), study.task.objectives, data]
+        groups.setdefault(json.dumps(question, sort_keys=True), []).append(study)
     return [TaskRuns(studies[0].task.name, studies) for studies in groups.values()]
 
 
@@ -139,23 +148,23 @@ def export(tasks: Sequence[TaskRuns], path: Path) -> None:
         raise UserError(f"{path}: unknown kind of file; let it end in {', '.join(FORMATS)}")
     if path.suffix.lower() == ".json":  # figures to the last digit, which a frame would round
         text = json.dumps(_rows(tasks), indent=1, ensure_ascii=False) + "\n"
-        return _written(path, lambda: write_atomic(path, text))
+        return _write(path, lambda: write_atomic(path, text))
     table = trials_of(tasks)
     # parameters of different methods share columns: one type each, or parquet refuses them
     mixed = [c for c in table.columns if c.startswith("params.") and len({type(v) for v in table[c].dropna()}) > 1]
     table[mixed] = table[mixed].map(lambda v: v if v is None or v != v else str(v))
     if path.suffix.lower() == ".csv":
-        return _written(path, lambda: write_atomic(path, table.map(inert).to_csv(index=False)))
+        return _write(path, lambda: write_atomic(path, table.map(inert).to_csv(index=False)))
 
     def parquet() -> None:
         temporary = path.with_name(f".{path.name}.tmp")
         table.to_parquet(temporary, index=False)
         temporary.replace(path)
 
-    return _written(path, parquet)
+    return _write(path, parquet)
 
 
-def _written(path: Path, write: Callable[[], None]) -> None:
+def _write(path: Path, write: Callable[[], None]) -> None:
     try:
         write()
     except OSError as error:

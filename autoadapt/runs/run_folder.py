@@ -1,15 +1,16 @@
 """The run folder: everything a study knows, readable without AutoAdapt, and the one truth a resumed run starts from.
 
 runs/NAME/
-  task.lock.yaml            the task fully resolved, with hashes of data and prompts, versions, hardware
-  study.db                  the Optuna study (SQLite)
-  data/*.jsonl              the frozen splits
-  trials/0007/rung0/        one step: trial.json, outcome.json, log.txt
-  trials/0007/model/        the adapter or weights, while the trial is on the frontier
-  trials/0007/test/         the re-scored option
-  trials/0007/load/         the same under load
-  trials/0007/again-85-0/   fitted again, on 85 training rows (or `all`) with seed 0
-  frontier.json|csv, recommendations.json
+  task.lock.yaml               the task fully resolved, with hashes of data and prompts, versions, hardware
+  study.db                     the Optuna study (SQLite)
+  data/*.jsonl                 the frozen splits
+  trials/0007/rung0/           one job: job.json, outcome.json, log.txt
+  trials/0007/artifact/        the option, self-contained, while the trial is on the frontier
+  trials/0007/score/           the option on test rows
+  trials/0007/load_test/       the option under load
+  trials/0007/refit-85-0/      fitted again, on 85 training rows (or `all`) with seed 0
+  results.json                 options, advice, verdict and spend of one moment; what every reader reads
+  frontier.json|csv, recommendations.json, verdict.json    parts of it, for people and other programs
 """
 
 import contextlib
@@ -21,15 +22,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
-from autoadapt.files import read_model, write_json
-from autoadapt.domain.outcome import Failure, Outcome
+from pydantic import ValidationError
+
+from autoadapt.domain.jobs import JOB, Devices, Fit, LoadTest, Refit, Score
+from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.strict import StrictModel
-from autoadapt.domain.trial import Devices, Step
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import read_model, write_json
 
-STEP_FOLDER = re.compile(r"(rung(\d+)|test|load|again-\w+-\d+)(?:-retry(\d+))?")
+JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|refit-\w+-\d+)(?:-retry(\d+))?")
+AnyJob = Fit | Score | LoadTest | Refit
+JobKind = Literal["fit", "score", "load_test", "refit"]
 
 
 class Clock(StrictModel):
@@ -40,11 +45,21 @@ class Clock(StrictModel):
 
 @dataclass
 class Record:
-    """One step that was run: its folder, what was asked, what came of it (None: it was interrupted)."""
+    """One job that was run: its folder, what was asked, what came of it (None: it was interrupted)."""
 
     folder: Path
-    step: Step
+    job: AnyJob
     outcome: Outcome | None
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """What was measured; None: it was interrupted, failed, or was a load test."""
+        return self.outcome.result if self.outcome is not None and isinstance(self.outcome.result, Measurement) else None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it failed; None: it did not, or was interrupted."""
+        return self.outcome.result if self.outcome is not None and isinstance(self.outcome.result, Failure) else None
 
 
 @dataclass
@@ -53,7 +68,7 @@ class RunFolder:
 
     root: Path
     lasting: bool = True
-    """Whether steps and the clock are written to disk; a simulation keeps them in memory."""
+    """Whether jobs and the clock are written to disk; a simulation keeps them in memory and makes no folder."""
     now: Callable[[], float] = time.monotonic
     """The clock of the study, in seconds."""
     records: list[Record] = field(default_factory=list)
@@ -64,11 +79,16 @@ class RunFolder:
     _clock_written: float = 0.0
 
     def open(self) -> None:
-        """Makes the folder and locks it against a second driver; reads what earlier runs left.
+        """Makes the folder, locks it against a second driver and reads what earlier runs left.
+
+        A simulation's folder is not made: nothing is read or written.
 
         Raises:
             UserError: it cannot be written (exit 4), or another run uses it (exit 8).
         """
+        self._session_start = self.now()
+        if not self.lasting:
+            return
         try:
             (self.root / "trials").mkdir(parents=True, exist_ok=True)
             self._lock = (self.root / "driver.lock").open("a")
@@ -80,11 +100,10 @@ class RunFolder:
             self._lock.close()
             self._lock = None
             raise UserError(f"{self.root}: another `autoadapt search` is running this study", Exit.STORAGE) from None
-        self._session_start = self.now()
         clock = read_model(self.root / "clock.json", Clock)
         self._clock_before = clock.seconds if clock else 0.0
         for record in self._read_records():
-            self._take(record)
+            self._add(record)
 
     def close(self) -> None:
         """Writes the clock and lets others in."""
@@ -109,36 +128,39 @@ class RunFolder:
         """Folder of a trial."""
         return self.root / "trials" / f"{number:04d}"
 
-    def step_folder(self, step: Step) -> Path:
-        """Folder of a step."""
-        name = f"rung{step.rung}" if step.split == "validation" else step.split
-        if step.split == "again":
-            name = f"again-{step.train_rows or 'all'}-{step.seed_index}"
-        return self.trial(step.trial) / (f"{name}-retry{step.attempt}" if step.attempt else name)
+    def job_folder(self, job: AnyJob) -> Path:
+        """Folder of a job."""
+        name = job_name(job)
+        return self.trial(job.trial) / (f"{name}-retry{job.attempt}" if job.attempt else name)
 
-    def prepare(self, step: Step) -> Path:
-        """Makes a step's folder with its trial.json."""
-        folder = self.step_folder(step).resolve()
+    def prepare(self, job: AnyJob) -> Path:
+        """Makes a job's folder with its job.json."""
         if not self.lasting:
-            return folder
+            return self.job_folder(job)
+        folder = self.job_folder(job).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "trial.json", step)
+        write_json(folder / "job.json", job)
         return folder
 
-    def add(self, folder: Path, step: Step, outcome: Outcome) -> None:
-        """Takes note of a finished step."""
-        self._take(Record(folder, step, outcome))
+    def add(self, folder: Path, job: AnyJob, outcome: Outcome) -> None:
+        """Records a finished job."""
+        self._add(Record(folder, job, outcome))
 
-    def _take(self, record: Record) -> None:
+    def _add(self, record: Record) -> None:
         self.records.append(record)
-        self._of.setdefault((record.step.trial, record.step.split), []).append(record)
+        self._of.setdefault((record.job.trial, record.job.kind), []).append(record)
 
-    def of(self, trial: int, split: str = "validation") -> list[Record]:
-        """The steps of a trial on a split, by rung and attempt."""
-        return sorted(self._of.get((trial, split), ()), key=lambda r: (r.step.rung, r.step.attempt))
+    def of(self, trial: int, kind: JobKind = "fit") -> list[Record]:
+        """The jobs of a kind of a trial, by rung and attempt."""
+        return sorted(self._of.get((trial, kind), ()), key=lambda r: (job_name(r.job), r.job.attempt))
+
+    def last_done(self, trial: int, kind: JobKind) -> Record | None:
+        """The last finished job of a kind of a trial."""
+        done = [r for r in self.of(trial, kind) if r.outcome is not None and r.failure is None]
+        return done[-1] if done else None
 
     def settle_interrupted(self, devices: Devices) -> int:
-        """Gives steps that a killed run left without an outcome one, with the time they are known to have taken."""
+        """Gives an outcome to jobs that a killed run left without one, with the time they are known to have taken."""
         count = 0
         for record in self.records:
             if record.outcome is None:
@@ -147,11 +169,13 @@ class RunFolder:
                 count += 1
         return count
 
-    def drop_models(self, keep: set[int]) -> None:
-        """Deletes weights and checkpoints of finished trials that are not to be kept."""
+    def drop_artifacts(self, keep: set[int]) -> None:
+        """Deletes artifacts and checkpoints of finished trials that are not to be kept."""
+        if not self.lasting:
+            return
         for folder in (self.root / "trials").iterdir():
             if folder.name.isdigit() and int(folder.name) not in keep:
-                shutil.rmtree(folder / "model", ignore_errors=True)
+                shutil.rmtree(folder / "artifact", ignore_errors=True)
                 self.drop_checkpoints(int(folder.name))
 
     def drop_checkpoints(self, trial: int) -> None:
@@ -161,24 +185,33 @@ class RunFolder:
 
     def _read_records(self) -> Iterator[Record]:
         for folder in sorted((self.root / "trials").glob("*/*/")):
-            if not STEP_FOLDER.fullmatch(folder.name):
+            if not JOB_FOLDER.fullmatch(folder.name):
                 continue
-            step = read_model(folder / "trial.json", Step)
-            if step is not None:  # else it was killed before it began
-                yield Record(folder.resolve(), step, read_model(folder / "outcome.json", Outcome))
+            job = read_job(folder)
+            if job is not None:  # else it was killed before it began
+                yield Record(folder.resolve(), job, read_model(folder / "outcome.json", Outcome))
+
+
+def job_name(job: AnyJob) -> str:
+    """Name of a job's folder at its first attempt."""
+    if isinstance(job, Fit):
+        return f"rung{job.rung}"
+    return f"refit-{job.train_rows or 'all'}-{job.seed_index}" if isinstance(job, Refit) else job.kind
+
+
+def read_job(folder: Path) -> AnyJob | None:
+    """The job of a folder; None where it is absent or damaged (then it was killed while it was written)."""
+    try:
+        return JOB.validate_json((folder / "job.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _interrupted(record: Record, devices: Devices) -> Outcome:
-    begun = (record.folder / "trial.json").stat().st_mtime
+    begun = (record.folder / "job.json").stat().st_mtime
     beats = [f.stat().st_mtime for f in record.folder.iterdir() if f.name.startswith(("heartbeat", "log"))]
-    return Outcome(
-        trial=record.step.trial,
-        rung=record.step.rung,
-        attempt=record.step.attempt,
-        failure=Failure(stage="start", kind="interrupted", reason="the run was killed"),
-        devices=devices,
-        seconds=max(0.0, max(beats, default=begun) - begun),
-    )
+    failure = Failure(stage="start", failure_class="interrupted", reason="the run was killed")
+    return Outcome.of(record.job, failure, devices, max(0.0, max(beats, default=begun) - begun))
 
 
 def free_disk_bytes(folder: Path) -> int:

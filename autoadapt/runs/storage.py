@@ -1,20 +1,21 @@
 """The Optuna study: plain, multi-objective, in SQLite; optuna-dashboard opens it as it is."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
 
+from autoadapt.domain.objective import Goal
 from autoadapt.errors import Exit, UserError
 
-OBJECTIVES = ("quality", "cost_usd_per_1k", "latency_ms")
 LOCK_SECONDS = 60
 STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
-def open_study(path: Path, name: str, storage: BaseStorage | None = None) -> optuna.Study:
+def open_study(path: Path, name: str, goals: Sequence[Goal], storage: BaseStorage | None = None) -> optuna.Study:
     """The study of that file (or other storage), made where there is none.
 
     SQLite waits for another writer's lock (60 s) and writes ahead (WAL), so that a dashboard may read meanwhile.
@@ -27,12 +28,12 @@ def open_study(path: Path, name: str, storage: BaseStorage | None = None) -> opt
         study = optuna.create_study(
             storage=storage or _file(path),
             study_name=name,
-            directions=["maximize", "minimize", "minimize"],
+            directions=[goal.direction for goal in goals],
             load_if_exists=True,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(list(OBJECTIVES))
+            study.set_metric_names([goal.name for goal in goals])
     except STORAGE_ERRORS as error:
         raise storage_error(path, error) from error
     return study
@@ -83,9 +84,9 @@ def _file(path: Path) -> RDBStorage:
 
 
 def storage_error(path: Path, error: Exception) -> UserError:
-    """What to tell of a database that does not answer."""
-    told = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
-    cause = str(getattr(told, "orig", None) or told).splitlines()[0]
+    """The message about a database that does not answer."""
+    reason = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+    cause = str(getattr(reason, "orig", None) or reason).splitlines()[0]
     hint = "another program holds its lock" if "locked" in cause else "see whether the disk is full or the file damaged"
     return UserError(
         f"{path}: {cause}; {hint}. Finished trials are safe; run the same command to resume.", Exit.STORAGE

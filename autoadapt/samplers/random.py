@@ -5,7 +5,7 @@ from typing import Any
 from optuna.samplers import RandomSampler
 
 from autoadapt.domain.history import History
-from autoadapt.domain.plugins import Sampler
+from autoadapt.domain.sampler import Sampler
 
 
 class Random(Sampler):

@@ -7,7 +7,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 
 from autoadapt.domain.history import History
-from autoadapt.domain.plugins import Sampler
+from autoadapt.domain.sampler import Sampler
 
 
 class Tpe(Sampler):

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from pydantic import TypeAdapter
 
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fit
+from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.files import read_model
-from autoadapt.domain.option import Option
-from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.trial import Candidate, Step
-from autoadapt.errors import Exit, UserError
+from autoadapt.runs.results import read_results
+from autoadapt.runs.run_folder import read_job
 from autoadapt.tasks.space import JointSpace
 
 ATTRIBUTE = "portfolio"
@@ -32,17 +32,17 @@ class Portfolio:
         self.study, self.space, self.earlier = study, space, earlier
 
     def load(self) -> list[str]:
-        """Fixes the portfolio, once in the study's life; returns what is to be told of it.
+        """Fixes the portfolio, once in the study's life; returns notes on it.
 
         Raises:
-            UserError: an earlier run has no frontier; exit 3.
+            UserError: an earlier run has no results.
         """
         notes = []
         if ATTRIBUTE not in self.study.user_attrs:
             wanted: list[Any] = list(self.space.first())
             seconds: dict[tuple[str, str], list[float]] = {}
             for root in self.earlier:
-                options = sorted(read_frontier(root), key=lambda o: o.cost_usd_per_1k)
+                options = sorted(read_results(root).options, key=lambda o: o.cost_usd_per_1k)
                 fitting = [p for o in options if (p := self.space.fit(o.method, o.model, o.params)) is not None]
                 notes.append(f"warm start: {len(fitting)} of the {len(options)} options of {root} are in this space")
                 wanted += fitting
@@ -50,10 +50,10 @@ class Portfolio:
                     seconds.setdefault(key, []).extend(took)
             known = [[*key, statistics.median(took)] for key, took in sorted(seconds.items())]
             self.study.set_user_attr(ATTRIBUTE, {"wanted": wanted, "seconds": known})
-        kept = self.study.user_attrs[ATTRIBUTE]
-        self.params = {self.space.candidate(p).key(): p for p in kept["wanted"]}
+        portfolio = self.study.user_attrs[ATTRIBUTE]
+        self.params = {self.space.candidate(p).key(): p for p in portfolio["wanted"]}
         self.candidates = {key: self.space.candidate(p) for key, p in self.params.items()}
-        self.job_seconds = {(method, model): took for method, model, took in kept["seconds"]}
+        self.job_seconds = {(method, model): took for method, model, took in portfolio["seconds"]}
         return notes
 
     def left(self, tried: Container[str]) -> list[Candidate]:
@@ -69,28 +69,13 @@ class Portfolio:
 def _job_seconds(root: Path) -> dict[tuple[str, str], list[float]]:
     """Device-seconds per pass of the trials of a run that were done in full, by method and model."""
     trials: dict[int, float] = {}
-    found: dict[tuple[str, str], list[float]] = {}
+    per_pass: dict[tuple[str, str], list[float]] = {}
     for path in sorted((root / "trials").glob("*/rung*/outcome.json")):
-        step, outcome = read_model(path.parent / "trial.json", Step), read_model(path, Outcome)
-        if step is None or outcome is None or outcome.measurement is None:
+        job, outcome = read_job(path.parent), read_model(path, Outcome)
+        if not isinstance(job, Fit) or outcome is None or not isinstance(outcome.result, Measurement):
             continue
-        trials[step.trial] = trials.get(step.trial, 0.0) + outcome.fit_measure_seconds * outcome.devices.count
-        if not step.keep_checkpoint:  # the last rung
-            per_pass = trials[step.trial] / step.candidate.passes
-            found.setdefault((step.candidate.method, step.candidate.model), []).append(per_pass)
-    return found
-
-
-def read_frontier(root: Path) -> list[Option]:
-    """The options of a finished run.
-
-    Raises:
-        UserError: there are none; exit 3.
-    """
-    path = root / "frontier.json"
-    try:
-        return TypeAdapter(list[Option]).validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; give the folder of a finished run, such as runs/NAME", Exit.DATA) from None
-    except ValueError as error:
-        raise UserError(f"{path}: damaged ({str(error).splitlines()[0]})", Exit.DATA) from error
+        trials[job.trial] = trials.get(job.trial, 0.0) + outcome.fit_measure_seconds * outcome.devices.count
+        if not job.keep_checkpoint:  # the last rung
+            key = (job.candidate.method, job.candidate.model)
+            per_pass.setdefault(key, []).append(trials[job.trial] / job.candidate.passes)
+    return per_pass

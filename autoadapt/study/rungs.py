@@ -1,4 +1,4 @@
-"""Shares of the work: a candidate gets a part first, and more of it only when the part is promising.
+"""Rungs: a candidate gets a part of the work first, and more of it only when that part is promising.
 
 Prompt candidates answer a part of the validation rows; tuned ones train a part of their steps (of the same schedule, so
 that going on from the checkpoint equals an uninterrupted training) and answer a part of the rows.
@@ -6,9 +6,10 @@ that going on from the checkpoint equals an uninterrupted training) and answer a
 
 from collections.abc import Sequence
 
-from autoadapt.domain.option import Objectives
+from autoadapt.domain.jobs import Fidelity
+from autoadapt.domain.objective import Goal
 from autoadapt.domain.task import Evaluation
-from autoadapt.domain.trial import Fidelity
+from autoadapt.runs.values import Values, known_goals, no_worse, uncertain_goal
 
 LEAST_ROWS = 40
 TWO_RUNGS = (1 / 3,)
@@ -19,7 +20,7 @@ PART_REQUESTS = 10
 ABOUT = 1.15
 """Times and costs measured on a part of the work are noisy: less than this ratio counts as equal."""
 FREE_PASSES = 2
-"""The first so many candidates of a method go on unseen: there is nothing to compare them with."""
+"""The first so many candidates of a method are promoted in any case: there is nothing to compare them with."""
 
 
 def rungs(
@@ -45,26 +46,27 @@ def rungs(
     return [*ladder, Fidelity(rows=rows, steps=1.0, latency_requests=requests)]
 
 
-def promising(own: Objectives, peers: Sequence[Objectives]) -> bool:
-    """Whether a candidate goes on to the next rung.
+def promising(values: Values, peers: Sequence[Values], goals: Sequence[Goal]) -> bool:
+    """Whether a candidate is promoted to the next rung.
 
-    It does when it is among the better half of its method's candidates at this rung by quality, or when none of them is
-    at least as good and about as cheap and fast: a cheap, fast prompt may belong to the frontier without being the
-    best. The first candidates of a method always go on. Asynchronous, as in ASHA (Li et al. 2020): a decision waits for
-    nobody.
+    It is when it is among the better half of its method's candidates at this rung by the uncertain objective (quality),
+    or when none of them is at least as good in it and about as good in all others: a cheap, fast prompt may belong to
+    the frontier without being the best. The first candidates of a method always go on. Asynchronous, as in ASHA (Li et
+    al. 2020): a decision waits for nobody.
 
     Args:
-        own: the candidate's objectives at the rung.
+        values: the candidate's objectives at the rung.
         peers: those of the same method's other candidates that reached the rung before it.
+        goals: what is optimised.
     """
     if len(peers) < FREE_PASSES:
         return True
-    better = sum(p.quality > own.quality for p in peers)
+    main, others = uncertain_goal(goals), known_goals(goals)
+    better = sum(not no_worse(main, values[main.name], p[main.name]) for p in peers)
     if better < (len(peers) + 1) / 2:
         return True
     return not any(
-        p.quality >= own.quality
-        and p.cost_usd_per_1k <= own.cost_usd_per_1k * ABOUT
-        and p.latency_ms <= own.latency_ms * ABOUT
+        no_worse(main, p[main.name], values[main.name])
+        and all(no_worse(goal, p[goal.name], values[goal.name], ABOUT) for goal in others)
         for p in peers
     )

@@ -1,28 +1,34 @@
-"""What a study's history makes one believe of any candidate: its quality with its uncertainty, its cost, latency, time.
+"""What a study's history makes one believe of any candidate: its objectives with their uncertainty, and its time.
 
-Quality is a Gaussian process over parameters and fidelity, its noise known from the rows answered. Cost per query,
-latency and job time are predictable: additive effects of method and model (`trend`), and a Gaussian process of what is
-left. Running trials are believed to give what is predicted (Ginsbourger et al. 2010), so that parallel workers do not
-all ask for the same.
+The uncertain objective (quality, by default) is a Gaussian process over parameters and fidelity, its noise known from
+the rows answered. The other objectives (cost per query and latency, by default) and job time are predictable: additive
+effects of method and model (`trend`), and a Gaussian process of what is left. Running trials are believed to give what
+is predicted (Ginsbourger et al. 2010), so that parallel workers do not all ask for the same. All values are encoded as
+`axes` says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.history import Attempt
-from autoadapt.domain.trial import Candidate
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.history import TrialHistory
+from autoadapt.surrogates.axes import Axes, Axis
 from autoadapt.surrogates.gaussian_process import GaussianProcess
-from autoadapt.surrogates.observations import Known, Observation, thin, without_cliffs
+from autoadapt.surrogates.observations import Observation, thin, without_cliffs
 from autoadapt.surrogates.prices import Prices
 from autoadapt.surrogates.trend import Trend
 
-MOST_QUALITIES, MOST_KNOWN, MOST_FITTED, MOST_FITTED_KNOWN = 240, 120, 120, 60
+MOST_UNCERTAIN, MOST_KNOWN, MOST_FITTED, MOST_FITTED_KNOWN = 240, 120, 120, 60
 """Observations that the models keep, and that hyperparameters are found on: time grows with the third power."""
+UNCERTAIN_NOISE, KNOWN_NOISE, KNOWN_VARIANCE = 0.05, 0.02, 1e-5
+"""Extra noise thought likely beforehand, as parts of a model's spread; variance of a known figure's measurement."""
 SHARED_ERROR = 0.25
-"""Part of the variance of measured quality that all candidates have in common, for they answer the same rows."""
+"""Part of the variance of a measured value that all candidates have in common, for they answer the same rows."""
+JOB_SECONDS = "job seconds"
+"""Key of the model of job time among those of the known objectives, whose names have no space."""
 Places = tuple[Any, Any]
 """Points, shape (m, d), and their arms, shape (m,)."""
 
@@ -42,95 +48,108 @@ class Belief:
     Args:
         prices: of a study with at least one finished rung.
         memory: of earlier decisions.
+
+    Raises:
+        UserError: the history's goals do not fit together.
     """
 
     def __init__(self, prices: Prices, memory: Memory) -> None:
         self.prices, self.memory = prices, memory
         self.history, self.features, self.seen = prices.history, prices.features, prices.seen
-        self.error = float(np.median([o.reached.quality_error for o in self.seen]))
-        """Standard error of one measurement of quality."""
-        self.trends: dict[Known, Trend] = {"job": self.prices.trend}
-        others: tuple[Known, ...] = ("cost", "latency")
-        for what in others:
-            known = [(*self.features.place(o.attempt.candidate), o.known(what)) for o in self.seen]
-            self.trends[what] = Trend(known, [0.0] * len(self.features.methods), len(self.features.models))
-        self._quality = self._model(None, 0.05)
-        self._known = {what: self._model(what, 0.02) for what in self.trends}
+        self.axes = Axes(self.history)
+        self.error = float(np.median([self.axes.uncertain.error_of(o.reached) for o in self.seen]))
+        """Standard error of one measurement of the uncertain objective."""
+        self._axis_of: Mapping[str, Axis] = {axis.goal.name: axis for axis in self.axes.known}
+        self.trends = {JOB_SECONDS: prices.trend}
+        for name in self._axis_of:
+            known = [(*self.features.place(o.trial.candidate), self._value(name, o)) for o in self.seen]
+            self.trends[name] = Trend(known, [0.0] * len(self.features.methods), len(self.features.models))
+        self._uncertain = self._model(None, UNCERTAIN_NOISE)
+        self._known = {name: self._model(name, KNOWN_NOISE) for name in self.trends}
         self._believe_running()
 
-    def quality(self, places: Places) -> tuple[Any, Any]:
-        """Mean and standard deviation of the true quality at full fidelity, each of shape (m,)."""
-        return self._quality.predict(*places)
+    def uncertain(self, places: Places) -> tuple[Any, Any]:
+        """Mean and standard deviation of the true uncertain objective at full fidelity, each of shape (m,)."""
+        return self._uncertain.predict(*places)
 
-    def known(self, what: Known, places: Places) -> Any:
-        """Logarithms of one of the predictable figures, shape (m,)."""
-        points, arms = places
-        return self._known[what].predict(points, arms)[0] + self.trends[what](arms, points[:, 0])
+    def known(self, places: Places) -> Any:
+        """Predictions of the known objectives, shape (m, k)."""
+        return np.stack([self._predicted(name, places) for name in self._axis_of], axis=1)
 
     def job_seconds(self, candidates: Sequence[Candidate], places: Places, left: Any = 1.0) -> Any:
         """Device-seconds of a step that does a part `left` of each candidate's work, shape (m,)."""
         passes = np.array([c.passes for c in candidates])
         overheads = np.array([self.prices.overheads[c.model] for c in candidates])
-        return 10.0 ** self.known("job", places) * passes * left + overheads
+        return 10.0 ** self._predicted(JOB_SECONDS, places) * passes * left + overheads
 
-    def smoothed(self, full: Sequence[Attempt]) -> Any:
-        """Qualities of trials measured in full, shape (m,), corrected by what their neighbours showed."""
+    def smoothed(self, full: Sequence[TrialHistory]) -> Any:
+        """Uncertain objective of trials measured in full, shape (m,), corrected by what their neighbours showed."""
         if not full:
             return np.empty(0)
-        last = [a.reached[-1] for a in full]
-        measured, error = np.array([r.quality for r in last]), np.array([r.quality_error for r in last])
+        axis, last = self.axes.uncertain, [t.reached[-1] for t in full]
+        measured, error = np.array([axis.of(r) for r in last]), np.array([axis.error_of(r) for r in last])
         # by about the error of measuring, not more
-        return np.clip(self.quality(self.places_of(full))[0], measured - 1.5 * error, measured + error)
+        return np.clip(self.uncertain(self.places_of(full))[0], measured - 1.5 * error, measured + error)
 
-    def places_of(self, attempts: Sequence[Attempt]) -> Places:
+    def places_of(self, trials: Sequence[TrialHistory]) -> Places:
         """Where trials stand; at least one."""
         points = self.memory.points
-        for a in attempts:
-            if a.number not in points:
-                points[a.number] = self.features.point(a.candidate)
-        return np.array([points[a.number] for a in attempts]), np.array(
-            [self.features.arm(a.candidate) for a in attempts]
-        )
+        for t in trials:
+            if t.number not in points:
+                points[t.number] = self.features.point(t.candidate)
+        arms = np.array([self.features.arm(t.candidate) for t in trials])
+        return np.array([points[t.number] for t in trials]), arms
 
     def places(self, candidates: Sequence[Candidate]) -> Places:
         """Where candidates stand; at least one."""
         points = np.array([self.features.point(c) for c in candidates])
         return points, np.array([self.features.arm(c) for c in candidates])
 
-    def _model(self, what: Known | None, noise: float) -> GaussianProcess:
-        """A model of quality (None) or of a predictable figure.
+    def _predicted(self, name: str, places: Places) -> Any:
+        """A known objective or log10 of job seconds, shape (m,)."""
+        points, arms = places
+        return self._known[name].predict(points, arms)[0] + self.trends[name](arms, points[:, 0])
+
+    def _value(self, name: str, observation: Observation) -> float:
+        if name == JOB_SECONDS:
+            return observation.log_job
+        return self._axis_of[name].of(observation.reached)
+
+    def _model(self, name: str | None, noise: float) -> GaussianProcess:
+        """A model of the uncertain objective (None) or of what is left of a known figure beside its trend.
 
         Its hyperparameters were found when there were somewhat fewer observations.
         """
         schedule = 4
         while schedule * 5 // 4 + 2 <= len(self.seen):
             schedule = schedule * 5 // 4 + 2
-        first = self.seen[: max(4, schedule)]
-        key = (what, tuple((o.attempt.number, o.reached.rung) for o in first))
-        found = self.memory.hyperparameters
-        if key not in found:
-            kept = thin(first, MOST_FITTED) if what is None else first[-MOST_FITTED_KNOWN:]
-            fitted = self._fill(GaussianProcess(self.features.columns, noise), what, kept).fit()
-            for old in [k for k in found if k[0] == what]:
-                del found[old]
-            found[key] = fitted.theta
+        first, axis = self.seen[: max(4, schedule)], self.axes.uncertain
+        key = (name, tuple((o.trial.number, o.reached.rung) for o in first))
+        hyperparameters = self.memory.hyperparameters
+        if key not in hyperparameters:
+            chosen = thin(first, axis, MOST_FITTED) if name is None else first[-MOST_FITTED_KNOWN:]
+            fitted = self._fill(GaussianProcess(self.features.columns, noise), name, chosen).fit()
+            for outdated in [k for k in hyperparameters if k[0] == name]:
+                del hyperparameters[outdated]
+            hyperparameters[key] = fitted.theta
         model = GaussianProcess(self.features.columns, noise)
-        model.theta = found[key]
-        kept = thin(self.seen, MOST_QUALITIES) if what is None else self.seen[-MOST_KNOWN:]
-        return self._fill(model, what, kept).condition()
+        model.theta = hyperparameters[key]
+        chosen = thin(self.seen, axis, MOST_UNCERTAIN) if name is None else self.seen[-MOST_KNOWN:]
+        return self._fill(model, name, chosen).condition()
 
-    def _fill(self, model: GaussianProcess, what: Known | None, seen: Sequence[Observation]) -> GaussianProcess:
-        points, arms = self.places_of([o.attempt for o in seen])
-        if what is None:
+    def _fill(self, model: GaussianProcess, name: str | None, seen: Sequence[Observation]) -> GaussianProcess:
+        points, arms = self.places_of([o.trial for o in seen])
+        if name is None:
+            axis = self.axes.uncertain
             missing = np.array([o.missing for o in seen])
-            variances = np.array([(1 - SHARED_ERROR) * o.reached.quality_error**2 for o in seen])
-            return model.data(points, arms, missing, without_cliffs(seen), variances)
-        values = np.array([o.known(what) for o in seen]) - self.trends[what](arms, points[:, 0])
-        none = np.zeros(len(seen))
-        return model.data(points, arms, none, values, none + 1e-5)
+            variances = np.array([(1 - SHARED_ERROR) * axis.error_of(o.reached) ** 2 for o in seen])
+            return model.data(points, arms, missing, without_cliffs(seen, axis), variances)
+        values = np.array([self._value(name, o) for o in seen]) - self.trends[name](arms, points[:, 0])
+        zeros = np.zeros(len(seen))
+        return model.data(points, arms, zeros, values, zeros + KNOWN_VARIANCE)
 
     def _believe_running(self) -> None:
-        running = [a for a in self.history.attempts if a.state == "running"]
+        running = [t for t in self.history.trials if t.state == "running"]
         if running:
             places = self.places_of(running)
-            self._quality.append(*places, self.quality(places)[0], np.full(len(running), self.error**2))
+            self._uncertain.append(*places, self.uncertain(places)[0], np.full(len(running), self.error**2))

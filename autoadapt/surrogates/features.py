@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.space import Branch, Choices, Range, Scalar, applies
-from autoadapt.domain.trial import Candidate
 from autoadapt.surrogates.gaussian_process import Columns
 
 ABSENT = -1.0
@@ -20,10 +20,17 @@ class Features:
     Args:
         branches: method -> its parameters; shared ones are the same in all.
         models: base models.
+        compatible: method -> the models it can be used with; a method that is absent can be used with all.
     """
 
-    def __init__(self, branches: Mapping[str, Branch], models: Sequence[str]) -> None:
+    def __init__(
+        self,
+        branches: Mapping[str, Branch],
+        models: Sequence[str],
+        compatible: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.branches, self.models, self.methods = dict(branches), list(models), list(branches)
+        self._models_of = {method: list((compatible or {}).get(method, models)) for method in branches}
         self._at: dict[tuple[str, str], int] = {}
         categorical, steep, of_arm = [True], [False], []
         first = next(iter(branches.values()))
@@ -64,14 +71,19 @@ class Features:
 
     def draw(self, method: str, random: np.random.Generator) -> Candidate:
         """A uniformly random candidate."""
-        model = self.models[int(random.integers(len(self.models)))]
-        return self._complete(method, model, lambda name, spec: _from_unit(spec, random.random()))
+        return self._complete(
+            method, self._draw_model(method, random), lambda name, spec: _from_unit(spec, random.random())
+        )
+
+    def _draw_model(self, method: str, random: np.random.Generator) -> str:
+        models = self._models_of[method]
+        return models[int(random.integers(len(models)))]
 
     def move(self, candidate: Candidate, random: np.random.Generator) -> Candidate:
         """A candidate near another: some numbers shifted, now and then another choice."""
         model, step = candidate.model, float(random.choice([0.05, 0.12, 0.3]))
-        if len(self.models) > 1 and random.random() < 0.1:
-            model = self.models[int(random.integers(len(self.models)))]
+        if len(self._models_of[candidate.method]) > 1 and random.random() < 0.1:
+            model = self._draw_model(candidate.method, random)
 
         def value(name: str, spec: Choices | Range) -> Scalar:
             old = candidate.params.get(name)

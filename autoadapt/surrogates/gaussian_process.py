@@ -114,7 +114,7 @@ class GaussianProcess:
     def fit(self, iterations: int = ITERATIONS) -> "GaussianProcess":
         """Finds the hyperparameters, always from the same start, so that equal data give equal models."""
         self._prepare()
-        found = minimize(
+        result = minimize(
             self._objective,
             self.prior,
             jac=True,
@@ -122,7 +122,7 @@ class GaussianProcess:
             bounds=self._bounds,
             options={"maxiter": iterations},
         )
-        self.theta = found.x
+        self.theta = result.x
         del self._distances, self._same, self._models_alike
         return self.condition()
 
@@ -153,11 +153,11 @@ class GaussianProcess:
         mean = across @ self._weights * self.unit + self.mean
         solved = solve_triangular(self._factor, across.T, lower=True)
         levels = 2.0 if self.columns.model is None else 3.0
-        own = levels + np.exp(2 * self.theta[self._scales[0]]) + missing**2
+        variance = levels + np.exp(2 * self.theta[self._scales[0]]) + missing**2
         for a in range(len(self._parts) - 1):
             scale, partial = np.exp(2 * self.theta[self._scales[a + 1]]), np.exp(2 * self.theta[self._partials[a + 1]])
-            own = own + (arms == a) * (scale + partial * missing**2)
-        return mean, np.sqrt(np.maximum(own - (solved * solved).sum(0), 1e-8)) * self.unit
+            variance = variance + (arms == a) * (scale + partial * missing**2)
+        return mean, np.sqrt(np.maximum(variance - (solved * solved).sum(0), 1e-8)) * self.unit
 
     def _apart(self, part: Any) -> Any:
         """Squared distances per column, shape (columns, n, n)."""
@@ -206,7 +206,7 @@ class GaussianProcess:
         """Negative log posterior of hyperparameters and its gradient (Rasmussen and Williams 2006, eq. 5.9)."""
         n, product = len(self.values), self.missing[:, None] * self.missing[None, :]
         matrix = np.ones((n, n))
-        kept = []
+        factors = []
         for i, lengths in enumerate(self._lengths):
             inverse = np.exp(-2 * theta[lengths])
             r = np.sqrt(np.tensordot(inverse, self._distances[i], 1) + 1e-12)
@@ -220,7 +220,7 @@ class GaussianProcess:
                 partial = np.exp(2 * theta[self._partials[i]])
                 factor = (scale + partial * product) * self._same[i - 1]
                 matrix += factor * matern + (1 + self._models_alike + product) * self._same[i - 1]
-            kept.append((inverse, (5 / 3) * (1 + ROOT5 * r) * decay, matern, factor, scale))
+            factors.append((inverse, (5 / 3) * (1 + ROOT5 * r) * decay, matern, factor, scale))
         extra = np.exp(2 * theta[self._noise])
         matrix[np.diag_indices(n)] += self.variances + extra + JITTER
         try:
@@ -233,7 +233,7 @@ class GaussianProcess:
         value = 0.5 * self.values @ alpha + np.log(np.diag(factor_l)).sum() + 0.5 * off @ off
         outer = np.outer(alpha, alpha) - inverse_k
         gradient = np.zeros_like(theta)
-        for i, (inverse, slope, matern, factor, scale) in enumerate(kept):
+        for i, (inverse, slope, matern, factor, scale) in enumerate(factors):
             weighted = outer * factor * slope
             gradient[self._lengths[i]] = -0.5 * np.tensordot(self._distances[i], weighted, ([1, 2], [0, 1])) * inverse
             mass = outer * matern if i == 0 else outer * matern * self._same[i - 1]

@@ -1,15 +1,22 @@
-"""Expected gain in hypervolume when quality is uncertain and cost and latency are known.
+"""Expected gain in hypervolume when one objective is uncertain and the others are known.
 
-Costs and latencies of a candidate are predictable to a few percent, so the expected hypervolume improvement of three
-objectives (Emmerich et al. 2006) needs an integral over quality alone: with levels q0 > q1 > ... of the frontier's
-quality, between two levels the area in the (cost, latency) plane that the candidate adds is constant, and the expected
-length of quality it covers there is a difference of two one-dimensional expected improvements.
+Costs and latencies of a candidate are predictable to a few percent, so the expected hypervolume improvement (Emmerich
+et al. 2006) needs an integral over the uncertain objective alone. With levels q0 > q1 > ... of the frontier's values of
+it, the region of the known objectives that the candidate adds is the same anywhere between two levels, and the expected
+length that the uncertain objective covers there is a difference of two one-dimensional expected improvements:
+
+    E[gain] = sum_i region_i * (EI(q_i) - EI(q_(i-1))),   EI(q_(-1)) = 0
+
+where region_i is the length, area or volume that the candidate dominates in the space of the known objectives and that
+no point of the frontier with a value of at least q_(i-1) dominates there.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import ndtr
+
+from autoadapt.pareto.hypervolume import hypervolume_gains
 
 FAR = -1e9
 
@@ -20,60 +27,101 @@ def expected_improvement(mean: Any, deviation: Any, level: float) -> Any:
     return deviation * (np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) + z * ndtr(z))
 
 
-def expected_hypervolume_improvement(
-    mean: Any, deviation: Any, cost: Any, latency: Any, front: Any, reference: tuple[float, float, float]
-) -> Any:
+def expected_hypervolume_improvement(mean: Any, deviation: Any, known: Any, front: Any, reference: Any) -> Any:
     """Expected gain of each candidate alone, shape (m,).
 
     Args:
-        mean, deviation: of quality, shape (m,).
-        cost, latency: known, smaller is better, shape (m,); any monotone scale, such as logarithms.
-        front: shape (k, 3), columns quality, cost, latency; dominated points are allowed.
-        reference: the worst quality, cost and latency that count.
+        mean, deviation: of the uncertain objective, greater is better, shape (m,); deviations above 0.
+        known: values of the known objectives, less is better, shape (m, k), k from 1 to 4; any monotone scale.
+        front: shape (n, 1 + k), the uncertain objective first; dominated points are allowed.
+        reference: shape (1 + k,), the worst values that count.
     """
-    worst_quality, worst_cost, worst_latency = reference
-    front = np.asarray(front, float).reshape(-1, 3)
+    worst_uncertain, worst_known = float(reference[0]), np.asarray(reference[1:], float)
+    front = np.asarray(front, float).reshape(-1, 1 + len(worst_known))
     front = front[np.argsort(-front[:, 0])]
-    cost, latency = np.minimum(cost, worst_cost), np.minimum(latency, worst_latency)
+    known = np.minimum(known, worst_known)
+    region = _region(worst_known)
     total, above = np.zeros(len(mean)), np.zeros(len(mean))
-    costs, latencies = np.empty(0), np.empty(0)  # the staircase: costs rising, latencies falling
     for i in range(len(front) + 1):
-        level = front[i, 0] if i < len(front) else worst_quality
-        here = expected_improvement(mean, deviation, max(level, worst_quality))
-        begin = np.concatenate(([FAR], costs))
-        end = np.concatenate((costs, [worst_cost]))
-        depth = np.concatenate(([worst_latency], latencies))
-        width = np.maximum(end[None, :] - np.maximum(begin[None, :], cost[:, None]), 0)
-        area = (width * np.maximum(depth[None, :] - latency[:, None], 0)).sum(1)
-        total += area * np.maximum(here - above, 0)
+        level = front[i, 0] if i < len(front) else worst_uncertain
+        here = expected_improvement(mean, deviation, max(level, worst_uncertain))
+        total += region.added(known) * np.maximum(here - above, 0)
         above = here
         if i < len(front):
-            costs, latencies = _add(costs, latencies, min(front[i, 1], worst_cost), min(front[i, 2], worst_latency))
+            region.insert(np.minimum(front[i, 1:], worst_known))
     return total
 
 
-def _add(costs: Any, latencies: Any, cost: float, latency: float) -> tuple[Any, Any]:
-    if np.any((costs <= cost) & (latencies <= latency)):
-        return costs, latencies
-    kept = ~((costs >= cost) & (latencies >= latency))
-    costs, latencies = costs[kept], latencies[kept]
-    at = int(np.searchsorted(costs, cost))
-    return np.insert(costs, at, cost), np.insert(latencies, at, latency)
+class _Region(Protocol):
+    """What some points dominate in the space of the known objectives, all minimized."""
+
+    def added(self, known: Any) -> Any:
+        """Size of what each candidate adds alone, shape (m,), for candidates of shape (m, k)."""
+
+    def insert(self, point: Any) -> None:
+        """Takes a point of shape (k,) into the dominated region."""
 
 
-def hypervolume(front: Any, reference: tuple[float, float, float]) -> float:
-    """Volume between a frontier (columns quality, cost, latency) and the reference, by sweeping quality."""
-    worst_quality, worst_cost, worst_latency = reference
-    front = np.asarray(front, float).reshape(-1, 3)
-    front = front[np.argsort(-front[:, 0])]
-    costs, latencies = np.empty(0), np.empty(0)
-    total = 0.0
-    for i, (quality, cost, latency) in enumerate(front):
-        if quality <= worst_quality:
-            break
-        if cost < worst_cost and latency < worst_latency:
-            costs, latencies = _add(costs, latencies, cost, latency)
-        below = max(front[i + 1, 0] if i + 1 < len(front) else worst_quality, worst_quality)
-        width = np.append(costs[1:], worst_cost) - costs if len(costs) else np.empty(0)
-        total += (quality - below) * float((width * (worst_latency - latencies)).sum())
-    return total
+def _region(worst: Any) -> _Region:
+    """An empty region that the worst values bound."""
+    kinds: dict[int, type[_Interval] | type[_Staircase]] = {1: _Interval, 2: _Staircase}
+    return kinds.get(len(worst), _Volume)(worst)
+
+
+class _Interval:
+    """One known objective: all beyond the least value is dominated."""
+
+    def __init__(self, worst: Any) -> None:
+        self.least = float(worst[0])
+
+    def added(self, known: Any) -> Any:
+        return np.maximum(self.least - known[:, 0], 0)
+
+    def insert(self, point: Any) -> None:
+        self.least = min(self.least, float(point[0]))
+
+
+class _Staircase:
+    """Two known objectives: corners with rising x and falling y."""
+
+    def __init__(self, worst: Any) -> None:
+        self.worst_x, self.worst_y = float(worst[0]), float(worst[1])
+        self.x, self.y = np.empty(0), np.empty(0)
+
+    def added(self, known: Any) -> Any:
+        begin = np.concatenate(([FAR], self.x))
+        end = np.concatenate((self.x, [self.worst_x]))
+        depth = np.concatenate(([self.worst_y], self.y))
+        width = np.maximum(end[None, :] - np.maximum(begin[None, :], known[:, :1]), 0)
+        return (width * np.maximum(depth[None, :] - known[:, 1:], 0)).sum(1)
+
+    def insert(self, point: Any) -> None:
+        x, y = point
+        if np.any((self.x <= x) & (self.y <= y)):
+            return
+        not_dominated = ~((self.x >= x) & (self.y >= y))
+        corners_x, corners_y = self.x[not_dominated], self.y[not_dominated]
+        at = int(np.searchsorted(corners_x, x))
+        self.x, self.y = np.insert(corners_x, at, x), np.insert(corners_y, at, y)
+
+
+class _Volume:
+    """Three and four known objectives: hypervolumes with and without the candidate."""
+
+    def __init__(self, worst: Any) -> None:
+        self.worst = worst
+        self.points = np.empty((0, len(worst)))
+        self._gains: Any = None
+        """Of the same candidates at the last level; the region has not grown since."""
+
+    def added(self, known: Any) -> Any:
+        if self._gains is None:
+            self._gains = hypervolume_gains(known, self.points, self.worst)
+        return self._gains
+
+    def insert(self, point: Any) -> None:
+        if (self.points <= point).all(axis=1).any():
+            return
+        not_dominated = ~(self.points >= point).all(axis=1)
+        self.points = np.vstack([self.points[not_dominated], point])
+        self._gains = None

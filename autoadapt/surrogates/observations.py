@@ -3,36 +3,29 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.history import Attempt, History, Reached
+from autoadapt.domain.history import History, Reached, TrialHistory
+from autoadapt.surrogates.axes import Axis
 
-Known = Literal["job", "cost", "latency"]
-"""Predictable to a few percent: log10 of a job's seconds per pass, of USD per 1,000 queries, of milliseconds."""
 PROMPT_EXPONENT = 0.5
 """Time of answering a part of the rows grows with about this power of the part: loading and warm-up weigh."""
-LEAST_FOR_CLIFF, CLIFF = 5, 2.0
-"""Qualities below the median by more than so many times the better half's spread are raised to there."""
+LEAST_FOR_CLIFF, CLIFF, LEAST_SPREAD = 5, 2.0, 0.02
+"""Values below the median by more than so many times the better half's spread, at least this, are raised to there."""
 
 
 @dataclass(frozen=True)
 class Observation:
     """One finished rung."""
 
-    attempt: Attempt
+    trial: TrialHistory
     reached: Reached
     missing: float
     """How much of the work is missing: log9 of one over the share done."""
     log_job: float
     """log10 of the device-seconds that one pass of the whole job would take."""
-
-    def known(self, what: Known) -> float:
-        """The logarithm of one of the predictable figures."""
-        if what == "job":
-            return self.log_job
-        return log(self.reached.cost_usd_per_1k if what == "cost" else self.reached.latency_ms)
 
 
 def log(value: float) -> float:
@@ -42,47 +35,47 @@ def log(value: float) -> float:
 
 def observations(history: History) -> list[Observation]:
     """Every finished rung, by time."""
-    found = []
-    for attempt in history.attempts:
+    every = []
+    for trial in history.trials:
         before = 0.0
-        tunes = attempt.candidate.method in history.tunes
-        for reached in attempt.reached:
+        tunes = trial.candidate.method in history.tunes
+        for reached in trial.reached:
             part = max(reached.share - before, 1e-6)
-            seconds = max(reached.device_seconds, 1e-6) / part ** exponent(history, attempt)
+            seconds = max(reached.device_seconds, 1e-6) / part ** exponent(history, trial)
             # a prompt's later rung answers the earlier rows too: it replaces what they showed
-            if tunes or reached is attempt.reached[-1]:
+            if tunes or reached is trial.reached[-1]:
                 missing = math.log(1 / reached.share) / math.log(9) if tunes else 0.0
-                found.append(Observation(attempt, reached, missing, math.log10(seconds / attempt.candidate.passes)))
+                every.append(Observation(trial, reached, missing, math.log10(seconds / trial.candidate.passes)))
             before = reached.share
-    return sorted(found, key=lambda o: o.reached.order)
+    return sorted(every, key=lambda o: o.reached.order)
 
 
-def exponent(history: History, attempt: Attempt) -> float:
+def exponent(history: History, trial: TrialHistory) -> float:
     """Power of the share of the work with which a trial's seconds grow."""
-    return 1.0 if attempt.candidate.method in history.tunes else PROMPT_EXPONENT
+    return 1.0 if trial.candidate.method in history.tunes else PROMPT_EXPONENT
 
 
-def without_cliffs(seen: Sequence[Observation]) -> Any:
-    """Qualities, shape (n,), with the worst of each method and model raised.
+def without_cliffs(seen: Sequence[Observation], axis: Axis) -> Any:
+    """Encoded values of the uncertain objective, shape (n,), with the worst of each method and model raised.
 
     A diverged run says that it is bad, not how bad its neighbours are: a model that had to explain the cliff would be
     unsure everywhere. What counts is how the better half differs.
     """
-    qualities = np.array([o.reached.quality for o in seen])
+    values = np.array([axis.of(o.reached) for o in seen])
     groups: dict[tuple[str, str], list[int]] = {}
     for i, o in enumerate(seen):
-        groups.setdefault((o.attempt.candidate.method, o.attempt.candidate.model), []).append(i)
-    for own in groups.values():
-        if len(own) >= LEAST_FOR_CLIFF:
-            middle, high = np.quantile(qualities[own], [0.5, 0.9])
-            qualities[own] = np.maximum(qualities[own], middle - CLIFF * max(high - middle, 0.02))
-    return qualities
+        groups.setdefault((o.trial.candidate.method, o.trial.candidate.model), []).append(i)
+    for group in groups.values():
+        if len(group) >= LEAST_FOR_CLIFF:
+            middle, high = np.quantile(values[group], [0.5, 0.9])
+            values[group] = np.maximum(values[group], middle - CLIFF * max(high - middle, LEAST_SPREAD))
+    return values
 
 
-def thin(seen: Sequence[Observation], most: int) -> list[Observation]:
-    """The best and the latest observations, at most so many, in their order."""
+def thin(seen: Sequence[Observation], axis: Axis, most: int) -> list[Observation]:
+    """At most so many observations, in their order: those with the best values of the objective, and the latest."""
     if len(seen) <= most:
         return list(seen)
-    best = sorted(seen, key=lambda o: -o.reached.quality)[: most // 2]
-    kept = {id(o) for o in best} | {id(o) for o in seen[-(most - most // 2) :]}
-    return [o for o in seen if id(o) in kept]
+    best = sorted(seen, key=lambda o: -axis.of(o.reached))[: most // 2]
+    chosen = {id(o) for o in best} | {id(o) for o in seen[-(most - most // 2) :]}
+    return [o for o in seen if id(o) in chosen]

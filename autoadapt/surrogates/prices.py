@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History
-from autoadapt.domain.trial import Candidate
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.observations import Observation, log, observations
 from autoadapt.surrogates.trend import Trend
@@ -23,10 +23,10 @@ class Prices:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.features = features = Features(history.branches, history.models)
+        self.features = features = Features(history.branches, history.models, history.compatible)
         self.seen = seen = observations(history)
         """Every finished rung."""
-        places = [features.place(o.attempt.candidate) for o in seen]
+        places = [features.place(o.trial.candidate) for o in seen]
         known = [(*place, o.log_job) for place, o in zip(places, seen, strict=True)]
         known += [
             (features.methods.index(method), features.models.index(model), log(seconds))
@@ -36,8 +36,8 @@ class Prices:
         usual = [TUNED_LONGER if m in history.tunes else 0.0 for m in features.methods]
         self.trend = Trend(known, usual, len(features.models))
         self.overheads = _overheads(history, seen)
-        """Seconds that a step of each model takes besides."""
-        self.priced = {o.attempt.candidate.model for o in seen} | {model for _, model in history.job_seconds}
+        """Further seconds that a step of each model takes."""
+        self.priced = {o.trial.candidate.model for o in seen} | {model for _, model in history.job_seconds}
         """Models of which anything has been seen."""
 
     def of(self, candidate: Candidate) -> float:
@@ -51,6 +51,6 @@ def _overheads(history: History, seen: Sequence[Observation]) -> dict[str, float
     """By model; of one that was not seen, the least known."""
     known: dict[str, list[float]] = {}
     for o in seen:
-        known.setdefault(o.attempt.candidate.model, []).append(o.reached.overhead_seconds)
+        known.setdefault(o.trial.candidate.model, []).append(o.reached.overhead_seconds)
     middle = {model: float(np.median(values)) for model, values in known.items()}
     return {m: middle.get(m, min(middle.values(), default=0.0)) for m in history.models}

@@ -9,12 +9,15 @@ from pathlib import Path
 from autoadapt.domain.comparison import Terms
 from autoadapt.domain.prices import DevicePrice, PriceBook, TokenPrice
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD, Scenario, Spread
-from autoadapt.domain.task import Constraints, Economics, Limits, Owned, Task
-from autoadapt.errors import UserError, did_you_mean
-from autoadapt.tasks.yaml_files import Document, parse
+from autoadapt.domain.task import Constraints, Economics, Owned, Task
 from autoadapt.economics.costs import Machine, owned_usd_per_hour
+from autoadapt.errors import UserError, did_you_mean
+from autoadapt.registry import expanded
+from autoadapt.tasks.parsing import parse
+from autoadapt.tasks.yaml_document import Document
 
-OWN_BOOK = Path(__file__).parent.parent / "price_book.yaml"
+OWNED_SOURCE = "an owned machine: depreciation, energy and operations"
+PACKAGE_BOOK = Path(__file__).parent.parent / "price_book.yaml"
 
 
 class Prices:
@@ -28,7 +31,7 @@ class Prices:
     """
 
     def __init__(self, own: Path | None = None) -> None:
-        books = [_book(OWN_BOOK)] if own is None else [_book(OWN_BOOK), _book(own)]
+        books = [_book(PACKAGE_BOOK)] if own is None else [_book(PACKAGE_BOOK), _book(own)]
         self.devices: dict[str, DevicePrice] = {p.name: p for book in books for p in book.devices}
         self.tokens: dict[str, TokenPrice] = {p.name: p for book in books for p in book.tokens}
 
@@ -97,7 +100,7 @@ def _snapshot_price(name: str) -> TokenPrice | None:
 
 
 def owned_hour(owned: Owned) -> Decimal:
-    """USD of one hour of an owned machine."""
+    """USD of one hour of a machine of one's own."""
     return owned_usd_per_hour(
         Machine(
             capex=owned.capex_usd,
@@ -123,7 +126,7 @@ def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]
     """
     if economics.owned is not None:
         hour = owned_hour(economics.owned)
-        return _priced(economics, hour), "an owned machine: depreciation, energy and operations", []
+        return _priced(economics, hour), OWNED_SOURCE, []
     if economics.price is None:
         return economics, "given in the task", []
     quote = Prices(_own(economics.price_book, base)).device(economics.price)
@@ -135,30 +138,23 @@ def _priced(economics: Economics, hour: Decimal) -> Economics:
 
 
 def _own(name: str | None, base: Path) -> Path | None:
-    return None if name is None else (base / name).expanduser()
+    return None if name is None else (base / expanded(name)).expanduser()
 
 
 def task_terms(task: Task) -> Terms:
     """The task's own use: the device time of answers, by its price, volume, horizon and constraints."""
-    return terms("task", Scenario(), task.economics, task.constraints, "the task", 0.0, None)[0]
+    return terms("task", Scenario(), task, "the task", 0.0, None)[0]
 
 
 def terms(
-    name: str,
-    scenario: Scenario,
-    economics: Economics,
-    constraints: Constraints,
-    source: str,
-    search_usd: float,
-    prices: Prices | None,
+    name: str, scenario: Scenario, task: Task, source: str, search_usd: float, prices: Prices | None
 ) -> tuple[Terms, list[str]]:
     """A scenario with everything that it leaves open taken from the task, and warnings of old prices.
 
     Args:
         name: of the scenario.
         scenario: as written.
-        economics: of the task, its price looked up.
-        constraints: of the task; those of the scenario win.
+        task: its price looked up; its constraints hold where the scenario has none of its own.
         source: where the task's price comes from.
         search_usd: what the whole search cost.
         prices: the books; None: the scenario names no price.
@@ -166,14 +162,12 @@ def terms(
     Raises:
         UserError: a price is unknown.
     """
+    economics = task.economics
     warnings: list[str] = []
     assert economics.usd_per_hour is not None
     hour = Spread(likely=economics.usd_per_hour)
     if scenario.owned is not None:
-        hour, source = (
-            Spread(likely=owned_hour(scenario.owned)),
-            "an owned machine: depreciation, energy and operations",
-        )
+        hour, source = Spread(likely=owned_hour(scenario.owned)), OWNED_SOURCE
     elif isinstance(scenario.price, str):
         quote = (prices or Prices()).device(scenario.price)
         hour, source = Spread(likely=quote.usd_per_hour), quote.description
@@ -181,9 +175,7 @@ def terms(
     elif scenario.price is not None:
         hour, source = scenario.price, "given in the scenario"
     overhead = Decimal(repr(economics.overhead_factor))
-    given = {name: getattr(scenario, name) for name in Limits.model_fields} | {
-        "latency_p95_ms": scenario.latency_p95_ms
-    }
+    limits = {name: limit for name in Constraints.model_fields if (limit := getattr(scenario, name)) is not None}
     low, likely, high = hour.filled(PRICE_SPREAD)
     volume = scenario.volume or Spread(likely=Decimal(economics.queries_per_month))
     return Terms(
@@ -194,6 +186,6 @@ def terms(
         outputs=scenario.output.filled(OUTPUT_SPREAD),
         horizon_months=Decimal(repr(scenario.horizon_months or economics.horizon_months)),
         search_usd=Decimal(repr(search_usd)) if scenario.with_search else Decimal(0),
-        constraints=constraints.model_copy(update={k: v for k, v in given.items() if v is not None}),
+        constraints=task.constraints.model_copy(update=limits),
         price_source=source,
     ), warnings

@@ -1,61 +1,76 @@
 """Every name in a task resolved before anything is spent: metric, methods, models, space, prompts, data, executor."""
 
 import contextlib
+import dataclasses
 import hashlib
-import importlib.metadata
-import json
-import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoadapt.files import write_atomic
-from autoadapt.domain.plugins import Executor, Metric, Sampler
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
+from autoadapt.domain.metric import AnsweredRow, Metric
+from autoadapt.domain.model import Capabilities, ModelReference
+from autoadapt.domain.objective import Goal
 from autoadapt.domain.task import Task
-from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step, seed_of
-from autoadapt.model_files import find_model
+from autoadapt.errors import UserError
 from autoadapt.prompts.rendering import check_prompt
-from autoadapt.errors import Exit, UserError
-from autoadapt.registry import Registry
+from autoadapt.registry import expanded
+from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
+from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
 from autoadapt.tasks.space import JointSpace, load_space
 from autoadapt.tasks.splits import Splits, make_splits
-from autoadapt.tasks.yaml_files import Document, parse
-from autoadapt.worker.run import METHODS, METRICS
-
-EXECUTORS = Registry("executor", "autoadapt.executors", Executor)  # type: ignore[type-abstract]
-SAMPLERS = Registry("sampler", "autoadapt.samplers", Sampler)  # type: ignore[type-abstract]
-
-PACKAGES = ("autoadapt", "torch", "transformers", "peft", "datasets", "deepspeed", "optuna")
+from autoadapt.tasks.yaml_document import Document
 
 SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds"}
 """Of a task's `evaluation`: what no trial of the search depends on."""
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedTask:
     """A task with everything its names stand for."""
 
     task: Task
     metric: Metric
+    goals: tuple[Goal, ...]
+    """What is optimised, in the task's order."""
     space: JointSpace
     splits: Splits
-    models: dict[str, Path]
-    """Name in the task -> folder."""
+    models: Mapping[str, ModelReference]
+    """By their name in the task."""
+    capabilities: Mapping[str, Capabilities]
+    """The same for what can be done with them."""
     price_source: str = "given in the task"
     """Where the price of a device-hour comes from."""
     warnings: tuple[str, ...] = ()
-    """Of old prices."""
+    """Of old prices, and of methods that no model suits."""
+
+    def with_warnings(self, warnings: Iterable[str]) -> "ResolvedTask":
+        """The same with further warnings."""
+        return dataclasses.replace(self, warnings=(*self.warnings, *warnings))
+
+    @property
+    def validation_rows(self) -> int:
+        """Rows that are answered at full fidelity."""
+        return min(self.task.evaluation.rows, len(self.splits.validation))
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Modules that the families of its models want imported before a worker is given a job."""
+        families = dict.fromkeys(m.family for m in self.models.values())
+        return tuple(dict.fromkeys(module for name in families for module in FAMILIES.get(name).preload))
 
     def identity(self) -> dict[str, Any]:
         """What may not change when a study is resumed, as JSON values; hashes stand for long texts."""
         task, space = self.task, self.space.space
         return {
-            "metric": task.metric,
+            "metric": task.metric.model_dump(mode="json"),
+            "objectives": list(task.objectives),
             "models": list(task.models),
             "methods": list(task.methods),
-            "search_space": _sha(space.model_dump_json(exclude={"templates", "instructions"})),
+            "search_space": _sha(space.model_dump_json(exclude={"templates", "instructions"}) + self.space.added),
             "templates": {name: _sha(text) for name, text in space.templates.items()},
             "instructions": {name: _sha(text) for name, text in space.instructions.items()},
             "data": self.splits.hashes(),
@@ -65,38 +80,40 @@ class Resolved:
             "seed": task.seed,
         }
 
-    def step(self, trial: int, candidate: Candidate, fidelity: Fidelity, state_folder: str) -> Step:
-        """The first try of a trial's first rung on validation rows; what differs is changed in a copy.
+    def fit_job(self, trial: int, candidate: Candidate, rung: int, fidelity: Fidelity) -> Fit:
+        """The first attempt at a rung of a trial.
 
         Args:
             trial: its number.
             candidate: what is run.
+            rung: of its ladder, from 0.
             fidelity: how much of the work.
-            state_folder: run-relative folder for what outlives the step.
         """
         task, space = self.task, self.space.space
-        return Step(
+        return Fit(
             trial=trial,
-            rung=0,
-            attempt=0,
-            split="validation",
+            rung=rung,
             candidate=candidate,
-            model_path=str(self.models[candidate.model]),
+            model=self.models[candidate.model],
             metric=task.metric,
             labels=self.splits.labels,
-            template=space.templates[str(candidate.params["template"])],
-            instruction=space.instructions[str(candidate.params["instruction"])],
-            evaluation=task.evaluation,
+            prompt=PromptText(
+                template=space.templates[str(candidate.params["template"])],
+                instruction=space.instructions[str(candidate.params["instruction"])],
+            ),
+            max_new_tokens=task.evaluation.max_new_tokens,
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),
-            engine=task.compute.training_engine(),
-            zero_stage=task.compute.zero_stage,
-            precision=task.compute.precision,
-            state_folder=state_folder,
+            training=TrainingSettings(
+                engine=task.compute.training_engine(),
+                zero_stage=task.compute.zero_stage,
+                precision=task.compute.precision,
+            ),
+            state_folder=f"trials/{trial:04d}",
         )
 
 
-def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, text: str | None = None) -> Resolved:
+def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, text: str | None = None) -> ResolvedTask:
     """Reads and checks a task file.
 
     Args:
@@ -111,28 +128,81 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     document = Document(path, text)
     task = parse(document, Task, overrides)
     base = path.resolve().parent
-    with _at(document, "metric"):
-        metric = METRICS.get(task.metric)
-        metric.row("a", ["a"], ["a", "b"])
-    with _at(document, "methods"):
-        for method in task.methods:
-            METHODS.get(method)
-    with _at(document, "search", "sampler"):
-        SAMPLERS.get(task.search.sampler)
-    with _at(document, "compute", "executor"):
-        EXECUTORS.get(task.compute.executor)
+    metric = _check_names(document, task)
     with _at(document, "economics", "price"):
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
     with _at(document, "search_space"):
-        space = JointSpace(load_space(task.search_space, base), task, metric.answers)
+        space = JointSpace(load_space(expanded(task.search_space), base), task, metric.answers)
     splits = make_splits(task, base, metric.answers)
     _check_prompts(space, splits)
     models = {}
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
             models[name] = find_model(name, base, download)
-    return Resolved(task, metric, space, splits, models, price_source, tuple(warnings))
+    capabilities = {name: FAMILIES.get(model.family).capabilities(model) for name, model in models.items()}
+    with _at(document, "methods"):
+        compatible, notes = _compatible(task, metric, capabilities)
+    goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
+    space = space.restricted(compatible)
+    return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+
+
+def find_model(name: str, base: Path, download: bool) -> ModelReference:
+    """A base model by the family that claims its name.
+
+    Raises:
+        UserError: no family does, or it finds no such model.
+    """
+    asked = expanded(name)
+    families = FAMILIES.names()
+    claiming = [f for f in families if FAMILIES.get(f).claims(asked, base)]
+    if not claiming:
+        raise UserError(f"model '{name}': no model family claims this name (families: {', '.join(families)})")
+    # third-party families come first, so that they can claim what a built-in one would take for a folder or a hub id
+    family = next((f for f in claiming if not FAMILIES.is_built_in(f)), claiming[0])
+    reference = FAMILIES.get(family).find(asked, base, download)
+    return reference.model_copy(update={"name": name})
+
+
+def _check_names(document: Document, task: Task) -> Metric:
+    """The metric, after every plug-in that the task names was found."""
+    with _at(document, "metric"):
+        metric = METRICS.new(task.metric.name, task.metric.settings)
+        if not task.metric.settings:  # a metric with settings may ask a server, which costs money
+            metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
+    with _at(document, "methods"):
+        for method in task.methods:
+            METHODS.get(method)
+    with _at(document, "objectives"):
+        for objective in task.objectives:
+            OBJECTIVES.get(objective)
+    with _at(document, "search", "sampler"):
+        SAMPLERS.new(task.search.sampler.name, task.search.sampler.settings)
+    with _at(document, "compute", "executor"):
+        EXECUTORS.new(task.compute.executor.name, task.compute.executor.settings)
+    return metric
+
+
+def _compatible(
+    task: Task, metric: Metric, capabilities: Mapping[str, Capabilities]
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Models that suit each method, and notes on methods that none suits.
+
+    Raises:
+        UserError: no pair of a method and a model suits.
+    """
+    compatible: dict[str, tuple[str, ...]] = {}
+    reasons: dict[str, str] = {}
+    for method in task.methods:
+        missing = {model: METHODS.get(method).lacks(c, metric.answers) for model, c in capabilities.items()}
+        compatible[method] = tuple(model for model, names in missing.items() if not names)
+        reasons[method] = "; ".join(f"{model} lacks {', '.join(names)}" for model, names in missing.items() if names)
+    if not any(compatible.values()):
+        lines = "\n".join(f"  {method}: {reason}" for method, reason in reasons.items())
+        raise UserError(f"no method can be used with any of the models:\n{lines}\nName other methods or models.")
+    notes = [f"{m} is left out: {reasons[m]}" for m, models in compatible.items() if not models]
+    return {method: models for method, models in compatible.items() if models}, notes
 
 
 def _check_prompts(space: JointSpace, splits: Splits) -> None:
@@ -156,73 +226,3 @@ def _at(document: Document, *keys: str | int) -> Iterator[None]:
 
 def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_lock(path: Path, resolved: Resolved, devices: Devices, slots: int) -> None:
-    """Writes ``task.lock.yaml`` (JSON is YAML): the task with every default, what identifies it, versions, hardware."""
-    content = {
-        "task": resolved.task.model_dump(mode="json"),
-        "price_source": resolved.price_source,
-        "models": {name: str(folder) for name, folder in resolved.models.items()},
-        "identity": resolved.identity(),
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "hardware": {**devices.model_dump(mode="json"), "slots": slots},
-    }
-    write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_lock(path: Path) -> dict[str, Any] | None:
-    """The content of a lock file; None where there is none.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise UserError(f"{path}: damaged ({error}); restore it, or start under another name", Exit.STORAGE) from error
-    return dict(content)
-
-
-def check_same(path: Path, resolved: Resolved) -> None:
-    """Refuses to resume a study whose question has changed.
-
-    Raises:
-        UserError: lists what differs and how to fork; exit 3 when only the data differ.
-    """
-    lock = read_lock(path)
-    if lock is None:
-        return
-    before, now = lock["identity"], json.loads(json.dumps(resolved.identity()))
-    lines = [line for key in now for line in _difference(key, before.get(key), now[key])]
-    if lines:
-        code = Exit.DATA if all(line.startswith("  data") for line in lines) else Exit.CONFIG
-        raise UserError(
-            f"{path.parent} holds a study of another question:\n" + "\n".join(lines) + "\n"
-            "Undo the change to resume it, or set another `name:` (or --set name=...) to start a new study.",
-            code,
-        )
-
-
-def _difference(key: str, before: Any, now: Any) -> list[str]:
-    if before == now:
-        return []
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted({*before, *now})
-        return [line for k in keys for line in _difference(f"{key}.{k}", before.get(k), now.get(k))]
-    return [f"  {key}: was {_short(before)}, is {_short(now)}"]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def version(name: str) -> str | None:
-    """Version of an installed package; None where it is absent."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

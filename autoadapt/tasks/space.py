@@ -1,25 +1,29 @@
 """The joint search space: found by name, checked against methods and task, and asked for candidates.
 
 Optuna's parameter names are ``method``, ``model`` (where there are several), ``prompt.template`` and
-``prompt.instruction`` for the shared prompt, and ``METHOD.PARAMETER`` for a branch.
+``prompt.instruction`` for the shared prompt, and ``METHOD.PARAMETER`` for a branch. Where not every model suits every
+method, the model is ``METHOD.model``: one list of choices per method.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, applies
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies
 from autoadapt.domain.task import Task
-from autoadapt.domain.trial import Candidate
 from autoadapt.errors import UserError, did_you_mean
-from autoadapt.tasks.yaml_files import Document, parse
-from autoadapt.worker.run import METHODS, SELECTORS
+from autoadapt.shelves import METHODS, SELECTORS
+from autoadapt.tasks.parsing import parse
+from autoadapt.tasks.yaml_document import Document
 
 PACKAGE = Path(__file__).parents[1]
+BRANCH: TypeAdapter[dict[str, Choices | Range]] = TypeAdapter(dict[str, Spec])
 
 
 def space_folder() -> Path:
@@ -52,24 +56,42 @@ class JointSpace:
         task: which methods and models are allowed.
         answers: what the metric asks for; decides parameters with ``when: {answers: ...}``.
 
+    A method that the space has no branch for brings its own (`Method.branch`, `Method.first`).
+
     Raises:
-        UserError: a branch is missing, a parameter is unknown or can take a value outside its limits.
+        UserError: a parameter is unknown or can take a value outside its limits.
     """
 
-    def __init__(self, space: SearchSpace, task: Task, answers: Literal["label", "text"]) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        task: Task,
+        answers: Literal["label", "text"],
+        compatible: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.space, self.task, self.answers = space, task, answers
-        self.branches = {name: self._branch(name) for name in task.methods}
+        every = tuple(task.models)
+        self.compatible = dict.fromkeys(task.methods, every) if compatible is None else dict(compatible)
+        """Method -> the models it can be used with; the pairs from which candidates are drawn."""
+        self.methods = [method for method in task.methods if method in self.compatible]
+        self._model_by_method = any(models != every for models in self.compatible.values())
+        added = [method for method in self.methods if method not in space.branches]
+        self.added = json.dumps({m: [METHODS.get(m).branch, METHODS.get(m).first] for m in added}) if added else ""
+        """Branches that methods brought themselves, as text."""
+        self._first = [*space.first, *({"method": m, **one} for m in added for one in METHODS.get(m).first)]
+        self.branches = {name: self._branch(name) for name in self.methods}
         for candidate in self.first():
             self.candidate(candidate)
 
+    def restricted(self, compatible: Mapping[str, tuple[str, ...]]) -> "JointSpace":
+        """The same space for these pairs of method and models alone."""
+        return JointSpace(self.space, self.task, self.answers, compatible)
+
     def _branch(self, method: str) -> dict[str, Choices | Range]:
-        if method not in self.space.branches:
-            raise UserError(
-                f"search_space '{self.task.search_space}' has no branch for method '{method}' "
-                f"(it has {', '.join(self.space.branches)}): add one, or leave the method out"
-            )
         params = METHODS.get(method).Params
-        branch = self.space.branches[method]
+        branch = self.space.branches.get(method)
+        if branch is None:
+            branch = BRANCH.validate_python(dict(METHODS.get(method).branch))
         known = [n for n in params.model_fields if n not in self.space.shared]
         for name, spec in branch.items():
             if name not in known:
@@ -82,10 +104,11 @@ class JointSpace:
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> Candidate:
         """Asks Optuna for one candidate; parameters that do not apply are not asked for."""
-        method = trial.suggest_categorical("method", self.task.methods)
-        model = self.task.models[0]
-        if len(self.task.models) > 1:
-            model = trial.suggest_categorical("model", self.task.models)
+        method = trial.suggest_categorical("method", self.methods)
+        models = self.compatible[method]
+        model = models[0]
+        if (name := self._model_name(method)) is not None:
+            model = trial.suggest_categorical(name, models)
         chosen: dict[str, Scalar] = {}
         for name, spec in self.space.shared.items():
             if self._applies(spec, chosen):
@@ -94,6 +117,17 @@ class JointSpace:
             if self._applies(spec, chosen):
                 chosen[name] = _suggest(trial, f"{method}.{name}", spec)
         return Candidate(method=method, model=model, params=chosen)
+
+    def _model_name(self, method: str) -> str | None:
+        """Optuna's name of the model of a method; None: the method has one model only, which is not asked for."""
+        if self._model_by_method:
+            return f"{method}.model" if len(self.compatible[method]) > 1 else None
+        return "model" if len(self.task.models) > 1 else None
+
+    def _named(self, method: str, model: str) -> dict[str, Scalar]:
+        """Method and model as Optuna parameters."""
+        name = self._model_name(method)
+        return {"method": method} if name is None else {"method": method, name: model}
 
     def _applies(self, spec: Choices | Range, chosen: Mapping[str, Scalar]) -> bool:
         return applies(spec, {"answers": self.answers, **chosen})
@@ -105,18 +139,14 @@ class JointSpace:
 
     def first(self) -> list[dict[str, Scalar]]:
         """The candidates to begin with, as complete Optuna parameters; those of methods not allowed are left out."""
-        asked = []
-        for written in self.space.first:
+        complete = []
+        for written in self._first:
             method = written.get("method")
-            if not isinstance(method, str) or method not in self.space.branches:
+            if not isinstance(method, str) or (method not in self.space.branches and method not in self.task.methods):
                 raise UserError(f"search space, first: '{method}' is no branch of this space")
-            if method not in self.branches:
-                continue
-            for model in self.task.models:
-                params: dict[str, Scalar] = {"method": method, "model": model} if len(self.task.models) > 1 else {}
-                params["method"] = method
-                asked.append({**params, **self._complete(method, written)})
-        return asked
+            for model in self.compatible.get(method, ()):
+                complete.append({**self._named(method, model), **self._complete(method, written)})
+        return complete
 
     def _complete(self, method: str, written: Mapping[str, Scalar]) -> dict[str, Scalar]:
         specs = {**self.space.shared, **self.branches[method]}
@@ -137,22 +167,20 @@ class JointSpace:
 
     def default(self, method: str, model: str) -> Candidate:
         """The candidate of first choices and middles."""
-        named: dict[str, Scalar] = {"model": model} if len(self.task.models) > 1 else {}
-        return self.candidate({**named, "method": method, **self._complete(method, {})})
+        return self.candidate({**self._named(method, model), **self._complete(method, {})})
 
     def fit(self, method: str, model: str, values: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
         """A candidate of another space as complete Optuna parameters of this one; None where it has no place here.
 
         Parameters that this space does not search are dropped, those that it adds take their middle.
         """
-        if method not in self.branches or model not in self.task.models:
+        if model not in self.compatible.get(method, ()):
             return None
         specs = {**self.space.shared, **self.branches[method]}
-        kept = {name: value for name, value in values.items() if name in specs}
-        if not all(_allowed(specs[name], value) for name, value in kept.items()):
+        searched = {name: value for name, value in values.items() if name in specs}
+        if not all(_allowed(specs[name], value) for name, value in searched.items()):
             return None
-        named: dict[str, Scalar] = {"model": model} if len(self.task.models) > 1 else {}
-        return {**named, "method": method, **self._complete(method, kept)}
+        return {**self._named(method, model), **self._complete(method, searched)}
 
     def candidate(self, params: Mapping[str, Scalar]) -> Candidate:
         """The candidate of complete Optuna parameters."""

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autoadapt.domain.rows import Row, write_rows
+from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import write_rows
+from autoadapt.registry import expanded
 from autoadapt.tasks.tables import read_table
 
 DEV_ROWS = 64
@@ -65,12 +67,12 @@ def make_splits(task: Task, base: Path, answers: Literal["label", "text"]) -> Sp
     data, notes = task.data, []
     source = data.path or data.train
     assert source is not None
-    table = read_table(source, base, data.columns, "train")
+    table = read_table(expanded(source), base, data.columns, "train")
     notes += table.notes
     given: dict[str, list[Row]] = {}
     for name, part in (("validation", data.validation), ("test", data.test)):
         if part is not None:
-            read = read_table(part, base, data.columns, name)
+            read = read_table(expanded(part), base, data.columns, name)
             notes += read.notes
             given[name] = read.rows
     rows = _without_repeats(table.rows, table.name, notes)

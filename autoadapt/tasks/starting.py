@@ -5,8 +5,8 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from autoadapt.files import write_atomic
 from autoadapt.errors import Exit, UserError, did_you_mean
+from autoadapt.files import write_atomic
 from autoadapt.tasks.space import PACKAGE
 from autoadapt.tasks.tables import FORMATS, records_of
 

@@ -8,16 +8,27 @@ import os
 from pathlib import Path
 from typing import Any
 
-from autoadapt.domain.plugins import Tracker
+from autoadapt.domain.tracker import Tracker
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
 
 STATUS = {"complete": "FINISHED", "stopped early": "KILLED", "failed": "FAILED", "cached": "FINISHED"}
-LEFT_OUT = {"params", "train_loss", "trial", "state", "method", "model", "same_as", "within_noise", "on_frontier"}
+LEFT_OUT = {
+    "params",
+    "train_loss",
+    "trial",
+    "state",
+    "method",
+    "model",
+    "same_as",
+    "within_noise",
+    "on_frontier",
+    "values",
+}
 
 
 class Mlflow(Tracker):
-    """Tells every trial to MLflow as it ends: parameters, raw figures as metrics, loss by tenth of the training."""
+    """Reports every trial to MLflow as it ends: parameters, raw figures as metrics, loss by tenth of the training."""
 
     def begin(self, name: str, root: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -29,15 +40,15 @@ class Mlflow(Tracker):
             ) from error
         address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
         self._client: Any = MlflowClient(tracking_uri=address)
-        found = self._client.get_experiment_by_name(name)
-        self._experiment = found.experiment_id if found is not None else self._client.create_experiment(name)
+        existing = self._client.get_experiment_by_name(name)
+        self._experiment = existing.experiment_id if existing is not None else self._client.create_experiment(name)
         known = self._client.search_runs([self._experiment], max_results=5000)
-        self._told = {r.data.tags.get("autoadapt.trial") for r in known}
+        self._reported = {r.data.tags.get("autoadapt.trial") for r in known}
 
-    def tell(self, row: TrialRow) -> None:
-        if str(row.trial) in self._told:  # by a run before this one was resumed
+    def report(self, row: TrialRow) -> None:
+        if str(row.trial) in self._reported:  # by a run before this one was resumed
             return
-        self._told.add(str(row.trial))
+        self._reported.add(str(row.trial))
         tags = {"autoadapt.trial": str(row.trial), "autoadapt.state": row.state, "autoadapt.reason": row.reason or ""}
         run = self._client.create_run(self._experiment, run_name=f"trial {row.trial}: {row.method}", tags=tags)
         number = run.info.run_id

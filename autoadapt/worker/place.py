@@ -1,19 +1,20 @@
-"""Where a worker process stands: its devices, its rank in the group, its parent."""
+"""Where a worker process stands: its devices, its rank in the group, the process on whose life it depends."""
 
 import ctypes
 import os
 import signal
+import sys
 from pathlib import Path
 
-from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.jobs import Devices
+from autoadapt.domain.strict import StrictModel
 
 ENVIRONMENT = "AUTOADAPT_PLACE"
 PR_SET_PDEATHSIG = 1
 
 
 class Place(StrictModel):
-    """Given by an executor in the environment variable AUTOADAPT_PLACE, as JSON."""
+    """Given to a worker by its launcher, as JSON: in a message to the fork server, or in AUTOADAPT_PLACE."""
 
     devices: Devices
     rank: int = 0
@@ -21,24 +22,45 @@ class Place(StrictModel):
     meeting_file: str | None = None
     """Where the ranks of a group meet; it must not exist when the first comes."""
     cores: list[int] | None = None
-    """CPU cores this rank may use."""
+    """CPU cores this rank may use; None: all."""
+    gpus: list[int] | None = None
+    """Indices of the GPUs this rank may see; None: those that its launcher sees."""
     parent: int | None = None
-    """Process whose end must end this one."""
+    """Process whose end must end this one; None: it may outlive its launcher."""
 
     def settle(self) -> None:
-        """Binds this process to its parent's life and to its cores, before any heavy import."""
+        """Binds this process to its parent's life, its cores and its devices; called before any heavy import."""
         if self.parent is not None:
-            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != self.parent:  # it ended before the line above
-                os._exit(1)
-        if self.cores:
+            end_with_parent(self.parent)
+        if self.cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, self.cores)
-        os.environ["OMP_NUM_THREADS"] = str(self.devices.threads)
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        if self.devices.accelerator == "cpu":
-            os.environ["DS_ACCELERATOR"] = "cpu"
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ.update(device_environment(self.devices))
+        if self.gpus is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, self.gpus))
 
     def heartbeat(self, folder: Path) -> Path:
         """The file whose time of change says that this rank makes progress."""
         return folder / ("heartbeat" if self.rank == 0 else f"heartbeat-{self.rank}")
+
+
+def device_environment(devices: Devices) -> dict[str, str]:
+    """Environment variables that numerical libraries read when they are imported."""
+    values = {"OMP_NUM_THREADS": str(devices.threads), "TOKENIZERS_PARALLELISM": "false"}
+    if devices.accelerator == "cpu":
+        values |= {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    return values
+
+
+def end_with_parent(parent: int) -> None:
+    """Has the kernel end this process when its parent ends (Linux; elsewhere nothing is done).
+
+    The kernel takes the thread that started this process for its parent: it must live as long as the parent does.
+
+    Args:
+        parent: number of the process that started this one; if it has ended already, this one exits.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the line above, which therefore had no effect
+        os._exit(1)

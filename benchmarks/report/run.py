@@ -32,7 +32,7 @@ from autoadapt.tasks.splits import Splits
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.runs.storage import open_study
 from autoadapt.assess.verdicts import give_verdict
-from autoadapt.worker.run import METRICS
+from autoadapt.shelves import METRICS
 
 ROWS = 200
 

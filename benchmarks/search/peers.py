@@ -18,18 +18,19 @@ from typing import Any
 
 from problems import METHODS, Pick, Problem, Step, joint_space, measured_frontier, picks_of
 
-from autoadapt.domain.history import Attempt, History
+from autoadapt.domain.history import History, TrialHistory
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.plugins import Sampler
+from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.space import Choices, Range
 from autoadapt.domain.task import Budget
-from autoadapt.domain.trial import Candidate, Devices, Fidelity
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Devices, Fidelity
 from autoadapt.samplers.cost_aware import CostAware
 from autoadapt.study.search import Search
 from autoadapt.forecast.simulation import simulate
 from autoadapt.economics.objectives import objectives
-from autoadapt.worker.run import METRICS
+from autoadapt.shelves import METRICS
 
 SHARES_OF_WORK = (1 / 9, 1 / 3, 1.0)
 DEVICES = Devices(kind="virtual device", count=1, accelerator="cpu")
@@ -120,8 +121,8 @@ def _believed(search: Search, sampler: CostAware, steps: Sequence[Step], device_
     if not measured:
         return []
     history = search.history()
-    attempts = [_cut(a, finished) for a in history.attempts if a.reached and a.reached[0].order < finished]
-    beliefs = sampler.believed(replace(history, attempts=tuple(attempts)))
+    trials = [_cut(t, finished) for t in history.trials if t.reached and t.reached[0].order < finished]
+    beliefs = sampler.believed(replace(history, trials=tuple(trials)))
     return picks_of(
         [
             Pick(s.candidate, beliefs.get(t, s.found.quality), s.found.cost_usd_per_1k, s.found.latency_ms)
@@ -130,8 +131,8 @@ def _believed(search: Search, sampler: CostAware, steps: Sequence[Step], device_
     )
 
 
-def _cut(attempt: Attempt, finished: int) -> Attempt:
-    return replace(attempt, reached=tuple(r for r in attempt.reached if r.order < finished), state="done")
+def _cut(trial: TrialHistory, finished: int) -> TrialHistory:
+    return replace(trial, reached=tuple(r for r in trial.reached if r.order < finished), state="done")
 
 
 class OptunaPeer(Sampler):
@@ -395,6 +396,6 @@ SEARCHES: dict[str, Callable[[Problem, float, int, int], Run]] = {
     "no_portfolio": study(CostAware, rungs=True, smooth=True),
     "no_rungs": study(CostAware, portfolio=True, smooth=True),
     "no_smoothing": study(CostAware, portfolio=True, rungs=True),
-    "no_cost": study(lambda: CostAware(alpha=0.0), portfolio=True, rungs=True, smooth=True),
-    "no_quality_share": study(lambda: CostAware(quality_share=0.0), portfolio=True, rungs=True, smooth=True),
+    "no_cost": study(lambda: CostAware(CostAware.Settings(alpha=0.0)), portfolio=True, rungs=True, smooth=True),
+    "no_quality_share": study(lambda: CostAware(CostAware.Settings(uncertain_share=0.0)), portfolio=True, rungs=True, smooth=True),
 }

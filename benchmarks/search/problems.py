@@ -14,14 +14,17 @@ from autoadapt.domain.option import Objectives
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Budget, Data, Economics, Evaluation
 from autoadapt.domain.task import Task as TaskFile
-from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity
 from autoadapt.executors.replay import Simulated
+from autoadapt.pareto.dominance import non_dominated
+from autoadapt.pareto.hypervolume import hypervolume
 from autoadapt.tasks.space import JointSpace
-from autoadapt.surrogates import dominance
 from autoadapt.surrogates.features import Features
-from autoadapt.surrogates.improvement import hypervolume
 
 METHODS = ("prompt", "lora", "full")
+MAXIMIZE = (True, False, False)
+"""Directions of quality, cost and latency."""
 SHARES = tuple(float(x) for x in np.geomspace(0.03, 1.0, 13))
 """Shares of the budget at which what is reported is looked at: a curve over the logarithm of spend."""
 LIMITS = (1 / 3, 2 / 3, 1.0)
@@ -107,7 +110,7 @@ class Scale:
         self.front = rows[front(rows)]
         least, greatest = self.front.min(0), self.front.max(0)
         self.reference = (least[0] - BEYOND * (greatest[0] - least[0]), greatest[1] + TWICE, greatest[2] + TWICE)
-        self.volume = hypervolume(thin(self.front), self.reference)
+        self.volume = hypervolume(thin(self.front), self.reference, MAXIMIZE)
         full = Fidelity(rows=problem.rows, steps=1.0, latency_requests=20)
         seconds = {m: [] for m in METHODS}
         for c in drawn[:: max(1, len(drawn) // 400)]:
@@ -124,7 +127,7 @@ class Scale:
         if not picks:
             return 0.0
         rows = np.array([self._row(p.candidate) for p in picks])
-        return float(hypervolume(rows[front(rows)], self.reference) / self.volume)
+        return float(hypervolume(rows[front(rows)], self.reference, MAXIMIZE) / self.volume)
 
     def regrets(self, picks: Sequence[Pick]) -> list[float]:
         """Quality lost in each budget scenario: best attainable under the limit, less the true one of the best pick.
@@ -143,7 +146,7 @@ class Scale:
 
 
 def front(rows: Any) -> list[int]:
-    return np.flatnonzero(dominance.non_dominated(rows)).tolist()
+    return np.flatnonzero(non_dominated(rows, MAXIMIZE)).tolist()
 
 
 def thin(rows: Any, cells: int = 60) -> Any:
@@ -157,7 +160,7 @@ def picks_of(options: Sequence[Pick]) -> list[Pick]:
     """Those that no other beats, as the search believes."""
     if not options:
         return []
-    kept = dominance.non_dominated([(p.quality, p.cost, p.latency) for p in options])
+    kept = non_dominated([(p.quality, p.cost, p.latency) for p in options], MAXIMIZE)
     return [p for p, keep in zip(options, kept, strict=True) if keep]
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from autoadapt.domain.history import History
-from autoadapt.domain.plugins import Decision, Sampler
+from autoadapt.domain.sampler import Decision, Sampler
 from autoadapt.domain.space import Branch, Choices, applies
-from autoadapt.domain.trial import Candidate
+from autoadapt.domain.candidate import Candidate
 from autoadapt.samplers.cost_aware import Planned
 from autoadapt.tasks.resolve import resolve
 from autoadapt.study.resuming import resume
@@ -40,7 +40,7 @@ class Everything(Sampler):
         return Planned(self._next(history))
 
     def decide(self, seed: int, history: History) -> Decision:
-        paused = [a.number for a in history.attempts if a.state == "paused"]
+        paused = [a.number for a in history.trials if a.state == "paused"]
         if paused:
             return Decision(promote=paused[0])
         left = self._left(history)
@@ -50,7 +50,7 @@ class Everything(Sampler):
         return (self._left(history) or grid(history.branches, history.models))[0]
 
     def _left(self, history: History) -> list[Candidate]:
-        done = {a.candidate.key() for a in history.attempts}
+        done = {a.candidate.key() for a in history.trials}
         return [c for c in grid(history.branches, history.models) if c.key() not in done]
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.task import Economics
-from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity
 from autoadapt.executors.replay import Simulated
 from autoadapt.surrogates.features import Features
 
@@ -35,7 +36,7 @@ class Table:
 
     def __init__(self, name: str, instance: int) -> None:
         from autoadapt.tasks.space import load_space
-        from autoadapt.tasks.yaml_files import Document
+        from autoadapt.tasks.yaml_document import Document
 
         task = Document(TABLES / f"{name}.yaml").values
         self.name, self.instance = name, instance

@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from autoadapt.domain.task import Economics
-from autoadapt.domain.trial import Candidate, Fidelity
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity
 from autoadapt.executors.replay import Simulated
+from autoadapt.pareto.dominance import non_dominated
 from autoadapt.forecast.simulation import measured
 from autoadapt.tasks.space import load_space
-from autoadapt.surrogates import dominance
 from autoadapt.surrogates.features import Features
 
 MODELS = ("small", "medium", "large")
@@ -188,6 +189,6 @@ class Task:
         drawn = [features.draw(m, random) for m in ("prompt", "lora", "full") for _ in range(1000)]
         for _ in range(6):
             rows = [(q, c, latency) for q, c, latency in map(self.truth, drawn)]
-            best = [drawn[i] for i in np.flatnonzero(dominance.non_dominated(rows))]
+            best = [drawn[i] for i in np.flatnonzero(non_dominated(rows, (True, False, False)))]
             drawn += [features.move(best[int(random.integers(len(best)))], random) for _ in range(1000)]
         return drawn

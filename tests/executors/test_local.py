@@ -1,269 +1,268 @@
-"""The local executor against real faults in real processes."""
+"""The local executor: its fork server, its processes when others are killed, and groups that train together."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from conftest import PLUGINS, SPACE, MakeTask
+from conftest import PLUGINS
+from job_bench import Bench, failure, fit_job, measurement, processes
 
-from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.plugins import Finished
+from autoadapt.domain.executor import Finished
+from autoadapt.domain.jobs import Devices, Fit, TrainingSettings
+from autoadapt.domain.model import ModelReference
 from autoadapt.domain.task import Compute
-from autoadapt.domain.trial import Candidate, Fidelity, Step
+from autoadapt.errors import UserError
+from autoadapt.executors import local
 from autoadapt.executors.local import Local
-from autoadapt.tasks.resolve import Resolved, resolve
-from autoadapt.runs.run_folder import RunFolder
+from autoadapt.worker.place import Place
 
-Run = Callable[..., Finished]
-
-
-@pytest.fixture
-def resolved(make_task: MakeTask) -> Resolved:
-    return resolve(make_task(methods=["prompt", "lora", "full"], space=SPACE))
-
-
-class Bench:
-    """An executor on a run folder, and steps for it."""
-
-    def __init__(self, root: Path, resolved: Resolved, **compute: Any) -> None:
-        self.resolved, self.folder, self.executor = resolved, RunFolder(root), Local()
-        self.folder.open()
-        resolved.splits.write(root / "data")
-        self.executor.start(root, Compute.model_validate({"on_cpu": True, "slots": 1, **compute}))
-        self.count = 0
-
-    def step(self, method: str, **changes: Any) -> Step:
-        params: dict[str, Any] = {"template": "plain", "instruction": "none"}
-        params |= {"prompt": {}, "faulty": {}}.get(
-            method, {"learning_rate": 5e-3, "num_train_epochs": 2, "batch_size": 8}
-        )
-        params |= changes.pop("params", {})
-        self.count += 1
-        return Step(
-            **{
-                "trial": self.count,
-                "rung": 0,
-                "attempt": 0,
-                "split": "validation",
-                "candidate": Candidate(method=method, model="m", params=params),
-                "model_path": str(next(iter(self.resolved.models.values()))),
-                "metric": "accuracy",
-                "labels": self.resolved.splits.labels,
-                "template": self.resolved.space.space.templates["plain"],
-                "instruction": "",
-                "evaluation": self.resolved.task.evaluation,
-                "fidelity": Fidelity(rows=20, steps=1.0, latency_requests=5),
-                "seed": 7,
-                "engine": "plain",
-                "zero_stage": "auto",
-                "precision": "fp32",
-                "state_folder": f"trials/{self.count:04d}",
-                **changes,
-            }
-        )
-
-    def submit(self, step: Step) -> Path:
-        folder = self.folder.prepare(step)
-        self.executor.submit(step, folder)
-        return folder
-
-    def run(self, step: Step, timeout: float = 120) -> Outcome:
-        self.submit(step)
-        finished = self.executor.next_finished(timeout)
-        assert finished is not None, "nothing came back"
-        assert finished.step == step
-        stored = Outcome.model_validate_json((finished.folder / "outcome.json").read_bytes())
-        assert stored == finished.outcome
-        return finished.outcome
-
-    def pids(self) -> list[int]:
-        return [p.pid for slot in self.executor._slots for p in slot.ranks]
+TESTS = Path(__file__).parent.parent
+MakeBench = Callable[..., Bench]
 
 
 @pytest.fixture
-def bench(tmp_path: Path, resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
-    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
+def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
+    paths = [str(PLUGINS), str(TESTS), str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths).rstrip(os.pathsep))
     made: list[Bench] = []
 
-    def make(**compute: Any) -> Bench:
-        made.append(Bench(tmp_path / f"run{len(made)}", resolved, **compute))
+    def make(preload: tuple[str, ...] = (), **compute: object) -> Bench:
+        made.append(Bench(tmp_path / f"run{len(made)}", Local(), preload, **compute))
         return made[-1]
 
     yield make
-    for one in made:
-        pids = one.pids()
-        one.executor.close()
-        one.folder.close()
-        assert not any(psutil.pid_exists(p) for p in pids), "a worker outlived its executor"
+    for bench in made:
+        bench.supervisor.close()
+    assert not processes()
 
 
-def fault(bench: Bench, name: str, **changes: Any) -> Step:
-    return bench.step("faulty", params={"fault": name}, **changes)
+def fork_server(bench: Bench) -> psutil.Process:
+    assert isinstance(bench.executor, Local)
+    return psutil.Process(bench.executor._server.pid)
 
 
-def failure(outcome: Outcome) -> tuple[str, str]:
-    assert outcome.failure is not None
-    assert outcome.measurement is None
-    return outcome.failure.kind, outcome.failure.reason
+def workers(bench: Bench) -> list[psutil.Process]:
+    return sorted(fork_server(bench).children(), key=lambda p: p.pid)
 
 
-def test_a_worker_stays_warm_and_survives_failures_that_raise(bench: Callable[..., Bench]) -> None:
-    own = bench()
-    first = own.run(own.step("prompt"))
-    assert first.cold
-    assert first.measurement is not None
-    pids = own.pids()
-    assert failure(own.run(fault(own, "nan")))[0] == "nan"
-    assert failure(own.run(own.step("lora", params={"target_modules": "nothing"})))[0] == "config"
-    again = own.run(own.step("prompt"))
-    assert not again.cold
-    assert again.measurement is not None
-    assert [r.stats for r in again.measurement.rows] == [r.stats for r in first.measurement.rows]
-    assert own.pids() == pids
-    assert again.seconds < first.seconds
+def gone_within(seconds: float, *pids: int) -> bool:
+    """Whether all of these processes end in time; one that nobody has waited for has ended too."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if all(not psutil.pid_exists(p) or psutil.Process(p).status() == psutil.STATUS_ZOMBIE for p in pids):
+            return True
+        time.sleep(0.05)
+    return False
 
 
-def test_a_killed_worker_is_a_crash_and_is_replaced(bench: Callable[..., Bench]) -> None:
-    own = bench()
-    kind, reason = failure(own.run(fault(own, "killed")))
-    assert kind == "crash"
-    assert "SIGKILL" in reason
-    assert failure(own.run(fault(own, "exit"))) == ("crash", "the worker ended by exit code 3")
-    assert own.run(own.step("prompt")).measurement is not None
-
-
-def test_a_hanging_worker_is_killed_in_time(bench: Callable[..., Bench]) -> None:
-    own = bench(hang_timeout_s=12)
-    own.run(own.step("prompt"))
-    started = time.monotonic()
-    kind, reason = failure(own.run(fault(own, "hang")))
-    assert kind == "timeout"
-    assert "no progress" in reason
-    assert 12 <= time.monotonic() - started < 17
-
-
-def test_a_step_over_its_time_is_killed_although_it_moves(bench: Callable[..., Bench]) -> None:
-    own = bench(trial_timeout_s=6)
-    outcome = own.run(fault(own, "slow"))
-    assert failure(outcome)[0] == "timeout"
-    assert outcome.seconds == pytest.approx(6, abs=5)
-
-
-def test_out_of_memory_retires_the_worker(bench: Callable[..., Bench]) -> None:
-    own = bench()
-    own.run(own.step("prompt"))
-    pids = own.pids()
-    assert failure(own.run(fault(own, "oom")))[0] == "oom"
-    assert own.run(own.step("prompt")).measurement is not None
-    assert own.pids() != pids
-
-
-def test_a_full_disk_is_named(bench: Callable[..., Bench]) -> None:
-    own = bench()
-    assert failure(own.run(fault(own, "disk")))[0] == "disk"
-
-
-def test_a_damaged_outcome_counts_as_a_crash(bench: Callable[..., Bench]) -> None:
-    own = bench()
-    step = own.step("prompt")
-    folder = own.submit(step)
+def wait_for_heartbeat(folder: Path) -> None:
     deadline = time.monotonic() + 60
-    while not (folder / "outcome.json").exists() and time.monotonic() < deadline:
+    while not (folder / "heartbeat").exists():
+        assert time.monotonic() < deadline, "the job did not begin"
         time.sleep(0.02)
-    (folder / "outcome.json").write_text('{"version": 1, "tri')
-    finished = own.executor.next_finished(30)
-    assert finished is not None
-    assert failure(finished.outcome)[0] == "crash"
-    assert (folder / "outcome.json.corrupt").exists()
 
 
-def test_running_steps_can_be_ended(bench: Callable[..., Bench]) -> None:
-    own = bench()
-    own.submit(fault(own, "slow"))
-    time.sleep(1)
-    assert own.executor.free == 0
-    assert own.executor.running_seconds()[1] >= 1
-    own.executor.kill_running("enough")
-    finished = own.executor.next_finished(0)
-    assert finished is not None
-    assert failure(finished.outcome) == ("interrupted", "enough")
-    assert own.executor.free == 1
+def test_worker_stays_from_job_to_job_and_survives_failures_that_raise(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    first = bench.run(bench.fault("none"))[0]
+    before = workers(bench)
+    assert failure(bench.run(bench.fault("nan"))[0]).failure_class == "nan"
+    second = bench.run(bench.fault("none"))[0]
+    assert (first.outcome.cold, second.outcome.cold) == (True, False)
+    assert workers(bench) == before
 
 
-def losses(outcome: Outcome) -> list[float]:
-    assert outcome.measurement is not None, outcome.failure
-    return outcome.measurement.train_loss
+def test_out_of_memory_retires_the_worker(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.run(bench.fault("none"))
+    before = workers(bench)
+    bench.run(bench.fault("oom_once"))
+    assert workers(bench) != before
 
 
-@pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
-def test_deepspeed_trains_as_the_plain_loop_does(
-    bench: Callable[..., Bench], method: str, monkeypatch: pytest.MonkeyPatch
+def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.run(bench.fault("killed"))
+    assert [p.status() for p in psutil.Process().children(recursive=True)] == [psutil.STATUS_SLEEPING]
+
+
+def test_opening_does_not_wait_for_imports_and_a_job_killed_meanwhile_never_begins(
+    make_bench: MakeBench, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")  # no C++ compiler to be found
-    plain_bench = bench()
-    plain = plain_bench.run(plain_bench.step(method))
-    own = bench()
-    for stage in (0, 2, 3):
-        outcome = own.run(own.step(method, engine="deepspeed", zero_stage=stage))
-        assert losses(outcome) == pytest.approx(losses(plain), abs=2e-4), f"stage {stage}"
-        assert quality(outcome) == quality(plain)
+    (tmp_path / "slow_import.py").write_text("import time\ntime.sleep(3)\n")
+    started = time.monotonic()
+    bench = make_bench(("slow_import",))
+    folder = bench.submit(bench.fault("none"))
+    bench.supervisor.kill_running("the run was stopped")
+    assert failure(bench.next(timeout=0)).failure_class == "interrupted"
+    assert time.monotonic() - started < 1
+    assert measurement(bench.run(bench.fault("none"))[0])
+    assert not (folder / "log.txt").exists()
+    assert len(workers(bench)) == 1
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_bf16_trains_about_as_fp32_does(bench: Callable[..., Bench], method: str) -> None:
-    own = bench()
-    exact = own.run(own.step(method))
-    rough = own.run(own.step(method, precision="bf16"))
-    assert losses(rough) == pytest.approx(losses(exact), rel=0.05)
-    assert losses(rough) != losses(exact)
+def test_module_that_cannot_be_preloaded_is_reported_and_no_obstacle(make_bench: MakeBench) -> None:
+    bench = make_bench(("no_such_module",))
+    assert measurement(bench.run(bench.fault("none"))[0])
+    assert "no_such_module" in (bench.root / "workers" / "fork-server.txt").read_text()
+
+
+def test_worker_without_preloaded_modules_starts_at_once_and_has_no_torch(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    started = time.monotonic()
+    folder = bench.submit(bench.fault("slow"))
+    wait_for_heartbeat(folder)
+    assert time.monotonic() - started < 3
+    for process in (fork_server(bench), *workers(bench)):
+        assert not [m.path for m in process.memory_maps() if "torch" in m.path]
+
+
+def test_killed_fork_server_loses_its_workers_and_is_replaced(make_bench: MakeBench) -> None:
+    bench = make_bench(slots=2)
+    folders = [bench.submit(bench.fault("hang")) for _ in range(2)]
+    for folder in folders:
+        wait_for_heartbeat(folder)
+    lost = processes()
+    fork_server(bench).kill()
+    attempts = [bench.next(), bench.next()]
+    assert {failure(a).failure_class for a in attempts} == {"crash"}
+    assert "fork server" in failure(attempts[0]).reason
+    assert all(a.retried for a in attempts)
+    assert gone_within(10, *lost)
+    assert fork_server(bench).is_running()
+    bench.supervisor.kill_running("enough")
+    bench.next(), bench.next()
+    assert measurement(bench.run(bench.fault("none"))[0])
+
+
+DRIVER = """
+import sys, time
+from pathlib import Path
+from job_bench import Bench, processes
+from autoadapt.executors.local import Local
+
+bench = Bench(Path(sys.argv[1]), Local(), sys.argv[2:], slots=2)
+folders = [bench.submit(bench.fault("hang")) for _ in range(2)]
+while not sys.argv[2:] and not all((f / "heartbeat").exists() for f in folders):
+    bench.supervisor.next_finished(timeout=0.05)
+print(*sorted(processes()), flush=True)
+assert "torch" not in sys.modules
+bench.supervisor.next_finished(timeout=600)
+"""
+
+
+@pytest.mark.parametrize("preload", [(), ("slow_import",)], ids=["workers_at_work", "fork_server_importing"])
+@pytest.mark.usefixtures("make_bench")
+def test_killed_driver_leaves_no_process(preload: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "slow_import.py").write_text("import time\ntime.sleep(60)\n")
+    command = [sys.executable, "-c", DRIVER, str(tmp_path / "run"), *preload]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        pids = [int(word) for word in driver.stdout.readline().split()]
+        assert len(pids) == (1 if preload else 3)
+        driver.kill()
+        assert gone_within(10, *pids)
+
+
+def test_slots_divide_the_gpus_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "gpu_names", lambda: ["NVIDIA H200"] * 5)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    executor = Local()
+    executor.open(tmp_path, Compute(devices_per_trial=2))
+    executor.close()
+    assert (executor.slots, executor.devices.count, executor.devices.accelerator) == (2, 2, "cuda")
+    assert executor._place(1, 0, tmp_path / "meeting").gpus == [2, 3]
+    with pytest.raises(UserError, match=r"compute\.slots is 3"):
+        Local().open(tmp_path, Compute(devices_per_trial=2, slots=3))
+    with pytest.raises(UserError, match=r"compute\.devices_per_trial is 6"):
+        Local().open(tmp_path, Compute(devices_per_trial=6))
+
+
+def test_worker_sees_the_devices_of_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "DS_ACCELERATOR", "TOKENIZERS_PARALLELISM"):
+        monkeypatch.setenv(name, "as before")
+    Place(devices=Devices(kind="GPU", count=2, accelerator="cuda", threads=3), gpus=[2, 3]).settle()
+    assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]) == ("2,3", "3")
+    assert os.environ["DS_ACCELERATOR"] == "as before"
+    Place(devices=Devices(kind="CPU", count=1, accelerator="cpu")).settle()
+    assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["DS_ACCELERATOR"]) == ("", "cpu")
+
+
+# -- groups that train together
+
+TRAINING = {"template": "plain", "learning_rate": 5e-3, "num_train_epochs": 2, "batch_size": 8}
+
+
+def training_job(trial: int, method: str, model: Path, stage: int | None, **params: object) -> Fit:
+    """A job that trains; with a stage by DeepSpeed, else in the plain loop."""
+    settings = TrainingSettings(precision="fp32")
+    if stage is not None:
+        settings = TrainingSettings.model_validate({"engine": "deepspeed", "zero_stage": stage, "precision": "fp32"})
+    return fit_job(
+        trial,
+        TRAINING | params,
+        method=method,
+        model=ModelReference(name="tiny", family="causal_lm", location=str(model)),
+        training=settings,
+    )
+
+
+def trained(finished: Finished) -> tuple[list[float], float]:
+    """Losses of the training, and rows answered rightly."""
+    result = measurement(finished)
+    return result.train_loss, sum(row.stats[0] for row in result.rows)
 
 
 @pytest.mark.parametrize("stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in (0, 2)), 3])
-def test_two_gloo_ranks_train_as_the_plain_loop_does(
-    bench: Callable[..., Bench], stage: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ranks", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_deepspeed_trains_as_the_plain_loop_does(
+    make_bench: MakeBench, tiny_model: Path, ranks: int, stage: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    plain_bench = bench()
-    own = bench(devices_per_trial=2)
-    for method in ("lora", "full"):
-        plain = plain_bench.run(plain_bench.step(method))
-        outcome = own.run(own.step(method, engine="deepspeed", zero_stage=stage))
-        assert losses(outcome) == pytest.approx(losses(plain), abs=2e-4)
-        assert quality(outcome) == quality(plain)
-        assert outcome.devices.count == 2
+    monkeypatch.setenv("PATH", "/nowhere")  # no C++ compiler there
+    single, group = (
+        make_bench(("torch", "transformers")),
+        make_bench(("torch", "transformers"), devices_per_trial=ranks),
+    )
+    for trial, method in enumerate(("lora", "full")):
+        losses, right = trained(single.run(training_job(trial, method, tiny_model, stage=None))[0])
+        finished = group.run(training_job(trial, method, tiny_model, stage=stage))[0]
+        assert finished.outcome.devices.count == ranks
+        assert trained(finished)[0] == pytest.approx(losses, abs=2e-4)
+        assert trained(finished)[1] == right
 
 
-def quality(outcome: Outcome) -> float:
-    assert outcome.measurement is not None
-    return sum(r.stats[0] for r in outcome.measurement.rows)
-
-
-def test_a_prompt_needs_one_rank_of_a_group(bench: Callable[..., Bench]) -> None:
-    own = bench(devices_per_trial=2)
-    assert own.run(own.step("prompt")).measurement is not None
-
-
-@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_killed_rank_ends_its_group(bench: Callable[..., Bench], victim: int) -> None:
-    own = bench(devices_per_trial=2)
-    own.run(own.step("lora", engine="deepspeed", zero_stage=2))
-    pids = own.pids()
-    params = {"learning_rate": 1e-3, "num_train_epochs": 400, "batch_size": 1}
-    folder = own.submit(own.step("full", engine="deepspeed", zero_stage=2, params=params))
-    deadline = time.monotonic() + 60
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_killed_rank_ends_its_group_and_the_job_is_retried(
+    make_bench: MakeBench, tiny_model: Path, victim: int
+) -> None:
+    bench = make_bench(("torch", "transformers"), devices_per_trial=2)
+    folder = bench.submit(training_job(0, "full", tiny_model, stage=2, num_train_epochs=400, batch_size=1))
     beats: set[int] = set()
+    deadline = time.monotonic() + 60
     while len(beats) < 3 and time.monotonic() < deadline:  # it trains
-        if (folder / "heartbeat").exists():
-            beats.add((folder / "heartbeat").stat().st_mtime_ns)
-        time.sleep(0.05)
-    psutil.Process(pids[victim]).kill()
+        assert bench.supervisor.next_finished(timeout=0.05) is None
+        beats.add((folder / "heartbeat").stat().st_mtime_ns if (folder / "heartbeat").exists() else 0)
+    group = workers(bench)
+    os.kill(group[victim].pid, signal.SIGKILL)
     started = time.monotonic()
-    finished = own.executor.next_finished(60)
-    assert finished is not None
-    assert failure(finished.outcome)[0] == "crash"
+    finished = bench.next()
+    assert failure(finished).failure_class == "crash"
+    assert finished.retried
     assert time.monotonic() - started < 30
-    assert not any(psutil.pid_exists(p) for p in pids)
-    assert own.run(own.step("lora", engine="deepspeed", zero_stage=0)).measurement is not None
+    assert gone_within(0.1, *(p.pid for p in group))
+    bench.supervisor.kill_running("enough")
+    bench.next()
+    assert measurement(bench.run(training_job(1, "lora", tiny_model, stage=0))[0])
+
+
+def test_prompt_needs_one_rank_of_a_group(make_bench: MakeBench, tiny_model: Path) -> None:
+    bench = make_bench(("torch", "transformers"), devices_per_trial=2)
+    job = training_job(0, "prompt", tiny_model, stage=None)
+    prompt = job.candidate.model_copy(update={"params": {"template": "plain"}})
+    assert measurement(bench.run(job.model_copy(update={"candidate": prompt}))[0])

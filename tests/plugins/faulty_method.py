@@ -8,7 +8,7 @@ from typing import ClassVar, NoReturn
 
 from pydantic import BaseModel
 
-from autoadapt.domain.family import Model
+from autoadapt.domain.method import Model
 from autoadapt.domain.method import Adapted, Context, Decoding, Method
 from autoadapt.domain.params import PromptedParams
 

@@ -19,7 +19,8 @@ from pydantic import Field, ValidationError
 
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.family import Model, ModelFamily
+from autoadapt.domain.family import ModelFamily
+from autoadapt.domain.method import Model
 from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.method import AdapterSpec, Adapted, Answer, Context, Decoding, Training
 from autoadapt.domain.model import Capabilities, ModelReference

@@ -6,7 +6,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.prompts.rendering import Prompt, check_prompt
 from autoadapt.errors import UserError
 from autoadapt.tasks.space import space_folder
-from autoadapt.tasks.yaml_files import Document
+from autoadapt.tasks.yaml_document import Document
 
 PLAIN = "{{ instruction }}|{% for e in examples %}{{ e.input }}={{ e.output }};{% endfor %}{{ input }}="
 

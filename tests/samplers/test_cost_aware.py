@@ -5,11 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
-from autoadapt.domain.history import Attempt, History, Reached
+from autoadapt.domain.history import History, Reached, TrialHistory
+from autoadapt.domain.objective import DEFAULT_GOALS, SHARE, Goal
 from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.domain.task import Constraints
-from autoadapt.domain.trial import Candidate
+from autoadapt.domain.candidate import Candidate
+from autoadapt.errors import UserError
 from autoadapt.samplers.cost_aware import CostAware
 
 TEMPLATE = {"template": Choices(choices=["a", "b"])}
@@ -28,46 +31,53 @@ def truth(candidate: Candidate) -> tuple[float, float, float, float]:
     return 0.8 - 0.2 * (rate + 3) ** 2, 0.002, 12.0, 60.0
 
 
-def reached(candidate: Candidate, rung: int, order: int) -> Reached:
+def memory_mb(candidate: Candidate) -> float:
+    return 400 + 20 * float(candidate.params["shots"]) if candidate.method == "prompt" else 900.0  # type: ignore[arg-type]
+
+
+def measured_rung(candidate: Candidate, rung: int, order: int) -> Reached:
     quality, cost, latency, seconds = truth(candidate)
     share = (1 / 9, 1 / 3, 1.0)[rung]
     before = (0.0, 1 / 9, 1 / 3)[rung]
-    return Reached(
-        rung, share, quality * (0.7 + 0.3 * share), 0.02, cost, latency, seconds * (share - before), 0.1, order
-    )
+    values = {"quality": quality * (0.7 + 0.3 * share), "cost_usd_per_1k": cost, "latency_ms": latency}
+    values |= {"memory_mb": memory_mb(candidate), "rows_per_second": 1e4 / latency, "constant": 5.0}
+    values |= {"memory_kb": 1024 * values["memory_mb"], "loss": -values["quality"], "loss_mb": -values["memory_mb"]}
+    return Reached(rung, share, values, 0.02, seconds * (share - before), 0.1, order)
 
 
-def history(attempts: Sequence[Attempt], **changes: Any) -> History:
+def history(trials: Sequence[TrialHistory], **changes: Any) -> History:
     values: dict[str, Any] = {
-        "attempts": tuple(attempts), "branches": BRANCHES, "models": ("m",), "tunes": frozenset({"lora"}),
+        "trials": tuple(trials), "branches": BRANCHES, "models": ("m",), "tunes": frozenset({"lora"}),
         "left_seconds": None, "may_try": True, "constraints": Constraints(), **changes,
     }  # fmt: skip
     return History(**values)
 
 
-def played(steps: int, **changes: Any) -> list[Attempt]:
+def played(steps: int, **changes: Any) -> list[TrialHistory]:
     """A study of so many steps, one at a time, as the study would drive it."""
     sampler = CostAware()
-    attempts: list[Attempt] = []
+    trials: list[TrialHistory] = []
     for step in range(steps):
-        decision = sampler.decide(step, history(attempts, **changes))
+        decision = sampler.decide(step, history(trials, **changes))
         if decision.promote is not None:
             number = decision.promote
         elif decision.candidate is not None:
-            number = len(attempts)
-            attempts.append(Attempt(number, decision.candidate, (), "running"))
+            number = len(trials)
+            trials.append(TrialHistory(number, decision.candidate, (), "running"))
         else:
             break
-        own = attempts[number]
-        rung = len(own.reached)
+        trial = trials[number]
+        rung = len(trial.reached)
         state = "paused" if rung < 2 else "done"
-        attempts[number] = Attempt(number, own.candidate, (*own.reached, reached(own.candidate, rung, step)), state)
-    return attempts
+        trials[number] = replace(
+            trial, reached=(*trial.reached, measured_rung(trial.candidate, rung, step)), state=state
+        )
+    return trials
 
 
 def test_it_finds_the_good_and_does_not_pay_in_full_for_the_bad() -> None:
-    attempts = played(60)
-    tuned = [a for a in attempts if a.candidate.method == "lora"]
+    trials = played(60)
+    tuned = [a for a in trials if a.candidate.method == "lora"]
     full = [a for a in tuned if len(a.reached) == 3]
     assert max(truth(a.candidate)[0] for a in full) > 0.78
     assert len(full) < len(tuned)
@@ -75,14 +85,14 @@ def test_it_finds_the_good_and_does_not_pay_in_full_for_the_bad() -> None:
 
 
 def test_no_candidate_is_tried_twice_and_the_same_history_gives_the_same_choice() -> None:
-    attempts = played(40)
-    assert len({a.candidate.key() for a in attempts}) == len(attempts)
-    assert [a.candidate for a in played(40)] == [a.candidate for a in attempts]
+    trials = played(40)
+    assert len({a.candidate.key() for a in trials}) == len(trials)
+    assert [a.candidate for a in played(40)] == [a.candidate for a in trials]
 
 
 def test_a_trained_method_is_not_judged_by_one_learning_rate() -> None:
-    attempts = played(9, left_seconds=1e6)
-    tuned = [a.candidate for a in attempts if a.candidate.method == "lora"][:3]
+    trials = played(9, left_seconds=1e6)
+    tuned = [a.candidate for a in trials if a.candidate.method == "lora"][:3]
     rates = [float(np.log10(float(c.params["learning_rate"]))) for c in tuned]  # type: ignore[arg-type]
     assert len(tuned) == 3
     assert min(abs(a - b) for i, a in enumerate(rates) for b in rates[:i]) > 0.3
@@ -96,64 +106,126 @@ def test_the_portfolio_goes_by_price_and_the_dear_part_waits() -> None:
     decision = CostAware().decide(0, history([], first=first, left_seconds=1e6))
     assert decision.candidate == first[1]  # nothing is priced yet, and what is not trained is the cheapest
     assert decision.straight
-    attempts = [Attempt(0, first[1], (reached(first[1], 2, 0),), "done")]
-    assert CostAware().decide(0, history(attempts, first=first[:1], left_seconds=1e6)).candidate == first[0]
+    trials = [TrialHistory(0, first[1], (measured_rung(first[1], 2, 0),), "done")]
+    assert CostAware().decide(0, history(trials, first=first[:1], left_seconds=1e6)).candidate == first[0]
     known = {("lora", "m"): 60.0}
-    seen = [*attempts, *played(6)]
-    seen = [Attempt(i, a.candidate, a.reached, a.state) for i, a in enumerate(seen)]
+    seen = [*trials, *played(6)]
+    seen = [TrialHistory(i, a.candidate, a.reached, a.state) for i, a in enumerate(seen)]
     dear = CostAware().decide(0, history(seen, first=first[:1], left_seconds=100.0, job_seconds=known))
     assert dear.candidate != first[0] or not dear.straight
 
 
 def test_a_lucky_measurement_is_believed_less_than_its_neighbours_together() -> None:
-    attempts = played(40)
-    full = [a for a in attempts if a.candidate.method == "lora" and a.reached[-1].share == 1]
+    trials = played(40)
+    full = [a for a in trials if a.candidate.method == "lora" and a.reached[-1].share == 1]
     lucky = full[0]
-    flattered = replace(lucky.reached[-1], quality=lucky.reached[-1].quality + 0.1)
-    changed = [replace(a, reached=(*a.reached[:-1], flattered)) if a is lucky else a for a in attempts]
+    values = lucky.reached[-1].values
+    flattered = replace(lucky.reached[-1], values={**values, "quality": values["quality"] + 0.1})
+    changed = [replace(a, reached=(*a.reached[:-1], flattered)) if a is lucky else a for a in trials]
     believed = CostAware().believed(history(changed))
-    assert set(believed) == {a.number for a in attempts if a.reached[-1].share == 1}
-    assert believed[lucky.number] < flattered.quality - 0.01
+    assert set(believed) == {a.number for a in trials if a.reached[-1].share == 1}
+    assert believed[lucky.number] < values["quality"] + 0.09
 
 
 def test_nothing_is_chosen_that_the_budget_cannot_pay() -> None:
-    attempts = played(25)
-    late = history(attempts, left_seconds=1.0)
+    trials = played(25)
+    late = history(trials, left_seconds=1.0)
     for seed in range(10):
         decision = CostAware().decide(seed, late)
         assert decision.candidate is None or decision.candidate.method == "prompt"
 
 
 def test_without_room_for_new_ones_it_only_promotes() -> None:
-    attempts = [a for a in played(25)]
+    trials = played(25)
     for seed in range(5):
-        decision = CostAware().decide(seed, history(attempts, may_try=False))
+        decision = CostAware().decide(seed, history(trials, may_try=False))
         assert decision.candidate is None
         if decision.promote is not None:
-            assert attempts[decision.promote].state == "paused"
+            assert trials[decision.promote].state == "paused"
 
 
 def test_constraints_turn_it_away_from_where_they_do_not_hold() -> None:
     free = played(40)
     bound = played(40, constraints=Constraints(latency_p95_ms=11.5))
-    slow = lambda attempts: sum(a.candidate.method == "lora" for a in attempts)  # noqa: E731
+    slow = lambda trials: sum(a.candidate.method == "lora" for a in trials)  # noqa: E731
     assert slow(bound) < slow(free)
 
 
 def test_running_trials_are_believed_so_that_workers_do_not_repeat_each_other() -> None:
-    attempts = played(25)
+    trials = played(25)
     sampler, chosen = CostAware(), []
     for i in range(4):
-        decision = sampler.decide(100 + i, history(attempts, may_try=True))
+        decision = sampler.decide(100 + i, history(trials, may_try=True))
         if decision.candidate is None:
             continue
-        attempts.append(Attempt(len(attempts), decision.candidate, (), "running"))
+        trials.append(TrialHistory(len(trials), decision.candidate, (), "running"))
         chosen.append(decision.candidate.key())
     assert len(set(chosen)) == len(chosen)
 
 
 def test_it_says_when_nothing_promises_a_gain() -> None:
     prompts = {"prompt": BRANCHES["prompt"]}
-    attempts = played(40, branches=prompts)  # twelve candidates, all of them soon known
-    assert sum(len(a.reached) for a in attempts) < 36
-    assert CostAware().decide(99, history(attempts, branches=prompts)).promote is None
+    trials = played(40, branches=prompts)  # twelve candidates, all of them soon known
+    assert sum(len(a.reached) for a in trials) < 36
+    assert CostAware().decide(99, history(trials, branches=prompts)).promote is None
+
+
+QUALITY, COST, LATENCY = DEFAULT_GOALS
+MEMORY = Goal(name="memory_mb", direction="minimize", unit="MB")
+SPEED = Goal(name="rows_per_second", direction="maximize", scale="log")
+CONSTANT = Goal(name="constant", direction="minimize")
+LOSS = Goal(name="loss", direction="minimize", unit=SHARE, uncertain=True)
+GOALS = {
+    "no latency": (QUALITY, COST),
+    "no cost": (LATENCY, QUALITY),
+    "linear": (QUALITY, MEMORY),
+    "constant": (QUALITY, CONSTANT),
+    "minimized": (LOSS, COST),
+    "none uncertain": (QUALITY.model_copy(update={"uncertain": False}), COST, MEMORY),
+    "four": (QUALITY, COST, LATENCY, MEMORY),
+    "five": (MEMORY, QUALITY, COST, SPEED, CONSTANT),
+}
+
+
+@pytest.mark.parametrize("goals", GOALS.values(), ids=GOALS.keys())
+def test_good_candidates_are_found_for_two_to_five_objectives(goals: tuple[Goal, ...]) -> None:
+    trials = played(45, goals=goals)
+    assert len({t.candidate.key() for t in trials}) == len(trials)
+    full = [t.candidate for t in trials if t.reached[-1].share == 1]
+    assert max(truth(c)[0] for c in full) > 0.77
+    assert CostAware().believed(history(trials, goals=goals)).keys() == {
+        t.number for t in trials if t.reached[-1].share == 1
+    }
+
+
+def test_the_cheapest_and_the_best_are_both_measured_with_five_objectives() -> None:
+    full = [t.candidate for t in played(45, goals=GOALS["five"]) if t.reached[-1].share == 1]
+    assert min(memory_mb(c) for c in full) == 400
+    assert max(truth(c)[0] for c in full) > 0.77
+
+
+@pytest.mark.parametrize(
+    ("goals", "equivalent"),
+    [
+        ((QUALITY, MEMORY), (QUALITY, Goal(name="memory_kb", direction="minimize"))),
+        ((QUALITY, MEMORY), (QUALITY, Goal(name="loss_mb", direction="maximize"))),
+        ((QUALITY, COST, LATENCY), (LOSS, COST, LATENCY)),
+        ((QUALITY, COST, LATENCY), (COST, QUALITY, LATENCY)),
+    ],
+    ids=["unit", "direction of a known one", "direction of the uncertain one", "place of the uncertain one"],
+)
+def test_equivalent_objectives_lead_to_the_same_decisions(
+    goals: tuple[Goal, ...], equivalent: tuple[Goal, ...]
+) -> None:
+    assert [t.candidate for t in played(30, goals=goals)] == [t.candidate for t in played(30, goals=equivalent)]
+
+
+def test_believed_values_of_a_minimized_objective_are_in_its_unit() -> None:
+    trials = played(40)
+    quality, loss = (CostAware().believed(history(trials, goals=(g, COST))) for g in (QUALITY, LOSS))
+    assert loss == {number: -value for number, value in quality.items()}
+
+
+def test_objectives_that_do_not_fit_together_are_refused_at_once() -> None:
+    with pytest.raises(UserError, match="2 to 5 objectives"):
+        CostAware().decide(0, history([], goals=(QUALITY,)))

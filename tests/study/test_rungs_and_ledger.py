@@ -9,7 +9,8 @@ import pytest
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Measurement, Outcome, RowResult
 from autoadapt.domain.task import Evaluation, Task
-from autoadapt.domain.trial import Candidate, Devices, Fidelity, Step
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
 from autoadapt.study.ledger import Ledger
 from autoadapt.runs.run_folder import RunFolder

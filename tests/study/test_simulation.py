@@ -11,7 +11,8 @@ import pytest
 from autoadapt.files import read_model, write_json
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.task import Budget, Compute, Constraints
-from autoadapt.domain.trial import Candidate, Fidelity, Step
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity, Step
 from autoadapt.errors import UserError
 from autoadapt.executors.replay import Replay, Simulated
 from autoadapt.study.portfolio import Portfolio

@@ -10,7 +10,7 @@ from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
 from autoadapt.tasks.space import JointSpace, load_space, space_folder
-from autoadapt.worker.run import METHODS
+from autoadapt.shelves import METHODS
 
 
 def task(**changes: Any) -> Task:

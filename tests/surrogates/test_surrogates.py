@@ -1,7 +1,6 @@
-"""The surrogate models against brute force: gradients, expected gains, volumes, and points of candidates."""
+"""The Gaussian process against brute force, and candidates as points."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import check_grad
@@ -9,7 +8,6 @@ from scipy.optimize import check_grad
 from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.gaussian_process import Columns, GaussianProcess
-from autoadapt.surrogates.improvement import expected_hypervolume_improvement, hypervolume
 
 COLUMNS = Columns(
     np.array([True, False, False, True, False]),
@@ -49,30 +47,6 @@ def test_the_process_learns_and_knows_what_it_does_not_know() -> None:
 def test_equal_data_give_equal_models() -> None:
     first, second = (GaussianProcess(COLUMNS).data(*observations(40, 3)).fit() for _ in range(2))
     assert np.array_equal(first.theta, second.theta)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_closed_form_is_the_mean_gain_in_volume(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    front, reference = rng.random((7, 3)), (0.1, 0.9, 0.95)
-    mean, deviation, cost, latency = rng.random(4), np.full(4, 0.2), rng.random(4), rng.random(4)
-    found = expected_hypervolume_improvement(mean, deviation, cost, latency, front, reference)
-    before = hypervolume(front, reference)
-    for i in range(4):
-        drawn = rng.normal(mean[i], deviation[i], 3000)
-        gains = [hypervolume(np.vstack([front, [q, cost[i], latency[i]]]), reference) - before for q in drawn]
-        error = np.std(gains) / np.sqrt(len(gains))
-        assert abs(found[i] - np.mean(gains)) < 4 * error + 1e-6
-
-
-@given(st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=1, max_size=6))
-def test_volume_counts_what_is_dominated(points: list[tuple[float, float, float]]) -> None:
-    front = np.array(points)
-    grid = (np.arange(20) + 0.5) / 20
-    q, c, latency = (x.ravel() for x in np.meshgrid(grid, grid, grid, indexing="ij"))
-    covered = ((front[:, 0, None] >= q) & (front[:, 1, None] <= c) & (front[:, 2, None] <= latency)).any(0).mean()
-    assert hypervolume(front, (0.0, 1.0, 1.0)) == pytest.approx(covered, abs=0.16)
-    assert hypervolume(np.vstack([front, front]), (0.0, 1.0, 1.0)) == pytest.approx(hypervolume(front, (0.0, 1.0, 1.0)))
 
 
 BRANCHES = {

@@ -43,7 +43,7 @@ def volumes(study: "Study") -> dict[str, Any]:
 
 def money(study: "Study") -> dict[str, Any]:
     """Break-evens, the price of a device-hour, and the cost of the search by method."""
-    spent, economics = study.summary.spent, study.task.economics
+    spent, economics = study.results.spent, study.task.economics
     methods = {r.trial: r.method for r in study.raws}
     lines = []
     for hosting, name in (("per_use", "per use"), ("always_on", "always on")):
@@ -60,8 +60,8 @@ def money(study: "Study") -> dict[str, Any]:
         f"{economics.queries_per_month:,} queries a month over {economics.horizon_months:g} months.",
         "spent": spent_line + (f" {plan_line(study.plan, spent)}" if study.plan is not None else ""),
         "methods": [
-            {"name": m, "trials": part.trials, "time": duration(part.device_seconds)}
-            for m, part in study.summary.methods.items()
+            {"name": m, "trials": part.trials, "jobs": part.jobs, "time": duration(part.device_seconds)}
+            for m, part in study.results.methods.items()
         ],
     }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def subtitle(study: "Study") -> str:
     """Metric, models, counts of trials, hardware, and when the last trial ended."""
-    counts, hardware = study.summary, study.lock["hardware"]
+    counts, hardware = study.results, study.lock["hardware"]
     ended = max((r.ended for r in study.rows if r.ended), default="")
     running = sum(r.state in (TrialState.RUNNING, TrialState.PAUSED) for r in study.rows)
     return (

@@ -16,7 +16,7 @@ SHOWN = 5
 """Corners of an attainment surface that are printed."""
 
 
-def print_fronts(tasks: "Sequence[TaskRuns]", other: str) -> None:
+def print_frontiers(tasks: "Sequence[TaskRuns]", other: str) -> None:
     """Prints a table of runs and one of methods per task; with several runs, the attained values too.
 
     Args:
@@ -43,7 +43,7 @@ def _runs_table(task: "TaskRuns") -> Table:
         table.add_column(name, justify="right")
     for v in volumes:
         reached = [f"{v.at[s]:.3f}" for s in shares]
-        numbers = [str(v.trials), str(v.full), str(v.on_front), dollars(v.usd), f"{v.hypervolume:.3f}", *reached]
+        numbers = [str(v.trials), str(v.full), str(v.on_frontier), dollars(v.usd), f"{v.hypervolume:.3f}", *reached]
         table.add_row(plain(v.run), *numbers)
     return table
 

@@ -76,14 +76,14 @@ def _verdict_lines(study: "Study") -> list[str]:
 
 
 def _print_spent(console: Console, study: "Study") -> None:
-    summary, spent = study.summary, study.summary.spent
+    results, spent = study.results, study.results.spent
     overhead = 1 - spent.fit_measure_seconds / spent.device_seconds if spent.device_seconds else 0.0
     console.print(
-        f"Spent: {spent.trials} trials ({summary.complete} complete, {summary.stopped_early} stopped early, "
-        f"{summary.failed} failed, {summary.cached} answered from the cache), ${spent.usd:.4f}, "
+        f"Spent: {spent.trials} trials ({results.complete} complete, {results.stopped_early} stopped early, "
+        f"{results.failed} failed, {results.cached} answered from the cache), ${spent.usd:.4f}, "
         f"{duration(spent.wall_seconds)}; {overhead:.0%} of device time was imports and loading."
     )
-    for method, part in summary.methods.items():
+    for method, part in results.methods.items():
         console.print(f"  {method}: {part.trials} trials, {duration(part.device_seconds)} of device time")
     if study.plan is not None:
         console.print(plan_line(study.plan, spent))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autoadapt import model_files
 from autoadapt.domain.artifact import ArtifactDescription
-from autoadapt.domain.family import Model, ModelFamily
+from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.jobs import Devices
-from autoadapt.domain.method import Adapted, Context
+from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select

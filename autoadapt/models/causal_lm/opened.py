@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autoadapt.domain.family import Model
-from autoadapt.domain.method import Adapted, AdapterSpec, Answer, Context, Decoding, Training, Weights
+from autoadapt.domain.method import Adapted, AdapterSpec, Answer, Context, Decoding, Model, Training, Weights
 from autoadapt.domain.metric import answered_rows
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.params import TunedParams

@@ -1,0 +1,137 @@
+"""Search: a whole study from a task to its report; what ``autoadapt search`` calls."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from autoadapt.api.sources import TaskSource, resolve_source
+from autoadapt.api.study import Study
+from autoadapt.assess.end_of_search import EndOfSearch
+from autoadapt.assess.verdicts import give_verdict
+from autoadapt.domain.events import Event
+from autoadapt.domain.plan import Plan
+from autoadapt.errors import Exit
+from autoadapt.forecast.memory import check_memory
+from autoadapt.forecast.planning import check_budget
+from autoadapt.forecast.probing import first_candidates, kept_plan
+from autoadapt.runs.results import read_results
+from autoadapt.runs.storage import STORAGE_ERRORS, storage_error
+from autoadapt.study.resources import Resources, open_resources
+from autoadapt.study.search import Search
+from autoadapt.study.stop_signals import StopSignals
+from autoadapt.study.tracking import TrackerNotifier
+from autoadapt.tasks.resolve import ResolvedTask
+
+OnEvent = Callable[[Event], None]
+
+
+def search(
+    task: TaskSource,
+    *,
+    overrides: Sequence[str] = (),
+    runs: str | Path = "runs",
+    warm_start: Sequence[str | Path] = (),
+    on_event: OnEvent | None = None,
+    trackers: Sequence[str] = (),
+) -> Study:
+    """Searches, or resumes what was interrupted, and writes the report; like ``autoadapt search``.
+
+    Args:
+        task: a task file, or its content as a mapping (files are then looked for in the working directory).
+        overrides: ``a.b=c`` settings that win over the task.
+        runs: folder of all studies.
+        warm_start: folders of earlier runs whose frontiers are tried first.
+        on_event: called with everything that happens.
+        trackers: names in the trackers folder.
+
+    Raises:
+        UserError: the task is wrong, or the environment fails; its `code` is the exit code of the command line.
+        KeyboardInterrupt: it was stopped; the same call resumes it.
+    """
+    code, root = run_search(task, overrides, runs, warm_start, on_event, trackers)
+    if code in (Exit.INTERRUPTED, Exit.TERMINATED):
+        raise KeyboardInterrupt(f"stopped; finished trials are in {root}")
+    study = Study.load(root)
+    if study.raws:
+        study.report()
+    return study
+
+
+def run_search(
+    task: TaskSource,
+    overrides: Sequence[str] = (),
+    runs: str | Path = "runs",
+    warm_start: Sequence[str | Path] = (),
+    on_event: OnEvent | None = None,
+    trackers: Sequence[str] = (),
+) -> tuple[Exit, Path]:
+    """Runs or resumes a study; arguments as of `search`.
+
+    Returns:
+        The run folder, and OK; NOTHING_FITS when no option satisfies the constraints; PARTIAL when a limit cut the work
+        short; the code of the signal that stopped it.
+
+    Raises:
+        UserError: it cannot be started, or its storage fails.
+    """
+    resolved = resolve_source(task, overrides, download=True)
+    root = Path(runs) / resolved.task.name
+    resolved = resolved.with_warnings(check_memory(resolved, first_candidates(resolved)))
+    if not (root / "study.db").exists():
+        check_budget(resolved, root)
+    earlier = [Path(folder) for folder in warm_start]
+    for folder in earlier:
+        read_results(folder)
+    notifier = TrackerNotifier(resolved, root, on_event or _ignore, trackers)
+    try:
+        with (
+            StopSignals() as stop,
+            open_resources(resolved, root, notifier, earlier, plan=_plan(resolved, root)) as resources,
+        ):
+            notifier.begin(resources.study)
+            return _search(resources, stop), root
+    except STORAGE_ERRORS as error:
+        raise storage_error(root / "study.db", error) from error
+
+
+def _search(resources: Resources, stop: StopSignals) -> Exit:
+    search = Search(resources)
+    search.resume()
+    search.run(stop)
+    supervisor = resources.supervisor
+    end = EndOfSearch(search, supervisor.slots, alone=supervisor.devices.accelerator == "cpu")
+    if stop.code is None:
+        end.run(stop)
+    if stop.code is not None:
+        search.stand_down()
+    else:
+        search.results.verdict = give_verdict(search, end.jobs)
+    search.results.write(search.status())
+    return stop.code if stop.code is not None else _exit_code(search)
+
+
+def _exit_code(search: Search) -> Exit:
+    advice = search.results.recommendation()
+    hint = ""
+    if advice.best_quality is None and search.stopped_by is not None:
+        usd = search.status().spent.usd
+        hint = f" The cheapest possible run costs more than this one's ${usd:.2g}: `autoadapt plan` says how much."
+    search.emit("finished", advice.reason + hint)
+    if advice.best_quality is None or search.results.unscored_trials():
+        return Exit.PARTIAL
+    return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS
+
+
+def _plan(resolved: ResolvedTask, root: Path) -> Callable[[], Plan | None]:
+    """The plan that was made for this task; it is read once, for hashing the data takes time."""
+    plans: list[Plan | None] = []
+
+    def plan() -> Plan | None:
+        if not plans:
+            plans.append(kept_plan(resolved, root))
+        return plans[0]
+
+    return plan
+
+
+def _ignore(event: Event) -> None:
+    pass

@@ -1,0 +1,123 @@
+"""Jobs on the options that a search has found: test rows, load, further fits."""
+
+from decimal import Decimal
+from typing import Any
+
+from autoadapt.domain.jobs import Fit, LoadTest, Refit, Score, seed_of
+from autoadapt.economics.costs import peak_rate
+from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.shelves import METHODS
+from autoadapt.study.study_results import StudyResults
+from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.verdict.growth import SHARES
+
+MOST_LOAD_TESTS = 2
+"""Attempts at measuring an option under load, all runs of a study together."""
+
+
+class AssessmentJobs:
+    """Builds the jobs that are still to be done.
+
+    Args:
+        resolved: the task.
+        folder: what was done.
+        results: the options.
+    """
+
+    def __init__(self, resolved: ResolvedTask, folder: RunFolder, results: StudyResults) -> None:
+        self.resolved, self.folder, self.results = resolved, folder, results
+
+    def score_jobs(self) -> list[Score]:
+        """One job on the test rows for each shown option that has none."""
+        return [
+            Score(
+                **self._common(trial),
+                attempt=len(self.folder.of(trial, "score")),
+                rows=len(self.resolved.splits.test),
+            )
+            for trial in self.results.unscored_trials()
+        ]
+
+    def load_tests(self) -> list[LoadTest]:
+        """A load test for each shown option that has none; the recommended one first."""
+        task = self.resolved.task
+        if not task.evaluation.load_requests or not self.folder.lasting:
+            return []
+        recommended = self.results.recommendation().trial
+        jobs = []
+        for trial in sorted(self.results.shown_trials(), key=lambda t: t != recommended):
+            attempts = len(self.folder.of(trial, "load_test"))
+            if attempts >= MOST_LOAD_TESTS or self.folder.last_done(trial, "load_test") is not None:
+                continue
+            jobs.append(
+                LoadTest(
+                    **self._common(trial),
+                    attempt=attempts,
+                    rows=self.resolved.validation_rows,
+                    requests=task.evaluation.load_requests,
+                    rate=float(peak_rate(Decimal(task.economics.queries_per_month))),
+                    latency_p95_ms=task.constraints.latency_p95_ms,
+                    seconds=task.evaluation.load_seconds,
+                )
+            )
+        return jobs
+
+    def refit(self, trial: int, train_rows: int | None, seed_index: int) -> Refit:
+        """A job that fits a trial's candidate anew and scores it on the test rows."""
+        common = self._common(trial)
+        seed = common.pop("seed")
+        job = Refit(
+            **common,
+            rows=len(self.resolved.splits.test),
+            train_rows=train_rows,
+            seed_index=seed_index,
+            seed=seed_of(seed, seed_index) if seed_index else seed,
+        )
+        folder = str(self.folder.job_folder(job).relative_to(self.folder.root))
+        attempt = len(self.refits(trial, train_rows, seed_index))
+        return job.model_copy(update={"attempt": attempt, "state_folder": folder})
+
+    def refits(self, trial: int, train_rows: int | None, seed_index: int) -> list[Record]:
+        """What came of fitting a trial anew; empty: it was not tried."""
+        return [
+            r
+            for r in self.folder.of(trial, "refit")
+            if isinstance(r.job, Refit) and (r.job.train_rows, r.job.seed_index) == (train_rows, seed_index)
+        ]
+
+    def random_trials(self) -> list[int]:
+        """Options of the frontier that another seed would change: trained, or with examples drawn by chance."""
+        trials = []
+        for trial in self.results.trials.frontier():
+            candidate = self.results.trials.record(trial).job.candidate
+            if METHODS.get(candidate.method).tunes or candidate.params.get("shots"):
+                trials.append(trial)
+        return trials
+
+    def curve_trial(self) -> int | None:
+        """Whose learning curve is measured: the recommended option's if it trains, else the best trained one's."""
+        trained = [
+            t
+            for t in self.results.trials.frontier()
+            if METHODS.get(self.results.trials.record(t).job.candidate.method).tunes
+        ]
+        recommended = self.results.recommendation().trial
+        return recommended if recommended in trained else next(iter(trained), None)
+
+    def curve_sizes(self) -> list[int]:
+        """Parts of the training rows to train on, in rows."""
+        rows = len(self.resolved.splits.train)
+        return sorted({max(2, round(rows * share)) for share in SHARES} - {rows})
+
+    def predicted(self, job: Refit) -> float:
+        """Device-seconds that fitting anew will take, from the option's own training and validation."""
+        raw = self.results.raw(job.trial)
+        share = 1.0 if job.train_rows is None else job.train_rows / len(self.resolved.splits.train)
+        answering = raw.inference_seconds / raw.rows * job.rows
+        return (share * raw.train_seconds + answering) * raw.devices
+
+    def _common(self, trial: int) -> dict[str, Any]:
+        """Fields of the trial's last fit that every further job of it shares."""
+        fit = self.results.trials.record(trial).job
+        shared = set(Score.model_fields) & set(Fit.model_fields) - {"kind", "attempt", "version"}
+        return {name: getattr(fit, name) for name in shared}

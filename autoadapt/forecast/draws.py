@@ -1,0 +1,140 @@
+"""The search in virtual time on the times of a probe, several times over with other qualities.
+
+The search is the one that will run: its sampler, rungs, slots and budget. Only what trials give is made up: times come
+from the probe, scaled by the tokens each candidate reads and by its passes over the training rows; qualities are drawn
+at random, and several draws give low, likely and high.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.jobs import Fidelity
+from autoadapt.domain.plan import Probe
+from autoadapt.executors.replay import Answers, Simulated
+from autoadapt.forecast.simulation import SimulatedTimes, run_simulated, simulated_answer
+from autoadapt.forecast.times import Times
+from autoadapt.runs.results import MethodUse
+from autoadapt.shelves import METHODS
+from autoadapt.study.ledger import RATES
+from autoadapt.study.search import Search
+from autoadapt.tasks.resolve import ResolvedTask
+
+DRAWS = 5
+SIMULATED_TRIALS = 120
+"""Longer searches are simulated up to here and taken to go on alike."""
+WARM_UP_REQUESTS = 3
+"""Single requests that a job sends before those that count."""
+
+
+class Draws:
+    """The search in virtual time, several times over with other qualities.
+
+    Args:
+        resolved: the task.
+        probes: those that did not fail.
+        slots: trials side by side.
+        devices: of one slot.
+    """
+
+    def __init__(self, resolved: ResolvedTask, probes: Sequence[Probe], slots: int, devices: int) -> None:
+        self.times, self.cold = Times(resolved, probes), max(p.cold_seconds for p in probes)
+        self.searches = [_simulated(resolved, self.times, slots, devices, seed) for seed in range(DRAWS)]
+        self._spent = [search.status().spent for search in self.searches]
+        self._scale = [_rest(resolved, search) for search in self.searches]
+        self.trials = [spent.trials * k for spent, k in zip(self._spent, self._scale, strict=True)]
+        self.wall_seconds, self.device_seconds = [], []
+        for search, spent, scale in zip(self.searches, self._spent, self._scale, strict=True):
+            end = _end(resolved, search, self.times)
+            # each slot starts a worker, side by side
+            starting = self.cold * min(slots, max(1, spent.trials))
+            self.wall_seconds.append(spent.wall_seconds * scale + self.cold + end)
+            self.device_seconds.append(spent.device_seconds * scale + (starting + end) * devices)
+
+    def of(self, method: str) -> tuple[list[float], list[float]]:
+        """Trials and device-seconds of a method in each draw, without the end."""
+        uses = [search.results.per_method().get(method, MethodUse()) for search in self.searches]
+        return (
+            [use.trials * k for use, k in zip(uses, self._scale, strict=True)],
+            [use.device_seconds * k for use, k in zip(uses, self._scale, strict=True)],
+        )
+
+    def limit(self) -> str:
+        """What ends most of them."""
+        nothing_more = "finding nothing more worth its cost"
+        ended = [s.stopped_by or (nothing_more if s.exhausted else "budget.trials") for s in self.searches]
+        return max(sorted(set(ended)), key=ended.count)
+
+
+def _rest(resolved: ResolvedTask, search: Search) -> float:
+    """How many times longer the search is than what was simulated of it."""
+    budget, spent = resolved.task.budget, search.status().spent
+    if spent.trials < SIMULATED_TRIALS or search.stopped_by is not None or spent.device_seconds <= 0:
+        return 1.0
+    usd = float(budget.usd) / spent.usd if budget.usd is not None and spent.usd else math.inf
+    ratios = [
+        budget.trials / spent.trials if budget.trials is not None else math.inf,
+        budget.hours * 3600 / spent.wall_seconds if budget.hours is not None else math.inf,
+        budget.device_hours * 3600 / spent.device_seconds if budget.device_hours is not None else math.inf,
+        usd,
+    ]
+    return max(1.0, min(ratios))
+
+
+def _simulated(resolved: ResolvedTask, times: Times, slots: int, devices: int, seed: int) -> Search:
+    budget, compute = resolved.task.budget, resolved.task.compute
+    trials = min(budget.trials or SIMULATED_TRIALS, SIMULATED_TRIALS)
+    replayed = compute.model_copy(update={"executor": PluginChoice(name="replay"), "devices_per_trial": devices})
+    task = resolved.task.model_copy(
+        update={
+            "budget": budget.model_copy(update={"trials": trials}),
+            "seed": resolved.task.seed + seed,
+            "compute": replayed,
+        }
+    )
+    return run_simulated(dataclasses.replace(resolved, task=task, warnings=()), _answers(times, seed, devices), slots)
+
+
+def _answers(times: Times, seed: int, devices: int) -> Answers:
+    rng = np.random.default_rng(seed)
+    levels: dict[tuple[str, str], float] = {}
+
+    def answer(candidate: Candidate, fidelity: Fidelity, trial_seed: int) -> Simulated:
+        key = (candidate.method, candidate.model)
+        if not times.known(candidate):
+            raise LookupError(f"{candidate.method} on {candidate.model} does not run here")
+        if key not in levels:
+            levels[key] = float(rng.uniform(0.4, 0.9))
+        of_candidate = np.random.default_rng([seed, int(candidate.key(), 16) % 2**32])
+        grown = 1.0 - 0.4 * (1.0 - fidelity.steps) if METHODS.get(candidate.method).tunes else 1.0
+        quality = float(np.clip(levels[key] + of_candidate.normal(0, 0.08), 0.02, 0.98)) * grown
+        train, row, latency = times.of(candidate, fidelity)
+        simulated = simulated_answer(
+            quality,
+            fidelity.rows,
+            SimulatedTimes(train, row, latency, times.load_seconds[key], devices),
+            seed=trial_seed,
+        )
+        single = (fidelity.latency_requests + WARM_UP_REQUESTS * (fidelity.latency_requests > 0)) * latency / 1000
+        return dataclasses.replace(simulated, seconds=simulated.seconds + single)
+
+    return answer
+
+
+def _end(resolved: ResolvedTask, search: Search, times: Times) -> float:
+    """Seconds of re-scoring and load tests on one slot, after the search."""
+    evaluation, test = resolved.task.evaluation, len(resolved.splits.test)
+    seconds = 0.0
+    full = Fidelity(rows=1, steps=1.0, latency_requests=0)
+    for option in search.results.options():
+        candidate = Candidate(method=option.method, model=option.model, params=option.params)
+        _, row, latency = times.of(candidate, full)
+        load = times.load_seconds[candidate.method, candidate.model]
+        seconds += row * min(test, evaluation.test_rows) + load
+        if evaluation.load_requests:
+            seconds += min(evaluation.load_seconds, RATES * evaluation.load_requests * latency / 1000) + load
+    return seconds

@@ -1,0 +1,1 @@
+"""Dominance, hypervolume and attainment, for any number of objectives."""

@@ -1,0 +1,125 @@
+"""What runs next: a new candidate of the sampler's, or the next rung of a paused trial."""
+
+import dataclasses
+from collections.abc import Callable
+
+import optuna
+
+from autoadapt.domain.candidate import describe
+from autoadapt.domain.events import EventKind
+from autoadapt.domain.history import History
+from autoadapt.domain.jobs import seed_of
+from autoadapt.domain.sampler import Sampler
+from autoadapt.domain.trial_state import TrialState
+from autoadapt.shelves import METHODS
+from autoadapt.study.budget import Budget
+from autoadapt.study.open_trials import OpenTrial, OpenTrials
+from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.trial_histories import TrialHistories
+from autoadapt.tasks.resolve import ResolvedTask
+
+MOST_CACHE_HITS = 50
+"""Repeated candidates in a row after which the search space counts as exhausted."""
+Emit = Callable[[EventKind, str, int | None], None]
+
+
+@dataclasses.dataclass
+class Chooser:
+    """Queues what runs next."""
+
+    resolved: ResolvedTask
+    sampler: Sampler
+    portfolio: Portfolio
+    trials: OpenTrials
+    histories: TrialHistories
+    budget: Budget
+    emit: Emit
+    exhausted: bool = False
+    """Whether nothing more is to be tried: the space is exhausted, or the search has converged."""
+
+    def history(self) -> History:
+        """What the sampler may know."""
+        resolved, task = self.resolved, self.resolved.task
+        return History(
+            trials=self.histories.all(),
+            branches=resolved.space.joint_branches(),
+            models=tuple(task.models),
+            tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
+            left_seconds=self.budget.device_seconds_left(),
+            may_try=not self.exhausted and self.budget.may_try(),
+            constraints=task.constraints,
+            goals=resolved.goals,
+            compatible=resolved.space.compatible,
+            least_gain=task.search.least_gain,
+            first=tuple(self.portfolio.left(self.trials.by_key)),
+            job_seconds=self.portfolio.job_seconds,
+        )
+
+    def choose(self) -> bool:
+        """Queues a paused trial or a new candidate; False when there is none, or none that can be paid for."""
+        history = self.history()
+        if not self.sampler.pauses:
+            return self._ask(history)
+        decision = self.sampler.decide(self._seed(), history)
+        if decision.converged:
+            self._stop("no further job promises a gain worth its cost: the search has converged")
+            return False
+        if decision.promote is None:
+            return self._ask(history, decision.straight)
+        opened = self.trials[decision.promote]
+        opened.rung += 1
+        self.histories.set_state(opened.number, TrialState.RUNNING)
+        self.trials.queue.append(opened.number)
+        self.emit("trial_promoted", f"is promoted to rung {opened.rung}", opened.number)
+        return True
+
+    def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
+        """Whether the trial must be run; else its answer is known, or comes with another trial's."""
+        admitted = self.trials.admit(trial, straight)
+        if isinstance(admitted, OpenTrial):
+            self.histories.begin(trial.number, admitted.candidate)
+            return True
+        if admitted not in self.trials:
+            self.answer_from_cache(trial, admitted)
+        return False
+
+    def answer_from_cache(self, trial: optuna.Trial, known: int) -> None:
+        """Ends a trial with what another one of the same candidate gave."""
+        self.trials.answer_from_cache(trial, known)
+        self.emit("trial_cached", f"same candidate as trial {known}: answered from the cache", trial.number)
+
+    def next_candidate(self) -> str | None:
+        """What the sampler would run if there were more budget, in a line; None: nothing, or it cannot say."""
+        if self.exhausted or not self.sampler.pauses:
+            return None
+        history = dataclasses.replace(self.history(), may_try=True, left_seconds=None, least_gain=0.0)
+        if not any(trial.reached for trial in history.trials):
+            return None
+        decision = self.sampler.decide(self.resolved.task.seed, history)
+        if decision.promote is not None:
+            return f"the rest of trial {decision.promote}, which was stopped on a part of the work"
+        return None if decision.candidate is None else describe(decision.candidate)
+
+    def _ask(self, history: History, straight: bool = False) -> bool:
+        study = self.trials.study
+        for _ in range(0 if self.exhausted else MOST_CACHE_HITS):
+            if not self.budget.may_try():
+                return False
+            if history.first and not self.sampler.pauses:
+                self.portfolio.enqueue(history.first[0])
+            study.sampler = self.sampler.build(self._seed(), history)
+            if self.admit(study.ask(), straight):
+                return True
+        self._stop(f"the last {MOST_CACHE_HITS} candidates were repeats: search space exhausted")
+        return False
+
+    def _stop(self, reason: str) -> None:
+        if not self.exhausted:
+            self.emit("note", reason, None)
+        self.exhausted = True
+
+    def _seed(self) -> int:
+        """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
+        number = len(self.trials.study.get_trials(deepcopy=False))
+        finished = 1_000_000 * self.histories.finished if self.sampler.pauses else 0
+        return seed_of(self.resolved.task.seed, number + finished)

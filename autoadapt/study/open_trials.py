@@ -1,0 +1,132 @@
+"""The trials of a study that are open: what each runs, which wait for a slot, which repeat another's candidate."""
+
+import json
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+import optuna
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.trial_state import TrialState
+from autoadapt.tasks.space import JointSpace
+
+OPTUNA_STATES = {
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.STOPPED_EARLY: optuna.trial.TrialState.PRUNED,
+    TrialState.FAILED: optuna.trial.TrialState.FAIL,
+}
+
+
+@dataclass
+class OpenTrial:
+    """A trial that is being run."""
+
+    trial: optuna.Trial
+    candidate: Candidate
+    straight: bool = False
+    """Whether it gets all of the work at once."""
+    rung: int = 0
+    predicted: float = 0.0
+    """Device-seconds that its running job will probably hold."""
+
+    @property
+    def number(self) -> int:
+        """Optuna's number of it."""
+        return self.trial.number
+
+
+class OpenTrials:
+    """Every open trial, and which candidate each trial of the study has had.
+
+    Args:
+        study: the Optuna study; a trial is told to it only after its outcome is on disk.
+        space: of the task.
+    """
+
+    def __init__(self, study: optuna.Study, space: JointSpace) -> None:
+        self.study, self._space = study, space
+        self._open: dict[int, OpenTrial] = {}
+        self.queue: deque[int] = deque()
+        """Open trials whose next job waits for a slot."""
+        self.by_key: dict[str, int] = {}
+        """Candidate key -> the trial that runs or ran it."""
+        self._waiting: dict[int, list[optuna.Trial]] = defaultdict(list)
+        """Repeated candidates of a trial that still runs."""
+        self.counts = dict.fromkeys(
+            (TrialState.COMPLETE, TrialState.STOPPED_EARLY, TrialState.FAILED, TrialState.CACHED), 0
+        )
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._open
+
+    def __getitem__(self, number: int) -> OpenTrial:
+        return self._open[number]
+
+    def numbers(self) -> list[int]:
+        """Of every open trial."""
+        return list(self._open)
+
+    def tried(self) -> int:
+        """Candidates tried, cached answers apart."""
+        return len(self._open) + sum(n for state, n in self.counts.items() if state != TrialState.CACHED)
+
+    def admit(self, trial: optuna.Trial, straight: bool = False) -> OpenTrial | int:
+        """Suggests the trial's parameters and queues it.
+
+        Args:
+            trial: as asked.
+            straight: whether it gets all of the work at once.
+
+        Returns:
+            The open trial; or, where its candidate is not new, the number of the trial that has it.
+        """
+        candidate = self._space.suggest(trial)
+        key = candidate.key()
+        known = self.by_key.get(key)
+        if known is not None:
+            if known in self._open:
+                self._waiting[known].append(trial)
+            return known
+        self.by_key[key] = trial.number
+        trial.set_user_attr("candidate", json.loads(candidate.model_dump_json()))
+        if straight:
+            trial.set_user_attr("straight", True)
+        opened = OpenTrial(trial, candidate, straight=bool(trial.user_attrs.get("straight")))
+        self._open[trial.number] = opened
+        self.queue.append(trial.number)
+        return opened
+
+    def count_ended(self, frozen: optuna.trial.FrozenTrial, candidate: Candidate | None) -> TrialState:
+        """Counts a trial that an earlier run has ended."""
+        if "same_as" in frozen.user_attrs:
+            state = TrialState.CACHED
+        else:
+            state = next(ours for ours, theirs in OPTUNA_STATES.items() if theirs == frozen.state)
+            # what the budget cut short may be asked for again when there is more of it
+            if candidate is not None and frozen.user_attrs.get("stopped_by") != "budget":
+                self.by_key[candidate.key()] = frozen.number
+        self.counts[state] += 1
+        return state
+
+    def end(self, number: int, state: TrialState, values: list[float] | None = None) -> list[optuna.Trial]:
+        """Tells Optuna that a trial has ended; returns the trials that wait for the same candidate.
+
+        Args:
+            number: of the trial.
+            state: complete, stopped early or failed.
+            values: its objectives, if it is complete.
+        """
+        opened = self._open.pop(number)
+        if number in self.queue:  # promoted, and the budget ended before a slot was free
+            self.queue.remove(number)
+        self.study.tell(opened.trial, values, state=OPTUNA_STATES[state])
+        self.counts[state] += 1
+        return self._waiting.pop(number, [])
+
+    def answer_from_cache(self, trial: optuna.Trial, known: int) -> None:
+        """Ends a trial with what another one of the same candidate gave."""
+        original = self.study.get_trials(deepcopy=False)[known]
+        trial.set_user_attr("same_as", known)
+        complete = original.state == optuna.trial.TrialState.COMPLETE
+        self.study.tell(trial, original.values if complete else None, state=original.state)
+        self.counts[TrialState.CACHED] += 1

@@ -1,0 +1,108 @@
+"""The trials of a study that were measured in full: which are on the frontier, and which artifacts may be deleted."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from autoadapt.domain.metric import Metric
+from autoadapt.domain.objective import Goal
+from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.task import Economics
+from autoadapt.pareto.dominance import non_dominated
+from autoadapt.runs.run_folder import Record
+from autoadapt.runs.values import Values, read_values, uncertain_goal
+
+
+class MeasuredTrials:
+    """Trials at full fidelity on one kind of hardware.
+
+    Args:
+        goals: what is optimised.
+        metric: of the task.
+        economics: of the task, its price looked up.
+        hardware: kind of device; trials measured on other hardware are left out, for latencies of different hardware
+            cannot be compared.
+        discarded: trained trials whose artifacts an earlier run has deleted.
+    """
+
+    def __init__(
+        self, goals: Sequence[Goal], metric: Metric, economics: Economics, hardware: str, discarded: Iterable[int] = ()
+    ) -> None:
+        self.goals, self.hardware = tuple(goals), hardware
+        self._metric, self._economics, self._main = metric, economics, uncertain_goal(goals).name
+        self._records: dict[int, Record] = {}
+        self._values: dict[int, Values] = {}
+        self._expected: Mapping[int, float] = {}
+        self._frontier: list[int] | None = None
+        self.discarded = set(discarded)
+        """Trained options whose artifacts were deleted when they were dominated: they cannot come back."""
+
+    def add(self, trial: int, record: Record) -> None:
+        """Takes a trial's job at full fidelity."""
+        measurement = record.measurement
+        if measurement is not None and record.outcome is not None and record.outcome.devices.kind == self.hardware:
+            self._frontier = None
+            self._records[trial] = record
+            self._values[trial] = read_values(self.goals, measurement, self._metric, self._economics)
+
+    def expect(self, values: Mapping[int, float]) -> None:
+        """Takes values of the uncertain objective as corrected by what similar trials showed.
+
+        The frontier is chosen by them: a lucky measurement stands out less.
+        """
+        self._expected, self._frontier = values, None
+
+    def expected(self, trial: int) -> float:
+        """The uncertain objective of a trial, corrected where the sampler models it."""
+        return self._expected.get(trial, self._values[trial][self._main])
+
+    def values(self) -> dict[int, Values]:
+        """Objectives of every trial, as measured."""
+        return dict(self._values)
+
+    def measurement(self, trial: int) -> Measurement:
+        """What was measured of a trial on validation rows."""
+        measurement = self._records[trial].measurement
+        if measurement is None:
+            raise KeyError(trial)
+        return measurement
+
+    def record(self, trial: int) -> Record:
+        """The job of a trial at full fidelity."""
+        return self._records[trial]
+
+    def trials(self) -> list[int]:
+        """Every trial, by number."""
+        return sorted(self._records)
+
+    def frontier(self) -> list[int]:
+        """Trials that no other dominates by expected values, the best by the uncertain objective first."""
+        if self._frontier is None:
+            falling = next(g for g in self.goals if g.name == self._main).direction == "maximize"
+            sign = -1.0 if falling else 1.0
+            self._frontier = sorted(self._non_dominated(self.expected), key=lambda t: sign * self.expected(t))
+        return self._frontier
+
+    def _non_dominated(self, main_value: Callable[[int], float]) -> list[int]:
+        trials = sorted(set(self._values) - self.discarded)
+        rows = [
+            [main_value(t) if g.name == self._main else self._values[t][g.name] for g in self.goals] for t in trials
+        ]
+        flags = non_dominated(rows, [g.direction == "maximize" for g in self.goals])
+        return [trial for trial, flag in zip(trials, flags, strict=True) if flag]
+
+    def discard_dominated(self) -> set[int]:
+        """Gives up trials that are on the frontier neither as expected nor as measured; returns those that are left.
+
+        What is expected of an option may rise again, but its artifact is deleted once it is given up.
+        """
+        left = {*self.frontier(), *self._non_dominated(lambda t: self._values[t][self._main])}
+        trained = {t for t in self._records if self.measurement(t).parameters_trained}
+        self.discarded |= trained - left
+        return left
+
+    def baseline(self) -> int | None:
+        """The first zero-shot option without training: what one has without doing anything."""
+        for trial in self.trials():
+            candidate = self._records[trial].job.candidate
+            if not self.measurement(trial).parameters_trained and candidate.params.get("shots") == 0:
+                return trial
+        return None

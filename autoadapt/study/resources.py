@@ -1,0 +1,121 @@
+"""What a search works with, opened together and closed together: run folder, workers, Optuna study, portfolio."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage
+
+from autoadapt.domain.events import Event
+from autoadapt.domain.executor import Executor
+from autoadapt.domain.plan import Plan
+from autoadapt.domain.sampler import Sampler
+from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
+from autoadapt.runs.run_folder import RunFolder
+from autoadapt.runs.storage import open_study, write_note
+from autoadapt.shelves import EXECUTORS, SAMPLERS
+from autoadapt.study.portfolio import Portfolio
+from autoadapt.supervision.supervisor import Supervisor
+from autoadapt.tasks.resolve import ResolvedTask
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """Parts that a simulation or a test puts in place of those that the task names; None leaves the task's."""
+
+    executor: Executor | None = None
+    storage: BaseStorage | None = None
+    sampler: Sampler | None = None
+    lasting: bool = True
+    """Whether anything is written to disk."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything open that a search needs."""
+
+    resolved: ResolvedTask
+    folder: RunFolder
+    supervisor: Supervisor
+    study: optuna.Study
+    sampler: Sampler
+    portfolio: Portfolio
+    on_event: Callable[[Event], None]
+    """Told of everything that happens."""
+    notes: tuple[str, ...] = ()
+    """What is worth saying when the search starts."""
+    plan: Callable[[], Plan | None] = field(default=lambda: None)
+    """Gives the plan that was made for this very task, if any."""
+
+
+@contextlib.contextmanager
+def open_resources(
+    resolved: ResolvedTask,
+    root: Path,
+    on_event: Callable[[Event], None],
+    warm_start: Sequence[Path] = (),
+    stand_ins: StandIns = StandIns(),
+    plan: Callable[[], Plan | None] = lambda: None,
+) -> Iterator[Resources]:
+    """Opens a study's run folder, workers and database; closes them whatever happens.
+
+    Args:
+        resolved: the task.
+        root: the run folder.
+        on_event: told of everything that happens.
+        warm_start: folders of finished runs whose frontiers are tried first.
+        stand_ins: of a simulation or a test.
+        plan: gives the plan that was made for this task.
+
+    Raises:
+        UserError: the folder or the database cannot be used, the machine cannot do what the task asks, or the folder
+            holds a study of another question.
+    """
+    task = resolved.task
+    executor = stand_ins.executor or EXECUTORS.new(task.compute.executor.name, task.compute.executor.settings)
+    folder = RunFolder(root, lasting=stand_ins.lasting, now=executor.now)
+    with contextlib.ExitStack() as stack:
+        folder.open()
+        stack.callback(folder.close)
+        if folder.lasting:
+            check_same(root / LOCK_FILE, resolved)
+        supervisor = Supervisor(executor, task.compute, root, folder.prepare, resolved.preload)
+        stack.callback(supervisor.close)
+        notes = list(_freeze(resolved, folder, supervisor)) if folder.lasting else []
+        study = open_study(root / "study.db", task.name, resolved.goals, stand_ins.storage)
+        portfolio = Portfolio(study, resolved.space, warm_start)
+        notes = [*portfolio.load(), *resolved.splits.notes, *resolved.warnings, *notes]
+        if folder.lasting:
+            write_note(study, _about(resolved))
+        sampler = stand_ins.sampler or SAMPLERS.new(task.search.sampler.name, task.search.sampler.settings)
+        yield Resources(resolved, folder, supervisor, study, sampler, portfolio, on_event, tuple(notes), plan)
+
+
+def _freeze(resolved: ResolvedTask, folder: RunFolder, supervisor: Supervisor) -> Iterator[str]:
+    """Writes splits and lock file; yields notes on what differs from an earlier run."""
+    lock = folder.root / LOCK_FILE
+    before = read_lock(lock)
+    resolved.splits.write(folder.root / "data")
+    write_lock(lock, resolved, supervisor.devices, supervisor.slots)
+    if before is not None and before["hardware"]["kind"] != supervisor.devices.kind:
+        yield (
+            f"this study was begun on {before['hardware']['kind']}; options measured there are left off the "
+            "frontier, for latencies of different hardware cannot be compared"
+        )
+
+
+def _about(resolved: ResolvedTask) -> str:
+    """The study's note in optuna-dashboard."""
+    task = resolved.task
+    goals = "".join(
+        f"- **{g.name}**: {g.title}, {'more' if g.direction == 'maximize' else 'less'} is better\n"
+        for g in resolved.goals
+    )
+    return (
+        f"# {task.name}\n\nAutoAdapt: which of {', '.join(task.methods)} on {', '.join(task.models)}?\n\n"
+        f"{goals}\nQuality is {task.metric} on validation rows, from 0 to 1.\n\n"
+        "Complete trials did all of the work. Pruned ones were stopped on a part of it and have no values here; "
+        "their notes say why. `autoadapt report` has test scores, intervals and the recommendation.\n"
+    )

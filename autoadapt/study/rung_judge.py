@@ -1,0 +1,87 @@
+"""What follows from a finished rung: the next one, a pause, an early end, or the trial's completion."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+from autoadapt.domain.jobs import Fidelity, Fit
+from autoadapt.domain.outcome import Measurement
+from autoadapt.runs.values import Values, read_values, uncertain_goal
+from autoadapt.shelves import METHODS
+from autoadapt.study.racing import Runner, beaten_by
+from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
+from autoadapt.tasks.resolve import ResolvedTask
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What to do with a trial after a rung."""
+
+    step: Literal["promote", "pause", "stop", "complete"]
+    message: str
+    values: Values
+
+
+class RungJudge:
+    """Remembers what trials showed at every rung, and judges the next one by it.
+
+    Args:
+        resolved: the task.
+        pauses: whether trials wait at each rung until the sampler names them.
+    """
+
+    def __init__(self, resolved: ResolvedTask, pauses: bool) -> None:
+        self.resolved, self.pauses = resolved, pauses
+        self._seen: dict[tuple[str, int], list[Values]] = defaultdict(list)
+        """(method, rung) -> objectives seen there."""
+        self._runners: dict[int, Runner] = {}
+        """Prompts measured in full, against which others race."""
+
+    def ladder(self, method: str, straight: bool) -> list[Fidelity]:
+        """The fidelities of a candidate, smallest first.
+
+        Args:
+            method: of the candidate.
+            straight: whether it gets all of the work at once.
+        """
+        shares = THREE_RUNGS if self.pauses else TWO_RUNGS
+        tunes, task = METHODS.get(method).tunes, self.resolved.task
+        wanted = shares if task.search.rungs and not straight else ()
+        return rungs(tunes, task.evaluation, len(self.resolved.splits.validation), wanted)
+
+    def record(self, job: Fit, measurement: Measurement, complete: bool) -> Values:
+        """Remembers a rung without judging it, as when a study is resumed."""
+        values = self._values(measurement)
+        self._seen[job.candidate.method, job.rung].append(values)
+        if complete and not METHODS.get(job.candidate.method).tunes:
+            self._runners[job.trial] = Runner.of(measurement, values)
+        return values
+
+    def judge(self, job: Fit, measurement: Measurement, last: bool) -> Judgement:
+        """What follows from a finished rung.
+
+        Args:
+            job: the rung's.
+            measurement: what it gave.
+            last: whether it was the trial's last rung.
+        """
+        goals, tunes = self.resolved.goals, METHODS.get(job.candidate.method).tunes
+        peers = list(self._seen[job.candidate.method, job.rung])
+        values = self.record(job, measurement, complete=last)
+        if last:
+            return Judgement("complete", "", values)
+        main = uncertain_goal(goals)
+        score = f"{main.title} {values[main.name]:.3f}"
+        runner = None if tunes else Runner.of(measurement, values)
+        beaten = None if runner is None else beaten_by(runner, self._runners, goals)
+        if beaten is not None:
+            return Judgement("stop", f"{score}: worse than trial {beaten} on the same rows", values)
+        if self.pauses:
+            return Judgement("pause", score, values)
+        if runner is not None or promising(values, peers, goals):
+            return Judgement("promote", f"{score} on a part of the work", values)
+        return Judgement("stop", f"{score} on a part of the work: not promising", values)
+
+    def _values(self, measurement: Measurement) -> Values:
+        task = self.resolved.task
+        return read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics)

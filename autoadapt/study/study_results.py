@@ -1,0 +1,139 @@
+"""What a search has found so far: options under the task's economics, pairs on test rows, advice, and their file."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from autoadapt.domain.events import Status
+from autoadapt.domain.jobs import Devices
+from autoadapt.domain.option import Option, RawOption, Recommendation
+from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.plan import Plan
+from autoadapt.domain.verdict import Paired, Verdict
+from autoadapt.economics.pricer import Pricer
+from autoadapt.errors import UserError
+from autoadapt.row_statistics import stats_array
+from autoadapt.runs.results import MethodUse, Results, read_results, write_results
+from autoadapt.runs.run_folder import RunFolder
+from autoadapt.study.options import MeasuredTrials
+from autoadapt.study.raw_options import RawOptions
+from autoadapt.tasks.prices import task_terms
+from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.verdict.comparisons import all_pairs
+from autoadapt.verdict.recommendation import recommend
+
+
+class StudyResults:
+    """Options and advice of one study.
+
+    Args:
+        resolved: the task.
+        folder: the records of its jobs.
+        devices: on which trials run.
+        discarded: trained trials whose artifacts an earlier run has deleted.
+        plan: gives the plan that was made for this task, if any; asked when results are first written.
+    """
+
+    def __init__(
+        self,
+        resolved: ResolvedTask,
+        folder: RunFolder,
+        devices: Devices,
+        discarded: Iterable[int] = (),
+        plan: Callable[[], Plan | None] = lambda: None,
+    ) -> None:
+        self.resolved, self.folder, self._plan = resolved, folder, plan
+        self.trials = MeasuredTrials(resolved.goals, resolved.metric, resolved.task.economics, devices.kind, discarded)
+        self._raw = RawOptions(resolved, folder, self.trials, _earlier(folder))
+        self._terms = task_terms(resolved.task)
+        self._pairs: dict[tuple[int, int], Paired] = {}
+        self.verdict: Verdict | None = None
+
+    def raw(self, trial: int) -> RawOption:
+        """Everything measured of one trial."""
+        return self._raw.option(trial)
+
+    def option(self, trial: int) -> Option:
+        """One trial under the task's economics."""
+        return Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
+
+    def frontier(self) -> list[Option]:
+        """The frontier's options, the best first."""
+        return [self.option(trial) for trial in self.trials.frontier()]
+
+    def shown_trials(self) -> list[int]:
+        """The frontier, and the baseline even where it is dominated."""
+        baseline, trials = self.trials.baseline(), self.trials.frontier()
+        return trials if baseline is None or baseline in trials else [*trials, baseline]
+
+    def options(self) -> list[Option]:
+        """The same as options."""
+        frontier = set(self.trials.frontier())
+        return [
+            option if option.trial in frontier else option.model_copy(update={"on_frontier": False})
+            for option in map(self.option, self.shown_trials())
+        ]
+
+    def recommendation(self) -> Recommendation:
+        """The advice under the task's constraints."""
+        return recommend(self.options(), self.resolved.task.constraints, self.trials.baseline(), self.pairs())
+
+    def pairs(self) -> list[Paired]:
+        """The shown options compared on test rows, as far as they were re-scored."""
+        stats = {t: s for t in self.shown_trials() if (s := self.test_stats(t)) is not None}
+        return all_pairs(self.resolved.metric, stats, self.resolved.task.seed, self._pairs)
+
+    def validation_stats(self, trial: int) -> Any:
+        """The metric's statistics on validation rows, shape (rows, statistics)."""
+        return stats_array(self.trials.measurement(trial))
+
+    def test_stats(self, trial: int) -> Any:
+        """The same on test rows; None: not re-scored."""
+        record = self.folder.last_done(trial, "score")
+        measurement: Measurement | None = record.measurement if record is not None else None
+        return None if measurement is None else stats_array(measurement)
+
+    def unscored_trials(self) -> list[int]:
+        """Shown options whose test score is missing."""
+        return [trial for trial in self.shown_trials() if self.folder.last_done(trial, "score") is None]
+
+    def write(self, status: Status) -> None:
+        """Writes results.json and its parts; a simulation writes nothing."""
+        if not self.folder.lasting:
+            return
+        results = Results(
+            options=self.options(),
+            measured=[self.raw(trial) for trial in self.trials.trials()],
+            recommendation=self.recommendation(),
+            verdict=self.verdict,
+            plan=self._plan(),
+            spent=status.spent,
+            complete=status.complete,
+            stopped_early=status.stopped_early,
+            failed=status.failed,
+            cached=status.cached,
+            methods=self.per_method(),
+        )
+        write_results(self.folder.root, results)
+
+    def per_method(self) -> dict[str, MethodUse]:
+        """Trials, jobs and device-seconds of every method."""
+        trials: dict[str, set[int]] = {}
+        jobs: dict[str, int] = {}
+        seconds: dict[str, float] = {}
+        for record in self.folder.records:
+            method = record.job.candidate.method
+            trials.setdefault(method, set()).add(record.job.trial)
+            jobs[method] = jobs.get(method, 0) + 1
+            held = record.outcome.usage.total_device_seconds if record.outcome is not None else 0.0
+            seconds[method] = seconds.get(method, 0.0) + held
+        return {m: MethodUse(trials=len(trials[m]), jobs=jobs[m], device_seconds=seconds[m]) for m in trials}
+
+
+def _earlier(folder: RunFolder) -> list[RawOption]:
+    """Options as an earlier run of the study has written them."""
+    if not folder.lasting:
+        return []
+    try:
+        return read_results(folder.root).measured
+    except UserError:
+        return []

@@ -1,0 +1,80 @@
+"""What the sampler is told of every trial: kept up to date as rungs finish, and the same after a resume."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.history import Reached, TrialHistory
+from autoadapt.domain.jobs import Fit
+from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.trial_state import TrialState
+from autoadapt.row_statistics import stats_array
+from autoadapt.runs.run_folder import RunFolder
+from autoadapt.runs.values import read_values
+from autoadapt.shelves import METHODS
+from autoadapt.tasks.resolve import ResolvedTask
+
+LEAST_SPREAD = 0.05 * 0.95
+"""Variance of a row's score is taken to be at least this: ten right out of ten do not mean certainty."""
+
+
+class TrialHistories:
+    """The trials of one study.
+
+    Args:
+        resolved: the task.
+        folder: what their jobs took.
+    """
+
+    def __init__(self, resolved: ResolvedTask, folder: RunFolder) -> None:
+        self.resolved, self.folder = resolved, folder
+        self._by_number: dict[int, TrialHistory] = {}
+        self._order = 0
+
+    def all(self) -> tuple[TrialHistory, ...]:
+        """Every trial, by number."""
+        return tuple(self._by_number[n] for n in sorted(self._by_number))
+
+    @property
+    def finished(self) -> int:
+        """Rungs finished by all trials together."""
+        return self._order
+
+    def begin(self, number: int, candidate: Candidate) -> None:
+        """A trial that is to be run."""
+        self._by_number.setdefault(number, TrialHistory(number, candidate, (), TrialState.RUNNING))
+
+    def set_state(self, number: int, state: TrialState) -> None:
+        """What a trial does now."""
+        if number in self._by_number:
+            self._by_number[number] = replace(self._by_number[number], state=state)
+
+    def paused(self, number: int) -> bool:
+        """Whether a trial waits for the sampler to name it."""
+        return self._by_number[number].state == TrialState.PAUSED
+
+    def reach(self, job: Fit, measurement: Measurement) -> None:
+        """A rung that a trial has finished."""
+        fidelity, task = job.fidelity, self.resolved.task
+        tunes = METHODS.get(job.candidate.method).tunes
+        scores = stats_array(measurement)[:, 0]
+        outcomes = [
+            r.outcome
+            for r in self.folder.of(job.trial)
+            if r.outcome is not None and isinstance(r.job, Fit) and r.job.rung == job.rung
+        ]
+        seconds = sum((o.fit_measure_seconds or o.seconds) * o.devices.count for o in outcomes)
+        warm = [(o.seconds - o.fit_measure_seconds) * o.devices.count for o in outcomes if not o.cold]
+        reached = Reached(
+            rung=job.rung,
+            share=fidelity.steps if tunes else min(1.0, fidelity.rows / self.resolved.validation_rows),
+            values=read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics, fidelity.steps),
+            error=float(np.sqrt(max(scores.var(), LEAST_SPREAD) / len(scores))),
+            device_seconds=seconds,
+            overhead_seconds=max(0.0, min(warm, default=0.0)),
+            order=self._order,
+        )
+        self._order += 1
+        trial = self._by_number[job.trial]
+        self._by_number[job.trial] = replace(trial, reached=(*trial.reached, reached))

@@ -1,0 +1,1 @@
+"""Leases, time limits, retries and replacement of workers, the same for every executor."""

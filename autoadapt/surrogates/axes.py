@@ -1,0 +1,89 @@
+"""Objectives as the models see them: on the goal's scale, in comparable units, each with one direction.
+
+The uncertain objective is encoded so that greater is better, the known ones so that less is better. Values on a
+logarithmic scale are encoded as powers of ten and shares as they are; other linear values are divided by the range of
+what was measured, so that margins and noise levels mean the same for megabytes as for powers of ten.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autoadapt.domain.history import History, Reached
+from autoadapt.domain.objective import LEAST_POSITIVE, SHARE, Goal, goal_limits, split_goals
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One objective.
+
+    Args:
+        goal: the objective.
+        sign: 1 or -1, of the encoded value.
+        span: divisor of the encoded value, in the unit of the goal's scale.
+    """
+
+    goal: Goal
+    sign: float
+    span: float
+
+    def encode(self, value: float) -> float:
+        """The encoded value of a measured one."""
+        return self.sign * self.goal.scaled(value) / self.span
+
+    def decode(self, encoded: float) -> float:
+        """The inverse of `encode`."""
+        return self.goal.unscaled(self.sign * encoded * self.span)
+
+    def encode_error(self, value: float, error: float) -> float:
+        """Standard error of the encoded value; on a logarithmic scale to first order (the delta method)."""
+        slope = 1 / (max(value, LEAST_POSITIVE) * math.log(10)) if self.goal.scale == "log" else 1.0
+        return error * slope / self.span
+
+    def of(self, reached: Reached) -> float:
+        """The encoded value of a finished rung."""
+        return self.encode(reached.values[self.goal.name])
+
+    def error_of(self, reached: Reached) -> float:
+        """Standard error of the encoded value of a finished rung."""
+        return self.encode_error(reached.values[self.goal.name], reached.error)
+
+
+class Axes:
+    """The objectives of a study.
+
+    Args:
+        history: the study so far; its measured values set the spans.
+
+    Raises:
+        UserError: the history's goals do not fit together (`split_goals`).
+    """
+
+    def __init__(self, history: History) -> None:
+        uncertain, known = split_goals(history.goals)
+        reached = [r for t in history.trials for r in t.reached]
+        spans = {g.name: _span(g, [r.values[g.name] for r in reached]) for g in history.goals}
+        self.uncertain = Axis(uncertain, 1.0 if uncertain.maximized else -1.0, spans[uncertain.name])
+        self.known = tuple(Axis(goal, -1.0 if goal.maximized else 1.0, spans[goal.name]) for goal in known)
+        self.maximize = [True] + [False] * len(known)
+        """Directions of rows of encoded values: the uncertain objective, then the known ones."""
+        limits = goal_limits(history.constraints)
+        self.limits = [
+            axis.encode(limits[axis.goal.name]) if axis.goal.name in limits else None
+            for axis in (self.uncertain, *self.known)
+        ]
+        """Encoded constraints in the same order; None where there is none."""
+
+    def known_of(self, reached: Sequence[Reached]) -> Any:
+        """Encoded values of the known objectives, shape (m, k)."""
+        return np.array([[axis.of(r) for axis in self.known] for r in reached]).reshape(-1, len(self.known))
+
+
+def _span(goal: Goal, values: Sequence[float]) -> float:
+    if goal.scale == "log" or goal.unit == SHARE or not values:
+        return 1.0
+    low, high = min(values), max(values)
+    return (high - low) or abs(high) or 1.0

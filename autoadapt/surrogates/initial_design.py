@@ -1,0 +1,64 @@
+"""What is tried before models can choose: the portfolio, cheapest first, and a few spread-out trained candidates."""
+
+import numpy as np
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.history import History
+from autoadapt.surrogates.features import Features
+from autoadapt.surrogates.prices import Prices
+
+FIRST_SHARE = 0.008
+"""Share of what is left of the budget up to which a candidate of the portfolio is tried unasked."""
+LEAST_SEEN = 3
+"""Candidates of a trained method before it is judged by its models, where they cost little."""
+DRAWN = 96
+"""Random candidates among which the most distant one is chosen."""
+STEEP_WEIGHT = 5.0
+"""Weight of a learning rate relative to other parameters, when candidates are spread out."""
+
+
+def cheapest_of_portfolio(history: History, prices: Prices) -> Candidate | None:
+    """The cheapest of the portfolio's candidates, unless even that one is expensive relative to the budget.
+
+    Prices of methods and models are learnt as trials finish. Untuned candidates need no price: they are the cheapest.
+    """
+    if not history.first:
+        return None
+    untuned = [c for c in history.first if c.method not in history.tunes]
+    for candidate in untuned:
+        if candidate.model not in prices.priced:
+            return candidate
+    best = min((c for c in history.first if c.model in prices.priced or not untuned), key=prices.of)
+    methods = {t.candidate.method for t in history.trials if t.state != "failed"}
+    expensive = history.left_seconds is not None and prices.of(best) > FIRST_SHARE * history.left_seconds
+    return None if expensive and methods >= set(history.branches) else best
+
+
+def spread_out(history: History, prices: Prices, random: np.random.Generator) -> Candidate | None:
+    """A candidate of a trained method seen too rarely to judge it, far from those tried; None if it is expensive.
+
+    A default that diverges says little about a method: learning rates span orders of magnitude.
+    """
+    features = prices.features
+    for method in history.branches:
+        tried = [t.candidate for t in history.trials if t.candidate.method == method and t.state != "failed"]
+        if method not in history.tunes or len(tried) >= LEAST_SEEN or history.left_seconds is None:
+            continue
+        drawn = [features.draw(method, random) for _ in range(DRAWN)]
+        drawn = [c for c in drawn if prices.of(c) <= FIRST_SHARE * history.left_seconds]
+        if not drawn:
+            continue
+        cheapest = min(drawn, key=lambda c: prices.of(c) / c.passes).model
+        drawn = [c for c in drawn if c.model == cheapest]
+        columns = features.columns.of_arm[features.methods.index(method)]
+        weights = np.where(features.columns.steep[columns], STEEP_WEIGHT, 1.0)
+        known = np.array([features.point(c)[columns] for c in tried] or [np.full(len(columns), 0.5)]) * weights
+        points = np.array([features.point(c)[columns] for c in drawn]) * weights
+        return drawn[int(np.argmax(np.abs(points[:, None] - known[None]).sum(2).min(1)))]
+    return None
+
+
+def draw_least_seen(history: History, features: Features, random: np.random.Generator) -> Candidate:
+    """A random candidate of the method with the fewest trials; of equals, the first (cheapest) one."""
+    tried = [t.candidate.method for t in history.trials if t.state != "failed"]
+    return features.draw(min(history.branches, key=tried.count), random)
