@@ -1,4 +1,4 @@
-"""autoadapt plan: an estimate of a search before it runs."""
+"""autoadapt plan: what a search will probably take, before anything is spent."""
 
 from pathlib import Path
 from typing import Annotated

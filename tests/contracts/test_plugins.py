@@ -13,6 +13,7 @@ from autoadapt.errors import UserError
 from autoadapt.registry import Registry
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, SAMPLERS, SELECTORS, TRACKERS
 
+
 @pytest.mark.parametrize("name", TRACKERS.names())
 def test_tracker_is_told_trials_of_any_kind_and_some_twice(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -53,7 +54,9 @@ def test_sampler_repeats_from_its_seed(name: str) -> None:
     assert draws(3) != draws(4)
 
 
-@pytest.mark.parametrize("registry", [METRICS, METHODS, SELECTORS, SAMPLERS, EXECUTORS, FAMILIES, TRACKERS], ids=lambda r: r.kind)
+@pytest.mark.parametrize(
+    "registry", [METRICS, METHODS, SELECTORS, SAMPLERS, EXECUTORS, FAMILIES, TRACKERS], ids=lambda r: r.kind
+)
 def test_unknown_name_is_answered_with_the_nearest_and_all(registry: Registry[object]) -> None:
     known = registry.names()[0]
     with pytest.raises(UserError) as caught:

@@ -7,8 +7,8 @@ import pytest
 from conftest import MakeTask, autoadapt
 
 from autoadapt import Study
-from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.outcome import Outcome
 from autoadapt.errors import UserError
 from autoadapt.forecast.memory import need_bytes, weights
 from autoadapt.forecast.planning import check_memory

@@ -5,9 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoadapt.domain.metric import AnsweredRow
 from autoadapt.shelves import METRICS
 
 LABELS = ["a", "b", "c", "d"]
+
+
+def row(name: str, prediction: str, references: list[str], labels: list[str]) -> list[float]:
+    """Statistics of one answered row."""
+    return METRICS.get(name).row(AnsweredRow("", prediction, tuple(references), tuple(labels)))
 
 
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=40))
@@ -15,14 +21,14 @@ def test_macro_f1_equals_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     from sklearn.metrics import f1_score
 
     metric = METRICS.get("macro_f1")
-    stats = np.array([metric.row(p, [t], LABELS) for t, p in pairs])
+    stats = np.array([row("macro_f1", p, [t], LABELS) for t, p in pairs])
     expected = f1_score([t for t, _ in pairs], [p for _, p in pairs], average="macro")
     assert metric.value(stats) == pytest.approx(expected)
 
 
 def test_accuracy_is_the_share_of_right_labels() -> None:
     metric = METRICS.get("accuracy")
-    stats = np.array([metric.row(p, [t], LABELS) for t, p in [("a", "a"), ("b", "a"), ("c", "c"), ("d", "d")]])
+    stats = np.array([row("accuracy", p, [t], LABELS) for t, p in [("a", "a"), ("b", "a"), ("c", "c"), ("d", "d")]])
     assert metric.value(stats) == 0.75
 
 
@@ -37,14 +43,13 @@ def test_bleu_of_summed_rows_equals_sacrebleu_on_the_corpus() -> None:
         ["Something", "Nothing"],
     ]
     metric = METRICS.get("bleu")
-    stats = np.array([metric.row(a, r, []) for a, r in zip(answers, references, strict=True)])
+    stats = np.array([row("bleu", a, r, []) for a, r in zip(answers, references, strict=True)])
     corpus = sacrebleu.corpus_bleu(answers, list(map(list, zip(*references, strict=True))), lowercase=True)
     assert metric.value(stats) * 100 == pytest.approx(corpus.score)
 
 
 def test_rouge_l_takes_the_best_reference() -> None:
-    metric = METRICS.get("rouge_l")
-    (score,) = metric.row("the cat sat", ["a dog ran", "the cat sat down"], [])
+    (score,) = row("rouge_l", "the cat sat", ["a dog ran", "the cat sat down"], [])
     assert score == pytest.approx(2 * 1 * 0.75 / 1.75)
 
 
@@ -59,4 +64,4 @@ def test_rouge_l_takes_the_best_reference() -> None:
     ],
 )
 def test_exact_match_forgives_case_space_and_key_order(answer: str, reference: str, expected: float) -> None:
-    assert METRICS.get("exact_match").row(answer, [reference], []) == [expected]
+    assert row("exact_match", answer, [reference], []) == [expected]

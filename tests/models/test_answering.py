@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from autoadapt.domain.method import Decoding
 from autoadapt.domain.rows import Row
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.answering import Answerer
@@ -65,7 +66,7 @@ def test_an_input_outside_the_kept_prefix_is_still_right(tiny_model: Path) -> No
 
 @pytest.mark.parametrize("score", ["sum", "mean", "calibrated"])
 def test_batches_answer_like_single_requests(tiny_model: Path, score: str) -> None:
-    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, label_score=score)
+    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, decoding=Decoding(label_score=score))
     model.prepare(INPUTS)
     together = model.answer(INPUTS * 20)
     single = [model.answer([t])[0] for t in INPUTS]
@@ -73,7 +74,7 @@ def test_batches_answer_like_single_requests(tiny_model: Path, score: str) -> No
 
 
 def test_label_scores_decide_differently(tiny_model: Path) -> None:
-    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, label_score="calibrated")
+    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, decoding=Decoding(label_score="calibrated"))
     model.prepare(INPUTS)
     blank = model._score([model.encoder.encode("N/A")])[0]
     raw = model._score([model.encoder.encode(INPUTS[0])])[0]
@@ -83,7 +84,7 @@ def test_label_scores_decide_differently(tiny_model: Path) -> None:
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_generation_in_batches_equals_single_requests(tiny_model: Path, beams: int) -> None:
-    model = answerer(language_model.load(str(tiny_model), "cpu"), [], num_beams=beams)
+    model = answerer(language_model.load(str(tiny_model), "cpu"), [], decoding=Decoding(num_beams=beams))
     together = model.answer(INPUTS)
     assert together == [model.answer([t])[0] for t in INPUTS]
     assert all(0 <= a.tokens_out <= 12 for a in together)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import MakeTask, autoadapt, environment
 
-from autoadapt.model_files import find_model
 from autoadapt.errors import UserError
+from autoadapt.model_files import find_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

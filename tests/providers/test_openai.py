@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import pytest
 from conftest import environment
 
+from autoadapt.assess.server_load import measure_server, read_prompts, send
 from autoadapt.errors import UserError
 from autoadapt.providers.openai import Server
-from autoadapt.assess.server_load import measure_server, read_prompts, send
 
 TOKENS, FIRST_S, NEXT_S = 5, 0.02, 0.005
 
@@ -133,7 +133,16 @@ def test_an_open_loop_sees_the_queue(url: str) -> None:
 def test_the_command_line_finds_the_rate(url: str, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("hello\nthere\n")
     command = [sys.executable, "-m", "autoadapt.cli.main", "latency", url, "--model", "m", "--json", "--rate", "12"]
-    command += ["--prompts", str(tmp_path / "prompts.txt"), "--latency-p95-ms", "300", "--requests", "30", "--seconds", "6"]
+    command += [
+        "--prompts",
+        str(tmp_path / "prompts.txt"),
+        "--latency-p95-ms",
+        "300",
+        "--requests",
+        "30",
+        "--seconds",
+        "6",
+    ]
     run = subprocess.run(
         command,
         capture_output=True,

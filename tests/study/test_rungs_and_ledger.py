@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Devices, Fidelity, Step
 from autoadapt.domain.option import Objectives
 from autoadapt.domain.outcome import Measurement, Outcome, RowResult
 from autoadapt.domain.task import Evaluation, Task
-from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Devices, Fidelity, Step
 from autoadapt.errors import Exit, UserError
-from autoadapt.study.ledger import Ledger
 from autoadapt.runs.run_folder import RunFolder
+from autoadapt.study.ledger import Ledger
 from autoadapt.study.rungs import THREE_RUNGS, promising, rungs
 
 

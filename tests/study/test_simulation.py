@@ -8,17 +8,17 @@ from typing import Any
 import optuna
 import pytest
 
-from autoadapt.files import read_model, write_json
-from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.task import Budget, Compute, Constraints
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Step
+from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.task import Budget, Compute, Constraints
 from autoadapt.errors import UserError
 from autoadapt.executors.replay import Replay, Simulated
-from autoadapt.study.portfolio import Portfolio
-from autoadapt.runs.run_folder import RunFolder
-from autoadapt.study.search import Search
+from autoadapt.files import read_model, write_json
 from autoadapt.forecast.simulation import measured, simulate
+from autoadapt.runs.run_folder import RunFolder
+from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.search import Search
 
 COST = {"prompt": 0.0, "lora": 90.0, "full": 300.0}
 BEST = {"prompt": 0.5, "lora": 0.8, "full": 0.85}

@@ -9,8 +9,8 @@ import pytest
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
-from autoadapt.tasks.space import JointSpace, load_space, space_folder
 from autoadapt.shelves import METHODS
+from autoadapt.tasks.space import JointSpace, load_space, space_folder
 
 
 def task(**changes: Any) -> Task:

@@ -9,9 +9,12 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.rows import Row
-from autoadapt.training import checkpoints
 from autoadapt.models.causal_lm import language_model
+from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.models.causal_lm.examples import make_examples
 from autoadapt.models.causal_lm.memory import is_out_of_memory
+from autoadapt.prompts.rendering import Prompt
+from autoadapt.training import checkpoints
 from autoadapt.training.batches import (
     IGNORED,
     answer_tokens,
@@ -20,11 +23,9 @@ from autoadapt.training.batches import (
     summed_loss,
     tensors,
 )
-from autoadapt.models.causal_lm.encoding import Encoder
-from autoadapt.models.causal_lm.examples import make_examples
-from autoadapt.training.plain import PlainBackend
-from autoadapt.prompts.rendering import Prompt
 from autoadapt.training.loop import LossNotFiniteError, Plan, Progress, train
+from autoadapt.training.plain import PlainBackend
+from autoadapt.training.settings import BackendSettings
 
 ROWS = [Row(id=i, input=f"text {i} " + "word " * (i % 7), outputs=["fruit" if i % 2 else "animal"]) for i in range(40)]
 PARAMS = TunedParams(template="x", learning_rate=5e-3, num_train_epochs=3, batch_size=8, warmup_ratio=0.1)
@@ -57,7 +58,7 @@ def plan(lm: language_model.LanguageModel, folder: Path, **changes: object) -> P
 
 def backend(lm: language_model.LanguageModel, micro_batches: int = 1) -> PlainBackend:
     lm.model.requires_grad_(True).train()
-    return PlainBackend(lm.model, 0, 0.01, micro_batches)
+    return PlainBackend(lm.model, BackendSettings(pad=0, weight_decay=0.01, micro_batches=micro_batches))
 
 
 def test_only_answer_tokens_count(lm: language_model.LanguageModel) -> None:

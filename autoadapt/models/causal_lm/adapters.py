@@ -33,6 +33,11 @@ def make_trainable(lm: LanguageModel, adapter: AdapterSpec | None) -> Any:
     if settings.get("target_modules") == "attention":
         settings["target_modules"] = ATTENTION
     config = _configuration(adapter.peft_type, settings)
+    if config.is_prompt_learning:
+        raise UserError(
+            f"{adapter.peft_type} trains tokens before the prompt, which cannot be merged into the weights; "
+            "choose an adapter that changes layers, such as LORA or IA3"
+        )
     try:
         return get_peft_model(lm.model, config)
     except ValueError as error:

@@ -12,12 +12,12 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from autoadapt.domain.method import Answer, Training
+from autoadapt.domain.method import Answer, Decoding, Training
 from autoadapt.models.causal_lm.encoding import Encoded, Encoder
 from autoadapt.models.causal_lm.language_model import LanguageModel
 from autoadapt.prompts.rendering import common_prefix
@@ -33,12 +33,9 @@ class Answerer:
         lm: the model; eval mode is set here.
         encoder: makes token ids of inputs and answers.
         labels: what to choose from; empty for free text.
-        label_score: how label likelihoods are compared.
-        num_beams: 1 for greedy decoding.
+        decoding: how an answer is read off the model.
         max_new_tokens: longest free-text answer.
-        training: what adapting took.
         tick: called for every batch.
-        release: called once by `close`.
     """
 
     def __init__(
@@ -47,18 +44,14 @@ class Answerer:
         encoder: Encoder,
         labels: Sequence[str],
         *,
-        label_score: Literal["sum", "mean", "calibrated"] = "sum",
-        num_beams: int = 1,
+        decoding: Decoding | None = None,
         max_new_tokens: int = 64,
-        training: Training | None = None,
         tick: Callable[[], None] = lambda: None,
-        release: Callable[[], None] = lambda: None,
     ) -> None:
         self.lm, self.encoder, self.labels = lm, encoder, list(labels)
-        self.label_score, self.num_beams, self.max_new_tokens = label_score, num_beams, max_new_tokens
-        self.training = training or Training()
+        self.decoding, self.max_new_tokens, self.tick = decoding or Decoding(), max_new_tokens, tick
+        self.training = Training()
         self.parameters_total = lm.parameters
-        self.tick, self._release = tick, release
         self._prefix: list[int] = []
         self._cache: Any = None
         self._bias: torch.Tensor | None = None
@@ -91,7 +84,7 @@ class Answerer:
             batch = torch.tensor([shared], device=self.lm.device)
             self._cache = self.lm.model(input_ids=batch, use_cache=True).past_key_values
             self._prefix = shared
-        if self.label_score == "calibrated":
+        if self.decoding.label_score == "calibrated":
             self._bias = self._score([self.encoder.encode("N/A")])[0]
         return len(self._prefix)
 
@@ -111,16 +104,15 @@ class Answerer:
         return [a for a in answers if a is not None]
 
     def close(self) -> None:
-        """Gives the base model back."""
+        """Forgets what was computed for all prompts."""
         self._cache = self._bias = None
-        self._release()
 
     def _batches(self, encoded: Sequence[Encoded]) -> Iterator[list[int]]:
         most_tokens, most_rows = TOKENS_PER_BATCH[self.lm.device.type], ROWS_PER_BATCH[self.lm.device.type]
         answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
         batch: list[int] = []
         for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
-            own = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.num_beams
+            own = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.decoding.num_beams
             if batch and (len(batch) >= most_rows or (len(batch) + 1) * own > most_tokens):
                 yield batch
                 batch = []
@@ -131,7 +123,7 @@ class Answerer:
     def _label(self, encoded: list[Encoded]) -> list[Answer]:
         with torch.no_grad():
             scores = self._score(encoded)
-            if self.label_score == "mean":
+            if self.decoding.label_score == "mean":
                 scores = scores / torch.tensor([len(i) for i in self._label_ids], device=scores.device)
             if self._bias is not None:
                 scores = scores - self._bias
@@ -220,7 +212,7 @@ class Answerer:
         config = GenerationConfig(
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
-            num_beams=self.num_beams,
+            num_beams=self.decoding.num_beams,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=tokenizer.bos_token_id,
