@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoadapt.errors import Exit, UserError
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError, did_you_mean

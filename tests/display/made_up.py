@@ -20,7 +20,7 @@ from autoadapt.pareto.reference import reference_of
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.scenarios import compare
 
-MEMORY = Goal(name="memory_mb", direction="minimize", unit="MB", title="peak memory in MB")
+MEMORY = Goal(name="memory_mb", direction="minimize", unit="MB", scale="log", title="peak memory in MB")
 HARM = "</script><b>harm</b>\u202e"
 
 TASK = Task.model_validate(
@@ -205,13 +205,13 @@ class MadeUp:
         fastest=2,
         baseline=0,
     )
-    summary = SimpleNamespace(
+    results = SimpleNamespace(
         spent=Spent(trials=4, usd=0.04, device_seconds=120.0, fit_measure_seconds=90.0, wall_seconds=65.0),
         complete=3,
         stopped_early=0,
         failed=1,
         cached=0,
-        methods={"lora": SimpleNamespace(trials=2, device_seconds=100.0)},
+        methods={"lora": SimpleNamespace(trials=2, jobs=3, device_seconds=100.0)},
     )
     lock = {  # noqa: RUF012
         "hardware": {"slots": 1, "count": 1, "kind": "x"},
@@ -241,5 +241,5 @@ class MadeUp:
 
     def hosted(self, hosting: Any) -> Column:
         scenario = Scenario(hosting=hosting)
-        own = terms(hosting, scenario, TASK.economics, TASK.constraints, "the task", 0.0, None)[0]
+        own = terms(hosting, scenario, TASK, "the task", 0.0, None)[0]
         return compare(self.raws, own, goals=self.goals)

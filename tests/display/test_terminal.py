@@ -144,7 +144,7 @@ def test_csv_has_one_row_per_scenario_and_option_and_no_formulas() -> None:
 def test_plan_and_actual_figures_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_plan(PLAN, [HARM])
     assert "Wall-clock hours: 1.000 / 2.000 / 3.000 (low / likely / high); ended by trials." in capsys.readouterr().out
-    assert plan_line(PLAN, STUDY.summary.spent).startswith("Planned: trials 2 [1 - 3], took 4; hours 2.000")
+    assert plan_line(PLAN, STUDY.results.spent).startswith("Planned: trials 2 [1 - 3], took 4; hours 2.000")
 
 
 def test_advice_names_binding_constraints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +163,7 @@ def test_prices_with_source_and_age(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_status_counts_trials_that_were_stopped_early() -> None:
     status = Status(
-        name="s", budget=Budget(trials=9), spent=STUDY.summary.spent, stopped_early=2, frontier=tuple(STUDY.options)
+        name="s", budget=Budget(trials=9), spent=STUDY.results.spent, stopped_early=2, frontier=tuple(STUDY.options)
     )
     text = shown(status_lines(status))
     assert "stopped early 2" in text
@@ -173,7 +173,7 @@ def test_status_counts_trials_that_were_stopped_early() -> None:
 def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     from autoadapt.display.terminal.watchers import watcher
 
-    status = Status(name="s", budget=Budget(trials=9), spent=STUDY.summary.spent, stopped_early=2)
+    status = Status(name="s", budget=Budget(trials=9), spent=STUDY.results.spent, stopped_early=2)
     with watcher(as_json=True) as watch:
         watch(Event("trial_stopped_early", "enough", status, trial=3))
     payload = json.loads(capsys.readouterr().out)

@@ -5,6 +5,7 @@ import pytest
 
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.trial_row import TrialRow
+from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import UserError
 from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import hypervolume_over_spend, hypervolume_share, reference_of
@@ -27,7 +28,12 @@ def row(trial: int, quality: float | None, cost: float | None, latency: float | 
         "usd": 1.0,
         "ended": f"2026-01-01T00:00:{trial:02d}",
     }
-    return TrialRow(**{**fields, **others})  # type: ignore[arg-type]
+    fields |= others
+    fields["state"] = TrialState(str(fields["state"]))
+    fields.setdefault("peak_memory_bytes", 0)
+    names = ("quality", "cost_usd_per_1k", "latency_ms", "train_steps", "peak_memory_bytes")
+    fields["values"] = {name: float(fields[name]) for name in names if fields.get(name) is not None}  # type: ignore[arg-type]
+    return TrialRow(**fields)  # type: ignore[arg-type]
 
 
 def test_hypervolume_share_by_hand() -> None:
@@ -44,8 +50,8 @@ def test_hypervolume_share_by_hand() -> None:
 def test_the_description_names_both_corners_with_units_and_the_scales() -> None:
     text = reference_of([row(0, 0.5, 1, 10)], DEFAULT_GOALS).description
     assert text == (
-        "reference point quality 0, cost 2 USD per 1k queries, latency 20 ms; a hypervolume of 1 would be quality 1, "
-        "cost 1 USD per 1k queries, latency 10 ms; cost and latency on a logarithmic scale"
+        "reference point quality 0, USD per 1,000 queries 2, latency in ms (p95) 20; a hypervolume of 1 would be quality 1, "
+        "USD per 1,000 queries 1, latency in ms (p95) 10; USD per 1,000 queries and latency in ms (p95) on a logarithmic scale"
     )
 
 

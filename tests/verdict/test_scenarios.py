@@ -13,7 +13,7 @@ from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.scenario import Scenario
-from autoadapt.domain.task import Constraints, Economics
+from autoadapt.domain.task import Constraints, Task
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
@@ -25,7 +25,16 @@ from autoadapt.verdict.scenarios import compare, options_under
 
 D = decimal.Decimal
 
-ECONOMICS = Economics(usd_per_hour=D("3.6"), queries_per_month=100_000, horizon_months=10)
+TASK = Task.model_validate(
+    {
+        "name": "made-up",
+        "data": {"path": "data.jsonl"},
+        "metric": {"name": "accuracy"},
+        "models": ["m"],
+        "budget": {"trials": 4},
+        "economics": {"usd_per_hour": D("3.6"), "queries_per_month": 100_000, "horizon_months": 10.0},
+    }
+)
 
 
 def device(seconds: float, **more: Any) -> Usage:
@@ -70,7 +79,8 @@ def raw(trial: int, method: str, **changes: Any) -> RawOption:
 
 
 def under(constraints: Constraints | None = None, **scenario: Any) -> Terms:
-    return terms("s", Scenario(**scenario), ECONOMICS, constraints or Constraints(), "the task", 12.0, None)[0]
+    task = TASK.model_copy(update={"constraints": constraints or Constraints()})
+    return terms("s", Scenario(**scenario), task, "the task", 12.0, None)[0]
 
 
 def price(option: RawOption, terms: Terms, cell: Cell) -> Priced:
