@@ -54,7 +54,9 @@ class Record:
     @property
     def measurement(self) -> Measurement | None:
         """What was measured; None: it was interrupted, failed, or was a load test."""
-        return self.outcome.result if self.outcome is not None and isinstance(self.outcome.result, Measurement) else None
+        return (
+            self.outcome.result if self.outcome is not None and isinstance(self.outcome.result, Measurement) else None
+        )
 
     @property
     def failure(self) -> Failure | None:

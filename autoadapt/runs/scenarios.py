@@ -20,6 +20,7 @@ from autoadapt.verdict.recommendation import binding, recommend
 from autoadapt.verdict.scenarios import compare as compare_options
 from autoadapt.verdict.scenarios import options_under
 
+
 class FinishedStudy(Protocol):
     """What is priced anew; see `autoadapt.runs.study.Study`."""
 
