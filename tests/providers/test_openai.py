@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import pytest
 from conftest import environment
 
+from autoadapt.assess.server_load import measure_server, read_prompts, send
 from autoadapt.errors import UserError
 from autoadapt.providers.openai import Server
-from autoadapt.assess.server_load import measure_server, read_prompts, send
 
 TOKENS, FIRST_S, NEXT_S = 5, 0.02, 0.005
 
