@@ -1,4 +1,4 @@
-"""What every training backend is told."""
+"""Settings of training backends."""
 
 from dataclasses import dataclass
 

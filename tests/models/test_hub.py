@@ -92,11 +92,11 @@ def hub(tiny_model: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    found = environment(HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(tmp_path / "hf"))
-    for name in list(found):
+    variables = environment(HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(tmp_path / "hf"))
+    for name in list(variables):
         if name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
-            del found[name]
-    yield {**found, "HF_HUB_OFFLINE": "0"}
+            del variables[name]
+    yield {**variables, "HF_HUB_OFFLINE": "0"}
     server.shutdown()
     server.server_close()
     thread.join()

@@ -151,11 +151,11 @@ def test_the_command_line_finds_the_rate(url: str, tmp_path: Path) -> None:
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout)
-    assert told["clock"] == "real"
+    report = json.loads(run.stdout)
+    assert report["clock"] == "real"
     # 45 ms a request and a little: it cannot be more than 22 a second
-    assert 2 < told["requests_per_s"] < 24
-    first = told["runs"][0]
+    assert 2 < report["requests_per_s"] < 24
+    first = report["runs"][0]
     assert first["tpot_percentiles_ms"]["n"] == len(first["e2el_ms"])
     assert first["e2el_percentiles_ms"]["p95"] is None, "30 requests are too few to state it"
 
@@ -170,15 +170,15 @@ def test_the_key_comes_from_the_environment_alone(url: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "found"),
+    ("name", "text", "expected"),
     [
         ("p.txt", "one\n\ntwo\n", ["one", "two"]),
         ("p.jsonl", '{"input": "one"}\n{"prompt": "two"}\n', ["one", "two"]),
     ],
 )
-def test_prompts_are_read(tmp_path: Path, name: str, text: str, found: list[str]) -> None:
+def test_prompts_are_read(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
     (tmp_path / name).write_text(text)
-    assert read_prompts(tmp_path / name) == found
+    assert read_prompts(tmp_path / name) == expected
 
 
 @pytest.mark.parametrize(("name", "text"), [("p.txt", ""), ("p.jsonl", "{no"), ("p.jsonl", '{"a": 1}')])

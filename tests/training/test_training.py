@@ -72,9 +72,9 @@ def test_only_answer_tokens_count(lm: language_model.LanguageModel) -> None:
     reference = lm.model(**batch).loss.item() * answer_tokens(examples[:4])
     alone = sum(lm.model(**tensors([e], 0, torch.device("cpu"))).loss.item() * answer_tokens([e]) for e in examples[:4])
     for keeps_logits in (False, True):
-        found = summed_loss(lm.model, batch, keeps_logits).item()
-        assert found == pytest.approx(reference, rel=1e-5)
-        assert found == pytest.approx(alone, rel=1e-4)
+        loss = summed_loss(lm.model, batch, keeps_logits).item()
+        assert loss == pytest.approx(reference, rel=1e-5)
+        assert loss == pytest.approx(alone, rel=1e-4)
 
 
 def test_every_row_is_seen_once_an_epoch_in_batches_of_like_length(lm: language_model.LanguageModel) -> None:
@@ -103,10 +103,10 @@ def test_rate_rises_then_falls() -> None:
 def test_a_training_in_two_parts_equals_one(tiny_model: Path, tmp_path: Path) -> None:
     def weights(shares: list[float], folder: Path) -> tuple[dict[str, torch.Tensor], Progress]:
         for i, share in enumerate(shares):
-            own = language_model.load(str(tiny_model), "cpu")
+            model = language_model.load(str(tiny_model), "cpu")
             last = i == len(shares) - 1
-            progress = train(backend(own), plan(own, folder, share=share, keep_checkpoint=not last))
-        return own.model.state_dict(), progress
+            progress = train(backend(model), plan(model, folder, share=share, keep_checkpoint=not last))
+        return model.model.state_dict(), progress
 
     whole, progress_whole = weights([1.0], tmp_path / "one")
     parts, progress_parts = weights([1 / 3, 1.0], tmp_path / "two")
@@ -119,8 +119,8 @@ def test_a_training_in_two_parts_equals_one(tiny_model: Path, tmp_path: Path) ->
 def test_micro_batches_give_the_same_step(tiny_model: Path, tmp_path: Path) -> None:
     losses = []
     for parts in (1, 2, 4):
-        own = language_model.load(str(tiny_model), "cpu")
-        losses.append(train(backend(own, parts), plan(own, tmp_path / str(parts))).loss)
+        model = language_model.load(str(tiny_model), "cpu")
+        losses.append(train(backend(model, parts), plan(model, tmp_path / str(parts))).loss)
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert losses[0] == pytest.approx(losses[2], abs=1e-5)
     assert losses[0][-1] < 0.8 * losses[0][0]
@@ -145,11 +145,11 @@ def test_training_without_a_score_never_stops_early(lm: language_model.LanguageM
 
 
 def test_a_loss_that_is_not_finite_ends_training_at_once(lm: language_model.LanguageModel, tmp_path: Path) -> None:
-    own = backend(lm)
+    broken = backend(lm)
     with torch.no_grad():
-        own.trained["model.embed_tokens.weight"].fill_(float("nan"))
+        broken.trained["model.embed_tokens.weight"].fill_(float("nan"))
     with pytest.raises(LossNotFiniteError, match="step 1 of 15"):
-        train(own, plan(lm, tmp_path))
+        train(broken, plan(lm, tmp_path))
 
 
 def test_a_damaged_checkpoint_is_passed_over(lm: language_model.LanguageModel, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def make_trainable(lm: LanguageModel, adapter: AdapterSpec | None) -> Any:
         return get_peft_model(lm.model, config)
     except ValueError as error:
         linear = sorted({n.split(".")[-1] for n, m in lm.model.named_modules() if isinstance(m, torch.nn.Linear)})
-        target = adapter.settings.get("target_modules", "of peft's own choice")
+        target = adapter.settings.get("target_modules", "chosen by peft")
         raise UserError(
             f"{adapter.peft_type} target_modules {target} matches no layer of this model; "
             f"its linear layers are called {', '.join(linear) or 'nothing: it has none'} ({error})"

@@ -112,8 +112,8 @@ class Answerer:
         answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
         batch: list[int] = []
         for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
-            own = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.decoding.num_beams
-            if batch and (len(batch) >= most_rows or (len(batch) + 1) * own > most_tokens):
+            size = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.decoding.num_beams
+            if batch and (len(batch) >= most_rows or (len(batch) + 1) * size > most_tokens):
                 yield batch
                 batch = []
             batch.append(i)
@@ -139,17 +139,17 @@ class Answerer:
         if prefix and all(e.ids[: len(prefix)] == prefix and len(e.ids) > len(prefix) for e in encoded):
             cache = copy.deepcopy(self._cache)
             cache.batch_repeat_interleave(len(encoded))
-            own = [e.ids[len(prefix) :] for e in encoded]
+            suffixes = [e.ids[len(prefix) :] for e in encoded]
         else:
-            prefix, cache, own = [], None, [e.ids for e in encoded]
-        device, width = self.lm.device, max(map(len, own))
-        ids = torch.full((len(own), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
-        mask = torch.zeros(len(own), len(prefix) + width, dtype=torch.long)
+            prefix, cache, suffixes = [], None, [e.ids for e in encoded]
+        device, width = self.lm.device, max(map(len, suffixes))
+        ids = torch.full((len(suffixes), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros(len(suffixes), len(prefix) + width, dtype=torch.long)
         mask[:, : len(prefix)] = 1
-        for i, row in enumerate(own):
+        for i, row in enumerate(suffixes):
             ids[i, width - len(row) :] = torch.tensor(row)
             mask[i, len(prefix) + width - len(row) :] = 1
-        lengths = torch.tensor([len(row) for row in own])
+        lengths = torch.tensor([len(row) for row in suffixes])
         positions = (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + len(prefix)
         keep = {"logits_to_keep": 1} if self.lm.keeps_logits else {}
         out = self.lm.model(
@@ -176,7 +176,7 @@ class Answerer:
         """
         device = self.lm.device
         fed = [t for label in self._label_ids for t in label[:-1]]
-        told = [t for label in self._label_ids for t in label[1:]]
+        targets = [t for label in self._label_ids for t in label[1:]]
         owner = [k for k, label in enumerate(self._label_ids) for _ in label[:-1]]
         depth = [j for label in self._label_ids for j in range(len(label) - 1)]
         owners, rows = torch.tensor(owner), mask.shape[0]
@@ -191,8 +191,8 @@ class Answerer:
             past_key_values=cache,
             use_cache=True,
         ).logits.float()
-        target = torch.tensor([told], device=device).expand(rows, -1)
-        # log-softmax of the told tokens only: the full table would be rows x tokens x vocabulary
+        target = torch.tensor([targets], device=device).expand(rows, -1)
+        # log-softmax of the target tokens only: the full table would be rows x tokens x vocabulary
         token = logits.gather(-1, target[..., None])[..., 0] - logits.logsumexp(-1)
         sums = torch.zeros(rows, len(self._label_ids), device=device)
         return sums.index_add(1, owners.to(device), token)
