@@ -14,7 +14,7 @@ from autoadapt.domain.outcome import Outcome
 from autoadapt.errors import UserError
 from autoadapt.forecast.memory import check_memory, need_bytes
 from autoadapt.forecast.probing import first_candidates
-from autoadapt.model_files import count_parameters
+from autoadapt.model_files import count_weights
 from autoadapt.shelves import METHODS
 from autoadapt.tasks.resolve import resolve
 
@@ -107,7 +107,7 @@ def test_weights_are_counted_from_their_files(tiny_model: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(tiny_model)
-    assert count_parameters(tiny_model) == sum(p.numel() for p in model.parameters())
+    assert count_weights(tiny_model) == sum(p.numel() for p in model.parameters())
 
 
 @pytest.mark.parametrize(
