@@ -193,8 +193,8 @@ def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None
     ("arguments", "code", "part"),
     [
         (["RUN", "RUN"], 2, "named more than once"),
-        (["RUN", "--export", "x.xls"], 2, "let it end in .csv, .parquet, .json"),
-        (["RUN", "--figure", "x.bmp"], 2, "let it end in .png, .svg, .pdf"),
+        (["RUN", "--export", "x.xls"], 2, "it must end in .csv, .parquet, .json"),
+        (["RUN", "--figure", "x.bmp"], 2, "it must end in .png, .svg, .pdf"),
         (["RUN", "--export", "no/such/folder/x.csv"], 4, "cannot be written"),
         (["no-such-run"], 2, "there is no study"),
         (["begun"], 6, "no trial was measured in full yet"),
