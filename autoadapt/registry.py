@@ -76,9 +76,9 @@ class Registry(Generic[T]):
         """
         plugin = self._class(name)
         model = getattr(plugin, "Settings", None)
+        if settings and not getattr(model, "model_fields", None):
+            raise UserError(f"{self.kind} '{name}' has no settings, so give its name alone")
         if model is None:
-            if settings:
-                raise UserError(f"{self.kind} '{name}' has no settings, so give its name alone")
             return plugin()
         try:
             return plugin(model.model_validate(expanded(dict(settings or {}))))  # type: ignore[call-arg]

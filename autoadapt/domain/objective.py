@@ -81,13 +81,13 @@ def split_goals(goals: Sequence[Goal]) -> tuple[Goal, tuple[Goal, ...]]:
     names = [goal.name for goal in goals]
     if not FEWEST <= len(goals) <= MOST:
         listed = ", ".join(names) or "none"
-        raise UserError(f"objectives: a search needs {FEWEST} to {MOST} objectives, not {len(goals)} ({listed})")
+        raise UserError(f"a search needs {FEWEST} to {MOST} objectives, not {len(goals)} ({listed})")
     if len(set(names)) < len(names):
-        raise UserError(f"objectives: each may be named once, but the list is {', '.join(names)}")
+        raise UserError(f"each objective may be named once, but the list is {', '.join(names)}")
     uncertain = [goal for goal in goals if goal.uncertain]
     if len(uncertain) > 1:
         listed = ", ".join(goal.name for goal in uncertain)
-        raise UserError(f"objectives: at most one may have a sampling error, but {listed} have one; keep one of them")
+        raise UserError(f"at most one objective may have a sampling error, but {listed} have one; keep one of them")
     chosen = uncertain[0] if uncertain else goals[0]
     return chosen, tuple(goal for goal in goals if goal is not chosen)
 

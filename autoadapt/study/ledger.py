@@ -140,9 +140,12 @@ class Ledger:
     def _limits(self) -> list[tuple[str, float]]:
         """Limits on device time, by name, in device-seconds; money that providers billed leaves less of it."""
         budget, limits = self.task.budget, []
-        if budget.usd is not None and self.usd(3600) > 0:
-            left_usd = float(budget.usd) - self._spent().billed_usd
-            limits.append(("budget.usd", left_usd / self.usd(3600) * 3600))
+        if budget.usd is not None:
+            left_usd, hour_usd = float(budget.usd) - self._spent().billed_usd, self.usd(3600)
+            if hour_usd > 0:
+                limits.append(("budget.usd", left_usd / hour_usd * 3600))
+            elif left_usd <= 0:  # devices cost nothing: only what was billed can reach the limit
+                limits.append(("budget.usd", 0.0))
         if budget.device_hours is not None:
             limits.append(("budget.device_hours", budget.device_hours * 3600))
         return limits

@@ -12,7 +12,7 @@ from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
 from autoadapt.domain.metric import AnsweredRow, Metric
 from autoadapt.domain.model import Capabilities, ModelReference
-from autoadapt.domain.objective import Goal
+from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
 from autoadapt.model_files import unknown_model
@@ -59,8 +59,12 @@ class ResolvedTask:
 
     @property
     def preload(self) -> tuple[str, ...]:
-        """Modules that the families of its models want imported before a worker is given a job."""
-        families = dict.fromkeys(m.family for m in self.models.values())
+        """Modules that the families of its models want imported before a worker is given a job.
+
+        The models of a simulation belong to no family of the shelf, and need nothing.
+        """
+        known = FAMILIES.names()
+        families = dict.fromkeys(m.family for m in self.models.values() if m.family in known)
         return tuple(dict.fromkeys(module for name in families for module in FAMILIES.get(name).preload))
 
     def identity(self) -> dict[str, Any]:
@@ -144,7 +148,9 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     capabilities = {name: FAMILIES.get(model.family).capabilities(model) for name, model in models.items()}
     with _at(document, "methods"):
         compatible, notes = _compatible(task, metric, capabilities)
-    goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
+    with _at(document, "objectives"):
+        goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
+        split_goals(goals)
     space = space.restricted(compatible)
     return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
 

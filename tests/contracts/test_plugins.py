@@ -29,10 +29,10 @@ def test_tracker_accepts_trials_of_any_kind_and_some_twice(
         TrialRow(trial=2, state=TrialState.CACHED, same_as=0, **asked),
         TrialRow(trial=0, state=TrialState.COMPLETE, quality=0.5, **asked),
     ):
-        tracker.tell(row)
+        tracker.report(row)
     later = TRACKERS.new(name)
     later.begin("a study", tmp_path)
-    later.tell(TrialRow(trial=0, state=TrialState.COMPLETE, quality=0.5, **asked))
+    later.report(TrialRow(trial=0, state=TrialState.COMPLETE, quality=0.5, **asked))
 
 
 @pytest.mark.parametrize("name", SAMPLERS.names())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HOSTILE, autoadapt
+from conftest import HOSTILE, call
 
 from autoadapt import Study
 from autoadapt.display.text import INVISIBLE
@@ -192,17 +192,19 @@ def test_it_names_hashes_versions_seed_and_hypervolume(hostile_run: Path) -> Non
 def test_without_a_verdict_and_without_a_recommendation(browser: Any, hostile_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "early"
     shutil.copytree(hostile_run, run)
-    (run / "verdict.json").unlink()
-    advice = json.loads((run / "recommendations.json").read_text())
+    results = json.loads((run / "results.json").read_text())
     reason = "No option satisfies the constraints."
-    advice[0] |= {"trial": None, "reason": reason, "meets_constraints": False, "cheaper_equivalent": None}
-    (run / "recommendations.json").write_text(json.dumps(advice))
-    for options in ("measured", "frontier"):
-        written = json.loads((run / f"{options}.json").read_text())
-        (run / f"{options}.json").write_text(
-            json.dumps([o | {"test_quality": None, "test_quality_ci": None} for o in written])
-        )
-    done = autoadapt("report", run)
+    results["verdict"] = None
+    results["recommendation"] |= {
+        "trial": None,
+        "reason": reason,
+        "meets_constraints": False,
+        "cheaper_equivalent": None,
+    }
+    for name in ("measured", "options"):
+        results[name] = [o | {"test_quality": None, "test_quality_ci": None} for o in results[name]]
+    (run / "results.json").write_text(json.dumps(results))
+    done = call("report", run)
     assert done.returncode == 0, done.stderr
     assert f"No recommendation: {reason}" in done.stdout
     opened = Page(browser, run / "report.html")
@@ -216,7 +218,7 @@ def test_without_a_verdict_and_without_a_recommendation(browser: Any, hostile_ru
 
 
 def test_it_can_be_written_again_elsewhere(hostile_run: Path, tmp_path: Path) -> None:
-    done = autoadapt("report", hostile_run, "--output", tmp_path / "again.html")
+    done = call("report", hostile_run, "--output", tmp_path / "again.html")
     assert done.returncode == 0, done.stderr
     assert "Optimism" in done.stdout
     assert (tmp_path / "again.html").read_text()[:15] == "<!doctype html>"
@@ -228,7 +230,7 @@ def test_a_full_disk_leaves_the_old_report_whole(hostile_run: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 
-    full = autoadapt("report", hostile_run, preexec_fn=small_files)
+    full = call("report", hostile_run, preexec_fn=small_files)
     assert full.returncode == 4
     assert "report.html: cannot be written" in full.stderr
     assert "Recommended" in full.stdout, "the result is printed all the same"

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from conftest import environment
 
-from autoadapt.assess.server_load import measure_server, read_prompts, send
+from autoadapt.assess.server_load import LoadSettings, measure_server, read_prompts, send
 from autoadapt.errors import UserError
 from autoadapt.providers.openai import Server
 
@@ -106,9 +106,7 @@ def test_what_a_server_does_wrong_is_a_failed_request(url: str, prompt: str, sai
 
 def test_nobody_there_is_one_message(url: str) -> None:
     def measure(where: str, prompts: list[str]) -> None:
-        measure_server(
-            Server(where, "m"), prompts, rate=1, requests=1, latency_p95_ms=None, search=False, seconds=1, hardware=""
-        )
+        measure_server(Server(where, "m"), prompts, LoadSettings(requests=1, search=False, seconds=1))
 
     with pytest.raises(UserError, match="no answer") as raised:
         measure("http://127.0.0.1:9/v1", ["a"])

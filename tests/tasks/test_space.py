@@ -1,4 +1,4 @@
-"""The joint space: found by name and path, checked before anything runs, asked for whole candidates."""
+"""The joint space: found by name or path, checked before anything runs, asked for complete candidates."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def joint(answers: Any = "label", name: str = "joint", **changes: Any) -> JointS
 
 @pytest.mark.parametrize("name", [p.stem for p in space_folder().glob("*.yaml")])
 @pytest.mark.parametrize("answers", ["label", "text"])
-def test_candidates_are_complete_and_valid(name: str, answers: str) -> None:
+def test_suggested_candidates_are_complete_and_valid(name: str, answers: str) -> None:
     space = joint(answers, name, models=["m1", "m2"])
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     seen = set()
@@ -58,18 +58,21 @@ def test_first_candidates_begin_with_the_zero_shot_prompt() -> None:
     assert {c.method for c in map(joint(methods=["lora"]).candidate, joint(methods=["lora"]).first())} == {"lora"}
 
 
-def test_a_candidates_key_does_not_depend_on_order() -> None:
+def test_candidate_key_ignores_the_order_of_parameters() -> None:
     one = joint().candidate(joint().first()[0])
     turned = one.model_copy(update={"params": dict(reversed(one.params.items()))})
     assert turned.key() == one.key()
     assert one.model_copy(update={"model": "other"}).key() != one.key()
 
 
-def test_found_by_path_and_not_found(tmp_path: Path) -> None:
+def test_space_by_path(tmp_path: Path) -> None:
     copy = tmp_path / "mine.yaml"
     copy.write_text((space_folder() / "quick.yaml").read_text())
     assert load_space("mine.yaml", tmp_path) == load_space("quick", tmp_path)
     assert load_space(str(copy), Path("/")) == load_space("quick", tmp_path)
+
+
+def test_unknown_space_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'joint'"):
         load_space("jiont", tmp_path)
     with pytest.raises(UserError, match="no such file"):
@@ -84,10 +87,9 @@ def test_found_by_path_and_not_found(tmp_path: Path) -> None:
         ({"lora": {"r": {"low": 1, "high": 4096}}}, "branches.lora.r"),
         ({"lora": {"target_modules": ["all"]}}, "'all-linear' or 'attention'"),
         ({"prompt": {"selector": ["nearst"]}}, "did you mean 'nearest'"),
-        ({"full": {}}, "has no branch for method"),
     ],
 )
-def test_a_wrong_branch_is_refused(branch: dict[str, Any], expected: str) -> None:
+def test_invalid_branch_error(branch: dict[str, Any], expected: str) -> None:
     space = SearchSpace.model_validate(
         {
             "templates": {"a": "{{ input }}"},
@@ -96,9 +98,8 @@ def test_a_wrong_branch_is_refused(branch: dict[str, Any], expected: str) -> Non
             "branches": branch,
         }
     )
-    method = "lora" if "full" in branch else next(iter(branch))
     with pytest.raises(UserError) as caught:
-        JointSpace(space, task(methods=[method]), "label")
+        JointSpace(space, task(methods=list(branch)), "label")
     assert expected in str(caught.value)
 
 
@@ -110,8 +111,84 @@ def test_a_wrong_branch_is_refused(branch: dict[str, Any], expected: str) -> Non
         ({"method": "lora", "r": 3}, "3 is not in what r may be"),
     ],
 )
-def test_a_wrong_first_candidate_is_refused(first: dict[str, Any], expected: str) -> None:
+def test_invalid_first_candidate_error(first: dict[str, Any], expected: str) -> None:
     content = load_space("joint", Path(".")).model_dump()
     with pytest.raises(UserError) as caught:
         JointSpace(SearchSpace.model_validate({**content, "first": [first]}), task(), "label")
     assert expected in str(caught.value)
+
+
+def test_method_without_a_branch_brings_its_own() -> None:
+    space = joint(name="quick", methods=["prompt", "ia3"])
+    assert "ia3" not in space.space.branches
+    assert set(space.branches["ia3"]) == set(METHODS.get("ia3").branch)
+    rates = {space.suggest(trial).params["learning_rate"] for trial in trials_of(space, "ia3", 20)}
+    assert len(rates) == 20
+    assert all(1e-3 <= float(str(rate)) <= 1e-1 for rate in rates)
+
+
+def test_method_without_a_branch_brings_its_first_candidates() -> None:
+    space = joint(name="quick", methods=["prompt", "ia3"])
+    (first,) = [c for c in map(space.candidate, space.first()) if c.method == "ia3"]
+    assert (first.params["learning_rate"], first.params["num_train_epochs"]) == (1e-2, 4)
+    METHODS.get("ia3").Params.model_validate(first.params)
+
+
+def test_written_branch_replaces_that_of_the_method() -> None:
+    content = load_space("quick", Path(".")).model_dump()
+    content["branches"]["ia3"] = {"learning_rate": [0.005]}
+    space = JointSpace(SearchSpace.model_validate(content), task(methods=["ia3"]), "label")
+    assert set(space.branches["ia3"]) == {"learning_rate"}
+    assert not space.first()
+    assert space.added == ""
+
+
+def trials_of(space: JointSpace, method: str, count: int) -> list[optuna.Trial]:
+    """Asked trials of one method."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for _ in range(count):
+        study.enqueue_trial({"method": method})
+    return [study.ask() for _ in range(count)]
+
+
+PAIRS = {"prompt": ("a", "b", "c"), "lora": ("b", "c"), "full": ("c",)}
+
+
+def test_candidates_are_drawn_from_compatible_pairs() -> None:
+    space = joint(models=["a", "b", "c"]).restricted(PAIRS)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    drawn = {(c.method, c.model) for c in (space.suggest(study.ask()) for _ in range(300))}
+    assert drawn == {(method, model) for method, models in PAIRS.items() for model in models}
+
+
+def test_model_parameter_of_incompatible_pairs_is_named_by_method() -> None:
+    space = joint(models=["a", "b", "c"]).restricted(PAIRS)
+    names = {}
+    for method in PAIRS:
+        (trial,) = trials_of(space, method, 1)
+        candidate = space.suggest(trial)
+        names[method] = {name for name in trial.params if name.endswith("model")}
+        assert space.candidate(trial.params) == candidate
+    assert names == {"prompt": {"prompt.model"}, "lora": {"lora.model"}, "full": set()}
+
+
+def test_model_parameter_of_a_full_product_is_shared() -> None:
+    (trial,) = trials_of(space := joint(models=["a", "b"]), "lora", 1)
+    space.suggest(trial)
+    assert "model" in trial.params
+    assert "lora.model" not in trial.params
+
+
+def test_first_candidates_of_compatible_pairs() -> None:
+    space = joint(models=["a", "b", "c"]).restricted(PAIRS)
+    pairs = {(c.method, c.model) for c in map(space.candidate, space.first())}
+    assert pairs == {(method, model) for method, models in PAIRS.items() for model in models}
+
+
+def test_candidate_of_another_space_has_no_place_on_an_incompatible_model() -> None:
+    space = joint(models=["a", "b", "c"]).restricted(PAIRS)
+    values = space.default("full", "c").params
+    assert space.fit("full", "a", values) is None
+    fitting = space.fit("full", "c", values)
+    assert fitting is not None
+    assert space.candidate(fitting).model == "c"

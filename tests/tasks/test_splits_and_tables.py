@@ -1,4 +1,4 @@
-"""Data: what is read, what is refused with file, line and column, and how rows are split."""
+"""Reading of data files, errors with file, line and column, and splits."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ def table(tmp_path: Path, name: str, content: str | bytes) -> list[Row]:
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv", "a.parquet"])
-def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
+def test_equal_rows_from_csv_tsv_jsonl_and_parquet(tmp_path: Path, name: str) -> None:
     rows = [{"text": 'He said "x, y"\tand\nleft 🙂', "label": "1"}, {"text": "é combining e\u0301", "label": "0"}]
     if name.endswith("parquet"):
         import datasets
@@ -41,7 +41,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
     assert [(r.input, r.outputs) for r in found] == [(r["text"], [r["label"]]) for r in rows]
 
 
-def test_values_of_any_type_become_one_text(tmp_path: Path) -> None:
+def test_cell_values_become_text(tmp_path: Path) -> None:
     rows = table(
         tmp_path,
         "a.jsonl",
@@ -80,21 +80,27 @@ def test_several_references(tmp_path: Path) -> None:
         ("a.xlsx", b"x", "unknown kind of file"),
     ],
 )
-def test_bad_data(tmp_path: Path, name: str, content: str | bytes, expected: str) -> None:
+def test_unreadable_data_error_names_file_and_line(
+    tmp_path: Path, name: str, content: str | bytes, expected: str
+) -> None:
     with pytest.raises(UserError) as caught:
         table(tmp_path, name, content)
     assert expected in str(caught.value)
     assert caught.value.code == Exit.DATA
 
 
-def test_a_missing_file_and_a_hub_id_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="No such file"):
-        read_table("none.jsonl", tmp_path, COLUMNS, "train")
-    with pytest.raises(UserError, match="no hub id"):
-        read_table("none", tmp_path, COLUMNS, "train")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("none.jsonl", "No such file"), ("none", "no hub id"), ("folder.jsonl", "not a regular file")],
+)
+def test_missing_data_file_error(tmp_path: Path, name: str, expected: str) -> None:
     (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(UserError, match="not a regular file"):
-        read_table("folder.jsonl", tmp_path, COLUMNS, "train")
+    with pytest.raises(UserError, match=expected) as caught:
+        read_table(name, tmp_path, COLUMNS, "train")
+    assert caught.value.code == Exit.DATA
+
+
+def test_hub_dataset_offline_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="cannot be loaded from the hub"):
@@ -127,19 +133,22 @@ def splits(tmp_path: Path, rows: list[tuple[str, str]] = ROWS, **data: object) -
     return make_splits(task(path="d.jsonl", **data), tmp_path, "label")
 
 
-def test_one_file_is_split_without_overlap_and_the_same_way_again(tmp_path: Path) -> None:
-    found = splits(tmp_path)
-    names = ("train", "dev", "validation", "test")
-    ids = [{r.id for r in getattr(found, n)} for n in names]
+def test_splits_of_one_file_are_disjoint(tmp_path: Path) -> None:
+    parts = splits(tmp_path)
+    ids = [{r.id for r in getattr(parts, n)} for n in ("train", "dev", "validation", "test")]
     assert all(not (a & b) for i, a in enumerate(ids) for b in ids[i + 1 :])
-    assert (len(found.validation), len(found.test), len(found.dev)) == (30, 25, 30)
-    assert len(found.train) == 180
-    assert found.labels == ["common", "rare"]
-    assert splits(tmp_path).hashes() == found.hashes()
-    assert splits(tmp_path, [*ROWS[:-1], ("changed", "rare")]).hashes() != found.hashes()
+    assert (len(parts.validation), len(parts.test), len(parts.dev)) == (30, 25, 30)
+    assert len(parts.train) == 180
+    assert parts.labels == ["common", "rare"]
 
 
-def test_every_prefix_is_stratified() -> None:
+def test_splits_are_reproducible_and_hashed(tmp_path: Path) -> None:
+    hashes = splits(tmp_path).hashes()
+    assert splits(tmp_path).hashes() == hashes
+    assert splits(tmp_path, [*ROWS[:-1], ("changed", "rare")]).hashes() != hashes
+
+
+def test_stratified_prefixes() -> None:
     rows = [Row(id=i, input=str(i), outputs=["rare" if i % 10 == 0 else "common"]) for i in range(300)]
     order = stratified(rows, True, "seed")
     for n in range(20, 301, 20):
@@ -148,17 +157,17 @@ def test_every_prefix_is_stratified() -> None:
     assert order != stratified(rows, True, "other")
 
 
-def test_repeats_and_overlap_are_left_out_and_told(tmp_path: Path) -> None:
+def test_repeated_and_overlapping_rows_are_left_out_with_a_note(tmp_path: Path) -> None:
     write(tmp_path / "train.jsonl", [*ROWS, ("text 3", "common"), ("TEXT  7", "common"), ("text 9", "rare")])
     write(tmp_path / "val.jsonl", [(f" Text {i}", "common") for i in range(5)] + [(f"v{i}", "rare") for i in range(60)])
     write(tmp_path / "test.jsonl", [("v1", "rare"), *((f"t{i}", "common") for i in range(30))])
-    found = make_splits(task(train="train.jsonl", validation="val.jsonl", test="test.jsonl"), tmp_path, "label")
-    told = "\n".join(found.notes)
-    assert "2 repeated rows are left out" in told
-    assert "1 inputs come with different outputs" in told
-    assert "5 training rows whose input is also in validation or test" in told
-    assert "1 inputs are in validation and in test" in told
-    assert not {r.input for r in found.train} & {f"text {i}" for i in range(5)}
+    parts = make_splits(task(train="train.jsonl", validation="val.jsonl", test="test.jsonl"), tmp_path, "label")
+    notes = "\n".join(parts.notes)
+    assert "2 repeated rows are left out" in notes
+    assert "1 inputs come with different outputs" in notes
+    assert "5 training rows whose input is also in validation or test" in notes
+    assert "1 inputs are in validation and in test" in notes
+    assert not {r.input for r in parts.train} & {f"text {i}" for i in range(5)}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +180,7 @@ def test_repeats_and_overlap_are_left_out_and_told(tmp_path: Path) -> None:
         (ROWS[:30], {}, "at least 10 are needed"),
     ],
 )
-def test_data_that_cannot_be_used(
+def test_unusable_data_error(
     tmp_path: Path, rows: list[tuple[str, str]], data: dict[str, object], expected: str
 ) -> None:
     with pytest.raises(UserError) as caught:

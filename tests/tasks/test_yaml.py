@@ -1,4 +1,4 @@
-"""Bad input: one message with file, line, key, the nearest right name; no traceback, within a moment."""
+"""YAML files: wrong ones end in one message with file, line, key and the nearest right name, within seconds."""
 
 import os
 import time
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autoadapt.domain.scenario import Scenarios
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
@@ -35,11 +36,11 @@ def message(tmp_path: Path, text: str | bytes, *overrides: str) -> str:
     return str(caught.value)
 
 
-def test_good_files_are_read(tmp_path: Path) -> None:
+def test_valid_task_file(tmp_path: Path) -> None:
     task = read(tmp_path / "t.yaml", GOOD)
     assert str(task.economics.usd_per_hour) == "2.69"
     assert read(tmp_path / "t.yaml", b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()) == task
-    assert read(tmp_path / "u.yaml", dump(task)) == task
+    assert read(tmp_path / "u.yaml", to_yaml(task)) == task
 
 
 @pytest.mark.parametrize(
@@ -78,31 +79,36 @@ def test_good_files_are_read(tmp_path: Path) -> None:
         (GOOD.replace("name: a", "name:\n\t- a"), "indent with spaces, not tabs"),
         (GOOD + "x: !!python/object/apply:os.system [ls]\n", "tags (!name) are not used here"),
         (GOOD + "a: &a [1]\nb: *a\n", "line 8: aliases (*name) are not used here"),
-        (GOOD + "x: " + "[" * 5000 + "]" * 5000, "nested more than 20 levels deep"),
+        (GOOD + "x: " + "[" * 5000 + "]" * 5000, "line 7: nested more than 20 levels deep"),
+        (
+            GOOD + "".join("  " * i + "k:\n" for i in range(400)) + "  " * 400 + "k: 1\n",
+            "nested more than 20 levels deep",
+        ),
         ("a: [", "not valid YAML"),
         (b"name: \xff\xfe", "not UTF-8 (byte 6)"),
         (b"#" * 50_000_000, "larger than 1,000,000 bytes"),
         (GOOD.replace("models: [m]", "models: [sk-abcdefghijklmnop1234]"), "looks like a secret"),
         (
             GOOD.replace("models: [m]", "models: ['${AUTOADAPT_NOT_SET}']"),
-            "environment variable AUTOADAPT_NOT_SET is not set",
+            "line 4: the environment variable AUTOADAPT_NOT_SET is not set",
         ),
     ],
 )
-def test_bad_files(tmp_path: Path, text: str | bytes, expected: str) -> None:
+def test_invalid_task_file_message(tmp_path: Path, text: str | bytes, expected: str) -> None:
     said = message(tmp_path, text)
     assert expected in said
+    assert len(said.splitlines()) == 1, said
     assert str(tmp_path / "task.yaml") in said
     assert "sk-abc" not in said
 
 
-def test_an_alias_bomb_ends_at_once(tmp_path: Path) -> None:
+def test_alias_bomb_message(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x,x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1},*a{i - 1}]\n" for i in range(1, 40))
     assert "aliases" in message(tmp_path, bomb)
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "zero", "loop"])
-def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
+def test_path_that_is_no_regular_file(tmp_path: Path, kind: str) -> None:
     (tmp_path / "task.yaml").write_text(GOOD)
     path = tmp_path / "tsk.yaml"
     if kind == "folder":
@@ -126,12 +132,13 @@ def test_labels_stay_text(tmp_path: Path) -> None:
     assert task.data.labels == ["NO", "on", "1.0", "012", "12:30"]
 
 
-def test_environment_references_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_reference_stays_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOADAPT_TEST_MODELS", "/some/where")
-    assert read(tmp_path / "t.yaml", GOOD.replace("[m]", "['${AUTOADAPT_TEST_MODELS}/m']")).models == ["/some/where/m"]
+    models = read(tmp_path / "t.yaml", GOOD.replace("[m]", "['${AUTOADAPT_TEST_MODELS}/m']")).models
+    assert models == ["${AUTOADAPT_TEST_MODELS}/m"]
 
 
-def test_set_overrides(tmp_path: Path) -> None:
+def test_overrides(tmp_path: Path) -> None:
     task = read(tmp_path / "t.yaml", GOOD, "budget.trials=7", "constraints.quality=0.5", "methods=[lora]")
     assert (task.budget.trials, task.constraints.quality, task.methods) == (7, 0.5, ["lora"])
 
@@ -145,7 +152,7 @@ def test_set_overrides(tmp_path: Path) -> None:
         ("budget.trials=many", "--set budget.trials: should be a valid integer, not 'many'"),
     ],
 )
-def test_bad_overrides(tmp_path: Path, override: str, expected: str) -> None:
+def test_invalid_override_message(tmp_path: Path, override: str, expected: str) -> None:
     assert expected in message(tmp_path, GOOD, override)
 
 
@@ -161,7 +168,7 @@ def test_bad_overrides(tmp_path: Path, override: str, expected: str) -> None:
         ("{search: [1], wenn: {x: 1}}", "unknown key 'wenn'"),
     ],
 )
-def test_bad_ranges(tmp_path: Path, line: str, expected: str) -> None:
+def test_invalid_range_message(tmp_path: Path, line: str, expected: str) -> None:
     file = tmp_path / "space.yaml"
     file.write_text(
         "templates: {a: '{{ input }}'}\ninstructions: {n: ''}\nshared: {template: [a], instruction: [n]}\n"
@@ -171,3 +178,19 @@ def test_bad_ranges(tmp_path: Path, line: str, expected: str) -> None:
         parse(Document(file), SearchSpace)
     assert expected in str(caught.value)
     assert "line 6, branches.lora.r" in str(caught.value)
+
+
+@pytest.mark.parametrize("old", ["p95", "max_p95", "promise", "promise_ms"])
+def test_renamed_key_message_names_the_new_key(tmp_path: Path, old: str) -> None:
+    file = tmp_path / "scenarios.yaml"
+    file.write_text(f"scenarios:\n  fast:\n    volume: 1000\n    {old}: 400\n")
+    with pytest.raises(UserError) as caught:
+        parse(Document(file), Scenarios)
+    assert str(caught.value) == (
+        f"{file}, line 4, scenarios.fast.{old}: this key is called 'latency_p95_ms' now; rename it"
+    )
+
+
+def test_renamed_key_message_of_a_task(tmp_path: Path) -> None:
+    text = message(tmp_path, GOOD + "constraints: {p95: 400}\n")
+    assert "line 7, constraints.p95: this key is called 'latency_p95_ms' now; rename it" in text
