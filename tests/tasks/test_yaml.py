@@ -10,7 +10,7 @@ from autoadapt.domain.scenario import Scenarios
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
-from autoadapt.tasks.parsing import parse
+from autoadapt.tasks.parsing import parse, to_yaml
 from autoadapt.tasks.yaml_document import Document
 
 GOOD = """\
