@@ -173,11 +173,11 @@ def check_model_folder(folder: Path, name: str) -> None:
         )
     if not any(folder.glob("*.safetensors")):
         pickled = [p.name for p in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]
-        found = (
+        lack = (
             f"only pickled weights ({pickled[0]}), which are refused: convert them to safetensors"
             if pickled
             else ("no weights (*.safetensors)")
         )
-        raise UserError(f"model '{name}': {folder} has {found}")
+        raise UserError(f"model '{name}': {folder} has {lack}")
     if not any((folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
         raise UserError(f"model '{name}': {folder} has no tokenizer (tokenizer.json)")

@@ -1,11 +1,14 @@
 """What tests share: a tiny real model, a task made of it, the public data where it lies beside the project."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -14,7 +17,11 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 PLUGINS = Path(__file__).parent / "plugins"
-sys.path.insert(0, str(PLUGINS))  # the entry points there are found in this process too
+# the entry points there are found in this process and in every child of it; no test reaches for the hub
+sys.path.insert(0, str(PLUGINS))
+os.environ["PYTHONPATH"] = os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["COLUMNS"] = "200"
 
 TEXTS = {
     "fruit": ["a ripe apple", "two green pears", "the sweet plum", "a bowl of cherries", "one sour lemon", "dry figs"],
@@ -156,17 +163,32 @@ MakeTask = Callable[..., Path]
 
 
 @pytest.fixture
-def make_task(tmp_path: Path, tiny_model: Path) -> MakeTask:
-    """Writes data, search space and task file; keyword arguments replace lines of the task."""
+def make_task(tmp_path: Path) -> MakeTask:
+    """Writes data, search space and task file of a scripted model; keyword arguments replace lines of the task.
+
+    The scripted model (tests/plugins) answers from a table: searches run as they are, in workers of their own, without
+    torch.
+    """
+    return task_writer(tmp_path, "scripted")
+
+
+@pytest.fixture
+def make_real_task(tmp_path: Path, tiny_model: Path) -> MakeTask:
+    """The same with the tiny real model."""
+    return task_writer(tmp_path, str(tiny_model))
+
+
+def task_writer(folder: Path, model: str) -> MakeTask:
+    """Writes data, search space and task file into a folder."""
 
     def make(rows: int = 180, space: str = SPACE, **changes: object) -> Path:
-        (tmp_path / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in labelled_rows(rows)))
-        (tmp_path / "space.yaml").write_text(space)
+        (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in labelled_rows(rows)))
+        (folder / "space.yaml").write_text(space)
         task: dict[str, object] = {
             "name": "fruits",
             "data": {"path": "data.jsonl", "columns": {"input": "text", "output": "label"}},
             "metric": "accuracy",
-            "models": [str(tiny_model)],
+            "models": [model],
             "search_space": "space.yaml",
             "budget": {"trials": 6},
             "economics": {"usd_per_hour": 1},
@@ -174,7 +196,7 @@ def make_task(tmp_path: Path, tiny_model: Path) -> MakeTask:
             "compute": {"on_cpu": True},
             **changes,
         }
-        file = tmp_path / "task.yaml"
+        file = folder / "task.yaml"
         file.write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in task.items() if v is not None))
         return file
 
@@ -184,18 +206,34 @@ def make_task(tmp_path: Path, tiny_model: Path) -> MakeTask:
 def autoadapt(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Runs the command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "autoadapt.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "autoadapt", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=280,
-        **{"env": environment(), **options},  # type: ignore[call-overload]
+        **options,  # type: ignore[call-overload]
     )
 
 
+def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Runs the command line in this process, which is faster; workers are processes of their own all the same."""
+    from autoadapt.cli.main import main
+
+    out, error, before = io.StringIO(), io.StringIO(), sys.argv
+    code: Any = 0
+    sys.argv = ["autoadapt", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+            main()
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        sys.argv = before
+    return subprocess.CompletedProcess(sys.argv, int(code or 0), out.getvalue(), error.getvalue())
+
+
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a child: no hub, the test plug-ins found."""
-    path = os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **more}
+    """The environment of a child."""
+    return {**os.environ, **more}
 
 
 HOSTILE = (

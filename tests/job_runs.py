@@ -16,9 +16,7 @@ from autoadapt.worker.place import Place
 from autoadapt.worker.run import run_job
 from autoadapt.worker.workshop import Workshop
 
-TEMPLATE = (
-    "{{ instruction }}\n{% for e in examples %}{{ e.input }}\nAnswer: {{ e.output }}\n\n{% endfor %}{{ input }}\nAnswer:"
-)
+TEMPLATE = "{{ instruction }}\n{% for e in examples %}{{ e.input }}\nAnswer: {{ e.output }}\n\n{% endfor %}{{ input }}\nAnswer:"
 DEVICES = Devices(kind="a CPU", count=1, accelerator="cpu", threads=1)
 SPLITS = {"train": 60, "dev": 12, "validation": 36, "test": 30}
 PARAMS: dict[str, dict[str, Any]] = {

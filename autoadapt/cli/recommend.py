@@ -15,14 +15,16 @@ def recommend(
     quality: Annotated[float | None, typer.Option(help="Least quality, 0 to 1.")] = None,
     latency_p95_ms: Annotated[float | None, typer.Option(help="Greatest p95 latency in ms.")] = None,
     cost_usd_per_1k: Annotated[float | None, typer.Option(help="Greatest cost of 1,000 queries in USD.")] = None,
-    training_usd: Annotated[float | None, typer.Option(help="Most that training may cost.")] = None,
+    training_usd: Annotated[float | None, typer.Option(help="Greatest cost of training in USD.")] = None,
     memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory.")] = None,
     artifact_mb: Annotated[float | None, typer.Option(help="Greatest size of what is deployed.")] = None,
-    weights: Annotated[str | None, typer.Option(help="quality=2,cost=1,latency=1: by preference.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of objectives, such as quality=2,cost=1,latency=1.")
+    ] = None,
     knee: Annotated[bool, typer.Option("--knee", help="The knee of the frontier (equal weights).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
 ) -> None:
-    """Recommend again under other limits or preferences, and say why."""
+    """Recommend again under other limits or weights, with the reason."""
     from autoadapt.api.study import Study
 
     study = Study.load(run)

@@ -11,6 +11,7 @@ class PluginChoice(StrictModel):
     """Written as a bare name, ``accuracy``, or as a mapping of one name to its settings, ``{judge: {model: ...}}``."""
 
     name: str
+    """Of the plug-in."""
     settings: dict[str, Any] = Field(default={})
     """Filled into the plug-in's own ``Settings`` model; references ``${NAME}`` stand as they were written."""
 
@@ -29,6 +30,11 @@ class PluginChoice(StrictModel):
     @model_serializer
     def _to_short_form(self) -> Any:
         return {self.name: self.settings} if self.settings else self.name
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        named = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": {"type": "object"}}
+        return {"anyOf": [{"type": "string"}, named], "description": cls.__doc__}
 
     def __str__(self) -> str:
         return self.name

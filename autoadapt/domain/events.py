@@ -10,8 +10,8 @@ from autoadapt.domain.option import Option, Spent
 from autoadapt.domain.task import Budget
 
 EventKind = Literal[
-    "started", "resumed", "note", "trial_started", "trial_promoted", "trial_finished", "trial_stopped_early", "trial_failed",
-    "trial_cached", "assessing", "assessed", "finished", "progress",
+    "started", "resumed", "note", "trial_started", "trial_promoted", "trial_finished", "trial_stopped_early",
+    "trial_failed", "trial_cached", "assessing", "assessed", "finished", "progress",
 ]  # fmt: skip
 
 

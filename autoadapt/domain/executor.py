@@ -32,7 +32,7 @@ class JobDone:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A rank's process ended although its job was not done."""
+    """A rank's process ended: while it did a job, while it had none, or after it asked to be replaced."""
 
     rank: int
     failure_class: FailureClass

@@ -77,7 +77,7 @@ class ModelFamily(ABC):
             select: few-shot selection, as it was fitted.
         """
 
-    def drop(self) -> None:
+    def drop(self) -> None:  # noqa: B027 - a family that keeps nothing warm has nothing to do
         """Forgets models kept warm and frees their memory."""
 
     @property

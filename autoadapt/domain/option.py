@@ -111,7 +111,7 @@ class Recommendation(StrictModel):
     baseline: int | None
     """The untuned zero-shot prompt."""
     tied: list[int] = Field(default=[])
-    """Options that are as good as the best that satisfies the constraints, as far as rows can tell, without that one."""
+    """Options that are as good as the best that satisfies the constraints, as far as rows can tell, that one apart."""
     cheaper_equivalent: int | None = None
     """The recommended option where it is the cheapest of these ties and not the best one itself."""
 

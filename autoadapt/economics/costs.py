@@ -179,30 +179,34 @@ def trainings(horizon_months: Decimal, retrain_months: Decimal | None) -> int:
     return 1 if retrain_months is None else int((horizon_months / retrain_months).to_integral_value(ROUND_CEILING))
 
 
-def total_usd_per_1k(
-    serving: Decimal,
-    training: Decimal,
-    queries_per_month: Decimal,
-    horizon_months: Decimal,
-    *,
-    times: int = 1,
-    search: Decimal = ZERO,
-    labels: Decimal = ZERO,
-    monitoring: Decimal = ZERO,
-) -> Decimal:
-    """Total cost of ownership: ``c_serve + (C_search + C_label + C_train n) / (V H / 1000) + c_monitor``.
+def invested_usd(training: Decimal, times: int = 1, search: Decimal = ZERO, labels: Decimal = ZERO) -> Decimal:
+    """What is paid off over the horizon: ``C_search + C_label + C_train n``.
 
     Args:
-        serving: c_serve per 1,000 queries.
         training: C_train of one training of the option.
-        queries_per_month: V.
-        horizon_months: H.
         times: n, trainings within the horizon.
         search: C_search, the sum over all trials, failed and stopped ones included.
         labels: C_label, cost of labelling the data.
+    """
+    return search + labels + training * times
+
+
+def total_usd_per_1k(
+    serving: Decimal,
+    invested: Decimal,
+    queries_per_month: Decimal,
+    horizon_months: Decimal,
+    monitoring: Decimal = ZERO,
+) -> Decimal:
+    """Total cost of ownership: ``c_serve + C_invested / (V H / 1000) + c_monitor``.
+
+    Args:
+        serving: c_serve per 1,000 queries.
+        invested: C_invested, see `invested_usd`.
+        queries_per_month: V.
+        horizon_months: H.
         monitoring: c_monitor per 1,000 queries.
     """
-    invested = search + labels + training * times
     return serving + invested * 1000 / (queries_per_month * horizon_months) + monitoring
 
 
@@ -211,27 +215,30 @@ def energy_kwh(joules: Decimal, pue: Decimal = ONE) -> Decimal:
     return joules / Decimal(3_600_000) * pue
 
 
-def owned_usd_per_hour(
-    capex: Decimal,
-    life_hours: Decimal,
-    utilisation: Decimal,
-    kilowatts: Decimal,
-    usd_per_kwh: Decimal,
-    pue: Decimal = ONE,
-    operations: Decimal = ZERO,
-) -> Decimal:
-    """An hour of an owned machine: ``capex / (life_h u) + kW PUE P_kWh + ops``.
+@dataclass(frozen=True)
+class Machine:
+    """An owned machine."""
 
-    Args:
-        capex: price of the machine.
-        life_hours: hours until it is replaced.
-        utilisation: u, share of them in which it works.
-        kilowatts: power while it works.
-        usd_per_kwh: P_kWh.
-        pue: power usage effectiveness of the building.
-        operations: USD an hour for housing and operations.
-    """
-    return capex / (life_hours * utilisation) + kilowatts * pue * usd_per_kwh + operations
+    capex: Decimal
+    """Price of the machine in USD."""
+    life_hours: Decimal
+    """Hours until it is replaced."""
+    utilisation: Decimal
+    """u, share of them in which it works."""
+    kilowatts: Decimal
+    """Power while it works."""
+    usd_per_kwh: Decimal
+    """P_kWh."""
+    pue: Decimal = ONE
+    """Power usage effectiveness of the building."""
+    operations: Decimal = ZERO
+    """USD an hour for housing and operations."""
+
+
+def owned_usd_per_hour(machine: Machine) -> Decimal:
+    """An hour of an owned machine: ``capex / (life_h u) + kW PUE P_kWh + ops``."""
+    depreciation = machine.capex / (machine.life_hours * machine.utilisation)
+    return depreciation + machine.kilowatts * machine.pue * machine.usd_per_kwh + machine.operations
 
 
 SCAN_STEPS = 160

@@ -44,7 +44,7 @@ class Pricer:
     the throughput of its batches times the share of theirs that other options reached under load.
 
     What a provider bills per query grows with the length of answers in the same way, but depends neither on the price
-    of a device-hour nor on hosting; an option that uses no device of one's own needs no replica.
+    of a device-hour nor on hosting; an option that uses no device needs no replica.
 
     Args:
         option: raw figures.
@@ -132,8 +132,8 @@ class Pricer:
         seconds = self._row_seconds * longer
         rate = self._measured_rate(longer) or self._loaded_share / seconds
         count = costs.replicas(peak, rate, self._headroom, self.scenario.replicas)
-        own = Service(ZERO, rate, count, peak)
-        return Service(billed + self._devices_usd(cell, seconds, own), rate, count, peak)
+        devices_usd = self._devices_usd(cell, seconds, Service(ZERO, rate, count, peak))
+        return Service(billed + devices_usd, rate, count, peak)
 
     @functools.cached_property
     def _provider_rate(self) -> Decimal:
@@ -160,15 +160,13 @@ class Pricer:
         return costs.month_usd(count, 1, cell.hour_usd, operations=scenario.ops_usd)
 
     def _usd_per_1k(self, cell: Cell, service: Service) -> Decimal:
+        training, scenario = self.training_usd(cell), self.scenario
         return costs.total_usd_per_1k(
             costs.usd_per_1k(service.month_usd, cell.volume),
-            self.training_usd(cell),
+            costs.invested_usd(training, self._trainings, self.terms.search_usd, scenario.label_usd),
             cell.volume,
             self.terms.horizon_months,
-            times=self._trainings,
-            search=self.terms.search_usd,
-            labels=self.scenario.label_usd,
-            monitoring=self.scenario.monitoring_usd_per_1k,
+            scenario.monitoring_usd_per_1k,
         )
 
     def _floor_usd_per_1k(self, cell: Cell, service: Service) -> Decimal:

@@ -54,7 +54,7 @@ class LocalGroup(WorkerGroup):
                 if folder == self._folder:
                     self._done.add(rank)
                 signals.append(JobDone(rank, folder, retire=word == "retire"))
-            if process.ended and rank not in self._done:
+            if process.ended:
                 signals.append(self._lost(rank, process))
         return signals
 

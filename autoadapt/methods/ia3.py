@@ -12,8 +12,8 @@ from autoadapt.domain.method import Adapted, AdapterSpec, Context, Method, Model
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.params import TunedParams
 
-TRAINED_SHARE = 0.0002
-"""Weights of the vectors as a share of the model's, about."""
+TRAINED_SHARE = 0.002
+"""Weights of the vectors as a share of the model's, at most; the larger the model, the smaller."""
 
 
 class Ia3Params(TunedParams):

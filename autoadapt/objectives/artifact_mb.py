@@ -1,4 +1,4 @@
-"""Size of what is deployed besides the base model."""
+"""Size of the files that are deployed in addition to the base model."""
 
 from typing import ClassVar, Literal
 

@@ -7,14 +7,14 @@ import numpy as np
 
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
+from autoadapt.domain.trial_state import TrialState
 from autoadapt.pareto.attainment import attainment_corners
 from autoadapt.pareto.dominance import non_dominated
 
 
 def value_of(row: TrialRow, goal: Goal) -> float | None:
     """The trial's value of an objective; None where it was not measured."""
-    value: float | None = row.values.get(goal.name, getattr(row, goal.name, None))
-    return value
+    return row.values.get(goal.name)
 
 
 def measured_trials(rows: Sequence[TrialRow], goals: Sequence[Goal]) -> list[TrialRow]:
@@ -22,7 +22,7 @@ def measured_trials(rows: Sequence[TrialRow], goals: Sequence[Goal]) -> list[Tri
 
     A value of a logarithmic objective must be positive.
     """
-    return [r for r in rows if r.state == "complete" and all(_counts(value_of(r, g), g) for g in goals)]
+    return [r for r in rows if r.state == TrialState.COMPLETE and all(_counts(value_of(r, g), g) for g in goals)]
 
 
 def points(rows: Sequence[TrialRow], goals: Sequence[Goal]) -> Any:

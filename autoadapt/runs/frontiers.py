@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoadapt.errors import Exit, UserError
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError, did_you_mean
@@ -146,7 +145,7 @@ def export(tasks: Sequence[TaskRuns], path: Path) -> None:
         UserError: the name ends otherwise, or the file cannot be written.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path}: unknown kind of file; let it end in {', '.join(FORMATS)}")
+        raise UserError(f"{path}: unknown kind of file; it must end in {', '.join(FORMATS)}")
     if path.suffix.lower() == ".json":  # figures to the last digit, which a frame would round
         text = json.dumps(_rows(tasks), indent=1, ensure_ascii=False) + "\n"
         return _write(path, lambda: write_atomic(path, text))

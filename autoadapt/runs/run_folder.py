@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
@@ -171,14 +171,10 @@ class RunFolder:
                 count += 1
         return count
 
-    def drop_artifacts(self, keep: set[int]) -> None:
-        """Deletes artifacts and checkpoints of finished trials that are not to be kept."""
-        if not self.lasting:
-            return
-        for folder in (self.root / "trials").iterdir():
-            if folder.name.isdigit() and int(folder.name) not in keep:
-                shutil.rmtree(folder / "artifact", ignore_errors=True)
-                self.drop_checkpoints(int(folder.name))
+    def drop_artifacts(self, trials: Iterable[int]) -> None:
+        """Deletes the artifacts of trials that cannot be recommended any more."""
+        for trial in trials if self.lasting else ():
+            shutil.rmtree(self.trial(trial) / "artifact", ignore_errors=True)
 
     def drop_checkpoints(self, trial: int) -> None:
         """Deletes what only an unfinished training needs."""

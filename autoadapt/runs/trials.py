@@ -21,9 +21,9 @@ from autoadapt.domain.verdict import Verdict
 from autoadapt.economics.rates import percentile, typical_ms
 from autoadapt.economics.usage_costs import cost_usd_per_1k, device_usd
 from autoadapt.files import read_whole
+from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import JOB_FOLDER, read_job
 from autoadapt.runs.values import read_values
-from autoadapt.row_statistics import stats_array
 
 COPIED = (
     *("train_seconds", "train_steps", "train_tokens", "train_loss", "inference_seconds"),

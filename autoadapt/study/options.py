@@ -90,14 +90,15 @@ class MeasuredTrials:
         return [trial for trial, flag in zip(trials, flags, strict=True) if flag]
 
     def discard_dominated(self) -> set[int]:
-        """Gives up trials that are on the frontier neither as expected nor as measured; returns those that are left.
+        """Gives up trained trials that are on the frontier neither as expected nor as measured; returns all given up.
 
-        What is expected of an option may rise again, but its artifact is deleted once it is given up.
+        What is expected of an option may rise again, but its weights are deleted once it is given up. Prompts take no
+        space and stay.
         """
         left = {*self.frontier(), *self._non_dominated(lambda t: self._values[t][self._main])}
         trained = {t for t in self._records if self.measurement(t).parameters_trained}
         self.discarded |= trained - left
-        return left
+        return self.discarded
 
     def baseline(self) -> int | None:
         """The first zero-shot option without training: what one has without doing anything."""

@@ -309,10 +309,10 @@ class Search:
         for trial in waiting:
             self._chooser.answer_from_cache(trial, number)
         self.folder.drop_checkpoints(number)
-        left = self.results.trials.discard_dominated()
+        discarded = self.results.trials.discard_dominated()
         if self.folder.lasting:
-            self._trials.study.set_user_attr("gone", sorted(self.results.trials.discarded))
-        self.folder.drop_artifacts(keep={*self._trials.numbers(), *left})
+            self._trials.study.set_user_attr("gone", sorted(discarded))
+        self.folder.drop_artifacts(discarded)
 
     # -- resuming
 

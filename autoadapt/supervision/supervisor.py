@@ -12,7 +12,7 @@ wherever the workers run.
 """
 
 import contextlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +89,9 @@ class Supervisor:
 
     @property
     def free(self) -> int:
-        """Slots that can take a job now."""
-        return sum(slot.lease is None for slot in self._slots)
+        """Slots that can take a job now; the slot of a job that ended can when `next_finished` has returned it."""
+        waiting = sum(not finished.retried for finished in self._finished)
+        return sum(slot.lease is None for slot in self._slots) - waiting
 
     def now(self) -> float:
         """Seconds of the clock by which jobs take time; differences alone mean anything."""
@@ -108,10 +109,10 @@ class Supervisor:
             RuntimeError: no slot is free.
         """
         # a slot whose workers are running comes first: they need not be started
-        free = sorted((s for s in self._slots if s.lease is None), key=lambda s: (s.group is None, s.number))
-        if not free:
+        idle = sorted((s for s in self._slots if s.lease is None), key=lambda s: (s.group is None, s.number))
+        if self.free < 1:
             raise RuntimeError("no slot is free")
-        self._dispatch(free[0], job, folder, tuple(failed_before))
+        self._dispatch(idle[0], job, folder, tuple(failed_before))
 
     def next_finished(self, timeout: float) -> Finished | None:
         """The next attempt that ended; None after `timeout` seconds, or at once when nothing is running.
@@ -130,9 +131,14 @@ class Supervisor:
             self._executor.wait(min(deadline, self.now() + CHECK_SECONDS))
 
     def running_seconds(self) -> dict[int, float]:
-        """Trial number -> device-seconds that its running attempt has held so far."""
-        now, leases = self.now(), [slot.lease for slot in self._slots if slot.lease is not None]
-        return {lease.job.trial: (now - lease.started) * self.devices.count for lease in leases}
+        """Trial number -> device-seconds held so far by its attempts that `next_finished` has not returned."""
+        held: dict[int, float] = defaultdict(float)
+        for finished in self._finished:
+            held[finished.job.trial] += finished.outcome.device_seconds
+        for slot in self._slots:
+            if slot.lease is not None:
+                held[slot.lease.job.trial] += (self.now() - slot.lease.started) * self.devices.count
+        return dict(held)
 
     def kill_running(self, reason: str) -> None:
         """Ends every running job; each comes back from `next_finished` as interrupted, and none is tried again."""
@@ -167,7 +173,8 @@ class Supervisor:
         lost: WorkerLost | None = None
         for signal in lease.group.signals():
             if isinstance(signal, WorkerLost):
-                lost = lost or signal
+                if signal.rank not in lease.done:  # else it asked to be replaced, and ended
+                    lost = lost or signal
             elif signal.folder == lease.folder:  # else a late message about an earlier job
                 lease.done[signal.rank] = signal
         if 0 in lease.done:

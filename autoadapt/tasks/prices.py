@@ -10,7 +10,7 @@ from autoadapt.domain.comparison import Terms
 from autoadapt.domain.prices import DevicePrice, PriceBook, TokenPrice
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD, Scenario, Spread
 from autoadapt.domain.task import Constraints, Economics, Owned, Task
-from autoadapt.economics.costs import owned_usd_per_hour
+from autoadapt.economics.costs import Machine, owned_usd_per_hour
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.registry import expanded
 from autoadapt.tasks.parsing import parse
@@ -102,13 +102,15 @@ def _snapshot_price(name: str) -> TokenPrice | None:
 def owned_hour(owned: Owned) -> Decimal:
     """USD of one hour of a machine of one's own."""
     return owned_usd_per_hour(
-        owned.capex_usd,
-        Decimal(repr(owned.life_hours)),
-        Decimal(repr(owned.utilisation)),
-        Decimal(repr(owned.kilowatts)),
-        owned.usd_per_kwh,
-        Decimal(repr(owned.pue)),
-        owned.ops_usd_per_hour,
+        Machine(
+            capex=owned.capex_usd,
+            life_hours=Decimal(repr(owned.life_hours)),
+            utilisation=Decimal(repr(owned.utilisation)),
+            kilowatts=Decimal(repr(owned.kilowatts)),
+            usd_per_kwh=owned.usd_per_kwh,
+            pue=Decimal(repr(owned.pue)),
+            operations=owned.ops_usd_per_hour,
+        )
     )
 
 

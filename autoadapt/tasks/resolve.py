@@ -15,6 +15,7 @@ from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
+from autoadapt.model_files import unknown_model
 from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
@@ -164,7 +165,7 @@ def find_model(name: str, base: Path, download: bool) -> ModelReference:
     families = FAMILIES.names()
     claiming = [f for f in families if FAMILIES.get(f).claims(asked, base)]
     if not claiming:
-        raise UserError(f"model '{name}': no model family claims this name (families: {', '.join(families)})")
+        raise unknown_model(asked, base)
     # third-party families come first, so that they can claim what a built-in one would take for a folder or a hub id
     family = next((f for f in claiming if not FAMILIES.is_built_in(f)), claiming[0])
     reference = FAMILIES.get(family).find(asked, base, download)

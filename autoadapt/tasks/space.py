@@ -144,8 +144,10 @@ class JointSpace:
             method = written.get("method")
             if not isinstance(method, str) or (method not in self.space.branches and method not in self.task.methods):
                 raise UserError(f"search space, first: '{method}' is no branch of this space")
-            for model in self.compatible.get(method, ()):
-                complete.append({**self._named(method, model), **self._complete(method, written)})
+            complete += [
+                {**self._named(method, model), **self._complete(method, written)}
+                for model in self.compatible.get(method, ())
+            ]
         return complete
 
     def _complete(self, method: str, written: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -1,4 +1,4 @@
-"""Reading labelled rows from csv and jsonl files; parquet and hub data sets are left to `autoadapt.tasks.dataset_files`.
+"""Reading labelled rows from csv and jsonl files; `autoadapt.tasks.dataset_files` reads parquet and hub data sets.
 
 Every mistake names file, line and column. Values are made text the same way everywhere: 1 and "1" are one label.
 """

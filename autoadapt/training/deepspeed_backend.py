@@ -16,6 +16,7 @@ import torch
 
 from autoadapt.training.batches import Example, answer_tokens, summed_loss, tensors
 from autoadapt.training.plain import parameter_groups
+from autoadapt.training.settings import BackendSettings
 
 
 def join_group(rank: int, world: int, meeting_file: Path, accelerator: str) -> None:
@@ -50,11 +51,7 @@ class ZeroBackend:
 
     Args:
         model: the model; under stage 3 its weights are spread over the ranks from here on.
-        pad: token id for padding.
-        weight_decay: of AdamW, on matrices only.
-        micro_batches: parts into which a rank's share of a batch is cut.
-        keeps_logits: whether the model's forward takes ``logits_to_keep``.
-        dtype: bf16 (weights too, with fp32 copies in the optimizer) or fp32.
+        settings: how steps are computed; in bf16 the weights too are bf16, with fp32 copies in the optimizer.
         stage: 0 to 3.
         rank: this process.
         world: number of ranks.
@@ -62,34 +59,21 @@ class ZeroBackend:
 
     resumes = False
 
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        pad: int,
-        weight_decay: float,
-        micro_batches: int,
-        keeps_logits: bool = False,
-        dtype: torch.dtype = torch.float32,
-        *,
-        stage: int,
-        rank: int,
-        world: int,
-    ) -> None:
+    def __init__(self, model: torch.nn.Module, settings: BackendSettings, *, stage: int, rank: int, world: int) -> None:
         import deepspeed
 
-        self.pad, self.micro_batches, self.stage, self.rank, self.world = pad, micro_batches, stage, rank, world
-        self.leader, self.keeps_logits = rank == 0, keeps_logits
+        self.settings, self.stage, self.rank, self.world, self.leader = settings, stage, rank, world, rank == 0
         config = {
             "train_micro_batch_size_per_gpu": 1,
-            "gradient_accumulation_steps": micro_batches,
+            "gradient_accumulation_steps": settings.micro_batches,
             "gradient_clipping": 1.0,
             "zero_optimization": {"stage": stage},
             "zero_allow_untested_optimizer": True,
             "zero_force_ds_cpu_optimizer": False,
-            "bf16": {"enabled": dtype == torch.bfloat16},
+            "bf16": {"enabled": settings.dtype == torch.bfloat16},
             "steps_per_print": 10**9,
         }
-        optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0)
+        optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=0.0)
         self.engine, self.optimizer, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=config)
         self.model, self.device = self.engine.module, self.engine.device
 
@@ -98,16 +82,16 @@ class ZeroBackend:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         tokens, total = answer_tokens(examples), torch.zeros((), device=self.device)
-        own = list(examples[self.rank :: self.world])
-        for part in range(self.micro_batches):
-            chosen = own[part :: self.micro_batches]
+        share, parts = list(examples[self.rank :: self.world]), self.settings.micro_batches
+        for part in range(parts):
+            chosen = share[part::parts]
             # every rank must make every pass; one without rows repeats a row with weight 0
-            batch = tensors(chosen or examples[:1], self.pad, self.device)
-            loss = summed_loss(self.engine, batch, self.keeps_logits) / tokens
+            batch = tensors(chosen or examples[:1], self.settings.pad, self.device)
+            loss = summed_loss(self.engine, batch, self.settings.keeps_logits) / tokens
             loss = loss if chosen else loss * 0.0
             total += loss.detach()
             # DeepSpeed averages over ranks and over accumulated parts, and the batch's sum is wanted
-            self.engine.backward(loss * self.world * self.micro_batches)
+            self.engine.backward(loss * self.world * parts)
             self.engine.step()
         torch.distributed.all_reduce(total)
         return float(total)

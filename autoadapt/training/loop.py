@@ -80,7 +80,7 @@ class Plan:
 def train(backend: Backend, plan: Plan) -> Progress:
     """Trains up to the plan's share; stops earlier when two epochs in a row have not raised the metric.
 
-    It looks from half of the schedule on: while the rate is high, a metric may stand at chance and then leap.
+    The metric is computed from half of the schedule on: while the rate is high, it may stay at chance and then leap.
 
     Raises:
         LossNotFiniteError: within the step in which it happens.

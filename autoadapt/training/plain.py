@@ -7,36 +7,24 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from autoadapt.training.batches import Example, answer_tokens, summed_loss, tensors
+from autoadapt.training.settings import BackendSettings
 
 
 class PlainBackend:
     """AdamW on the weights that require gradients.
 
     Args:
-        model: the model in training precision.
-        pad: token id for padding.
-        weight_decay: of AdamW, on matrices only.
-        micro_batches: parts into which a batch is cut to save memory.
-        keeps_logits: whether the model's forward takes ``logits_to_keep``.
-        dtype: in which matrices are multiplied; the trained weights themselves are fp32.
+        model: the model in training precision; trained weights are fp32.
+        settings: how steps are computed.
     """
 
     resumes = True
     leader = True
 
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        pad: int,
-        weight_decay: float,
-        micro_batches: int,
-        keeps_logits: bool = False,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        self.dtype = dtype
-        self.model, self.pad, self.micro_batches, self.keeps_logits = model, pad, micro_batches, keeps_logits
+    def __init__(self, model: torch.nn.Module, settings: BackendSettings) -> None:
+        self.model, self.settings = model, settings
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=0.0, fused=True)
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=0.0, fused=True)
         self.device = next(model.parameters()).device
 
     def step(self, examples: Sequence[Example], rate: float) -> float:
@@ -44,12 +32,12 @@ class PlainBackend:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         tokens, total = answer_tokens(examples), torch.zeros((), device=self.device)
-        size = -(-len(examples) // self.micro_batches)
-        lower = self.dtype != torch.float32
+        size = -(-len(examples) // self.settings.micro_batches)
+        lower = self.settings.dtype != torch.float32
         for start in range(0, len(examples), size):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-                batch = tensors(examples[start : start + size], self.pad, self.device)
-                loss = summed_loss(self.model, batch, self.keeps_logits) / tokens
+                batch = tensors(examples[start : start + size], self.settings.pad, self.device)
+                loss = summed_loss(self.model, batch, self.settings.keeps_logits) / tokens
             loss.backward()
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)

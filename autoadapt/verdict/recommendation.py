@@ -27,16 +27,7 @@ def recommend(
     """
     frontier = [o for o in options if o.on_frontier]
     if not frontier:
-        return Recommendation(
-            scenario="task",
-            trial=None,
-            reason="No candidate was measured in full, so nothing can be recommended.",
-            meets_constraints=False,
-            best_quality=None,
-            cheapest=None,
-            fastest=None,
-            baseline=baseline,
-        )
+        return _nothing_measured(baseline)
     common: dict[str, Any] = {
         "scenario": "task",
         "best_quality": max(frontier, key=lambda o: o.quality_expected).trial,
@@ -61,6 +52,19 @@ def recommend(
         tied=sorted(tied),
         cheaper_equivalent=chosen.trial if chosen.trial != best.trial else None,
         **common,
+    )
+
+
+def _nothing_measured(baseline: int | None) -> Recommendation:
+    return Recommendation(
+        scenario="task",
+        trial=None,
+        reason="No candidate was measured in full, so nothing can be recommended.",
+        meets_constraints=False,
+        best_quality=None,
+        cheapest=None,
+        fastest=None,
+        baseline=baseline,
     )
 
 

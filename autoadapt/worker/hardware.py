@@ -1,4 +1,4 @@
-"""What this machine has, found without importing torch."""
+"""The hardware of this machine, read without importing torch."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ def _nvidia_smi(field: str) -> list[str]:
 
 
 def device_memory_bytes(accelerator: str) -> int | None:
-    """Memory of the smallest usable GPU, or of this machine; None: not told."""
+    """Memory of the smallest usable GPU, or of this machine; None: not known."""
     if accelerator == "cpu":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     listed = _nvidia_smi("memory.total")

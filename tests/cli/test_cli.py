@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import MakeTask, autoadapt, environment
+from conftest import MakeTask, autoadapt, call, environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,8 +40,8 @@ def test_check_does_not_load_torch(make_task: MakeTask) -> None:
 
 
 def test_readme_shows_the_help_as_it_is() -> None:
-    told = autoadapt("--help", env=environment(COLUMNS="80")).stdout
-    commands = [line.strip() for line in told.split("Commands:")[1].splitlines() if line.strip()]
+    shown = autoadapt("--help", env=environment(COLUMNS="80")).stdout
+    commands = [line.strip() for line in shown.split("Commands:")[1].splitlines() if line.strip()]
     readme = " ".join((ROOT / "README.md").read_text().split())
     for command in commands:
         assert " ".join(command.split()) in readme
@@ -54,24 +54,24 @@ def test_readme_names_every_file_of_the_package() -> None:
 
 
 def test_check_says_what_it_found(make_task: MakeTask) -> None:
-    run = autoadapt("check", make_task())
+    run = call("check", make_task())
     assert run.returncode == 0
     assert "ok: fruits: 98 training, 10 early-stopping, 36 validation, 30 test rows; 3 labels" in run.stdout
 
 
 def test_check_show_prints_every_default_and_can_be_read_again(make_task: MakeTask, tmp_path: Path) -> None:
-    shown = autoadapt("check", make_task(), "--show").stdout
+    shown = call("check", make_task(), "--show").stdout
     for key in ("holdout: 0.2", "sampler: cost_aware", "horizon_months: 12", "engine: auto", "usd_per_hour: 1"):
         assert key in shown
     (tmp_path / "shown.yaml").write_text(shown)
-    assert autoadapt("check", tmp_path / "shown.yaml", "--show").stdout == shown
+    assert call("check", tmp_path / "shown.yaml", "--show").stdout == shown
 
 
 def test_schema_documents_every_key() -> None:
-    schema = json.loads(autoadapt("schema").stdout)
+    schema = json.loads(call("schema").stdout)
     for name, definition in [("Task", schema), *schema["$defs"].items()]:
-        for key, told in definition["properties"].items():
-            assert "description" in told, f"{name}.{key}"
+        for key, field in definition.get("properties", {}).items():
+            assert "description" in field, f"{name}.{key}"
     assert schema["additionalProperties"] is False
 
 
@@ -93,27 +93,25 @@ def test_schema_documents_every_key() -> None:
         ({"constraints": {"latency": 3}}, 2, "constraints.latency: unknown key; did you mean 'latency_p95_ms'"),
     ],
 )
-def test_a_mistake_ends_in_one_message(
-    make_task: MakeTask, changes: dict[str, object], code: int, expected: str
-) -> None:
+def test_mistake_ends_in_one_message(make_task: MakeTask, changes: dict[str, object], code: int, expected: str) -> None:
     task = make_task(**changes)
-    run = autoadapt("search", task, "--runs", task.parent / "runs")
+    run = call("search", task, "--runs", task.parent / "runs")
     assert run.returncode == code, run.stderr
     assert expected in run.stderr
     assert "Traceback" not in run.stderr
     assert not (task.parent / "runs").exists(), "nothing is begun"
 
 
-def test_a_report_of_nothing(tmp_path: Path) -> None:
-    run = autoadapt("report", tmp_path / "runs" / "x")
+def test_report_of_nothing(tmp_path: Path) -> None:
+    run = call("report", tmp_path / "runs" / "x")
     assert run.returncode == 2
-    assert "no finished study" in run.stderr
+    assert "there is no study" in run.stderr
 
 
 def test_runs_that_cannot_be_written(make_task: MakeTask, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    assert autoadapt("plan", make_task(), "--runs", tmp_path / "runs").returncode == 4
-    run = autoadapt("search", make_task(), "--runs", tmp_path / "runs")
+    assert call("plan", make_task(), "--runs", tmp_path / "runs").returncode == 4
+    run = call("search", make_task(), "--runs", tmp_path / "runs")
     assert run.returncode == 4
     assert "cannot be written" in run.stderr
 
@@ -126,7 +124,7 @@ def test_hostile_rows_are_inert_on_the_terminal_and_in_csv(make_task: MakeTask) 
     ):
         lines = lines.replace(f'no. {i}"', f'no. {i} {json.dumps(word)[1:-1]}"')
     (task.parent / "data.jsonl").write_text(lines)
-    run = autoadapt("search", task, "--runs", task.parent / "runs")
+    run = call("search", task, "--runs", task.parent / "runs")
     assert run.returncode == 0, run.stderr
     assert "\x1b[31m" not in run.stdout + run.stderr
 
@@ -176,14 +174,59 @@ def test_installed_from_a_wheel_the_named_spaces_are_found(tmp_path: Path) -> No
 
 
 def test_the_bundled_example_is_in_order() -> None:
-    run = autoadapt("check", ROOT / "examples" / "support" / "task.yaml")
+    run = call("check", ROOT / "examples" / "support" / "task.yaml")
     assert run.returncode == 0, run.stderr
     assert "8 labels" in run.stdout
 
 
-def test_a_warm_start_from_nothing_is_told_before_anything_runs(make_task: MakeTask, tmp_path: Path) -> None:
-    run = autoadapt("search", make_task(), "--runs", tmp_path / "runs", "--warm-start", tmp_path / "nothing")
-    assert run.returncode == 3
-    assert "nothing/frontier.json: not found; give the folder of a finished run" in run.stderr
+def test_warm_start_from_nothing_is_refused_before_anything_runs(make_task: MakeTask, tmp_path: Path) -> None:
+    run = call("search", make_task(), "--runs", tmp_path / "runs", "--warm-start", tmp_path / "nothing")
+    assert run.returncode == 2
+    assert "nothing: there is no study (results.json is missing)" in run.stderr
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_python_m_autoadapt_is_the_command_line() -> None:
+    import autoadapt as package
+
+    run = autoadapt("--version")
+    assert run.returncode == 0
+    assert run.stdout.strip() == package.__version__
+
+
+def test_dir_shows_the_api() -> None:
+    import autoadapt as package
+
+    assert set(dir(package)) == set(package.__all__)
+    assert all(getattr(package, name) is not None for name in package.__all__)
+
+
+def test_search_loads_no_torch_in_the_driver(make_task: MakeTask) -> None:
+    task = make_task(budget={"trials": 2}, methods=["prompt"])
+    code = (
+        f"import sys; sys.argv = ['autoadapt', 'search', {str(task)!r}, '--runs', {str(task.parent / 'runs')!r}]\n"
+        "from autoadapt.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as ended: print('code', ended.code)\n"
+        "print(sorted({'torch', 'transformers', 'peft', 'deepspeed', 'datasets'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-2:] == ["code 0", "[]"], run.stdout + run.stderr
+
+
+def test_crash_file_is_named_and_holds_no_data(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autoadapt.api import check
+
+    def broken(*arguments: object, **options: object) -> None:
+        raise RuntimeError("a row of the user's data")
+
+    monkeypatch.setattr(check, "resolve_source", broken)
+    run = call("check", make_task())
+    assert run.returncode == 1
+    path = Path(re.search(r"is in (\S+\.txt)", run.stderr).group(1))  # type: ignore[union-attr]
+    text = path.read_text()
+    path.unlink()
+    assert "RuntimeError" in text
+    assert "resolve_source" in text
+    assert "a row of the user's data" not in text.replace('raise RuntimeError("a row of the user\'s data")', "")

@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import autoadapt, labelled_rows
+from conftest import call, labelled_rows
 
 
 def test_without_data_the_example_is_copied_and_nothing_is_overwritten(tmp_path: Path) -> None:
-    run = autoadapt("init", tmp_path / "new")
+    run = call("init", tmp_path / "new")
     assert run.returncode == 0, run.stderr
     assert f"next: autoadapt search {tmp_path / 'new' / 'task.yaml'}" in run.stdout
-    assert autoadapt("check", tmp_path / "new" / "task.yaml").returncode == 0
+    assert call("check", tmp_path / "new" / "task.yaml").returncode == 0
     (tmp_path / "new" / "task.yaml").write_text("mine")
-    again = autoadapt("init", tmp_path / "new")
+    again = call("init", tmp_path / "new")
     assert again.returncode == 2
     assert "is there already and is left as it is" in again.stderr
     assert (tmp_path / "new" / "task.yaml").read_text() == "mine"
@@ -26,8 +26,8 @@ def write_csv(path: Path, header: str, rows: list[tuple[str, str]]) -> Path:
 
 def test_columns_and_metric_are_guessed_from_the_data(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "my rows.csv", "Message,Category", [(r["text"], r["label"]) for r in labelled_rows(90)])
-    assert autoadapt("init", tmp_path, "--data", data).returncode == 0
-    shown = autoadapt("check", tmp_path / "task.yaml", "--show").stdout
+    assert call("init", tmp_path, "--data", data).returncode == 0
+    shown = call("check", tmp_path / "task.yaml", "--show").stdout
     assert "name: my-rows\n" in shown
     assert "input: Message" in shown
     assert "output: Category" in shown
@@ -46,20 +46,20 @@ def test_columns_and_metric_are_guessed_from_the_data(tmp_path: Path) -> None:
 def test_the_metric_follows_from_the_answers(tmp_path: Path, answers: list[str], metric: str) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps({"prompt": f"text {i}", "completion": a}) + "\n" for i, a in enumerate(answers)))
-    assert autoadapt("init", tmp_path, "--data", data).returncode == 0
+    assert call("init", tmp_path, "--data", data).returncode == 0
     assert f"metric: {metric} " in (tmp_path / "task.yaml").read_text()
 
 
 def test_unclear_columns_are_asked_for(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "rows.csv", "first,second", [(f"t{i}", "ab"[i % 2]) for i in range(60)])
-    run = autoadapt("init", tmp_path, "--data", data)
+    run = call("init", tmp_path, "--data", data)
     assert run.returncode == 3
     assert "which column holds the input? It has first, second. Say so with --input COLUMN." in run.stderr
-    run = autoadapt("init", tmp_path, "--data", data, "--input", "frist", "--output", "second")
+    run = call("init", tmp_path, "--data", data, "--input", "frist", "--output", "second")
     assert run.returncode == 3
     assert "did you mean 'first'" in run.stderr
     assert not (tmp_path / "task.yaml").exists()
-    assert autoadapt("init", tmp_path, "--data", data, "--input", "first", "--output", "second").returncode == 0
+    assert call("init", tmp_path, "--data", data, "--input", "first", "--output", "second").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_unclear_columns_are_asked_for(tmp_path: Path) -> None:
 def test_data_that_cannot_be_used(tmp_path: Path, name: str, content: str | None, expected: str) -> None:
     if content is not None:
         (tmp_path / name).write_text(content)
-    run = autoadapt("init", tmp_path, "--data", tmp_path / name)
+    run = call("init", tmp_path, "--data", tmp_path / name)
     assert run.returncode == 3
     assert expected in run.stderr
     assert "Traceback" not in run.stderr

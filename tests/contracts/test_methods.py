@@ -83,9 +83,7 @@ def test_method_fits_a_real_model(name: str, tmp_path: Path, tiny_model: Path) -
     fits_and_leaves_an_artifact_that_answers_alike(JobRun(tmp_path / "run", causal_lm(tiny_model)), name)
 
 
-def test_method_that_trains_leaves_no_artifact_before_its_last_rung(
-    name: str, method: Method, tmp_path: Path
-) -> None:
+def test_method_that_trains_leaves_no_artifact_before_its_last_rung(name: str, method: Method, tmp_path: Path) -> None:
     if not method.tunes:
         pytest.skip("it trains nothing")
     jobs = JobRun(tmp_path / "run", scripted())

@@ -9,12 +9,14 @@ from autoadapt.domain.history import History
 from autoadapt.domain.space import Branch, Range
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.trial_row import TrialRow
+from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import UserError
 from autoadapt.registry import Registry
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, SAMPLERS, SELECTORS, TRACKERS
 
+
 @pytest.mark.parametrize("name", TRACKERS.names())
-def test_tracker_is_told_trials_of_any_kind_and_some_twice(
+def test_tracker_accepts_trials_of_any_kind_and_some_twice(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -22,15 +24,15 @@ def test_tracker_is_told_trials_of_any_kind_and_some_twice(
     tracker.begin("a study", tmp_path)
     asked = {"method": "lora", "model": "m", "params": {"r": 8, "learning_rate": 1e-4, "template": "plain"}}
     for row in (
-        TrialRow(trial=0, state="complete", quality=0.5, train_loss=[2.0, 1.0], **asked),
-        TrialRow(trial=1, state="failed", failure="oom", stage="fit", reason="out of memory", **asked),
-        TrialRow(trial=2, state="cached", same_as=0, **asked),
-        TrialRow(trial=0, state="complete", quality=0.5, **asked),
+        TrialRow(trial=0, state=TrialState.COMPLETE, quality=0.5, train_loss=[2.0, 1.0], **asked),
+        TrialRow(trial=1, state=TrialState.FAILED, failure="oom", stage="fit", reason="out of memory", **asked),
+        TrialRow(trial=2, state=TrialState.CACHED, same_as=0, **asked),
+        TrialRow(trial=0, state=TrialState.COMPLETE, quality=0.5, **asked),
     ):
-        tracker.tell(row)
+        tracker.report(row)
     later = TRACKERS.new(name)
     later.begin("a study", tmp_path)
-    later.tell(TrialRow(trial=0, state="complete", quality=0.5, **asked))
+    later.report(TrialRow(trial=0, state=TrialState.COMPLETE, quality=0.5, **asked))
 
 
 @pytest.mark.parametrize("name", SAMPLERS.names())
@@ -53,7 +55,9 @@ def test_sampler_repeats_from_its_seed(name: str) -> None:
     assert draws(3) != draws(4)
 
 
-@pytest.mark.parametrize("registry", [METRICS, METHODS, SELECTORS, SAMPLERS, EXECUTORS, FAMILIES, TRACKERS], ids=lambda r: r.kind)
+@pytest.mark.parametrize(
+    "registry", [METRICS, METHODS, SELECTORS, SAMPLERS, EXECUTORS, FAMILIES, TRACKERS], ids=lambda r: r.kind
+)
 def test_unknown_name_is_answered_with_the_nearest_and_all(registry: Registry[object]) -> None:
     known = registry.names()[0]
     with pytest.raises(UserError) as caught:

@@ -3,18 +3,17 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
-from conftest import EVALUATION, MakeTask, autoadapt, environment
+from conftest import EVALUATION, MakeTask, call
+from searches import search, start, wait_for
 
 import autoadapt as package
 from autoadapt import Study
+from autoadapt.domain.jobs import JOB, Refit
 from autoadapt.domain.verdict import Verdict
 from autoadapt.errors import UserError
 
@@ -22,8 +21,8 @@ BOTH = {**EVALUATION, "learning_curve": True, "seeds": 2}
 TUNED: dict[str, Any] = {"methods": ["prompt", "full"], "search": {"sampler": "random"}, "budget": {"trials": 3}}
 
 
-def steps(root: Path, pattern: str) -> dict[str, int]:
-    """Outcomes by step folder, with the time they were written."""
+def jobs(root: Path, pattern: str) -> dict[str, int]:
+    """Outcomes by job folder, with the time they were written."""
     return {
         str(p.parent.relative_to(root)): p.stat().st_mtime_ns for p in root.glob(f"trials/*/{pattern}/outcome.json")
     }
@@ -37,7 +36,7 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
     assert {c.trial for c in verdict.compared} == tested - {verdict.best}
     assert all(c.p <= c.p_holm <= 1 and c.low <= c.difference <= c.high for c in verdict.compared)
     assert verdict.optimism.trial == verdict.best
-    assert verdict.optimism.seen is not None
+    assert verdict.optimism.observed is not None
     curve = verdict.curve
     assert curve is not None
     rows = len((hostile_run / "data" / "train.jsonl").read_bytes().splitlines())
@@ -47,13 +46,13 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
     assert {t.trial for t in verdict.trained} <= tested
     assert all(len(t.qualities) == 2 and t.low <= t.mean <= t.high for t in verdict.trained)
     assert verdict.trained, "a tuned option of the frontier was trained with a second seed"
-    again = list(hostile_run.glob("trials/*/again-*"))
-    assert again
-    assert not list(hostile_run.glob("trials/*/again-*/model")), "what was trained to be measured is not kept"
-    for folder in again:
-        step = json.loads((folder / "trial.json").read_text())
-        assert step["fidelity"]["rows"] == 36
-        assert step["split"] == "again"
+    refits = list(hostile_run.glob("trials/*/refit-*"))
+    assert refits
+    assert not list(hostile_run.glob("trials/*/refit-*/artifact")), "what was trained to be measured is not kept"
+    for folder in refits:
+        job = JOB.validate_json((folder / "job.json").read_bytes())
+        assert isinstance(job, Refit)
+        assert job.rows == 36
     assert any("more labelled rows" in line for line in verdict.next)
     printed = (hostile_run.parents[1] / "printed.txt").read_text()
     assert "Optimism" in printed
@@ -61,46 +60,63 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
     assert len(verdict.why) == len(tested), "a sentence for every option"
 
 
-def test_a_kill_while_fitting_again_loses_and_repeats_nothing(make_task: MakeTask, tmp_path: Path) -> None:
-    task = make_task(evaluation=BOTH, **TUNED)
-    command = [sys.executable, "-m", "autoadapt.cli.main", "search", str(task), "--runs", str(tmp_path / "runs")]
-    first = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    root = tmp_path / "runs" / "fruits"
-    end = time.monotonic() + 200
-    while not (root / "recommendations.json").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    time.sleep(0.5)  # the summary is written last
-    meanwhile = autoadapt("report", root)
+def test_kill_while_refitting_loses_and_repeats_nothing(make_task: MakeTask, tmp_path: Path) -> None:
+    task = make_task(evaluation=BOTH, models=["scripted:step_seconds=0.02,row_seconds=0.005"], **TUNED)
+    process, root = start(task), tmp_path / "runs" / "fruits"
+    wait_for(lambda: (root / "results.json").exists())
+    meanwhile = call("report", root)
     assert meanwhile.returncode == 0, meanwhile.stderr
     assert "The search has not ended yet." in (root / "report.html").read_text()
-    while not steps(root, "again-*") and time.monotonic() < end:
-        time.sleep(0.02)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    before = steps(root, "*")
-    assert any("again" in name for name in before)
+    wait_for(lambda: jobs(root, "refit-*"))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = jobs(root, "*")
+    assert any("refit" in name for name in before)
     assert not (root / "verdict.json").exists()
-    resumed = autoadapt("search", task, "--runs", tmp_path / "runs")
+    resumed = search(task)
     assert resumed.returncode == 0, resumed.stderr
-    after = steps(root, "*")
+    after = jobs(root, "*")
     assert {name: after[name] for name in before} == before, "nothing that was done is done again"
     verdict = Verdict.model_validate_json((root / "verdict.json").read_bytes())
     assert verdict.curve is not None
     assert verdict.trained
-    third = autoadapt("search", task, "--runs", tmp_path / "runs")
+    third = search(task)
     assert third.returncode == 0
-    assert steps(root, "*") == after
+    assert jobs(root, "*") == after
 
 
-def test_python_does_what_the_command_line_does(
+def test_reports_read_one_moment_while_a_search_ends(make_task: MakeTask, tmp_path: Path) -> None:
+    task = make_task(evaluation=BOTH, models=["scripted:row_seconds=0.002"], **{**TUNED, "budget": {"trials": 8}})
+    process, root, moments = start(task), tmp_path / "runs" / "fruits", 0
+    while process.poll() is None:
+        if (root / "results.json").exists():
+            study = Study.load(root)
+            trials = {option.trial for option in study.options}
+            advice = study.recommendation
+            assert {advice.best_quality, advice.cheapest, advice.fastest, advice.baseline, advice.trial} <= {
+                *trials,
+                None,
+            }
+            if study.verdict is not None:
+                assert study.verdict.best in trials
+            if moments % 10 == 0:
+                shown = call("report", root)
+                assert shown.returncode == 0, shown.stderr
+            moments += 1
+    out = process.communicate()[0]
+    assert process.returncode == 0, out
+    assert moments > 10
+
+
+def test_python_api_does_what_the_command_line_does(
     make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_task(**TUNED)
-    told = {line.split(": ", 1)[0]: json.loads(line.split(": ", 1)[1]) for line in path.read_text().splitlines()}
+    task = {line.split(": ", 1)[0]: json.loads(line.split(": ", 1)[1]) for line in path.read_text().splitlines()}
     monkeypatch.chdir(tmp_path)
     seen: list[str] = []
     study = package.search(
-        told, overrides=["budget.trials=3"], runs=tmp_path / "api", on_event=lambda e: seen.append(e.kind)
+        task, overrides=["budget.trials=3"], runs=tmp_path / "api", on_event=lambda e: seen.append(e.kind)
     )
     assert study.root == tmp_path / "api" / "fruits"
     assert (study.root / "report.html").is_file()
@@ -117,27 +133,27 @@ def test_python_does_what_the_command_line_does(
     with pytest.raises(UserError, match="did you mean 'frontier'"):
         study.figure("fronteir")
     with pytest.raises(UserError, match="task, line 3, budgett: unknown key"):
-        package.search({"name": "x", "budgett": {}, **{k: v for k, v in told.items() if k != "name"}})
+        package.search({"name": "x", "budgett": {}, **{k: v for k, v in task.items() if k != "name"}})
     assert len(package.check(path).splits.test) == 30
     assert package.prices("h100")
     assert package.schema()["title"] == "Task"
-    assert package.Study.load(study.root).recommend(max_p95=1e6)[0].trial is not None
-    _the_budget_pays_or_it_does_not(told, study)
+    assert package.Study.load(study.root).recommend(latency_p95_ms=1e6)[0].trial is not None
+    _learning_curve_needs_the_budget(task, study)
 
 
-def _the_budget_pays_or_it_does_not(told: dict[str, Any], study: Study) -> None:
+def _learning_curve_needs_the_budget(task: dict[str, Any], study: Study) -> None:
     """A learning curve is measured only where all of it can be paid for; the search itself is not repeated."""
     assert study.verdict is not None
     assert study.verdict.curve is None
     assert any("is not known" in line for line in study.verdict.next)
-    spent, notes = study.summary["spent"]["usd"], []
+    spent, notes = study.results.spent.usd, []
     change = ["budget.trials=3", "evaluation.learning_curve=true"]
     asked: dict[str, Any] = {"runs": study.root.parent, "on_event": lambda e: notes.append(e.message)}
-    package.search(told, overrides=[*change, f"budget.usd={spent * 1.0001:.9f}"], **asked)
+    package.search(task, overrides=[*change, f"budget.usd={spent * 1.0001:.9f}"], **asked)
     assert any("the budget does not pay for the learning curve" in note for note in notes)
-    assert not steps(study.root, "again-*")
-    richer = package.search(told, overrides=[*change, "budget.usd=100"], **asked)
-    assert len(steps(study.root, "again-*")) == 3
+    assert not jobs(study.root, "refit-*")
+    richer = package.search(task, overrides=[*change, "budget.usd=100"], **asked)
+    assert len(jobs(study.root, "refit-*")) == 3
     assert richer.verdict is not None
     assert richer.verdict.curve is not None
 
@@ -146,10 +162,10 @@ def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None
     other = tmp_path / "second"
     shutil.copytree(hostile_run, other)
     arguments = ["frontier", hostile_run, other, "--figure", tmp_path / "figure.svg", "--export"]
-    told = autoadapt(*arguments, tmp_path / "trials.csv")
-    assert told.returncode == 0, told.stderr
-    assert "reference point quality 0" in told.stdout
-    assert "attained by 100% of the 2 runs" in told.stdout
+    run = call(*arguments, tmp_path / "trials.csv")
+    assert run.returncode == 0, run.stderr
+    assert "reference point quality 0" in run.stdout
+    assert "attained by 100% of the 2 runs" in run.stdout
     assert "<svg" in (tmp_path / "figure.svg").read_text()
     rows = Study.load(hostile_run).rows
     table = pandas.read_csv(tmp_path / "trials.csv")
@@ -157,8 +173,8 @@ def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None
     assert sorted(set(table["run"])) == sorted([str(hostile_run), str(other)])
     texts = table.select_dtypes("object").map(str)
     assert not texts.map(lambda t: t[:1] in ("=", "+", "@")).any().any(), "no spreadsheet runs a cell"
-    assert autoadapt(*arguments, tmp_path / "trials.parquet").returncode == 0
-    assert autoadapt(*arguments, tmp_path / "trials.json").returncode == 0
+    assert call(*arguments, tmp_path / "trials.parquet").returncode == 0
+    assert call(*arguments, tmp_path / "trials.json").returncode == 0
     parquet = pandas.read_parquet(tmp_path / "trials.parquet")
     plain = json.loads((tmp_path / "trials.json").read_text())
     assert len(parquet) == len(plain) == len(table)
@@ -167,7 +183,7 @@ def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None
     assert list(parquet["train_seconds"][: len(rows)]) == [r.train_seconds for r in rows], (
         "raw figures, to the last digit"
     )
-    data = json.loads(autoadapt("frontier", hostile_run, other, "--json").stdout)
+    data = json.loads(call("frontier", hostile_run, other, "--json").stdout)
     assert len(data) == 1
     assert len({run["hypervolume"] for run in data[0]["runs"]}) == 1, "copies are equal"
     assert data[0]["attainment"]
@@ -177,24 +193,27 @@ def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None
     ("arguments", "code", "part"),
     [
         (["RUN", "RUN"], 2, "named more than once"),
-        (["RUN", "--export", "x.xls"], 2, "let it end in .csv, .parquet, .json"),
-        (["RUN", "--figure", "x.bmp"], 2, "let it end in .png, .svg, .pdf"),
+        (["RUN", "--export", "x.xls"], 2, "it must end in .csv, .parquet, .json"),
+        (["RUN", "--figure", "x.bmp"], 2, "it must end in .png, .svg, .pdf"),
         (["RUN", "--export", "no/such/folder/x.csv"], 4, "cannot be written"),
-        (["no-such-run"], 2, "no finished study"),
+        (["no-such-run"], 2, "there is no study"),
         (["begun"], 6, "no trial was measured in full yet"),
     ],
 )
-def test_mistakes_with_frontier(hostile_run: Path, tmp_path: Path, arguments: list[str], code: int, part: str) -> None:
+def test_mistakes_with_frontier(
+    hostile_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, part: str
+) -> None:
     (tmp_path / "begun").mkdir()
     shutil.copy(hostile_run / "study.db", tmp_path / "begun")
     shutil.copy(hostile_run / "task.lock.yaml", tmp_path / "begun")
-    told = autoadapt("frontier", *[hostile_run if a == "RUN" else a for a in arguments], cwd=tmp_path)
-    assert told.returncode == code, told.stderr
-    assert part in told.stderr
-    assert "Traceback" not in told.stderr
+    monkeypatch.chdir(tmp_path)
+    run = call("frontier", *[hostile_run if a == "RUN" else a for a in arguments])
+    assert run.returncode == code, run.stderr
+    assert part in run.stderr
+    assert "Traceback" not in run.stderr
 
 
-def test_trials_are_told_to_mlflow(hostile_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_are_reported_to_mlflow(hostile_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.tracking import MlflowClient
 
@@ -210,8 +229,8 @@ def test_trials_are_told_to_mlflow(hostile_run: Path, monkeypatch: pytest.Monkey
             assert run.data.metrics["quality"] == rows[trial].quality
 
 
-def test_an_unknown_tracker_costs_nothing(make_task: MakeTask, tmp_path: Path) -> None:
-    told = autoadapt("search", make_task(), "--runs", tmp_path / "runs", "--track", "mlfow")
-    assert told.returncode == 2
-    assert "did you mean 'mlflow'" in told.stderr
+def test_unknown_tracker_costs_nothing(make_task: MakeTask, tmp_path: Path) -> None:
+    run = search(make_task(), "--track", "mlfow")
+    assert run.returncode == 2
+    assert "did you mean 'mlflow'" in run.stderr
     assert not (tmp_path / "runs" / "fruits" / "trials").exists()

@@ -4,14 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import MakeTask, autoadapt
+from conftest import MakeTask, call
+from searches import search
 
 from autoadapt import Study
+from autoadapt.domain.load import Load
+from autoadapt.domain.model import Capabilities
 from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.candidate import Candidate
 from autoadapt.errors import UserError
-from autoadapt.forecast.memory import need_bytes, weights
-from autoadapt.forecast.planning import check_memory
+from autoadapt.forecast.memory import check_memory, need_bytes
+from autoadapt.forecast.probing import first_candidates
+from autoadapt.model_files import count_weights
+from autoadapt.shelves import METHODS
 from autoadapt.tasks.resolve import resolve
 
 EVALUATION = {
@@ -33,7 +37,7 @@ def test_from_plan_to_scenarios(make_task: MakeTask) -> None:
         search={"sampler": "random", "rungs": False},
     )
     runs = task.parent / "runs"
-    planned = autoadapt("plan", task, "--runs", runs, "--json")
+    planned = call("plan", task, "--runs", runs, "--json")
     assert planned.returncode == 0, planned.stderr
     plan = json.loads(planned.stdout)
     assert plan["trials"]["likely"] == 4
@@ -43,27 +47,28 @@ def test_from_plan_to_scenarios(make_task: MakeTask) -> None:
     assert not (runs / "fruits" / "study.db").exists(), "nothing was searched"
 
     probe = (runs / "fruits" / "probe.json").read_bytes()
-    told = autoadapt("plan", task, "--runs", runs).stdout
+    told = call("plan", task, "--runs", runs).stdout
     assert "The cheapest possible run costs" in told
     assert (runs / "fruits" / "probe.json").read_bytes() == probe, "the probe is kept"
 
-    poor = autoadapt("search", task, "--runs", runs, "--set", "budget={usd: 0.0000001}")
+    poor = call("search", task, "--runs", runs, "--set", "budget={usd: 0.0000001}")
     assert poor.returncode == 2
     assert "the cheapest possible run costs about" in poor.stderr
 
-    found = autoadapt("search", task, "--runs", runs)
+    found = search(task)
     assert found.returncode == 0, found.stderr
     assert "Planned: trials 4" in " ".join(found.stdout.split())
     root = runs / "fruits"
     options = json.loads((root / "frontier.json").read_text())
     advice = json.loads((root / "recommendations.json").read_text())[0]
     for option in options:
-        outcome = Outcome.model_validate_json((root / f"trials/{option['trial']:04d}/load/outcome.json").read_bytes())
-        assert outcome.load is not None
-        assert outcome.load.cold_start_s is not None
-        assert outcome.load.cold_start_s > 0
-        assert option["requests_per_s"] in [run.rate for run in outcome.load.runs]
-        assert len(outcome.load.runs) >= 2, "the rate expected, and the search for the greatest"
+        folder = root / f"trials/{option['trial']:04d}/load_test"
+        load = Outcome.model_validate_json((folder / "outcome.json").read_bytes()).result
+        assert isinstance(load, Load)
+        assert load.cold_start_s is not None
+        assert load.cold_start_s > 0
+        assert option["requests_per_s"] in [run.rate for run in load.runs]
+        assert len(load.runs) >= 2, "the rate expected, and the search for the greatest"
 
     study = Study.load(root)
     column = study.compare({"same": {}})[0]
@@ -73,21 +78,21 @@ def test_from_plan_to_scenarios(make_task: MakeTask) -> None:
         assert again[option["trial"]].cost_usd_per_1k == option["cost_usd_per_1k"], "priced from the same raw numbers"
         assert again[option["trial"]].latency_p95_ms == option["latency_p95_ms"]
 
-    before = (root / "measured.json").read_text()
-    resumed = autoadapt("search", task, "--runs", runs, "--json")
+    before = json.loads((root / "results.json").read_text())["measured"]
+    resumed = call("search", task, "--runs", runs, "--json")
     assert resumed.returncode == 0
-    assert not [e for e in map(json.loads, resumed.stdout.splitlines()) if e["event"] in ("rescoring", "trial_started")]
-    assert (root / "measured.json").read_text() == before
+    assert not [e for e in map(json.loads, resumed.stdout.splitlines()) if e["event"] in ("assessing", "trial_started")]
+    assert json.loads((root / "results.json").read_text())["measured"] == before
 
 
-def test_free_text_is_measured_under_load_too(make_task: MakeTask) -> None:
-    task = make_task(
+def test_free_text_is_measured_under_load_too(make_real_task: MakeTask) -> None:
+    task = make_real_task(
         metric="exact_match",
         methods=["prompt"],
         budget={"trials": 1},
         evaluation={**EVALUATION, "max_new_tokens": 8, "load_seconds": 2},
     )
-    found = autoadapt("search", task, "--runs", task.parent / "runs")
+    found = search(task)
     assert found.returncode == 0, found.stderr
     raw = Study.load(task.parent / "runs" / "fruits").raws[0]
     assert raw.free_text
@@ -101,7 +106,8 @@ def test_free_text_is_measured_under_load_too(make_task: MakeTask) -> None:
 def test_weights_are_counted_from_their_files(tiny_model: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    assert weights(tiny_model) == sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(tiny_model).parameters())
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    assert count_weights(tiny_model) == sum(p.numel() for p in model.parameters())
 
 
 @pytest.mark.parametrize(
@@ -116,23 +122,31 @@ def test_weights_are_counted_from_their_files(tiny_model: Path) -> None:
 )
 def test_memory_by_formula(method: str, devices: int, low: bool, gigabytes: float) -> None:
     """Of a model of seven billion weights."""
-    candidate = Candidate(method=method, model="m", params={})
-    assert need_bytes(candidate, 7 * 10**9, devices, low) == pytest.approx(gigabytes * 1e9)
+    weights = 7 * 10**9
+    trained = METHODS.get(method).parameters_trained({}, Capabilities(parameters=weights))
+    assert need_bytes(weights, trained, devices, low) == pytest.approx(gigabytes * 1e9)
 
 
-def test_a_model_that_cannot_fit_is_refused_before_launch(
-    make_task: MakeTask, tiny_model: Path, tmp_path: Path
+def test_model_that_cannot_fit_is_refused_before_launch(
+    make_real_task: MakeTask, tiny_model: Path, tmp_path: Path
 ) -> None:
     giant = tmp_path / "giant"
     giant.mkdir()
     for file in tiny_model.iterdir():
         if file.suffix != ".safetensors":
             (giant / file.name).write_bytes(file.read_bytes())
-    header = json.dumps({"w": {"dtype": "F32", "shape": [10**7, 10**6], "data_offsets": [0, 0]}}).encode()
-    (giant / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    refused = autoadapt("search", make_task(models=["giant"]), "--runs", tmp_path / "runs")
+    header = json.dumps({"w": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}).encode()
+    with (giant / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 4 * 10**12)  # a sparse file takes no room
+    refused = search(make_real_task(models=["giant"]))
     assert refused.returncode == 4
-    assert "prompt on giant needs 48000.0 GB, the device has" in refused.stderr
-    with pytest.raises(UserError, match="no method can run here"):
-        check_memory(resolve(make_task(models=["giant"])))
-    assert check_memory(resolve(make_task())) == []
+    assert "prompt on giant needs 4800.0 GB, the device has" in refused.stderr
+    for models, refuses in ((["giant"], True), (None, False)):
+        changes = {} if models is None else {"models": models}
+        resolved = resolve(make_real_task(**changes))
+        if refuses:
+            with pytest.raises(UserError, match="no method can run here"):
+                check_memory(resolved, first_candidates(resolved))
+        else:
+            assert check_memory(resolved, first_candidates(resolved)) == []

@@ -54,11 +54,18 @@ def workers(bench: Bench) -> list[psutil.Process]:
 def gone_within(seconds: float, *pids: int) -> bool:
     """Whether all of these processes end in time; one that nobody has waited for has ended too."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if all(not psutil.pid_exists(p) or psutil.Process(p).status() == psutil.STATUS_ZOMBIE for p in pids):
-            return True
+    while any(_is_running(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    return False
+    return True
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for_heartbeat(folder: Path) -> None:
@@ -84,6 +91,17 @@ def test_out_of_memory_retires_the_worker(make_bench: MakeBench) -> None:
     before = workers(bench)
     bench.run(bench.fault("oom_once"))
     assert workers(bench) != before
+
+
+def test_worker_killed_while_idle_is_replaced_and_no_attempt_fails(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.run(bench.fault("none"))
+    (idle,) = workers(bench)
+    idle.kill()
+    assert gone_within(10, idle.pid)
+    (finished,) = bench.run(bench.fault("none"))
+    assert measurement(finished)
+    assert finished.outcome.cold
 
 
 def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:

@@ -123,6 +123,17 @@ def test_worker_that_asks_to_retire_is_replaced(bench: Bench, executor: Scripted
     assert len(executor.groups) == 2
 
 
+def test_rank_that_retires_before_the_others_are_done_is_not_lost(bench: Bench, group: ScriptedGroup) -> None:
+    group.answer(rank=1, retire=True)
+    group.reports.append(WorkerLost(1, "crash", "gone"))
+    assert bench.supervisor.next_finished(timeout=5) is None
+    group.answer(rank=0)
+    finished = bench.supervisor.next_finished(timeout=5)
+    assert finished is not None
+    assert measurement(finished)
+    assert group.killed
+
+
 def test_worker_that_ended_while_idle_is_replaced(bench: Bench, executor: Scripted, group: ScriptedGroup) -> None:
     group.answer(rank=0)
     group.answer(rank=1)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from autoadapt.domain.method import Decoding
 from autoadapt.domain.rows import Row
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.answering import Answerer
@@ -34,7 +35,7 @@ def brute_force(model: Answerer, text: str, ids: list[int]) -> float:
 @pytest.mark.parametrize("tuned", [False, True])
 @pytest.mark.parametrize("kept", [False, True])
 def test_label_scores_equal_brute_force(tiny_model: Path, tuned: bool, kept: bool) -> None:
-    model = answerer(language_model.borrow(str(tiny_model), "cpu"), LABELS, tuned)
+    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, tuned)
     if kept:
         assert model.prepare(INPUTS)
     scores = model._score([model.encoder.encode(t) for t in INPUTS])
@@ -45,7 +46,7 @@ def test_label_scores_equal_brute_force(tiny_model: Path, tuned: bool, kept: boo
 @pytest.mark.parametrize("name", ["minilm-causal", "stories-260k"])
 @pytest.mark.shared
 def test_label_scores_equal_brute_force_on_real_models(shared: Path, name: str) -> None:
-    model = answerer(language_model.borrow(str(shared / "models" / name), "cpu"), LABELS)
+    model = answerer(language_model.load(str(shared / "models" / name), "cpu"), LABELS)
     model.prepare(INPUTS)
     scores = model._score([model.encoder.encode(t) for t in INPUTS])
     expected = [[brute_force(model, t, ids) for ids in model._label_ids] for t in INPUTS]
@@ -53,7 +54,7 @@ def test_label_scores_equal_brute_force_on_real_models(shared: Path, name: str) 
 
 
 def test_an_input_outside_the_kept_prefix_is_still_right(tiny_model: Path) -> None:
-    lm = language_model.borrow(str(tiny_model), "cpu")
+    lm = language_model.load(str(tiny_model), "cpu")
     labels = ["fruit", "tool"]
     prompt = Prompt("{{ input }}{% for e in examples %}{{ e.output }}{% endfor %} =", "", labels)
     model = Answerer(lm, Encoder(lm, prompt, None, 10, False), labels)
@@ -65,7 +66,7 @@ def test_an_input_outside_the_kept_prefix_is_still_right(tiny_model: Path) -> No
 
 @pytest.mark.parametrize("score", ["sum", "mean", "calibrated"])
 def test_batches_answer_like_single_requests(tiny_model: Path, score: str) -> None:
-    model = answerer(language_model.borrow(str(tiny_model), "cpu"), LABELS, label_score=score)
+    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, decoding=Decoding(label_score=score))
     model.prepare(INPUTS)
     together = model.answer(INPUTS * 20)
     single = [model.answer([t])[0] for t in INPUTS]
@@ -73,7 +74,7 @@ def test_batches_answer_like_single_requests(tiny_model: Path, score: str) -> No
 
 
 def test_label_scores_decide_differently(tiny_model: Path) -> None:
-    model = answerer(language_model.borrow(str(tiny_model), "cpu"), LABELS, label_score="calibrated")
+    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, decoding=Decoding(label_score="calibrated"))
     model.prepare(INPUTS)
     blank = model._score([model.encoder.encode("N/A")])[0]
     raw = model._score([model.encoder.encode(INPUTS[0])])[0]
@@ -83,7 +84,7 @@ def test_label_scores_decide_differently(tiny_model: Path) -> None:
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_generation_in_batches_equals_single_requests(tiny_model: Path, beams: int) -> None:
-    model = answerer(language_model.borrow(str(tiny_model), "cpu"), [], num_beams=beams)
+    model = answerer(language_model.load(str(tiny_model), "cpu"), [], decoding=Decoding(num_beams=beams))
     together = model.answer(INPUTS)
     assert together == [model.answer([t])[0] for t in INPUTS]
     assert all(0 <= a.tokens_out <= 12 for a in together)
@@ -91,7 +92,7 @@ def test_generation_in_batches_equals_single_requests(tiny_model: Path, beams: i
 
 @pytest.mark.shared
 def test_generation_writes_words_on_a_real_model(shared: Path) -> None:
-    lm = language_model.borrow(str(shared / "models" / "stories-260k"), "cpu")
+    lm = language_model.load(str(shared / "models" / "stories-260k"), "cpu")
     prompt = Prompt("{{ input }}{% for e in examples %}{% endfor %}", "", [])
     model = Answerer(lm, Encoder(lm, prompt, None, 40, True), [], max_new_tokens=40)
     (answer,) = model.answer(["Once upon a time, there was a little girl named"])
@@ -102,7 +103,7 @@ def test_generation_writes_words_on_a_real_model(shared: Path) -> None:
 def test_a_blank_line_ends_a_base_models_answer(tiny_model: Path) -> None:
     from autoadapt.models.causal_lm.answering import _BlankLine
 
-    tokenizer = language_model.borrow(str(tiny_model), "cpu").tokenizer
+    tokenizer = language_model.load(str(tiny_model), "cpu").tokenizer
     ids = tokenizer(["an answer\n\nmore", "an answer\nmore."], add_special_tokens=False, padding=True)["input_ids"]
     stops = [
         bool(_BlankLine(tokenizer, 0)(torch.tensor([row[:n] for row in ids]), None)[0])
@@ -115,7 +116,7 @@ def test_a_blank_line_ends_a_base_models_answer(tiny_model: Path) -> None:
 
 
 def test_long_prompts_lose_examples_then_text(tiny_model: Path) -> None:
-    lm = language_model.borrow(str(tiny_model), "cpu")
+    lm = language_model.load(str(tiny_model), "cpu")
     long = [Row(id=i, input="many words " * 30, outputs=["fruit"]) for i in range(4)]
     encoder = Encoder(lm, Prompt(TEMPLATE, "", LABELS), lambda query: long, 10, False)
     encoded = encoder.encode("a ripe apple")
@@ -130,7 +131,7 @@ def test_long_prompts_lose_examples_then_text(tiny_model: Path) -> None:
 
 def test_special_tokens_in_a_row_are_inert(tiny_model: Path, chat_model: Path) -> None:
     for folder in (tiny_model, chat_model):
-        lm = language_model.borrow(str(folder), "cpu")
+        lm = language_model.load(str(folder), "cpu")
         encoder = Encoder(lm, Prompt(TEMPLATE, "", LABELS), None, 10, False)
         calm = encoder.encode("hello  world").ids
         hostile = encoder.encode("hello </s><s> world").ids
@@ -139,7 +140,7 @@ def test_special_tokens_in_a_row_are_inert(tiny_model: Path, chat_model: Path) -
 
 
 def test_chat_template_wraps_the_prompt(chat_model: Path) -> None:
-    lm = language_model.borrow(str(chat_model), "cpu")
+    lm = language_model.load(str(chat_model), "cpu")
     encoder = Encoder(lm, Prompt(TEMPLATE, "", LABELS), None, 10, True)
     text = lm.tokenizer.decode(encoder.encode("a ripe apple").ids)
     assert text.startswith("<s>user: ")

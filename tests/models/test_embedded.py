@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autoadapt.domain.rows import Row
+from autoadapt.errors import UserError
+from autoadapt.model_files import EMBEDDED, find_model
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.answering import Answerer
 from autoadapt.models.causal_lm.encoding import Encoder
-from autoadapt.model_files import EMBEDDED, find_model
 from autoadapt.prompts.rendering import Prompt
-from autoadapt.errors import UserError
 from autoadapt.tasks.space import load_space
 from autoadapt.tasks.starting import example_folder
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import MakeTask, autoadapt, environment
 
-from autoadapt.model_files import find_model
 from autoadapt.errors import UserError
+from autoadapt.model_files import find_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -65,8 +65,8 @@ class Hub(BaseHTTPRequestHandler):
             self.reply(200, json.dumps(listed).encode(), {"Content-Type": "application/json"}, body)
         elif path.startswith("/api/models/test/tiny"):
             files = [{"rfilename": f.name} for f in self.files()]
-            told = {"id": "test/tiny", "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0}
-            self.reply(200, json.dumps(told).encode(), {"Content-Type": "application/json"}, body)
+            answer = {"id": "test/tiny", "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0}
+            self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"}, body)
         elif path.startswith(f"/test/tiny/resolve/{COMMIT}/"):
             content = (self.folder / path.rsplit("/", 1)[1]).read_bytes()
             self.reply(200, content, {"ETag": f'"{hash(content):x}"', "X-Repo-Commit": COMMIT}, body)
@@ -92,11 +92,11 @@ def hub(tiny_model: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    found = environment(HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(tmp_path / "hf"))
-    for name in list(found):
+    variables = environment(HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(tmp_path / "hf"))
+    for name in list(variables):
         if name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
-            del found[name]
-    yield {**found, "HF_HUB_OFFLINE": "0"}
+            del variables[name]
+    yield {**variables, "HF_HUB_OFFLINE": "0"}
     server.shutdown()
     server.server_close()
     thread.join()

@@ -8,8 +8,7 @@ from typing import ClassVar, NoReturn
 
 from pydantic import BaseModel
 
-from autoadapt.domain.method import Model
-from autoadapt.domain.method import Adapted, Context, Decoding, Method
+from autoadapt.domain.method import Adapted, Context, Decoding, Method, Model
 from autoadapt.domain.params import PromptedParams
 
 

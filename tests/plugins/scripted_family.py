@@ -20,9 +20,8 @@ from pydantic import Field, ValidationError
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.method import Model
 from autoadapt.domain.jobs import Devices, JobBase
-from autoadapt.domain.method import AdapterSpec, Adapted, Answer, Context, Decoding, Training
+from autoadapt.domain.method import Adapted, AdapterSpec, Answer, Context, Decoding, Model, Training
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.selector import Select

@@ -3,8 +3,8 @@
 import pytest
 
 from autoadapt.domain.rows import Row
-from autoadapt.prompts.rendering import Prompt, check_prompt
 from autoadapt.errors import UserError
+from autoadapt.prompts.rendering import Prompt, check_prompt
 from autoadapt.tasks.space import space_folder
 from autoadapt.tasks.yaml_document import Document
 

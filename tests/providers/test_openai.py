@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import pytest
 from conftest import environment
 
+from autoadapt.assess.server_load import LoadSettings, measure_server, read_prompts, send
 from autoadapt.errors import UserError
 from autoadapt.providers.openai import Server
-from autoadapt.assess.server_load import measure_server, read_prompts, send
 
 TOKENS, FIRST_S, NEXT_S = 5, 0.02, 0.005
 
@@ -106,9 +106,7 @@ def test_what_a_server_does_wrong_is_a_failed_request(url: str, prompt: str, sai
 
 def test_nobody_there_is_one_message(url: str) -> None:
     def measure(where: str, prompts: list[str]) -> None:
-        measure_server(
-            Server(where, "m"), prompts, rate=1, requests=1, promise_ms=None, search=False, seconds=1, hardware=""
-        )
+        measure_server(Server(where, "m"), prompts, LoadSettings(requests=1, search=False, seconds=1))
 
     with pytest.raises(UserError, match="no answer") as raised:
         measure("http://127.0.0.1:9/v1", ["a"])
@@ -117,7 +115,7 @@ def test_nobody_there_is_one_message(url: str) -> None:
         measure(url, ["error"])
 
 
-def test_failed_requests_are_counted_and_miss_the_promise(url: str) -> None:
+def test_failed_requests_are_counted_and_miss_the_latency_target(url: str) -> None:
     run, _ = asyncio.run(send(Server(url, "m"), ["hello", "error"], [0.1 * i for i in range(10)], 10.0))
     assert (run.failed, len(run.e2el_ms), run.sent) == (5, 5, 10)
 
@@ -133,7 +131,16 @@ def test_an_open_loop_sees_the_queue(url: str) -> None:
 def test_the_command_line_finds_the_rate(url: str, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("hello\nthere\n")
     command = [sys.executable, "-m", "autoadapt.cli.main", "latency", url, "--model", "m", "--json", "--rate", "12"]
-    command += ["--prompts", str(tmp_path / "prompts.txt"), "--promise", "300", "--requests", "30", "--seconds", "6"]
+    command += [
+        "--prompts",
+        str(tmp_path / "prompts.txt"),
+        "--latency-p95-ms",
+        "300",
+        "--requests",
+        "30",
+        "--seconds",
+        "6",
+    ]
     run = subprocess.run(
         command,
         capture_output=True,
@@ -142,11 +149,11 @@ def test_the_command_line_finds_the_rate(url: str, tmp_path: Path) -> None:
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout)
-    assert told["clock"] == "real"
+    report = json.loads(run.stdout)
+    assert report["clock"] == "real"
     # 45 ms a request and a little: it cannot be more than 22 a second
-    assert 2 < told["requests_per_s"] < 24
-    first = told["runs"][0]
+    assert 2 < report["requests_per_s"] < 24
+    first = report["runs"][0]
     assert first["tpot_percentiles_ms"]["n"] == len(first["e2el_ms"])
     assert first["e2el_percentiles_ms"]["p95"] is None, "30 requests are too few to state it"
 
@@ -161,15 +168,15 @@ def test_the_key_comes_from_the_environment_alone(url: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "found"),
+    ("name", "text", "expected"),
     [
         ("p.txt", "one\n\ntwo\n", ["one", "two"]),
         ("p.jsonl", '{"input": "one"}\n{"prompt": "two"}\n', ["one", "two"]),
     ],
 )
-def test_prompts_are_read(tmp_path: Path, name: str, text: str, found: list[str]) -> None:
+def test_prompts_are_read(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
     (tmp_path / name).write_text(text)
-    assert read_prompts(tmp_path / name) == found
+    assert read_prompts(tmp_path / name) == expected
 
 
 @pytest.mark.parametrize(("name", "text"), [("p.txt", ""), ("p.jsonl", "{no"), ("p.jsonl", '{"a": 1}')])

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History, Reached, TrialHistory
 from autoadapt.domain.objective import DEFAULT_GOALS, SHARE, Goal
 from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.domain.task import Constraints
-from autoadapt.domain.candidate import Candidate
 from autoadapt.errors import UserError
 from autoadapt.samplers.cost_aware import CostAware
 

@@ -30,9 +30,7 @@ def measured(**usages: Usage) -> Measurement:
     )
 
 
-def outcome(
-    of: Fit | Refit, seconds: float, devices: int = 1, result: Measurement | Failure | None = None
-) -> Outcome:
+def outcome(of: Fit | Refit, seconds: float, devices: int = 1, result: Measurement | Failure | None = None) -> Outcome:
     return Outcome.of(
         of, result or measured(), Devices(kind="x", count=devices, accelerator="cpu"), seconds, fit_measure_seconds=1.0
     )
@@ -96,7 +94,11 @@ def test_spend_counts_dollars_of_training_and_answering(ledger: MakeLedger) -> N
 
 def test_device_time_of_training_is_counted_once(ledger: MakeLedger) -> None:
     book = ledger(usd=100)
-    add(book, 5.0, result=measured(training=Usage(device_seconds={"x": 3.0}), answering=Usage(device_seconds={"x": 1.0})))
+    add(
+        book,
+        5.0,
+        result=measured(training=Usage(device_seconds={"x": 3.0}), answering=Usage(device_seconds={"x": 1.0})),
+    )
     assert book.spent(1).device_seconds == pytest.approx(5.0)
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History, Reached, TrialHistory
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal, split_goals
 from autoadapt.domain.task import Constraints
-from autoadapt.domain.candidate import Candidate
 from autoadapt.errors import UserError
 from autoadapt.surrogates.axes import Axes, Axis
 

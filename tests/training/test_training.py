@@ -9,22 +9,23 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.rows import Row
-from autoadapt.training import checkpoints
 from autoadapt.models.causal_lm import language_model
-from autoadapt.models.causal_lm.adapting import is_out_of_memory
+from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.models.causal_lm.examples import make_examples
+from autoadapt.models.causal_lm.memory import is_out_of_memory
+from autoadapt.prompts.rendering import Prompt
+from autoadapt.training import checkpoints
 from autoadapt.training.batches import (
     IGNORED,
     answer_tokens,
     learning_rate,
-    make_examples,
     schedule,
     summed_loss,
     tensors,
 )
-from autoadapt.models.causal_lm.encoding import Encoder
-from autoadapt.training.plain import PlainBackend
-from autoadapt.prompts.rendering import Prompt
 from autoadapt.training.loop import LossNotFiniteError, Plan, Progress, train
+from autoadapt.training.plain import PlainBackend
+from autoadapt.training.settings import BackendSettings
 
 ROWS = [Row(id=i, input=f"text {i} " + "word " * (i % 7), outputs=["fruit" if i % 2 else "animal"]) for i in range(40)]
 PARAMS = TunedParams(template="x", learning_rate=5e-3, num_train_epochs=3, batch_size=8, warmup_ratio=0.1)
@@ -57,7 +58,7 @@ def plan(lm: language_model.LanguageModel, folder: Path, **changes: object) -> P
 
 def backend(lm: language_model.LanguageModel, micro_batches: int = 1) -> PlainBackend:
     lm.model.requires_grad_(True).train()
-    return PlainBackend(lm.model, 0, 0.01, micro_batches)
+    return PlainBackend(lm.model, BackendSettings(pad=0, weight_decay=0.01, micro_batches=micro_batches))
 
 
 def test_only_answer_tokens_count(lm: language_model.LanguageModel) -> None:
@@ -71,9 +72,9 @@ def test_only_answer_tokens_count(lm: language_model.LanguageModel) -> None:
     reference = lm.model(**batch).loss.item() * answer_tokens(examples[:4])
     alone = sum(lm.model(**tensors([e], 0, torch.device("cpu"))).loss.item() * answer_tokens([e]) for e in examples[:4])
     for keeps_logits in (False, True):
-        found = summed_loss(lm.model, batch, keeps_logits).item()
-        assert found == pytest.approx(reference, rel=1e-5)
-        assert found == pytest.approx(alone, rel=1e-4)
+        loss = summed_loss(lm.model, batch, keeps_logits).item()
+        assert loss == pytest.approx(reference, rel=1e-5)
+        assert loss == pytest.approx(alone, rel=1e-4)
 
 
 def test_every_row_is_seen_once_an_epoch_in_batches_of_like_length(lm: language_model.LanguageModel) -> None:
@@ -102,10 +103,10 @@ def test_rate_rises_then_falls() -> None:
 def test_a_training_in_two_parts_equals_one(tiny_model: Path, tmp_path: Path) -> None:
     def weights(shares: list[float], folder: Path) -> tuple[dict[str, torch.Tensor], Progress]:
         for i, share in enumerate(shares):
-            own = language_model.load(str(tiny_model), "cpu")
+            model = language_model.load(str(tiny_model), "cpu")
             last = i == len(shares) - 1
-            progress = train(backend(own), plan(own, folder, share=share, keep_checkpoint=not last))
-        return own.model.state_dict(), progress
+            progress = train(backend(model), plan(model, folder, share=share, keep_checkpoint=not last))
+        return model.model.state_dict(), progress
 
     whole, progress_whole = weights([1.0], tmp_path / "one")
     parts, progress_parts = weights([1 / 3, 1.0], tmp_path / "two")
@@ -118,8 +119,8 @@ def test_a_training_in_two_parts_equals_one(tiny_model: Path, tmp_path: Path) ->
 def test_micro_batches_give_the_same_step(tiny_model: Path, tmp_path: Path) -> None:
     losses = []
     for parts in (1, 2, 4):
-        own = language_model.load(str(tiny_model), "cpu")
-        losses.append(train(backend(own, parts), plan(own, tmp_path / str(parts))).loss)
+        model = language_model.load(str(tiny_model), "cpu")
+        losses.append(train(backend(model, parts), plan(model, tmp_path / str(parts))).loss)
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert losses[0] == pytest.approx(losses[2], abs=1e-5)
     assert losses[0][-1] < 0.8 * losses[0][0]
@@ -135,12 +136,20 @@ def test_training_stops_when_the_metric_stands_still(lm: language_model.Language
     assert progress.step == 7 * 5
 
 
+def test_training_without_a_score_never_stops_early(lm: language_model.LanguageModel, tmp_path: Path) -> None:
+    params = PARAMS.model_copy(update={"num_train_epochs": 10})
+    progress = train(backend(lm), plan(lm, tmp_path, params=params, dev_score=None))
+    assert not progress.stopped_early
+    assert progress.step == 10 * 5
+    assert progress.dev == []
+
+
 def test_a_loss_that_is_not_finite_ends_training_at_once(lm: language_model.LanguageModel, tmp_path: Path) -> None:
-    own = backend(lm)
+    broken = backend(lm)
     with torch.no_grad():
-        own.trained["model.embed_tokens.weight"].fill_(float("nan"))
+        broken.trained["model.embed_tokens.weight"].fill_(float("nan"))
     with pytest.raises(LossNotFiniteError, match="step 1 of 15"):
-        train(own, plan(lm, tmp_path))
+        train(broken, plan(lm, tmp_path))
 
 
 def test_a_damaged_checkpoint_is_passed_over(lm: language_model.LanguageModel, tmp_path: Path) -> None:
@@ -148,7 +157,7 @@ def test_a_damaged_checkpoint_is_passed_over(lm: language_model.LanguageModel, t
         (folder / "x").write_text("some content")
 
     for step in (1, 2, 3):
-        checkpoints.write_folder(tmp_path / f"checkpoint-{step:07d}", fill)
+        checkpoints.write(tmp_path / f"checkpoint-{step:07d}", fill)
     assert checkpoints.latest(tmp_path).name == "checkpoint-0000003"
     (tmp_path / "checkpoint-0000003" / "x").write_text("some c")
     assert checkpoints.latest(tmp_path).name == "checkpoint-0000002"
@@ -160,14 +169,14 @@ def test_a_damaged_checkpoint_is_passed_over(lm: language_model.LanguageModel, t
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "checkpoint-0000001"
-    checkpoints.write_folder(target, lambda f: (f / "x").write_text("old"))
+    checkpoints.write(target, lambda f: (f / "x").write_text("old"))
 
     def full_disk(folder: Path) -> None:
         (folder / "x").write_text("new, in par")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        checkpoints.write_folder(target, full_disk)
+        checkpoints.write(target, full_disk)
     assert checkpoints.is_complete(target)
     assert (target / "x").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-0000001"]

@@ -67,7 +67,7 @@ SHEET = [
     (
         "total cost of ownership",
         lambda: costs.total_usd_per_1k(
-            D("0.80"), D("26.90"), D(100_000), D(12), times=3, search=D(50), labels=D(400), monitoring=D("0.01")
+            D("0.80"), costs.invested_usd(D("26.90"), 3, D(50), D(400)), D(100_000), D(12), monitoring=D("0.01")
         ),
         "1.25225",
     ),
@@ -76,7 +76,9 @@ SHEET = [
     # 30,000 over 35,040 h, half used: 1.71233; .7 kW * 1.2 * .25 = .21; .05 operations
     (
         "owned hour",
-        lambda: costs.owned_usd_per_hour(D(30_000), D(35_040), D("0.5"), D("0.7"), D("0.25"), D("1.2"), D("0.05")),
+        lambda: costs.owned_usd_per_hour(
+            costs.Machine(D(30_000), D(35_040), D("0.5"), D("0.7"), D("0.25"), D("1.2"), D("0.05"))
+        ),
         "1.97233",
     ),
     # rent 730 a month against 0.365 per 1,000: 2,000,000 queries (found within one in a thousand)
@@ -124,7 +126,7 @@ def test_api_cost_is_positive_and_rises_with_tokens_and_prices(i: D, h: D, o: D,
 @given(AMOUNT, AMOUNT, st.integers(1, 10**9), st.integers(1, 60), AMOUNT, AMOUNT)
 def test_parts_sum_to_the_total(serving: D, training: D, volume: int, months: int, search: D, labels: D) -> None:
     v, h = D(volume), D(months)
-    total = costs.total_usd_per_1k(serving, training, v, h, times=2, search=search, labels=labels)
+    total = costs.total_usd_per_1k(serving, costs.invested_usd(training, 2, search, labels), v, h)
     parts = serving + sum(p * 1000 / (v * h) for p in (training, training, search, labels))
     assert abs(total - parts) < D("1e-12") * max(1, total)
 

@@ -13,7 +13,7 @@ from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.scenario import Scenario
-from autoadapt.domain.task import Constraints, Economics, Task
+from autoadapt.domain.task import Constraints, Task
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
@@ -28,11 +28,11 @@ D = decimal.Decimal
 TASK = Task.model_validate(
     {
         "name": "made-up",
-        "data": {"path": "data.csv"},
-        "metric": "accuracy",
+        "data": {"path": "data.jsonl"},
+        "metric": {"name": "accuracy"},
         "models": ["m"],
-        "budget": {"trials": 3},
-        "economics": Economics(usd_per_hour=D("3.6"), queries_per_month=100_000, horizon_months=10),
+        "budget": {"trials": 4},
+        "economics": {"usd_per_hour": D("3.6"), "queries_per_month": 100_000, "horizon_months": 10.0},
     }
 )
 

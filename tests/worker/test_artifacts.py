@@ -10,6 +10,7 @@ from job_runs import DEVICES, SPLITS, JobRun, causal_lm, scripted
 
 from autoadapt.domain.artifact import DESCRIPTION_FILE, EXAMPLES_FILE, ArtifactDescription
 from autoadapt.errors import UserError
+from autoadapt.shelves import FAMILIES
 from autoadapt.worker.artifacts import load_artifact, read_description
 from autoadapt.worker.measuring import rows_of
 from autoadapt.worker.workshop import Workshop
@@ -48,6 +49,20 @@ def test_a_moved_artifact_answers_as_the_job_that_made_it(
     shutil.move(jobs.artifact(job), moved)
     shutil.rmtree(jobs.root / "trials")
     assert texts(moved, jobs) == expected
+
+
+def test_an_artifact_finds_its_base_model_by_name_on_another_machine(tmp_path: Path) -> None:
+    embedded = FAMILIES.get("causal_lm").find("embedded", tmp_path, download=False)
+    jobs = JobRun(tmp_path / "run", embedded)
+    job = jobs.fit("prompt")
+    jobs.measure(job)
+    file = jobs.artifact(job) / DESCRIPTION_FILE
+    file.write_text(file.read_text().replace(embedded.location, "/not/on/this/machine"))
+    expected = [json.loads(line)["answer"] for line in jobs.predictions(job).splitlines()]
+    assert texts(jobs.artifact(job), jobs) == expected
+    file.write_text(file.read_text().replace('"name": "embedded"', '"name": "embeded"'))
+    with pytest.raises(UserError, match="no such folder"):
+        texts(jobs.artifact(job), jobs)
 
 
 def test_scoring_loads_the_artifact_and_repeats_the_answers(tiny_model: Path, tmp_path: Path) -> None:

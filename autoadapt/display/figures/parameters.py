@@ -24,11 +24,13 @@ def draw(study: "Study", method: str | None = None) -> go.Figure | None:
 
     Args:
         study: loaded.
-        method: by default the one with the most trials.
+        method: by default the one with the most measured trials.
     """
     if method is None:
         methods = MethodStyle.of(study).methods
-        method = max(methods, key=lambda m: sum(r.method == m for r in study.rows), default=None)
+        method = max(
+            methods, key=lambda m: sum(r.method == m and r.quality is not None for r in study.rows), default=None
+        )
     rows = [r for r in study.rows if r.method == method and r.quality is not None]
     rows = sorted(rows, key=lambda r: r.quality or 0)[-MOST_LINES:]
     if len(rows) < 2:

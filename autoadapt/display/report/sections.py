@@ -60,7 +60,7 @@ def money(study: "Study") -> dict[str, Any]:
         f"{economics.queries_per_month:,} queries a month over {economics.horizon_months:g} months.",
         "spent": spent_line + (f" {plan_line(study.plan, spent)}" if study.plan is not None else ""),
         "methods": [
-            {"name": m, "trials": part.trials, "time": duration(part.device_seconds)}
+            {"name": m, "trials": part.trials, "jobs": part.jobs, "time": duration(part.device_seconds)}
             for m, part in study.results.methods.items()
         ],
     }

@@ -62,7 +62,7 @@ class CausalLm(ModelFamily):
     ) -> Adapted:
         from autoadapt.models.causal_lm.options import Option, load_option
 
-        option = Option(folder, description.weights, description.model.location, description.precision)
+        option = Option(folder, description.weights, _place_here(description.model), description.precision)
         return load_option(self._warm_models(devices), option, description, devices, tick, select)
 
     def drop(self) -> None:
@@ -107,3 +107,10 @@ class CausalLm(ModelFamily):
 
             self._models = WarmModels()
         return self._models
+
+
+def _place_here(model: ModelReference) -> str:
+    """Folder of a base model on this machine, which need not be the machine that wrote the reference."""
+    if Path(model.location).is_dir():
+        return model.location
+    return str(model_files.find_model(model.name, Path(), download=False))

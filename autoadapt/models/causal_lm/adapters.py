@@ -33,11 +33,16 @@ def make_trainable(lm: LanguageModel, adapter: AdapterSpec | None) -> Any:
     if settings.get("target_modules") == "attention":
         settings["target_modules"] = ATTENTION
     config = _configuration(adapter.peft_type, settings)
+    if config.is_prompt_learning:
+        raise UserError(
+            f"{adapter.peft_type} trains tokens before the prompt, which cannot be merged into the weights; "
+            "choose an adapter that changes layers, such as LORA or IA3"
+        )
     try:
         return get_peft_model(lm.model, config)
     except ValueError as error:
         linear = sorted({n.split(".")[-1] for n, m in lm.model.named_modules() if isinstance(m, torch.nn.Linear)})
-        target = adapter.settings.get("target_modules", "of peft's own choice")
+        target = adapter.settings.get("target_modules", "chosen by peft")
         raise UserError(
             f"{adapter.peft_type} target_modules {target} matches no layer of this model; "
             f"its linear layers are called {', '.join(linear) or 'nothing: it has none'} ({error})"

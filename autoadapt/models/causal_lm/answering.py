@@ -12,12 +12,12 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from autoadapt.domain.method import Answer, Training
+from autoadapt.domain.method import Answer, Decoding, Training
 from autoadapt.models.causal_lm.encoding import Encoded, Encoder
 from autoadapt.models.causal_lm.language_model import LanguageModel
 from autoadapt.prompts.rendering import common_prefix
@@ -33,12 +33,9 @@ class Answerer:
         lm: the model; eval mode is set here.
         encoder: makes token ids of inputs and answers.
         labels: what to choose from; empty for free text.
-        label_score: how label likelihoods are compared.
-        num_beams: 1 for greedy decoding.
+        decoding: how an answer is read off the model.
         max_new_tokens: longest free-text answer.
-        training: what adapting took.
         tick: called for every batch.
-        release: called once by `close`.
     """
 
     def __init__(
@@ -47,18 +44,14 @@ class Answerer:
         encoder: Encoder,
         labels: Sequence[str],
         *,
-        label_score: Literal["sum", "mean", "calibrated"] = "sum",
-        num_beams: int = 1,
+        decoding: Decoding | None = None,
         max_new_tokens: int = 64,
-        training: Training | None = None,
         tick: Callable[[], None] = lambda: None,
-        release: Callable[[], None] = lambda: None,
     ) -> None:
         self.lm, self.encoder, self.labels = lm, encoder, list(labels)
-        self.label_score, self.num_beams, self.max_new_tokens = label_score, num_beams, max_new_tokens
-        self.training = training or Training()
+        self.decoding, self.max_new_tokens, self.tick = decoding or Decoding(), max_new_tokens, tick
+        self.training = Training()
         self.parameters_total = lm.parameters
-        self.tick, self._release = tick, release
         self._prefix: list[int] = []
         self._cache: Any = None
         self._bias: torch.Tensor | None = None
@@ -91,7 +84,7 @@ class Answerer:
             batch = torch.tensor([shared], device=self.lm.device)
             self._cache = self.lm.model(input_ids=batch, use_cache=True).past_key_values
             self._prefix = shared
-        if self.label_score == "calibrated":
+        if self.decoding.label_score == "calibrated":
             self._bias = self._score([self.encoder.encode("N/A")])[0]
         return len(self._prefix)
 
@@ -111,17 +104,16 @@ class Answerer:
         return [a for a in answers if a is not None]
 
     def close(self) -> None:
-        """Gives the base model back."""
+        """Forgets what was computed for all prompts."""
         self._cache = self._bias = None
-        self._release()
 
     def _batches(self, encoded: Sequence[Encoded]) -> Iterator[list[int]]:
         most_tokens, most_rows = TOKENS_PER_BATCH[self.lm.device.type], ROWS_PER_BATCH[self.lm.device.type]
         answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
         batch: list[int] = []
         for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
-            own = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.num_beams
-            if batch and (len(batch) >= most_rows or (len(batch) + 1) * own > most_tokens):
+            size = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.decoding.num_beams
+            if batch and (len(batch) >= most_rows or (len(batch) + 1) * size > most_tokens):
                 yield batch
                 batch = []
             batch.append(i)
@@ -131,7 +123,7 @@ class Answerer:
     def _label(self, encoded: list[Encoded]) -> list[Answer]:
         with torch.no_grad():
             scores = self._score(encoded)
-            if self.label_score == "mean":
+            if self.decoding.label_score == "mean":
                 scores = scores / torch.tensor([len(i) for i in self._label_ids], device=scores.device)
             if self._bias is not None:
                 scores = scores - self._bias
@@ -147,17 +139,17 @@ class Answerer:
         if prefix and all(e.ids[: len(prefix)] == prefix and len(e.ids) > len(prefix) for e in encoded):
             cache = copy.deepcopy(self._cache)
             cache.batch_repeat_interleave(len(encoded))
-            own = [e.ids[len(prefix) :] for e in encoded]
+            suffixes = [e.ids[len(prefix) :] for e in encoded]
         else:
-            prefix, cache, own = [], None, [e.ids for e in encoded]
-        device, width = self.lm.device, max(map(len, own))
-        ids = torch.full((len(own), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
-        mask = torch.zeros(len(own), len(prefix) + width, dtype=torch.long)
+            prefix, cache, suffixes = [], None, [e.ids for e in encoded]
+        device, width = self.lm.device, max(map(len, suffixes))
+        ids = torch.full((len(suffixes), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros(len(suffixes), len(prefix) + width, dtype=torch.long)
         mask[:, : len(prefix)] = 1
-        for i, row in enumerate(own):
+        for i, row in enumerate(suffixes):
             ids[i, width - len(row) :] = torch.tensor(row)
             mask[i, len(prefix) + width - len(row) :] = 1
-        lengths = torch.tensor([len(row) for row in own])
+        lengths = torch.tensor([len(row) for row in suffixes])
         positions = (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + len(prefix)
         keep = {"logits_to_keep": 1} if self.lm.keeps_logits else {}
         out = self.lm.model(
@@ -184,7 +176,7 @@ class Answerer:
         """
         device = self.lm.device
         fed = [t for label in self._label_ids for t in label[:-1]]
-        told = [t for label in self._label_ids for t in label[1:]]
+        targets = [t for label in self._label_ids for t in label[1:]]
         owner = [k for k, label in enumerate(self._label_ids) for _ in label[:-1]]
         depth = [j for label in self._label_ids for j in range(len(label) - 1)]
         owners, rows = torch.tensor(owner), mask.shape[0]
@@ -199,8 +191,8 @@ class Answerer:
             past_key_values=cache,
             use_cache=True,
         ).logits.float()
-        target = torch.tensor([told], device=device).expand(rows, -1)
-        # log-softmax of the told tokens only: the full table would be rows x tokens x vocabulary
+        target = torch.tensor([targets], device=device).expand(rows, -1)
+        # log-softmax of the target tokens only: the full table would be rows x tokens x vocabulary
         token = logits.gather(-1, target[..., None])[..., 0] - logits.logsumexp(-1)
         sums = torch.zeros(rows, len(self._label_ids), device=device)
         return sums.index_add(1, owners.to(device), token)
@@ -220,7 +212,7 @@ class Answerer:
         config = GenerationConfig(
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
-            num_beams=self.num_beams,
+            num_beams=self.decoding.num_beams,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=tokenizer.bos_token_id,

@@ -23,6 +23,7 @@ from autoadapt.models.causal_lm.prompted import make_answerer, make_encoder
 from autoadapt.models.causal_lm.warm_models import WarmModels
 from autoadapt.training.loop import Backend, Plan, Progress, seed_everything, train
 from autoadapt.training.plain import PlainBackend
+from autoadapt.training.settings import BackendSettings
 
 TUNED = Decoding(tuned=True)
 """How answers are read off a trained model."""
@@ -59,14 +60,7 @@ class OpenedCausalLm(Model):
         lm = self.models.take(self.base, self.accelerator, torch.float32 if adapter is None else self.dtype)
         encoder = make_encoder(lm, context.job, context.select, tuned=True)
         model = make_trainable(lm, adapter)
-        backend = PlainBackend(
-            model,
-            lm.tokenizer.pad_token_id,
-            params.weight_decay,
-            context.job.training.micro_batches,
-            lm.keeps_logits,
-            self.dtype,
-        )
+        backend = PlainBackend(model, self._backend_settings(lm, params, self.dtype))
         trained = sum(p.numel() for p in backend.trained.values())
         progress = self._train(params, lm, encoder, backend)
         backend.close()
@@ -113,20 +107,24 @@ class OpenedCausalLm(Model):
     def _zero_backend(self, model: Any, lm: LanguageModel, params: TunedParams, dtype: torch.dtype) -> Any:
         from autoadapt.training.deepspeed_backend import ZeroBackend, choose_stage
 
-        context, settings = self.context, self.context.job.training
-        stage = settings.zero_stage
+        context, stage = self.context, self.context.job.training.zero_stage
         chosen = choose_stage(model, context.world, device_memory(lm.device)) if stage == "auto" else int(stage)
         self.models.used_stage_3 = self.models.used_stage_3 or chosen == 3
         return ZeroBackend(
             model,
-            lm.tokenizer.pad_token_id,
-            params.weight_decay,
-            settings.micro_batches,
-            lm.keeps_logits,
-            dtype,
+            self._backend_settings(lm, params, dtype),
             stage=chosen,
             rank=context.rank,
             world=context.world,
+        )
+
+    def _backend_settings(self, lm: LanguageModel, params: TunedParams, dtype: torch.dtype) -> BackendSettings:
+        return BackendSettings(
+            pad=lm.tokenizer.pad_token_id,
+            weight_decay=params.weight_decay,
+            micro_batches=self.context.job.training.micro_batches,
+            keeps_logits=lm.keeps_logits,
+            dtype=dtype,
         )
 
     def _train(self, params: TunedParams, lm: LanguageModel, encoder: Encoder, backend: Backend) -> Progress:

@@ -50,13 +50,8 @@ def make_answerer(
         training: what adapting took.
         tick: called for every batch.
     """
-    return Answerer(
-        lm,
-        encoder,
-        described.labels or [],
-        label_score=decoding.label_score,
-        num_beams=decoding.num_beams,
-        max_new_tokens=described.max_new_tokens,
-        training=training,
-        tick=tick,
+    answerer = Answerer(
+        lm, encoder, described.labels or [], decoding=decoding, max_new_tokens=described.max_new_tokens, tick=tick
     )
+    answerer.training = training
+    return answerer

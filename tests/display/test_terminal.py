@@ -1,0 +1,187 @@
+"""What the terminal shows of a made-up study."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+
+import pytest
+from made_up import HARM, LOAD, PLAN, RAWS, MadeUp, option
+from rich.console import Console
+
+from autoadapt.display.comparison_csv import comparison_csv
+from autoadapt.display.sentences import break_even_line, count_text, load_lines, plan_line, verdict_lines
+from autoadapt.display.terminal.advice import print_advice
+from autoadapt.display.terminal.latency import load_json, print_load, run_line
+from autoadapt.display.terminal.options import frontier_table
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plans import print_plan
+from autoadapt.display.terminal.prices import print_prices
+from autoadapt.display.terminal.result import print_result
+from autoadapt.display.terminal.scenarios import print_comparison
+from autoadapt.display.terminal.status import status_lines
+from autoadapt.display.text import dollars, duration, p95_text, printable, too_few
+from autoadapt.domain.comparison import BreakEven
+from autoadapt.domain.events import Event, Status
+from autoadapt.domain.prices import DevicePrice, TokenPrice
+from autoadapt.domain.task import Budget
+
+STUDY = MadeUp()
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def shown(renderable: object) -> str:
+    console = Console(width=400, record=True, file=io.StringIO())
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_result_names_recommendation_verdict_and_spend(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(STUDY, None)  # type: ignore[arg-type]
+    text = capsys.readouterr().out
+    assert "Recommended: Trial 1 (lora) has the highest quality." in text
+    assert "as the best of 3 such scores it is probably about 2.0 points too high" in text
+    assert "Dominated, but within measurement error: trial 0 (not scored on test rows)." in text
+    assert (
+        "Spent: 4 trials (3 complete, 0 stopped early, 1 failed, 0 answered from the cache), $0.0400, 1 min 05 s"
+        in text
+    )
+    assert "25% of device time was imports and loading" in text
+    assert "\u202e" not in text
+    assert "</script><b>harm</b>?" in text
+
+
+def test_tables_show_a_column_for_further_objectives() -> None:
+    text = shown(frontier_table(STUDY.options, 1, STUDY.goals))
+    assert "peak memory in MB" in text
+    assert "peak memory" not in shown(frontier_table(STUDY.options, 1))
+
+
+def test_a_percentile_of_too_few_samples_names_the_number_needed() -> None:
+    assert p95_text(option(RAWS[2])) == "n/a (needs 59 samples)"
+    assert [too_few(p) for p in (90, 99)] == ["n/a (needs 29 samples)", "n/a (needs 299 samples)"]
+    assert "p99 n/a (needs 299 samples)" in load_lines(LOAD, 400.0)[0]
+
+
+def test_load_lines_state_target_and_rate() -> None:
+    assert load_lines(LOAD, 400.0)[1].startswith(
+        "  It answers 2 requests/s on one device with 99 % of requests within 400 ms"
+    )
+    assert "without a growing queue" in load_lines(LOAD, None)[1]
+    assert "less than the lowest rate measured" in load_lines(LOAD, 20.0)[1]
+    assert run_line(LOAD.runs[0], 400.0).endswith("100.0% within 400 ms")
+
+
+def test_latency_as_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    print_load(LOAD, 400.0)
+    assert (
+        "Greatest measured rate at which 99 % of requests meet the latency target: 2 requests/s."
+        in capsys.readouterr().out
+    )
+    print_load(LOAD, 20.0)
+    assert "None of the measured rates was one at which" in capsys.readouterr().out
+    payload = json.loads(load_json(LOAD, 400.0))
+    assert payload["latency_p95_ms"] == 400.0
+    assert payload["requests_per_s"] == 2.0
+    assert payload["runs"][0]["e2el_percentiles_ms"]["p99"] is None
+
+
+def test_break_even_lines() -> None:
+    one = BreakEven(trial=1, other=2, volumes=[Decimal(12345)] * 7, low=Decimal(10_000), high=Decimal(20_000))
+    names = {1: "lora", 2: "full"}
+    assert break_even_line(one, names) == (
+        "trial 1 (lora) / trial 2 (full): from 12,300 [10,000 - 20,000] queries a month the second is cheaper "
+        "(6 further crossings)"
+    )
+    none = BreakEven(trial=1, other=2, volumes=[], low=None, high=None, cheaper=1)
+    assert break_even_line(none, names).endswith("none in range, trial 1 (lora) is cheaper at every volume")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("1234567", "1,230,000"), ("1.2345", "1.23"), ("12.345", "12.3"), ("0.012345", "0.01"), ("0", "0")],
+)
+def test_volumes_have_three_significant_figures(value: str, text: str) -> None:
+    assert count_text(Decimal(value)) == text
+
+
+def test_numbers_as_text() -> None:
+    assert [dollars(v) for v in (12.345, 0.012345, 1.0)] == ["12.35", "0.012", "1.00"]
+    assert [duration(s) for s in (5, 65, 3665)] == ["5 s", "1 min 05 s", "1 h 01 min"]
+
+
+def test_invisible_characters_are_shown_as_question_marks() -> None:
+    assert printable("\x1b[31mred\x07") == "?[31mred?"
+    assert str(plain("zero\u200bwidth \u202eturned")) == "zero?width ?turned"
+    assert plain("[bold]no markup[/bold]").plain == "[bold]no markup[/bold]"
+
+
+def test_comparison_shows_target_cells_and_further_objectives(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison([STUDY.hosted("per_use"), STUDY.hosted("always_on")], STUDY.goals)
+    text = capsys.readouterr().out
+    assert "latency target (99 % within)" in text
+    assert "peak memory in MB" in text
+    assert "27 of 27" in text
+    assert "break-even" in text
+
+
+def test_csv_has_one_row_per_scenario_and_option_and_no_formulas() -> None:
+    column = STUDY.hosted("per_use")
+    named = column.model_copy(update={"terms": column.terms.model_copy(update={"name": "=cmd()"})})
+    rows = list(csv.DictReader(io.StringIO(comparison_csv([named], STUDY.goals))))
+    assert len(rows) == len(column.options)
+    assert rows[0]["scenario"] == "'=cmd()"
+    assert rows[0]["usd_per_1k"] == str(column.priced[0].usd_per_1k)
+    assert float(rows[0]["memory_mb"]) == column.options[0].peak_memory_bytes / 1e6
+    assert {r["latency_p95_ms"] for r in rows if r["trial"] == "2"} == {""}
+    assert comparison_csv([]) == ""
+
+
+def test_plan_and_actual_figures_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(PLAN, [HARM])
+    assert "Wall-clock hours: 1.000 / 2.000 / 3.000 (low / likely / high); ended by trials." in capsys.readouterr().out
+    assert plan_line(PLAN, STUDY.results.spent).startswith("Planned: trials 2 [1 - 3], took 4; hours 2.000")
+
+
+def test_advice_names_binding_constraints(capsys: pytest.CaptureFixture[str]) -> None:
+    print_advice(STUDY.recommendation, ["latency_p95_ms"], STUDY.options, STUDY.goals)
+    assert "Binding: without latency_p95_ms another option would be recommended." in capsys.readouterr().out
+
+
+def test_prices_with_source_and_age(capsys: pytest.CaptureFixture[str]) -> None:
+    device = DevicePrice(provider="p", source="here", device="d", usd_per_hour=Decimal("2.5"))
+    tokens = TokenPrice(provider="p", source="there", model="m", input=Decimal(1), output=Decimal(4))
+    print_prices([device, tokens])
+    text = capsys.readouterr().out
+    assert "p/d/standard" in text
+    assert "$1 in / 4 out per 1M tokens" in text
+
+
+def test_status_counts_trials_that_were_stopped_early() -> None:
+    status = Status(
+        name="s", budget=Budget(trials=9), spent=STUDY.results.spent, stopped_early=2, frontier=tuple(STUDY.options)
+    )
+    text = shown(status_lines(status))
+    assert "stopped early 2" in text
+    assert "trials 4 of 9" in text
+
+
+def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    from autoadapt.display.terminal.watchers import watcher
+
+    status = Status(name="s", budget=Budget(trials=9), spent=STUDY.results.spent, stopped_early=2)
+    with watcher(as_json=True) as watch:
+        watch(Event("trial_stopped_early", "enough", status, trial=3))
+    payload = json.loads(capsys.readouterr().out)
+    assert (payload["event"], payload["status"]["stopped_early"]) == ("trial_stopped_early", 2)
+
+
+def test_without_ties_the_verdict_says_none() -> None:
+    untied = STUDY.verdict.model_copy(
+        update={"compared": STUDY.verdict.compared[:1], "within_noise": [], "trained": []}
+    )
+    assert verdict_lines(untied)[0] == "Tied with the best option, trial 1, on validation and 200 test rows: none."

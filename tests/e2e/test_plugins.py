@@ -1,0 +1,72 @@
+"""Plug-ins of third parties, each one file: used by a real search, with no edit elsewhere."""
+
+import json
+
+import pytest
+from conftest import SPACE, MakeTask
+from searches import events, read, search
+
+from autoadapt import Study
+
+
+def test_scripted_family_is_searched_over_by_every_method(make_task: MakeTask) -> None:
+    task = make_task(methods=["prompt", "lora", "full", "ia3"], budget={"trials": 12}, search={"rungs": False})
+    run = search(task, "--json")
+    assert run.returncode == 0, run.stderr
+    methods = read(task, "results.json")["methods"]
+    assert set(methods) == {"prompt", "lora", "full", "ia3"}
+
+
+def test_method_without_a_branch_brings_its_own(make_task: MakeTask) -> None:
+    assert "ia3" not in SPACE
+    task = make_task(methods=["ia3"], budget={"trials": 3})
+    assert search(task).returncode == 0
+    candidates = [json.loads(p.read_text())["candidate"] for p in (task.parent / "runs").rglob("job.json")]
+    assert {c["method"] for c in candidates} == {"ia3"}
+    assert all("learning_rate" in c["params"] for c in candidates)
+
+
+def test_energy_is_an_objective(make_task: MakeTask) -> None:
+    task = make_task(objectives=["quality", "energy_wh"], budget={"trials": 6}, models=["scripted:row_seconds=0.001"])
+    run = search(task)
+    assert run.returncode == 0, run.stderr
+    study = Study.load(task.parent / "runs" / "fruits")
+    assert [goal.name for goal in study.goals] == ["quality", "energy_wh"]
+    assert all(set(option.values) == {"quality", "energy_wh"} for option in study.options)
+    assert all(option.values["energy_wh"] > 0 for option in study.options)
+    frontier = [o for o in study.options if o.on_frontier]
+    for one in frontier:
+        dominated = [
+            o
+            for o in frontier
+            if o.quality_expected >= one.quality_expected and o.values["energy_wh"] < one.values["energy_wh"]
+        ]
+        assert not dominated
+    assert "energy" in run.stdout.lower()
+
+
+def test_five_objectives_are_searched_together(make_task: MakeTask) -> None:
+    names = ["quality", "cost_usd_per_1k", "latency_ms", "artifact_mb", "energy_wh"]
+    task = make_task(objectives=names, budget={"trials": 8}, models=["scripted:row_seconds=0.001"])
+    run = search(task)
+    assert run.returncode == 0, run.stderr
+    study = Study.load(task.parent / "runs" / "fruits")
+    assert 0 < study.hypervolume() <= 1
+    assert study.report().is_file()
+
+
+def test_judge_is_paid_by_the_row(make_task: MakeTask) -> None:
+    task = make_task(metric={"judged_accuracy": {"usd_per_row": 0.001}}, methods=["prompt"], budget={"trials": 2})
+    run = search(task, "--json")
+    assert run.returncode == 0, run.stderr
+    outcome = read(task, "trials/0000/rung0/outcome.json")
+    assert outcome["result"]["judging"]["usd"] == pytest.approx(0.001 * len(outcome["result"]["rows"]))
+    assert outcome["usage"]["usd"] == outcome["result"]["judging"]["usd"]
+    assert events(run)[-1]["status"]["spent"]["usd"] >= 2 * outcome["usage"]["usd"]
+
+
+def test_executor_of_a_third_party_runs_a_search(make_task: MakeTask) -> None:
+    task = make_task(budget={"trials": 4}, compute={"on_cpu": True, "executor": "one_shot"})
+    run = search(task, "--json")
+    assert run.returncode == 0, run.stderr
+    assert not [e for e in events(run) if e["event"] == "trial_failed"]

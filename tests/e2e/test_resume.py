@@ -1,0 +1,183 @@
+"""Searches that are killed or stopped: nothing is lost, nothing is done twice, nothing is left behind."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeTask
+from searches import (
+    FAULTY_SPACE,
+    alive,
+    events,
+    finished_jobs,
+    outcomes,
+    search,
+    start,
+    states,
+    wait_for,
+    workers_of,
+)
+
+SLOW = ["scripted:step_seconds=0.01,row_seconds=0.003"]
+"""A model slow enough to be killed at work."""
+
+
+def test_same_seed_gives_same_outcomes_with_a_kill_in_the_middle(make_task: MakeTask, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "budget": {"trials": 5},
+        "search": {"sampler": "random"},
+        "compute": {"on_cpu": True, "slots": 1},
+        "models": SLOW,
+    }
+    task = make_task(**changes)
+    assert search(task).returncode == 0
+    whole = outcomes(task)
+    os.rename(tmp_path / "runs", tmp_path / "runs-whole")
+    process = start(task)
+    wait_for(lambda: finished_jobs(task) >= 3 or process.poll() is not None)
+    children = workers_of(process.pid)
+    assert children
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: not alive(children), 10)
+    done = search(task, "--json")
+    assert done.returncode == 0, done.stderr
+    fits = {k: v for k, v in outcomes(task).items() if "score" not in k}
+    assert fits == {k: v for k, v in whole.items() if "score" not in k}
+    assert "RUNNING" not in states(task)
+    assert events(done)[-1]["status"]["spent"]["trials"] == 5
+
+
+def test_killed_workers_cost_one_retry(make_task: MakeTask) -> None:
+    task = make_task(budget={"trials": 6}, models=["scripted:step_seconds=0.05,row_seconds=0.02"])
+    process = start(task, "--json")
+    killed: set[int] = set()
+    while process.poll() is None and len(killed) < 2:
+        running = [
+            p.parent
+            for p in (task.parent / "runs").glob("*/trials/*/rung0/heartbeat")
+            if not (p.parent / "outcome.json").exists()
+        ]
+        leaves = [c for c in workers_of(process.pid) if not c.children()] if running else []
+        fresh = [c for c in leaves if c.pid not in killed]
+        if fresh:
+            killed.add(fresh[0].pid)
+            fresh[0].kill()
+            time.sleep(0.3)
+    out = process.communicate()[0]
+    assert process.returncode == 0, out
+    assert len(killed) == 2
+    assert "RUNNING" not in states(task)
+    assert json.loads(out.splitlines()[-1])["status"]["spent"]["trials"] == 6
+    outcomes(task)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_after_bookkeeping_and_the_run_resumes(make_task: MakeTask, number: int, code: int) -> None:
+    task = make_task(budget={"trials": 6}, models=SLOW)
+    process = start(task)
+    wait_for(lambda: finished_jobs(task) >= 2)
+    children = workers_of(process.pid)
+    signalled = time.monotonic()
+    process.send_signal(number)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == code, out
+    assert time.monotonic() - signalled < 10
+    assert "Run the same command to resume" in out
+    assert not alive(children)
+    done = search(task, "--json")
+    assert done.returncode == 0
+    assert any(e["event"] == "resumed" for e in events(done))
+    assert events(done)[-1]["status"]["spent"]["trials"] == 6
+    outcomes(task)
+
+
+def test_second_ctrl_c_ends_at_once(make_task: MakeTask) -> None:
+    task = make_task(methods=["faulty"], space=FAULTY_SPACE.replace("FAULTS", "slow"), budget={"trials": 3})
+    process = start(task)
+    wait_for(lambda: list((task.parent / "runs").glob("*/trials/*/*/heartbeat")))
+    process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGINT)
+    signalled = time.monotonic()
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - signalled < 5
+
+
+def test_paused_trials_are_promoted_after_a_kill(make_task: MakeTask) -> None:
+    task = make_task(
+        rows=400,
+        models=SLOW,
+        search={"sampler": "cost_aware"},
+        budget={"trials": 10},
+        evaluation={"rows": 120, "test_rows": 30, "latency_requests": 10, "load_requests": 0, "learning_curve": False},
+        compute={"on_cpu": True, "slots": 1},
+    )
+    process = start(task)
+    wait_for(lambda: len(outcomes(task)) >= 5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = outcomes(task)
+    run = search(task)
+    assert run.returncode == 0, run.stderr
+    after = outcomes(task)
+    assert all(after[key] == value for key, value in before.items())
+    assert any("/rung1" in key for key in after), "a paused trial was promoted"
+    assert set(states(task)) <= {"COMPLETE", "PRUNED"}
+    assert "PRUNED" in states(task)
+
+
+def test_finished_study_is_not_run_again_and_a_larger_budget_continues_it(make_task: MakeTask) -> None:
+    task = make_task(budget={"trials": 8})
+    assert search(task).returncode == 0
+    before = outcomes(task)
+    again = search(task, "--json")
+    assert again.returncode == 0
+    assert outcomes(task) == before
+    assert events(again)[-1]["event"] == "finished"
+    assert events(again)[-1]["status"]["spent"]["trials"] == 8
+    longer = search(task, "--json", "--set", "budget.trials=9")
+    assert longer.returncode == 0
+    assert events(longer)[-1]["status"]["spent"]["trials"] == 9
+    assert {k: v for k, v in outcomes(task).items() if k in before} == before
+
+
+def test_changed_question_is_refused_with_a_difference(make_task: MakeTask) -> None:
+    task = make_task(budget={"trials": 2}, methods=["prompt"])
+    assert search(task).returncode == 0
+    changed = search(task, "--set", "metric=macro_f1", "--set", "seed=3")
+    assert changed.returncode == 2
+    assert 'metric: was "accuracy", is "macro_f1"' in changed.stderr
+    assert "seed: was 0, is 3" in changed.stderr
+    assert "set another `name:`" in changed.stderr
+    (task.parent / "data.jsonl").write_text((task.parent / "data.jsonl").read_text().replace("wolf", "wolv"))
+    moved = search(task)
+    assert moved.returncode == 3
+    assert "data.train" in moved.stderr
+
+
+@pytest.mark.slow
+def test_killed_at_random_twenty_times(make_task: MakeTask) -> None:
+    rng = random.Random(0)
+    task = make_task(budget={"trials": 40}, search={"sampler": "random"}, models=SLOW)
+    for _ in range(20):
+        process = start(task)
+        time.sleep(rng.uniform(1, 5))
+        victims = workers_of(process.pid) if process.poll() is None else []
+        for victim in rng.sample(victims, min(1, len(victims))):
+            victim.kill()
+        if process.poll() is None and rng.random() < 0.7:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    done = search(task, "--json")
+    assert done.returncode == 0, done.stderr
+    assert events(done)[-1]["status"]["spent"]["trials"] == 40
+    assert "RUNNING" not in states(task)
+    outcomes(task)
