@@ -10,9 +10,8 @@ import pytest
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit
-from autoadapt.domain.outcome import Measurement, Outcome
+from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.task import Budget, Compute, Constraints, SearchSettings
-from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import UserError
 from autoadapt.executors.replay import Answers, Replay, Simulated
 from autoadapt.files import read_model, write_json
