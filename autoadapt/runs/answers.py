@@ -1,0 +1,54 @@
+"""Some answers of an option beside what was expected, for people to look at."""
+
+import json
+from pathlib import Path
+
+from autoadapt.domain.strict import StrictModel
+from autoadapt.files import read_rows
+
+RIGHT = 0.5
+"""Score of a row from which its answer counts as right, where samples are shown."""
+
+
+class AnsweredExample(StrictModel):
+    """One row and what an option answered."""
+
+    split: str
+    input: str
+    expected: list[str]
+    answer: str
+    score: float
+    """From 0 to 1."""
+
+    @property
+    def right(self) -> bool:
+        """Whether it counts as right, where samples are shown."""
+        return self.score >= RIGHT
+
+
+def answered_examples(root: Path, trial: int, most: int) -> list[AnsweredExample]:
+    """Some right and some wrong answers: on test rows if the trial was re-scored, else on validation rows.
+
+    Args:
+        root: run folder.
+        trial: its number.
+        most: of each kind.
+    """
+    for split in ("test", "validation"):
+        path = root / "trials" / f"{trial:04d}" / f"predictions-{split}.jsonl"
+        if not path.is_file():
+            continue
+        inputs = {row.id: row.input for row in read_rows(root / "data" / f"{split}.jsonl")}
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        examples = [
+            AnsweredExample(
+                split=split,
+                input=inputs.get(line["id"], ""),
+                expected=list(line["expected"]),
+                answer=str(line["answer"]),
+                score=float(line["score"]),
+            )
+            for line in lines
+        ]
+        return [e for e in examples if e.right][:most] + [e for e in examples if not e.right][:most]
+    return []

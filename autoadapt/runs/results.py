@@ -1,0 +1,105 @@
+"""results.json: everything that a study has found at one moment, in one file that is whole or absent.
+
+Every reader reads this file alone, so that options, advice, verdict and spend always belong together, also while a
+search is writing. ``frontier.json``, ``frontier.csv``, ``recommendations.json`` and ``verdict.json`` are parts of it,
+written for people and other programs.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from autoadapt.domain.option import Option, RawOption, Recommendation, Spent
+from autoadapt.domain.plan import Plan
+from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.verdict import Verdict
+from autoadapt.errors import Exit, UserError
+from autoadapt.files import inert, write_atomic, write_json
+
+RESULTS_FILE = "results.json"
+
+
+class MethodUse(StrictModel):
+    """What a study spent on one method."""
+
+    trials: int = 0
+    jobs: int = 0
+    device_seconds: float = 0.0
+
+
+class Results(StrictModel):
+    """A study at one moment."""
+
+    version: Literal[1] = 1
+    options: list[Option]
+    """The frontier by falling quality, and the untuned prompt even where it is dominated."""
+    measured: list[RawOption]
+    """Every trial measured in full on this hardware, by number: what other scenarios are computed from."""
+    recommendation: Recommendation
+    verdict: Verdict | None = None
+    """None until the search has ended, and again while it goes on."""
+    plan: Plan | None = None
+    """What `autoadapt plan` expected of it; None: it was not planned."""
+    spent: Spent
+    complete: int = 0
+    stopped_early: int = 0
+    failed: int = 0
+    cached: int = 0
+    """Trials by how they ended."""
+    methods: dict[str, MethodUse] = Field(default={})
+    """By name."""
+
+
+def write_results(root: Path, results: Results) -> None:
+    """Writes results.json, then its parts."""
+    write_json(root / RESULTS_FILE, results)
+    options = [json.loads(option.model_dump_json()) for option in results.options]
+    write_json(root / "frontier.json", options)
+    write_atomic(root / "frontier.csv", options_csv(options))
+    write_json(root / "recommendations.json", [json.loads(results.recommendation.model_dump_json())])
+    if results.verdict is not None:
+        write_json(root / "verdict.json", results.verdict)
+    else:
+        (root / "verdict.json").unlink(missing_ok=True)
+
+
+def read_results(root: Path) -> Results:
+    """The results of a run folder.
+
+    Raises:
+        UserError: there are none (the message names the studies beside it), or they are damaged or of another version.
+    """
+    path = root / RESULTS_FILE
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        if (root / "study.db").is_file():
+            raise UserError(f"{root}: no trial was measured in full yet", Exit.PARTIAL) from None
+        known = sorted(p.parent.name for p in root.parent.glob(f"*/{RESULTS_FILE}"))[:10]
+        hint = f"; studies here: {', '.join(known)}" if known else ""
+        raise UserError(f"{root}: there is no study ({RESULTS_FILE} is missing){hint}") from None
+    except ValidationError as error:
+        raise UserError(
+            f"{path}: written by another version of AutoAdapt, or damaged; "
+            "run `autoadapt search` on its task again: it repeats no trial and writes the file anew",
+            Exit.STORAGE,
+        ) from error
+
+
+def options_csv(options: Sequence[dict[str, Any]]) -> str:
+    """One line per option; intervals in two columns, mappings as JSON. A text that a spreadsheet would run is quoted."""
+    import pandas
+
+    rows = []
+    for option in options:
+        row: dict[str, Any] = {}
+        for key, value in option.items():
+            if key.endswith("_ci"):
+                row[f"{key}_low"], row[f"{key}_high"] = value or (None, None)
+            else:
+                row[key] = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else inert(value)
+        rows.append(row)
+    return pandas.DataFrame(rows).to_csv(index=False) if rows else ""

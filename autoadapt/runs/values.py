@@ -1,0 +1,56 @@
+"""Objectives of a measurement, read anew whenever a study is priced."""
+
+from collections.abc import Sequence
+
+from autoadapt.domain.metric import Metric
+from autoadapt.domain.objective import Goal, Reading
+from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.task import Economics
+from autoadapt.shelves import OBJECTIVES
+
+Values = dict[str, float]
+"""Objective name -> value, in the order of the task's objectives."""
+
+
+def read_values(
+    goals: Sequence[Goal],
+    measurement: Measurement,
+    metric: Metric,
+    economics: Economics,
+    share_trained: float = 1.0,
+) -> Values:
+    """The value of every objective.
+
+    Args:
+        goals: what is optimised.
+        measurement: of a fitted or loaded option.
+        metric: of the task.
+        economics: of the task, its price looked up.
+        share_trained: share of the training steps done; a cost is that of the full training.
+    """
+    reading = Reading(measurement, metric, economics, share_trained)
+    return {goal.name: OBJECTIVES.get(goal.name).read(reading) for goal in goals}
+
+
+def uncertain_goal(goals: Sequence[Goal]) -> Goal:
+    """The objective that is estimated from rows: the first that says so, else the first of all."""
+    return next((goal for goal in goals if goal.uncertain), goals[0])
+
+
+def known_goals(goals: Sequence[Goal]) -> list[Goal]:
+    """The other objectives, which one measurement tells to a few percent."""
+    uncertain = uncertain_goal(goals)
+    return [goal for goal in goals if goal.name != uncertain.name]
+
+
+def no_worse(goal: Goal, value: float, other: float, ratio: float = 1.0) -> bool:
+    """Whether a value is at least as good as another, or worse by less than a ratio."""
+    return value <= other * ratio if goal.direction == "minimize" else value * ratio >= other
+
+
+def values_line(goals: Sequence[Goal], values: Values) -> str:
+    """Values in a line, such as ``quality 0.812, USD per 1,000 queries 0.0001, latency in ms (p95) 40.5``."""
+    return ", ".join(
+        f"{goal.title} {values[goal.name]:.3f}" if goal.scale == "linear" else f"{goal.title} {values[goal.name]:.4g}"
+        for goal in goals
+    )
