@@ -58,8 +58,12 @@ class ResolvedTask:
 
     @property
     def preload(self) -> tuple[str, ...]:
-        """Modules that the families of its models want imported before a worker is given a job."""
-        families = dict.fromkeys(m.family for m in self.models.values())
+        """Modules that the families of its models want imported before a worker is given a job.
+
+        The models of a simulation belong to no family of the shelf, and need nothing.
+        """
+        known = FAMILIES.names()
+        families = dict.fromkeys(m.family for m in self.models.values() if m.family in known)
         return tuple(dict.fromkeys(module for name in families for module in FAMILIES.get(name).preload))
 
     def identity(self) -> dict[str, Any]:
