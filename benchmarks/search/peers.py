@@ -395,5 +395,7 @@ SEARCHES: dict[str, Callable[[Problem, float, int, int], Run]] = {
     "no_rungs": study(CostAware, portfolio=True, smooth=True),
     "no_smoothing": study(CostAware, portfolio=True, rungs=True),
     "no_cost": study(lambda: CostAware(CostAware.Settings(alpha=0.0)), portfolio=True, rungs=True, smooth=True),
-    "no_quality_share": study(lambda: CostAware(CostAware.Settings(uncertain_share=0.0)), portfolio=True, rungs=True, smooth=True),
+    "no_quality_share": study(
+        lambda: CostAware(CostAware.Settings(uncertain_share=0.0)), portfolio=True, rungs=True, smooth=True
+    ),
 }

@@ -86,7 +86,8 @@ def combinations(branch: Branch) -> list[dict[str, Any]]:
 def compact(record: Record) -> dict[str, Any]:
     """One fit as a line of the table."""
     job, outcome, measured = record.job, record.outcome, record.measurement
-    assert isinstance(job, Fit) and outcome is not None
+    assert isinstance(job, Fit)
+    assert outcome is not None
     line = {"trial": job.trial, "method": job.candidate.method, "model": job.candidate.model}
     line |= {"params": job.candidate.params, "steps": round(job.fidelity.steps, 6)}
     if record.failure is not None:
