@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/support/task.yaml"
 PLUGINS = ROOT / "tests/plugins"
 """Where the model family `scripted` is: it answers from a table and needs no torch."""
-TEMPLATES = 6
+TEMPLATES = 5
 SHORT = ("evaluation.load_requests=0", "evaluation.learning_curve=false")
 """Settings that leave out what the end of a search measures beyond test scores."""
 
@@ -51,14 +51,20 @@ class Search:
         paths = [*([str(PLUGINS)] if plugins else []), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            # elsewhere than in a checkout, whose folder `autoadapt` would hide that of the interpreter
+            command,
+            cwd=runs.parent,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.lines: list[tuple[float, str]] = []
         """Lines on stderr, with the seconds after which they came."""
         self.peaks: dict[int, int] = {}
         """Process -> greatest resident memory in bytes (VmHWM)."""
         self.kinds: dict[int, str] = {}
-        """Process -> driver, or the depth at which it is below the driver."""
+        """Process -> driver, child or grandchild of the driver."""
         self.driver_peak_before_report = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -89,9 +95,9 @@ class Search:
             with contextlib.suppress(psutil.NoSuchProcess):
                 self._note(driver, "driver")
                 for child in driver.children():
-                    self._note(child, "child of the driver")
+                    self._note(child, "child")
                     for grandchild in child.children():
-                        self._note(grandchild, "grandchild of the driver")
+                        self._note(grandchild, "grandchild")
             time.sleep(0.02)
         self._reader.join()
         if self.process.returncode not in (0, 5, 6):
@@ -101,9 +107,9 @@ class Search:
         if peak := peak_bytes(process.pid):
             self.peaks[process.pid], self.kinds[process.pid] = peak, kind
 
-    def peak_of(self, kind: str) -> int:
-        """Greatest peak of the processes of a kind; 0: there was none."""
-        return max((peak for pid, peak in self.peaks.items() if self.kinds[pid] == kind), default=0)
+    def peaks_of(self, kind: str) -> list[int]:
+        """Peaks of the processes of a kind; a lone 0: there was none."""
+        return [peak for pid, peak in self.peaks.items() if self.kinds[pid] == kind] or [0]
 
     def outcomes(self) -> list[dict[str, Any]]:
         """The outcome of every fit, by trial."""
@@ -184,12 +190,12 @@ def write_prompt_task(folder: Path) -> None:
 
 
 def memory(python: str) -> dict[str, float]:
-    """Peak memory of a short search of the example, which loads a model with torch."""
-    return _memory(python, ("budget.trials=8", *SHORT), False)
+    """Peak memory of a search of six prompts on the example, which loads a model with torch."""
+    return _memory(python, ("budget.trials=6", "methods=[prompt]", *SHORT), False)
 
 
 def scripted(python: str) -> dict[str, float]:
-    """The same with models that answer from a table: nothing of it should import torch."""
+    """The same for eight trials of models that answer from a table: none of the processes should import torch."""
     return _memory(python, ("budget.trials=8", "models=[scripted]", *SHORT), True)
 
 
@@ -199,9 +205,10 @@ def _memory(python: str, settings: Sequence[str], plugins: bool) -> dict[str, fl
         search.watch_memory()
         peaks = {
             "MB of the driver when the search has finished": search.driver_peak_before_report,
-            "MB of the driver, its report included": search.peak_of("driver"),
-            "MB of its children (workers, or the fork server)": search.peak_of("child of the driver"),
-            "MB of their children (workers of a fork server)": search.peak_of("grandchild of the driver"),
+            "MB of the driver, its report included": max(search.peaks_of("driver")),
+            "MB of its child that needs most (a worker, or the fork server)": max(search.peaks_of("child")),
+            "MB of the fork server's worker that needs least": min(search.peaks_of("grandchild")),
+            "MB of the fork server's worker that needs most": max(search.peaks_of("grandchild")),
         }
         return {name: peak / 1e6 for name, peak in peaks.items()}
 
