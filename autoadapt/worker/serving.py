@@ -1,4 +1,4 @@
-"""A worker's life: jobs come on stdin as ``TIME FOLDER``, a line each; ``done FOLDER`` or ``retire FOLDER`` goes to stdout.
+"""A worker's life: jobs come on stdin as lines ``TIME FOLDER``; ``done FOLDER`` or ``retire FOLDER`` goes to stdout.
 
 TIME is that of the system's monotonic clock when the job was sent. A job that waited for the worker's imports has held
 its devices meanwhile, so its seconds count from then.
