@@ -90,7 +90,7 @@ def read_results(root: Path) -> Results:
 
 
 def options_csv(options: Sequence[dict[str, Any]]) -> str:
-    """One line per option, intervals in two columns, mappings as JSON; texts a spreadsheet would run are quoted."""
+    """One line per option; intervals in two columns, mappings as JSON; text that a spreadsheet would run is quoted."""
     import pandas
 
     rows = []

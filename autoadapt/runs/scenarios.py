@@ -116,7 +116,9 @@ def _require_options(study: FinishedStudy) -> None:
 
 
 def scenario_of(text: str) -> tuple[str, Scenario]:
-    """A scenario written as ``volume=10000,price=2.69``; ``volume=1000/5000/20000`` is low, likely, high.
+    """A scenario written as ``volume=10000,price=2.69,latency_p95_ms=400``.
+
+    Three numbers, ``volume=1000/5000/20000``, are low, likely and high.
 
     Raises:
         UserError: it cannot be read.
