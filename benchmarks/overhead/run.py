@@ -46,6 +46,7 @@ def write_task(folder: Path, model: Path) -> Path:
         "search_space": "quick",
         "budget": {"trials": 12},
         "economics": {"usd_per_hour": 0.1},
+        "evaluation": {"load_requests": 0, "learning_curve": False},
         "search": {"sampler": "random"},
         "compute": {"slots": 1},
     }
