@@ -26,6 +26,7 @@ import lexicon
 from episodes import read_jsonl
 from scipy.stats import binomtest
 
+from autoadapt.domain.method import Decoding
 from autoadapt.domain.rows import Row
 from autoadapt.model_files import find_model
 from autoadapt.models.causal_lm import language_model
@@ -50,7 +51,7 @@ def answers(
     select: Callable[[str], list[Row]] | None = None, score="sum",
 ) -> list[str]:  # fmt: skip
     prompt = Prompt(SPACE.templates[template], SPACE.instructions[instruction], labels)
-    answerer = Answerer(lm, Encoder(lm, prompt, select, 16, False), labels, label_score=score)
+    answerer = Answerer(lm, Encoder(lm, prompt, select, 16, False), labels, decoding=Decoding(label_score=score))
     answerer.prepare(inputs)
     return [a.text for a in answerer.answer(inputs)]
 
