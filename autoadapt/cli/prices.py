@@ -10,7 +10,7 @@ import typer
 def prices(
     text: Annotated[str, typer.Argument(help="Only those whose name has this in it.", show_default=False)] = "",
     token: Annotated[str | None, typer.Option(help="Token price of a model behind an API, by its id.")] = None,
-    book: Annotated[Path | None, typer.Option(help="A price file of your own besides.")] = None,
+    book: Annotated[Path | None, typer.Option(help="Your own price file; its entries override those of the package.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List prices of devices and tokens with their source and date."""
