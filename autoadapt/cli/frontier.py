@@ -19,7 +19,7 @@ def frontier(
     ] = "cost",
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
-    """Compute hypervolume and attainment of runs; export their trials."""
+    """Compute hypervolume and attainment of runs; export trials."""
     from autoadapt.api.frontiers import frontiers
     from autoadapt.runs.frontiers import export as write_rows
 
