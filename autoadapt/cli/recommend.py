@@ -62,5 +62,5 @@ def _weights(text: str, objectives: list[str]) -> dict[str, float]:
         try:
             weights[name] = float(value)
         except ValueError:
-            raise UserError(f"--weights {text}: '{value}' is no number; write {example}") from None
+            raise UserError(f"--weights {text}: '{value}' is not a number; write it as {example}") from None
     return weights

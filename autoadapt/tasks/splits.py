@@ -138,7 +138,7 @@ def _without_overlap(train: list[Row], parts: dict[str, list[Row]], notes: list[
     if len(kept) < len(train):
         notes.append(
             f"{len(train) - len(kept)} training rows whose input is also in validation or test "
-            "(but for case and white space) are left out"
+            "(apart from case and white space) are left out"
         )
     both = {_same(r) for r in parts["validation"]} & {_same(r) for r in parts["test"]}
     if both:
@@ -184,4 +184,4 @@ def _check_sizes(splits: Splits) -> None:
             )
     if not splits.dev:
         splits.dev = splits.train[:LEAST_DEV_ROWS]
-        splits.notes.append("too few rows to keep some for early stopping: it looks at training rows")
+        splits.notes.append("too few rows to set some aside for early stopping: it uses training rows")
