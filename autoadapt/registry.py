@@ -63,13 +63,14 @@ class Registry(Generic[T]):
             self._instances[name] = self.new(name)
         return self._instances[name]
 
-    def new(self, name: str, settings: Mapping[str, Any] | None = None) -> T:
+    def new(self, name: str, settings: Mapping[str, Any] | None = None, expand: bool = True) -> T:
         """The plug-in of that name, one that nobody else holds.
 
         Args:
             name: of the plug-in.
             settings: as written in the task; references ``${NAME}`` are replaced from the environment here and nowhere
                 else, so that no file ever holds what they stand for.
+            expand: False leaves references as they are written, for reading a study where their values are not needed.
 
         Raises:
             UserError: there is none; the message names the nearest and lists all. Or its settings are wrong.
@@ -81,7 +82,8 @@ class Registry(Generic[T]):
         if model is None:
             return plugin()
         try:
-            return plugin(model.model_validate(expanded(dict(settings or {}))))  # type: ignore[call-arg]
+            values = dict(settings or {})
+            return plugin(model.model_validate(expanded(values) if expand else values))  # type: ignore[call-arg]
         except ValidationError as error:
             raise UserError(f"{self.kind} '{name}': {_first_mistake(error, list(model.model_fields))}") from error
 

@@ -8,11 +8,12 @@ import pytest
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "search"
 sys.path.insert(0, str(FOLDER))
 
-from autoadapt.domain.trial import Fidelity  # noqa: E402
 from peers import SEARCHES  # noqa: E402
 from problems import METHODS, Pick, Scale, joint_space  # noqa: E402
 from record import grid  # noqa: E402
 from recorded import Table  # noqa: E402
+
+from autoadapt.domain.jobs import Fidelity  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["trec6", "sst2"])

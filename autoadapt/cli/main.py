@@ -81,7 +81,9 @@ def crash_report(error: BaseException) -> str:
     """
     parts = [f"autoadapt {__version__}, Python {sys.version.split()[0]}\n"]
     current: BaseException | None = error
-    while current is not None:
+    seen: set[int] = set()
+    while current is not None and id(current) not in seen:  # two errors may each be the context of the other
+        seen.add(id(current))
         parts += [f"\n{type(current).__module__}.{type(current).__name__}\n"]
         parts += traceback.format_tb(current.__traceback__)
         current = current.__cause__ or current.__context__

@@ -7,6 +7,7 @@ memory with the others. All of them end when this process ends.
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class LocalGroup(WorkerGroup):
     def send(self, job: Job, folder: Path) -> None:
         self.cold, self._folder, self._done = False, folder, set()
         for process in self.processes:
-            process.write(str(folder))
+            process.write(f"{time.monotonic():.6f} {folder}")
 
     def signals(self) -> list[Signal]:
         # exit codes first: what a worker wrote before it ended is in its pipe by the time its end is reported

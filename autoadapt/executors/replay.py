@@ -79,15 +79,24 @@ class Replay(Executor):
 
     Args:
         settings: none.
-        answers: what validation rows give; None reads ``compute.recording``.
+        answers: what fits give; None reads ``compute.recording``.
+        scores: what finished options give on test rows; None: those jobs fail, unless there is a recording.
         slots: jobs side by side; None takes ``compute.slots``.
     """
 
     kills: ClassVar[bool] = False
 
-    def __init__(self, settings: Any = None, *, answers: Answers | None = None, slots: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: Any = None,
+        *,
+        answers: Answers | None = None,
+        scores: Answers | None = None,
+        slots: int | None = None,
+    ) -> None:
         super().__init__(settings)
-        self._answers = {"fit": answers} if answers is not None else {}
+        given = {"fit": answers, "score": scores}
+        self._answers = {kind: function for kind, function in given.items() if function is not None}
         self._slots, self._now = slots, 0.0
 
     def open(self, run: Path, compute: Compute, preload: Sequence[str] = ()) -> None:

@@ -47,7 +47,9 @@ def read_lock(path: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise UserError(f"{path}: damaged ({error}); restore it, or start under another name", Exit.STORAGE) from error
-    return dict(content)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: damaged (it holds no mapping); restore it, or start under another name", Exit.STORAGE)
+    return content
 
 
 def check_same(path: Path, resolved: ResolvedTask) -> None:
@@ -59,7 +61,12 @@ def check_same(path: Path, resolved: ResolvedTask) -> None:
     lock = read_lock(path)
     if lock is None:
         return
-    before, now = lock["identity"], json.loads(json.dumps(resolved.identity()))
+    before, now = lock.get("identity"), json.loads(json.dumps(resolved.identity()))
+    if not isinstance(before, dict) or not isinstance(lock.get("hardware"), dict):
+        raise UserError(
+            f"{path}: written by another version of AutoAdapt, or damaged; restore it, or start under another name",
+            Exit.STORAGE,
+        )
     lines = [line for key in now for line in _difference(key, before.get(key), now[key])]
     if lines:
         code = Exit.DATA if all(line.startswith("  data") for line in lines) else Exit.CONFIG

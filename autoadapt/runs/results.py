@@ -84,13 +84,13 @@ def read_results(root: Path) -> Results:
     except ValidationError as error:
         raise UserError(
             f"{path}: written by another version of AutoAdapt, or damaged; "
-            "run `autoadapt search` on its task again: it repeats no trial and writes the file again",
+            "run `autoadapt search` on its task again: it repeats no trial and writes the file anew",
             Exit.STORAGE,
         ) from error
 
 
 def options_csv(options: Sequence[dict[str, Any]]) -> str:
-    """One line per option: intervals in two columns, mappings as JSON, texts that a spreadsheet would run quoted."""
+    """One line per option; intervals in two columns, mappings as JSON; text that a spreadsheet would run is quoted."""
     import pandas
 
     rows = []

@@ -22,7 +22,7 @@ from autoadapt.verdict.scenarios import options_under
 
 
 class FinishedStudy(Protocol):
-    """A study that is priced again; see `autoadapt.runs.study.Study`."""
+    """What is priced anew; see `autoadapt.runs.study.Study`."""
 
     root: Path
     task: Task
@@ -35,7 +35,7 @@ AnyScenarios = Scenarios | Mapping[str, Scenario | Mapping[str, Any]] | str | Pa
 
 
 def compare(study: FinishedStudy, scenarios: AnyScenarios) -> list[Column]:
-    """Prices every option under each scenario; see `Study.compare`."""
+    """Prices every option anew under each scenario; see `Study.compare`."""
     _require_options(study)
     base = Path()
     if isinstance(scenarios, str | Path):
@@ -118,7 +118,7 @@ def _require_options(study: FinishedStudy) -> None:
 def scenario_of(text: str) -> tuple[str, Scenario]:
     """A scenario written as ``volume=10000,price=2.69,latency_p95_ms=400``.
 
-    Three numbers, as in ``volume=1000/5000/20000``, are low, likely and high.
+    Three numbers, ``volume=1000/5000/20000``, are low, likely and high.
 
     Raises:
         UserError: it cannot be read.

@@ -109,7 +109,7 @@ class Study:
         Raises:
             UserError: the Optuna study cannot be read.
         """
-        metric = METRICS.new(self.task.metric.name, self.task.metric.settings)
+        metric = METRICS.new(self.task.metric.name, self.task.metric.settings, expand=False)
         return TrialReader(self.root, self.task, metric, self.goals).rows(self._frozen_trials, self.raws, self.verdict)
 
     @functools.cached_property

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from autoadapt.domain.candidate import describe
 from autoadapt.domain.events import Event, EventKind, Status
 from autoadapt.domain.executor import Finished
+from autoadapt.domain.history import History
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement
 from autoadapt.domain.trial_state import TrialState
@@ -167,6 +168,10 @@ class Search:
                 self._handle(finished)
             else:
                 self.folder.add(finished.folder, finished.job, finished.outcome)
+
+    def history(self) -> History:
+        """What the sampler may know now."""
+        return self._chooser.history()
 
     def next_candidate(self) -> str | None:
         """What the sampler would run if there were more budget, in a line; None: nothing, or it cannot say."""

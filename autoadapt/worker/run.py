@@ -39,9 +39,9 @@ FAILURE_OF_EXIT: dict[Exit, FailureClass] = {Exit.DATA: "data", Exit.PROVIDER: "
 class _Watch:
     """Which stage a job is in, and how long it has run."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent: float | None) -> None:
         self.stage: Stage = "start"
-        self.started = time.monotonic()
+        self.started = time.monotonic() if sent is None else sent
         self.fit_measure_seconds = 0.0
 
     @property
@@ -59,7 +59,7 @@ class _Session:
     watch: _Watch
 
 
-def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False) -> Outcome:
+def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, sent: float | None = None) -> Outcome:
     """Runs the job described in `folder` and writes its outcome there.
 
     Args:
@@ -67,8 +67,9 @@ def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False) 
         place: this process's devices and rank; rank 0 writes ``outcome.json``, others ``outcome-RANK.json``.
         workshop: of this process, the same for every job.
         cold: whether it is this process's first job.
+        sent: moment of the monotonic clock from which the job has held its devices; None: now.
     """
-    watch = _Watch()
+    watch = _Watch(sent)
     try:
         job = JOB.validate_json((folder / "job.json").read_bytes())
     except (OSError, ValidationError) as error:

@@ -1,4 +1,8 @@
-"""A worker's life: job folders come line by line on stdin, ``done FOLDER`` or ``retire FOLDER`` goes to stdout."""
+"""A worker's life: jobs come on stdin as lines ``TIME FOLDER``; ``done FOLDER`` or ``retire FOLDER`` goes to stdout.
+
+TIME is that of the system's monotonic clock when the job was sent. A job that waited for the worker's imports has held
+its devices meanwhile, so its seconds count from then.
+"""
 
 import os
 import sys
@@ -24,9 +28,10 @@ def serve(place: Place) -> None:
     workshop = Workshop()
     first: Outcome | None = None
     for line in sys.stdin:
-        folder = Path(line.rstrip("\n"))
+        sent, _, path = line.rstrip("\n").partition(" ")
+        folder = Path(path)
         _log_to(folder / ("log.txt" if place.rank == 0 else f"log-{place.rank}.txt"))
-        outcome = run_job(folder, place, workshop, cold=first is None)
+        outcome = run_job(folder, place, workshop, cold=first is None, sent=float(sent))
         first = first or outcome
         sys.stdout.flush()
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 python benchmarks/budget/run.py        # about 8 minutes on two CPU cores
 """
 
+import argparse
 import json
 import random
 import subprocess
@@ -11,15 +12,17 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RUNS = 20
 USD_PER_HOUR = 36.0  # a cent a second
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20)
+    runs = parser.parse_args().runs
     rng = random.Random(0)
     worst_share = worst_usd = 0.0
     with tempfile.TemporaryDirectory() as name:
-        for i in range(RUNS):
+        for i in range(runs):
             seconds = rng.uniform(4, 40)
             kind = rng.choice(["usd", "hours"])
             budget = {"usd": round(seconds / 100, 4)} if kind == "usd" else {"hours": seconds / 3600}
@@ -48,18 +51,20 @@ def main() -> None:
             spent = status["spent"]["usd"] if kind == "usd" else status["spent"]["wall_seconds"] / 3600
             limit = budget[kind]
             over = max(0.0, spent - limit)
-            steps = [json.loads(f.read_text()) for f in Path(name).glob(f"budget-{i}/trials/*/*/outcome.json")]
-            longest = max(s["seconds"] for s in steps) if steps else 0.0
-            step = longest / 100 if kind == "usd" else longest / 3600
-            worst_share = max(worst_share, over / step if step else 0.0)
+            jobs = [json.loads(f.read_text()) for f in Path(name).glob(f"budget-{i}/trials/*/*/outcome.json")]
+            longest = max(job["seconds"] for job in jobs) if jobs else 0.0
+            longest_job = longest / 100 if kind == "usd" else longest / 3600
+            worst_share = max(worst_share, over / longest_job if longest_job else 0.0)
             worst_usd = max(worst_usd, over / limit)
             print(
                 f"run {i:2}: budget {kind} {limit:.4f}, spent {spent:.4f}, over by {over / limit:.1%} of the budget, "
-                f"{over / step if step else 0:.2f} of its longest step; {status['complete']} options, "
+                f"{over / longest_job if longest_job else 0:.2f} of its longest job; {status['complete']} options, "
                 f"exit {done.returncode}",
                 flush=True,
             )
-    print(f"{RUNS} runs: overspent by {worst_usd:.1%} of the budget at most, {worst_share:.2f} of a trial step at most")
+    print(
+        f"{runs} runs: overspent by {worst_usd:.1%} of the budget at most, {worst_share:.2f} of its longest job at most"
+    )
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ from episodes import read_jsonl
 from scipy.stats import binomtest
 
 from autoadapt.domain.rows import Row
+from autoadapt.model_files import find_model
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.answering import Answerer
 from autoadapt.models.causal_lm.encoding import Encoder
-from autoadapt.model_files import find_model
 from autoadapt.prompts.rendering import Prompt
 from autoadapt.tasks.space import load_space
 from autoadapt.tasks.starting import example_folder
@@ -166,11 +166,11 @@ def part4(model: str) -> None:
         (folder / f"{method}.yaml").write_text(json.dumps(task))
         command = [sys.executable, "-m", "autoadapt.cli.main", "search", f"{method}.yaml"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        if not (folder / f"runs/{method}/frontier.json").exists():
+        if not (folder / f"runs/{method}/results.json").exists():
             sys.exit(done.stderr)
-        options = json.loads((folder / f"runs/{method}/frontier.json").read_text())
-        best = max(options, key=lambda o: o["quality"])
-        spent = json.loads((folder / f"runs/{method}/summary.json").read_text())["spent"]["wall_seconds"]
+        results = json.loads((folder / f"runs/{method}/results.json").read_text())
+        best = max(results["options"], key=lambda o: o["quality"])
+        spent = results["spent"]["wall_seconds"]
         low, high = best["test_quality_ci"]
         print(
             f"  {method}: best on validation {best['quality']:.3f}; on test {best['test_quality']:.3f} [{low:.3f}-{high:.3f}] n=300; {spent:.0f} s",

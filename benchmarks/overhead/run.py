@@ -6,15 +6,16 @@ Each pair of figures is taken side by side in this one run, so their ratio holds
 """
 
 import argparse
+import contextlib
 import json
-import os
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parents[2]
 AUTOADAPT = [sys.executable, "-m", "autoadapt.cli.main"]
@@ -69,7 +70,7 @@ def start_of_the_command() -> None:
 
 
 def warm_against_fresh(task: Path) -> None:
-    """Seconds of prompt steps in a warm worker, and of the same steps run again in a process each."""
+    """Seconds of prompt trials in a warm worker, and of the same jobs run again in a process each."""
     runs = task.parent / "warm"
     command = [
         *AUTOADAPT,
@@ -83,14 +84,14 @@ def warm_against_fresh(task: Path) -> None:
         "search.rungs=false",
     ]
     subprocess.run([*command, "--set", "budget.trials=8"], check=True, capture_output=True)
-    steps = sorted((runs / "overhead" / "trials").glob("*/rung0"))
-    outcomes = [json.loads((s / "outcome.json").read_text()) for s in steps]
+    jobs = sorted((runs / "overhead" / "trials").glob("*/rung0"))
+    outcomes = [json.loads((job / "outcome.json").read_text()) for job in jobs]
     pairs = []
-    for step, outcome in zip(steps, outcomes, strict=True):
-        if outcome["cold"] or outcome["measurement"] is None:
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if outcome["cold"] or outcome["result"]["kind"] != "measurement":
             continue
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "autoadapt.worker", str(step)], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "autoadapt.worker", str(job)], check=True, capture_output=True)
         pairs.append((outcome["seconds"], time.perf_counter() - started))
     warm, fresh = (statistics.median(p[i] for p in pairs) for i in (0, 1))
     print(
@@ -99,24 +100,24 @@ def warm_against_fresh(task: Path) -> None:
 
 
 def killed_in_the_middle(task: Path) -> None:
-    """kill -9 of driver and workers half-way, then the same command again: finished steps lost, steps measured twice."""
+    """kill -9 of driver and workers half-way, then the same command again: finished jobs lost, jobs measured twice."""
     runs = task.parent / "killed"
     command = [*AUTOADAPT, "search", str(task), "--runs", str(runs)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def finished() -> dict[str, str]:
-        found = {}
+        rows = {}
         for file in (runs / "overhead" / "trials").glob("*/*/outcome.json"):
             content = json.loads(file.read_text())
-            if content["measurement"] is not None:
-                found[str(file)] = json.dumps(content["measurement"]["rows"])
-        return found
+            if content["result"]["kind"] == "measurement":
+                rows[str(file)] = json.dumps(content["result"]["rows"])
+        return rows
 
     while len(finished()) < 9 and process.poll() is None:
         time.sleep(0.02)
-    workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-    for pid in [process.pid, *map(int, workers)]:
-        os.kill(pid, signal.SIGKILL)
+    for child in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
     process.wait()
     before = finished()
     subprocess.run(command, check=False, capture_output=True)
@@ -124,9 +125,9 @@ def killed_in_the_middle(task: Path) -> None:
     keys = ["/".join(Path(f).parts[-3:-1]).split("-retry")[0] for f in after]
     lost = sum(after.get(file) != rows for file, rows in before.items())
     repeated = len(keys) - len(set(keys))
-    trials = json.loads((runs / "overhead" / "summary.json").read_text())["spent"]["trials"]
+    trials = json.loads((runs / "overhead" / "results.json").read_text())["spent"]["trials"]
     print(
-        f"killed after {len(before)} finished steps, resumed to {trials} trials of 12: {lost} steps lost, {repeated} repeated"
+        f"killed after {len(before)} finished jobs, resumed to {trials} trials of 12: {lost} jobs lost, {repeated} repeated"
     )
 
 

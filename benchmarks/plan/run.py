@@ -3,22 +3,24 @@
 python benchmarks/plan/run.py        # about 15 minutes on two CPU cores; skips tasks whose data are absent
 """
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("AUTOADAPT_SHARED", ROOT.parent / "shared"))
 
 
-def tasks(folder: Path) -> dict[str, Path]:
+def tasks(folder: Path, names: Sequence[str], trials: int) -> dict[str, Path]:
     """Name -> task file."""
-    found = {"support": ROOT / "examples/support/task.yaml"}
-    for name, trials in (("trec6", 12), ("sst2", 12)):
+    files = {"support": ROOT / "examples/support/task.yaml"} if "support" in names else {}
+    for name in (n for n in names if n != "support"):
         data = SHARED / "data" / name
         if not data.is_dir():
             print(f"{name}: skipped, {data} is absent")
@@ -39,8 +41,8 @@ def tasks(folder: Path) -> dict[str, Path]:
             "compute": {"on_cpu": True},
         }
         (folder / f"{name}.yaml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in task.items()))
-        found[name] = folder / f"{name}.yaml"
-    return found
+        files[name] = folder / f"{name}.yaml"
+    return files
 
 
 def autoadapt(*arguments: object) -> str:
@@ -52,30 +54,34 @@ def autoadapt(*arguments: object) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", default=["support", "trec6", "sst2"])
+    parser.add_argument("--trials", type=int, default=12, help="of trec6 and sst2; support keeps its 24")
+    args = parser.parse_args()
     errors = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for task, file in tasks(folder).items():
+        for task, file in tasks(folder, args.tasks, args.trials).items():
             autoadapt("plan", file, "--runs", folder)
             autoadapt("search", file, "--runs", folder, "--json")
-            told = json.loads((folder / task / "summary.json").read_text())
-            plan, spent = told["plan"], told["spent"]
-            for what, planned, took in (
+            results = json.loads((folder / task / "results.json").read_text())
+            plan, spent = results["plan"], results["spent"]
+            for what, planned, actual in (
                 ("trials", plan["trials"], spent["trials"]),
                 ("hours", plan["hours"], spent["wall_seconds"] / 3600),
                 ("device-hours", plan["device_hours"], spent["device_seconds"] / 3600),
                 ("USD", plan["usd"], spent["usd"]),
             ):
-                error = planned["likely"] / took - 1
-                inside = "inside" if planned["low"] <= took <= planned["high"] else "OUTSIDE"
+                error = planned["likely"] / actual - 1
+                inside = "inside" if planned["low"] <= actual <= planned["high"] else "OUTSIDE"
                 print(
                     f"{task:8} {what:12} planned {planned['likely']:.4f} [{planned['low']:.4f}-{planned['high']:.4f}] "
-                    f"took {took:.4f}: {error:+.0%}, {inside}",
+                    f"took {actual:.4f}: {error:+.0%}, {inside}",
                     flush=True,
                 )
                 if what in ("hours", "device-hours"):
                     errors.append(abs(error))
-            for method, part in told["methods"].items():
+            for method, part in results["methods"].items():
                 planned = plan["methods"][method]
                 hours = part["device_seconds"] / 3600
                 print(

@@ -1,6 +1,6 @@
-"""Three real tasks searched with a real small model: the frontier of each, and the advice against the untuned prompt.
+"""Three real tasks searched with a real small model: the frontier of each, and the recommended option beside the untuned prompt.
 
-    python benchmarks/real_tasks/run.py [--shared ../shared] [--runs runs] [TASK ...]
+    python benchmarks/real_tasks/run.py [--runs runs] [TASK ...]
 
 Prints, per task: the frontier table, trials per method, wall time, the share of device time spent outside fit and
 measure, and the recommended option's quality on test rows against the zero-shot prompt's. A finished run is not
@@ -21,24 +21,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", nargs="*", default=["trec6", "banking77", "e2e_nlg"])
     parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="passed on to the search")
     args = parser.parse_args()
     if not (HERE / "../../../shared/data").is_dir():
         sys.exit("the public data and models are not beside this checkout (../shared)")
     for name in args.tasks:
         started = time.time()
         command = [sys.executable, "-m", "autoadapt.cli.main", "search", str(HERE / f"{name}.yaml")]
-        subprocess.run([*command, "--runs", str(args.runs)], check=False)
+        command += ["--runs", str(args.runs)]
+        subprocess.run([*command, *(part for value in args.set for part in ("--set", value))], check=False)
         summarise(args.runs / name, time.time() - started)
 
 
 def summarise(run: Path, seconds: float) -> None:
     """Prints one task's figures from its result files."""
-    options = {o["trial"]: o for o in json.loads((run / "frontier.json").read_text())}
-    (advice,) = json.loads((run / "recommendations.json").read_text())
-    summary = json.loads((run / "summary.json").read_text())
-    spent = summary["spent"]
+    results = json.loads((run / "results.json").read_text())
+    options = {o["trial"]: o for o in results["options"]}
+    advice, spent = results["recommendation"], results["spent"]
     chosen, baseline = options.get(advice["trial"]), options.get(advice["baseline"])
-    per_method = ", ".join(f"{m} {t['trials']}" for m, t in summary["methods"].items())
+    per_method = ", ".join(f"{m} {t['trials']}" for m, t in results["methods"].items())
     print(
         f"\n{run.name}: this run {seconds:.0f} s, in all {spent['wall_seconds']:.0f} s; trials per method: {per_method}"
     )

@@ -5,12 +5,12 @@ python benchmarks/report/run.py [--trials 1000] [--keep FOLDER]
 
 import argparse
 import contextlib
+import dataclasses
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from decimal import Decimal
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
@@ -18,55 +18,61 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
 from surrogates import TASKS  # type: ignore[import-not-found]
 from surrogates import Task as MadeUp
 
-from autoadapt.domain.rows import Row
-from autoadapt.domain.task import Budget, Data, Economics, Evaluation
-from autoadapt.domain.task import Search as SearchSettings
-from autoadapt.domain.task import Task as TaskFile
-from autoadapt.executors.replay import Replay
-from autoadapt.assess.rescoring import rescore
-from autoadapt.tasks.resolve import Resolved
-from autoadapt.runs.run_folder import RunFolder
-from autoadapt.study.search import Search
-from autoadapt.tasks.space import JointSpace
-from autoadapt.tasks.splits import Splits
-from autoadapt.study.stop_signals import StopSignals
-from autoadapt.runs.storage import open_study
+from autoadapt.assess.end_of_search import EndOfSearch
 from autoadapt.assess.verdicts import give_verdict
-from autoadapt.shelves import METRICS
+from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.events import Event
+from autoadapt.domain.rows import Row
+from autoadapt.domain.task import Budget, SearchSettings
+from autoadapt.executors.replay import Replay
+from autoadapt.forecast.simulation import SimulatedTask
+from autoadapt.runs.storage import open_study
+from autoadapt.runs.study import Study
+from autoadapt.study.resources import StandIns, open_resources
+from autoadapt.study.search import Search
+from autoadapt.study.stop_signals import StopSignals
+from autoadapt.tasks.resolve import ResolvedTask
 
 ROWS = 200
+
+
+def made_up(name: str, problem: MadeUp, trials: int) -> ResolvedTask:
+    """A made-up task as if it had been read from a file, with test rows."""
+    simulated = SimulatedTask(
+        problem.space, Budget(trials=trials), models=problem.models, rows=ROWS, economics=problem.economics
+    )
+    resolved = simulated.resolved(SearchSettings(sampler=PluginChoice(name="random")), seed=0)
+    evaluation = resolved.task.evaluation.model_copy(update={"learning_curve": False})
+    test = [Row(id=ROWS + i, input=f"row {i}", outputs=["a"]) for i in range(ROWS)]
+    return dataclasses.replace(
+        resolved,
+        task=resolved.task.model_copy(update={"name": name, "evaluation": evaluation}),
+        splits=dataclasses.replace(resolved.splits, test=test),
+    )
 
 
 def make_run(root: Path, trials: int) -> None:
     """A run folder as a real search leaves it, its trials answered by a made-up task in virtual time."""
     problem = MadeUp(TASKS[0], 0)
-    task = TaskFile(
-        name=root.name,
-        data=Data(train="none"),
-        metric="accuracy",
-        models=list(problem.models),
-        budget=Budget(trials=trials),
-        economics=Economics(usd_per_hour=Decimal(2)),
-        evaluation=Evaluation(rows=ROWS, load_requests=0),
-        search=SearchSettings(sampler="random"),
-    )
-    rows = [Row(id=i, input=f"row {i}", outputs=["a"]) for i in range(2 * ROWS)]
-    splits = Splits([], [], rows[:ROWS], rows[ROWS:], ["a", "b"], [])
-    models = {name: Path(name) for name in problem.models}
-    resolved = Resolved(task, METRICS.get("accuracy"), JointSpace(problem.space, task, "label"), splits, models)
-    executor = Replay(problem.answers, 4)
-    executor._answers["test"] = lambda candidate, fidelity, seed: problem.answers(candidate, fidelity, seed + 1)
+    executor = Replay(answers=problem.answers, scores=lambda *job: problem.answers(*job[:2], job[2] + 1), slots=4)
     stop = StopSignals()
-    with Search(resolved, RunFolder(root), lambda event: None, executor) as search:
+    resolved = made_up(root.name, problem, trials)
+    with open_resources(resolved, root, _ignore, stand_ins=StandIns(executor=executor)) as resources:
+        search = Search(resources)
         search.run(stop)
-        rescore(search, stop)
+        end = EndOfSearch(search, slots=4, alone=False)
+        end.run(stop)
+        search.results.verdict = give_verdict(search, end.jobs)
         search.results.write(search.status())
-        give_verdict(search)
+
+
+def _ignore(event: Event) -> None:
+    pass
 
 
 def longest_write_seconds(root: Path) -> tuple[float, int]:
     """Longest write to the study, and how many there were, while its report is made again and again."""
-    study = open_study(root / "study.db", root.name)
+    study = open_study(root / "study.db", root.name, Study.load(root).goals)
     command = [sys.executable, "-m", "autoadapt.cli.main", "report", str(root), "--output", str(root / "other.html")]
     longest, writes = 0.0, 0
     for _ in range(3):
@@ -123,9 +129,9 @@ def main() -> None:
             drawn = drawn_seconds(root / "report.html")
             blocked, writes = longest_write_seconds(root)
             print(f"{trials} trials: of {writes} writes while the report is made the longest took {blocked:.3f} s")
-            told = "no Chromium here" if drawn is None else f"drawn {drawn:.1f} s after it is opened"
+            drawing = "no Chromium here" if drawn is None else f"drawn {drawn:.1f} s after it is opened"
             print(
-                f"{trials} trials: `autoadapt report` takes {min(times):.1f} s, report.html has {size / 1e6:.2f} MB, {told}"
+                f"{trials} trials: `autoadapt report` takes {min(times):.1f} s, report.html has {size / 1e6:.2f} MB, {drawing}"
             )
 
 

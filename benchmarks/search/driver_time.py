@@ -17,8 +17,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from peers import OptunaPeer, tpe
 from surrogates import TASKS, Task
 
-from autoadapt.domain.task import Budget
-from autoadapt.forecast.simulation import simulate
+from autoadapt.domain.task import Budget, SearchSettings
+from autoadapt.forecast.simulation import SimulatedTask, simulate
+from autoadapt.samplers.cost_aware import CostAware
 
 
 def main() -> None:
@@ -35,19 +36,24 @@ def main() -> None:
             marks[len(marks)] = time.perf_counter()
             return task.answers(candidate, fidelity, seed)
 
-        sampler = "cost_aware" if name == "cost_aware" else OptunaPeer(tpe)
-        search = simulate(
-            task.space, answers, Budget(trials=args.trials, usd=Decimal(10**6)), models=task.models, sampler=sampler,
-            rungs=name == "cost_aware", rows=task.rows, economics=task.economics,
-        )  # fmt: skip
-        steps = len(search.folder.records)
+        simulated = SimulatedTask(
+            task.space,
+            Budget(trials=args.trials, usd=Decimal(10**6)),
+            models=task.models,
+            rows=task.rows,
+            economics=task.economics,
+        )
+        sampler = CostAware() if name == "cost_aware" else OptunaPeer(tpe)
+        settings = SearchSettings(rungs=name == "cost_aware", least_gain=0.0)
+        search = simulate(simulated, answers, settings, sampler)
+        fits = len(search.folder.records)
         for window in windows:
             last = min(len(marks) - 1, round(window / args.trials * len(marks)))
             first = max(0, last - 50)
             print(
-                f"{name:12s} at {window:5d} trials: {1000 * (marks[last] - marks[first]) / (last - first):6.1f} ms a step"
+                f"{name:12s} at {window:5d} trials: {1000 * (marks[last] - marks[first]) / (last - first):6.1f} ms a fit"
             )
-        print(f"{name:12s} {steps} steps in all")
+        print(f"{name:12s} {fits} fits in all")
 
 
 if __name__ == "__main__":

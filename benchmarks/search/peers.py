@@ -16,24 +16,24 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from problems import METHODS, Pick, Problem, Step, joint_space, measured_frontier, picks_of
+from problems import GOALS, METHODS, Pick, Problem, Step, joint_space, measured_frontier, picks_of
 
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.history import History, TrialHistory
-from autoadapt.domain.option import Objectives
-from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.jobs import Fidelity, Fit
 from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.space import Choices, Range
-from autoadapt.domain.task import Budget
-from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Devices, Fidelity
+from autoadapt.domain.task import Budget, SearchSettings
+from autoadapt.domain.trial_state import TrialState
+from autoadapt.forecast.simulation import SimulatedTask, simulate
+from autoadapt.runs.values import Values, read_values
 from autoadapt.samplers.cost_aware import CostAware
-from autoadapt.study.search import Search
-from autoadapt.forecast.simulation import simulate
-from autoadapt.economics.objectives import objectives
 from autoadapt.shelves import METRICS
+from autoadapt.study.search import Search
 
 SHARES_OF_WORK = (1 / 9, 1 / 3, 1.0)
-DEVICES = Devices(kind="virtual device", count=1, accelerator="cpu")
+"""Of the work, by rung, for searches that have their own loop."""
 
 
 @dataclass
@@ -59,52 +59,54 @@ def study(
     """A search by this project's study.
 
     Args:
-        sampler: a name, or what makes one.
+        sampler: a name, a sampler, or what makes one.
         portfolio: whether the space's first candidates are tried first.
         rungs: whether candidates are tried on a part of the work first.
-        smooth: whether the reported frontier is the one that the sampler believes in, not the measured one.
-        methods: those allowed.
+        smooth: whether the frontier is reported by the qualities that the sampler believes in, not by measured ones.
+        methods: those that may be used.
     """
 
     def run(problem: Problem, device_seconds: float, seed: int, slots: int) -> Run:
         began = time.perf_counter()
-        chooser = sampler if isinstance(sampler, str) else sampler() if not isinstance(sampler, Sampler) else sampler
-        search = simulate(
+        usd = Decimal(f"{device_seconds * float(problem.economics.hour_usd) / 3600:.9f}")
+        task = SimulatedTask(
             problem.space if portfolio else problem.space.model_copy(update={"first": []}),
-            problem.answers,
-            Budget(usd=Decimal(f"{device_seconds * float(problem.economics.hour_usd) / 3600:.9f}")),
+            Budget(usd=usd),
             methods=methods,
             models=problem.models,
-            sampler=chooser,
-            rungs=rungs,
-            slots=slots,
             rows=problem.rows,
-            seed=seed,
             economics=problem.economics,
         )
-        took = time.perf_counter() - began
-        steps = _steps(search)
-        believing = search.sampler if smooth and isinstance(search.sampler, CostAware) else None
+        name = sampler if isinstance(sampler, str) else "random"
+        settings = SearchSettings(sampler=PluginChoice(name=name), rungs=rungs, least_gain=0.0)
+        chooser = None if isinstance(sampler, str) else sampler if isinstance(sampler, Sampler) else sampler()
+        search = simulate(task, problem.answers, settings, chooser, slots, seed)
+        seconds = time.perf_counter() - began
+        steps = _steps(search, problem)
+        believing = chooser if smooth and isinstance(chooser, CostAware) else None
 
         def report(spent: float) -> list[Pick]:
             if believing is None:
                 return measured_frontier(steps, spent)
             return _believed(search, believing, steps, spent)
 
-        return Run(steps, took, report)
+        return Run(steps, seconds, report)
 
     return run
 
 
-def _steps(search: Search) -> list[Step]:
-    found = []
+def _steps(search: Search, problem: Problem) -> list[Step]:
+    steps = []
     for record in search.folder.records:
-        outcome, fidelity = record.outcome, record.step.fidelity
-        full = fidelity.rows >= search.task.evaluation.rows and fidelity.steps >= 1
-        point = objectives(outcome, search.resolved.metric, search.task.economics) if outcome.measurement else None
-        seconds = outcome.seconds * outcome.devices.count
-        found.append(Step(record.step.trial, seconds, record.step.candidate, full, point))
-    return found
+        job, measurement = record.job, record.measurement
+        if not isinstance(job, Fit) or record.outcome is None:
+            continue
+        full = job.fidelity.rows >= problem.rows and job.fidelity.steps >= 1
+        values = None
+        if measurement is not None:
+            values = read_values(GOALS, measurement, METRICS.get("accuracy"), problem.economics)
+        steps.append(Step(job.trial, record.outcome.device_seconds, job.candidate, full, values))
+    return steps
 
 
 def _believed(search: Search, sampler: CostAware, steps: Sequence[Step], device_seconds: float) -> list[Pick]:
@@ -114,10 +116,10 @@ def _believed(search: Search, sampler: CostAware, steps: Sequence[Step], device_
         spent += step.device_seconds
         if spent > device_seconds:
             break
-        if step.found is not None:
+        if step.values is not None:
             finished += 1
             if step.full:
-                measured[step.trial] = step
+                measured[step.trial] = (step, step.values)
     if not measured:
         return []
     history = search.history()
@@ -125,14 +127,14 @@ def _believed(search: Search, sampler: CostAware, steps: Sequence[Step], device_
     beliefs = sampler.believed(replace(history, trials=tuple(trials)))
     return picks_of(
         [
-            Pick(s.candidate, beliefs.get(t, s.found.quality), s.found.cost_usd_per_1k, s.found.latency_ms)
-            for t, s in measured.items()
+            Pick(step.candidate, beliefs.get(trial, values["quality"]), values["cost_usd_per_1k"], values["latency_ms"])
+            for trial, (step, values) in measured.items()
         ]
     )
 
 
 def _cut(trial: TrialHistory, finished: int) -> TrialHistory:
-    return replace(trial, reached=tuple(r for r in trial.reached if r.order < finished), state="done")
+    return replace(trial, reached=tuple(r for r in trial.reached if r.order < finished), state=TrialState.COMPLETE)
 
 
 class OptunaPeer(Sampler):
@@ -195,8 +197,8 @@ class Peer(ABC):
         """A handle and a candidate."""
 
     @abstractmethod
-    def tell(self, handle: Any, share: float, found: Objectives, seconds: float) -> bool:
-        """Takes what a share of the work showed; whether the candidate goes on."""
+    def tell(self, handle: Any, share: float, values: Values, seconds: float) -> bool:
+        """Takes what a share of the work showed; returns whether the candidate goes on."""
 
 
 def drive(make: Callable[[Problem, int, int], Peer]) -> Callable[[Problem, float, int, int], Run]:
@@ -214,7 +216,7 @@ def drive(make: Callable[[Problem, int, int], Peer]) -> Callable[[Problem, float
 
 def _drive(peer: Peer, problem: Problem, device_seconds: float, seed: int, slots: int) -> list[Step]:
     steps: list[Step] = []
-    ends: list[tuple[float, int, Any, Candidate, int, float, Objectives]] = []
+    ends: list[tuple[float, int, Any, Candidate, int, float, Values]] = []
     now, spent, number = 0.0, 0.0, 0
 
     def begin(trial: int, handle: Any, candidate: Candidate, rung: int, before: float) -> None:
@@ -223,11 +225,10 @@ def _drive(peer: Peer, problem: Problem, device_seconds: float, seed: int, slots
         tunes = candidate.method != "prompt"
         rows = problem.rows if share == 1 else max(40, round(problem.rows * (1 / 3 if tunes else share)))
         fidelity = Fidelity(rows=rows, steps=share if tunes else 1.0, latency_requests=10 if share < 1 else 20)
-        found = problem.answers(candidate, fidelity, seed * 100_003 + trial)
-        seconds = max(1e-6, found.seconds - before) + found.loading_seconds
-        outcome = Outcome.model_construct(measurement=found.measurement, devices=DEVICES, seconds=seconds)
-        point = objectives(outcome, METRICS.get("accuracy"), problem.economics)
-        heapq.heappush(ends, (now + seconds, trial, handle, candidate, rung, seconds, point))
+        answer = problem.answers(candidate, fidelity, seed * 100_003 + trial)
+        seconds = max(1e-6, answer.seconds - before) + answer.loading_seconds
+        values = read_values(GOALS, answer.measurement, METRICS.get("accuracy"), problem.economics)
+        heapq.heappush(ends, (now + seconds, trial, handle, candidate, rung, seconds, values))
 
     last = len(SHARES_OF_WORK) - 1
     trained: dict[int, float] = {}
@@ -236,10 +237,10 @@ def _drive(peer: Peer, problem: Problem, device_seconds: float, seed: int, slots
             handle, candidate = peer.ask()
             begin(number, handle, candidate, last if peer.whole else 0, 0.0)
             number += 1
-        now, trial, handle, candidate, rung, seconds, point = heapq.heappop(ends)
+        now, trial, handle, candidate, rung, seconds, values = heapq.heappop(ends)
         spent += seconds
-        steps.append(Step(trial, seconds, candidate, rung == last, point))
-        if peer.tell(handle, SHARES_OF_WORK[rung], point, seconds) and rung < last:
+        steps.append(Step(trial, seconds, candidate, rung == last, values))
+        if peer.tell(handle, SHARES_OF_WORK[rung], values, seconds) and rung < last:
             share = SHARES_OF_WORK[rung] if candidate.method != "prompt" else 1.0
             done = problem.answers(candidate, Fidelity(rows=1, steps=share, latency_requests=1), 0)
             trained[trial] = done.measurement.train_seconds
@@ -247,13 +248,13 @@ def _drive(peer: Peer, problem: Problem, device_seconds: float, seed: int, slots
     return steps
 
 
-def _losses(found: Objectives) -> dict[str, float]:
+LOSSES = ("error", "cost", "latency")
+
+
+def _losses(values: Values) -> dict[str, float]:
     """Objectives to minimise; logarithms of what spans orders of magnitude."""
-    return {
-        "error": 1 - found.quality,
-        "cost": math.log10(found.cost_usd_per_1k),
-        "latency": math.log10(found.latency_ms),
-    }
+    losses = (1 - values["quality"], math.log10(values["cost_usd_per_1k"]), math.log10(values["latency_ms"]))
+    return dict(zip(LOSSES, losses, strict=True))
 
 
 class Moasha(Peer):
@@ -277,7 +278,7 @@ class Moasha(Peer):
             else:
                 space[name] = choice(list(spec.choices))
         self.scheduler = MOASHA(
-            space, list(_losses(NOTHING)), time_attr="share", max_t=9, grace_period=1, reduction_factor=3,
+            space, list(LOSSES), time_attr="share", max_t=9, grace_period=1, reduction_factor=3,
             random_seed=seed,
         )  # fmt: skip
         self.number = 0
@@ -291,8 +292,8 @@ class Moasha(Peer):
         self.scheduler.on_trial_add(trial)
         return trial, _candidate(self.joint, config)
 
-    def tell(self, handle: Any, share: float, found: Objectives, seconds: float) -> bool:
-        return self.scheduler.on_trial_result(handle, {"share": round(share * 9), **_losses(found)}) == "CONTINUE"
+    def tell(self, handle: Any, share: float, values: Values, seconds: float) -> bool:
+        return self.scheduler.on_trial_result(handle, {"share": round(share * 9), **_losses(values)}) == "CONTINUE"
 
 
 class Smac(Peer):
@@ -325,7 +326,7 @@ class Smac(Peer):
                 space.add(InCondition(made[name], made[f"{method}.{when[0]}"], [repr(v) for v in when[1]]))
         self.folder = tempfile.mkdtemp(prefix="smac-")
         scenario = Scenario(
-            space, objectives=list(_losses(NOTHING)), deterministic=True, n_trials=10_000, seed=seed,
+            space, objectives=list(LOSSES), deterministic=True, n_trials=10_000, seed=seed,
             output_directory=self.folder,
         )  # fmt: skip
         self.facade = HyperparameterOptimizationFacade(
@@ -345,14 +346,11 @@ class Smac(Peer):
         values = {k: (_unquoted(v) if isinstance(v, str) else v) for k, v in dict(info.config).items()}
         return info, _candidate(self.joint, values)
 
-    def tell(self, handle: Any, share: float, found: Objectives, seconds: float) -> bool:
+    def tell(self, handle: Any, share: float, values: Values, seconds: float) -> bool:
         from smac.runhistory.dataclasses import TrialValue
 
-        self.facade.tell(handle, TrialValue(cost=list(_losses(found).values()), time=seconds), save=False)
+        self.facade.tell(handle, TrialValue(cost=list(_losses(values).values()), time=seconds), save=False)
         return False
-
-
-NOTHING = Objectives(quality=0.0, cost_usd_per_1k=1.0, latency_ms=1.0)
 
 
 def _unquoted(text: str) -> Any:
@@ -363,15 +361,15 @@ def _unquoted(text: str) -> Any:
 
 def _flat(joint: Any) -> list[tuple[str, Any]]:
     """All parameters of the joint space under Optuna's names; those with one choice are left out."""
-    found: list[tuple[str, Any]] = [("method", Choices(choices=list(joint.branches)))]
+    specs_by_name: list[tuple[str, Any]] = [("method", Choices(choices=list(joint.branches)))]
     if len(joint.task.models) > 1:
-        found.append(("model", Choices(choices=list(joint.task.models))))
-    found += [(f"prompt.{n}", s) for n, s in joint.space.shared.items()]
+        specs_by_name.append(("model", Choices(choices=list(joint.task.models))))
+    specs_by_name += [(f"prompt.{n}", s) for n, s in joint.space.shared.items()]
     for method, specs in joint.branches.items():
-        found += [(f"{method}.{n}", s) for n, s in specs.items()]
+        specs_by_name += [(f"{method}.{n}", s) for n, s in specs.items()]
     return [
         (n, s)
-        for n, s in found
+        for n, s in specs_by_name
         if not (isinstance(s, Choices) and len(s.choices) == 1) and s.when.get("answers", ["label"]) == ["label"]
     ]
 
@@ -397,5 +395,7 @@ SEARCHES: dict[str, Callable[[Problem, float, int, int], Run]] = {
     "no_rungs": study(CostAware, portfolio=True, smooth=True),
     "no_smoothing": study(CostAware, portfolio=True, rungs=True),
     "no_cost": study(lambda: CostAware(CostAware.Settings(alpha=0.0)), portfolio=True, rungs=True, smooth=True),
-    "no_quality_share": study(lambda: CostAware(CostAware.Settings(uncertain_share=0.0)), portfolio=True, rungs=True, smooth=True),
+    "no_quality_share": study(
+        lambda: CostAware(CostAware.Settings(uncertain_share=0.0)), portfolio=True, rungs=True, smooth=True
+    ),
 }

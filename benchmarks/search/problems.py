@@ -4,27 +4,29 @@ A problem has a space, what every candidate would measure at a fidelity, and the
 (`surrogates.py`) and recorded tables of real trials (`recorded.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from autoadapt.domain.option import Objectives
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.jobs import Fidelity
+from autoadapt.domain.objective import DEFAULT_GOALS
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Budget, Data, Economics, Evaluation
 from autoadapt.domain.task import Task as TaskFile
-from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Fidelity
 from autoadapt.executors.replay import Simulated
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.pareto.hypervolume import hypervolume
-from autoadapt.tasks.space import JointSpace
 from autoadapt.surrogates.features import Features
+from autoadapt.tasks.space import JointSpace
 
 METHODS = ("prompt", "lora", "full")
-MAXIMIZE = (True, False, False)
-"""Directions of quality, cost and latency."""
+GOALS = DEFAULT_GOALS
+"""Quality, cost and latency."""
+MAXIMIZE = tuple(goal.maximized for goal in GOALS)
 SHARES = tuple(float(x) for x in np.geomspace(0.03, 1.0, 13))
 """Shares of the budget at which what is reported is looked at: a curve over the logarithm of spend."""
 LIMITS = (1 / 3, 2 / 3, 1.0)
@@ -62,7 +64,7 @@ def joint_space(problem: Problem, methods: Sequence[str] = METHODS) -> JointSpac
     task = TaskFile(
         name="x",
         data=Data(train="none"),
-        metric="accuracy",
+        metric=PluginChoice(name="accuracy"),
         models=list(problem.models),
         methods=list(methods),
         budget=Budget(trials=1),
@@ -74,14 +76,14 @@ def joint_space(problem: Problem, methods: Sequence[str] = METHODS) -> JointSpac
 
 @dataclass(frozen=True)
 class Step:
-    """One step that a search paid for, in the order of finishing."""
+    """One fit that a search paid for, in the order in which they finished."""
 
     trial: int
     device_seconds: float
     candidate: Candidate
     full: bool
-    found: Objectives | None
-    """None: it failed."""
+    values: Mapping[str, float] | None
+    """Objectives by name; None: it failed."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,8 @@ class Scale:
         full = Fidelity(rows=problem.rows, steps=1.0, latency_requests=20)
         seconds = {m: [] for m in METHODS}
         for c in drawn[:: max(1, len(drawn) // 400)]:
-            found = problem.answers(c, full, 0)
-            seconds[c.method].append(found.seconds + found.loading_seconds)
+            answer = problem.answers(c, full, 0)
+            seconds[c.method].append(answer.seconds + answer.loading_seconds)
         self.budget_seconds = trials * float(np.mean([np.mean(s) for s in seconds.values()]))
 
     def _row(self, candidate: Candidate) -> list[float]:
@@ -134,15 +136,15 @@ class Scale:
 
         Below zero where the tolerance of the limit lets in what is not attainable clearly under it.
         """
-        found = []
+        regrets = []
         costs = self.front[:, 1]
         for part in LIMITS:
             limit = float(costs.min() + part * np.ptp(costs)) + CLEARLY
             best = float(self.front[costs <= limit - CLEARLY + 1e-9, 0].max())
             within = [p for p in picks if np.log10(p.cost) <= limit]
             chosen = max(within, key=lambda p: p.quality, default=None)
-            found.append(best - (self._row(chosen.candidate)[0] if chosen else self.reference[0]))
-        return found
+            regrets.append(best - (self._row(chosen.candidate)[0] if chosen else self.reference[0]))
+        return regrets
 
 
 def front(rows: Any) -> list[int]:
@@ -171,7 +173,6 @@ def measured_frontier(steps: Sequence[Step], device_seconds: float) -> list[Pick
         spent += step.device_seconds
         if spent > device_seconds:
             break
-        if step.full and step.found is not None:
-            f = step.found
-            options.append(Pick(step.candidate, f.quality, f.cost_usd_per_1k, f.latency_ms))
+        if step.full and step.values is not None:
+            options.append(Pick(step.candidate, *(step.values[goal.name] for goal in GOALS)))
     return picks_of(options)

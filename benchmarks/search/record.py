@@ -17,16 +17,19 @@ from typing import Any
 
 import numpy as np
 
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.events import Event
 from autoadapt.domain.history import History
+from autoadapt.domain.jobs import Fit
 from autoadapt.domain.sampler import Decision, Sampler
 from autoadapt.domain.space import Branch, Choices, applies
-from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.trial_state import TrialState
+from autoadapt.runs.run_folder import Record
 from autoadapt.samplers.cost_aware import Planned
-from autoadapt.tasks.resolve import resolve
-from autoadapt.study.resuming import resume
-from autoadapt.runs.run_folder import RunFolder
+from autoadapt.study.resources import StandIns, open_resources
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
+from autoadapt.tasks.resolve import resolve
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -40,7 +43,7 @@ class Everything(Sampler):
         return Planned(self._next(history))
 
     def decide(self, seed: int, history: History) -> Decision:
-        paused = [a.number for a in history.trials if a.state == "paused"]
+        paused = [t.number for t in history.trials if t.state == TrialState.PAUSED]
         if paused:
             return Decision(promote=paused[0])
         left = self._left(history)
@@ -50,25 +53,25 @@ class Everything(Sampler):
         return (self._left(history) or grid(history.branches, history.models))[0]
 
     def _left(self, history: History) -> list[Candidate]:
-        done = {a.candidate.key() for a in history.trials}
+        done = {t.candidate.key() for t in history.trials}
         return [c for c in grid(history.branches, history.models) if c.key() not in done]
 
 
 def grid(branches: Any, models: Any) -> list[Candidate]:
     """All candidates of a space whose parameters are choices, in a fixed random order."""
-    found = [
+    candidates = [
         Candidate(method=method, model=model, params=params)
         for method, branch in branches.items()
         for model in models
         for params in combinations(branch)
     ]
-    order = np.random.default_rng(0).permutation(len(found))
-    return [found[i] for i in order]
+    order = np.random.default_rng(0).permutation(len(candidates))
+    return [candidates[i] for i in order]
 
 
 def combinations(branch: Branch) -> list[dict[str, Any]]:
     """Every setting of a branch; parameters that do not apply are absent."""
-    found: dict[str, dict[str, Any]] = {}
+    settings: dict[str, dict[str, Any]] = {}
     specs = {name: spec for name, spec in branch.specs.items() if isinstance(spec, Choices)}
     assert len(specs) == len(branch.specs), "a table needs choices, not ranges"
     for values in itertools.product(*(spec.choices for spec in specs.values())):
@@ -76,18 +79,20 @@ def combinations(branch: Branch) -> list[dict[str, Any]]:
         for (name, spec), value in zip(specs.items(), values, strict=True):
             if applies(spec, {"answers": branch.answers, **chosen}):
                 chosen[name] = value
-        found.setdefault(json.dumps(chosen), chosen)
-    return list(found.values())
+        settings.setdefault(json.dumps(chosen), chosen)
+    return list(settings.values())
 
 
-def compact(record: Any) -> dict[str, Any]:
-    """One step as a line of the table."""
-    step, outcome = record.step, record.outcome
-    line = {"trial": step.trial, "method": step.candidate.method, "model": step.candidate.model}
-    line |= {"params": step.candidate.params, "steps": round(step.fidelity.steps, 6)}
-    if outcome.failure is not None:
-        return line | {"failure": outcome.failure.kind, "seconds": round(outcome.seconds, 3)}
-    measured = outcome.measurement
+def compact(record: Record) -> dict[str, Any]:
+    """One fit as a line of the table."""
+    job, outcome, measured = record.job, record.outcome, record.measurement
+    assert isinstance(job, Fit)
+    assert outcome is not None
+    line = {"trial": job.trial, "method": job.candidate.method, "model": job.candidate.model}
+    line |= {"params": job.candidate.params, "steps": round(job.fidelity.steps, 6)}
+    if record.failure is not None:
+        return line | {"failure": record.failure.failure_class, "seconds": round(outcome.seconds, 3)}
+    assert measured is not None
     right = "".join("1" if r.stats[0] == 1 else "0" for r in measured.rows)
     return line | {
         "rows": len(right),
@@ -104,22 +109,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
     parser.add_argument("--runs", type=Path, default=Path("runs/tables"))
+    parser.add_argument("--out", type=Path, default=TABLES, help="folder of the table")
     args = parser.parse_args()
     resolved = resolve(TABLES / f"{args.name}.yaml", ())
-    root = args.runs / args.name
-    search = Search(resolved, RunFolder(root), lambda event: print(event.message) if event.message else None,
-                    sampler=Everything())  # fmt: skip
-    with StopSignals() as stop, search:
-        resume(search)
+    stand_ins = StandIns(sampler=Everything())
+    with (
+        StopSignals() as stop,
+        open_resources(resolved, args.runs / args.name, show, stand_ins=stand_ins) as resources,
+    ):
+        search = Search(resources)
+        search.resume()
         search.run(stop)
         if stop.code is not None:
             search.stand_down()
             return
-        records = [r for r in search.folder.records if r.outcome is not None and r.step.split == "validation"]
-    with gzip.GzipFile(TABLES / f"{args.name}.json.gz", "wb", mtime=0) as file:
-        for record in sorted(records, key=lambda r: (r.step.trial, r.step.rung, r.step.attempt)):
+        trials = sorted({record.job.trial for record in search.folder.records})
+        records = [record for trial in trials for record in search.folder.of(trial) if record.outcome is not None]
+    path = args.out / f"{args.name}.json.gz"
+    with gzip.GzipFile(path, "wb", mtime=0) as file:
+        for record in records:
             file.write((json.dumps(compact(record)) + "\n").encode())
-    print(f"{len(records)} steps written to {TABLES / args.name}.json.gz")
+    print(f"{len(records)} fits written to {path}")
+
+
+def show(event: Event) -> None:
+    """Prints what the search reports."""
+    if event.message:
+        print(event.message)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.outcome import Measurement, RowResult
-from autoadapt.domain.task import Economics
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity
-from autoadapt.executors.replay import Simulated
+from autoadapt.domain.outcome import Measurement, RowResult
+from autoadapt.domain.task import Economics
+from autoadapt.domain.usage import Usage
+from autoadapt.executors.replay import VIRTUAL_DEVICE, Simulated
 from autoadapt.surrogates.features import Features
 
 TABLES = Path(__file__).parent / "tables"
@@ -42,19 +43,19 @@ class Table:
         self.name, self.instance = name, instance
         self.space, self.models = load_space(task["search_space"], TABLES), tuple(task["models"])
         self.economics = Economics(**task["economics"])
-        self._found: dict[str, dict[float, dict[str, Any]]] = {}
+        self._records: dict[str, dict[float, dict[str, Any]]] = {}
         self._candidates: list[Candidate] = []
         for line in gzip.decompress((TABLES / f"{name}.json.gz").read_bytes()).decode().splitlines():
             record = json.loads(line)
             candidate = Candidate(method=record["method"], model=record["model"], params=record["params"])
-            own = self._found.setdefault(candidate.key(), {})
+            own = self._records.setdefault(candidate.key(), {})
             if not own:
                 self._candidates.append(candidate)
             if "failure" not in record:
                 text = f"{int(record['right'], 16):0{record['rows']}b}"
                 record["scores"] = np.frombuffer(text.encode(), np.uint8) - ord("0")
                 own[round(record["steps"], 3)] = record
-        full = [r for own in self._found.values() for s, r in own.items() if s == 1.0]
+        full = [r for own in self._records.values() for s, r in own.items() if s == 1.0]
         self._loading = float(np.median([r["loading_seconds"] for r in full if r["loading_seconds"] is not None]))
         self._answering = self._settled()
         random = np.random.default_rng(instance)
@@ -69,8 +70,8 @@ class Table:
         """
         groups: dict[str, list[dict[str, Any]]] = {}
         for candidate in self._candidates:
-            if 1.0 in self._found[candidate.key()]:
-                groups.setdefault(_prompt(candidate), []).append(self._found[candidate.key()][1.0])
+            if 1.0 in self._records[candidate.key()]:
+                groups.setdefault(_prompt(candidate), []).append(self._records[candidate.key()][1.0])
         return {
             prompt: (
                 float(np.median([r["inference_seconds"] / r["rows"] for r in own])),
@@ -83,7 +84,7 @@ class Table:
         return self._candidates
 
     def _record(self, candidate: Candidate, steps: float) -> dict[str, Any]:
-        own = self._found[candidate.key()]
+        own = self._records[candidate.key()]
         if not own:
             raise ValueError("this trial failed when it was recorded")
         return own[min(own, key=lambda s: abs(s - steps))]
@@ -95,6 +96,8 @@ class Table:
         latencies = record["latency_ms"][: max(1, fidelity.latency_requests)]
         measurement = Measurement.model_construct(
             rows=[RowResult.model_construct(id=i, stats=[float(s)], tokens_in=0, tokens_out=0) for i, s in enumerate(scores)],
+            training=Usage(device_seconds={VIRTUAL_DEVICE: record["train_seconds"]}),
+            answering=Usage(device_seconds={VIRTUAL_DEVICE: inference}),
             train_seconds=record["train_seconds"], inference_seconds=inference, latency_ms=latencies,
             peak_memory_bytes=0, parameters_total=0,
         )  # fmt: skip

@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.task import Economics
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity
+from autoadapt.domain.task import Economics
 from autoadapt.executors.replay import Simulated
+from autoadapt.forecast.simulation import SimulatedTimes, simulated_answer
 from autoadapt.pareto.dominance import non_dominated
-from autoadapt.forecast.simulation import measured
-from autoadapt.tasks.space import load_space
 from autoadapt.surrogates.features import Features
+from autoadapt.tasks.space import load_space
 
 MODELS = ("small", "medium", "large")
 BILLIONS = {"small": 0.3, "medium": 1.5, "large": 7.0}
@@ -173,15 +173,13 @@ class Task:
     def answers(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
         """What a trial would have measured."""
         noise = np.random.default_rng([seed, fidelity.rows]).normal(0, 0.03, 2)
-        return measured(
-            self.quality(candidate, fidelity.steps),
-            fidelity.rows,
+        times = SimulatedTimes(
             train_seconds=self.train_seconds(candidate, fidelity.steps),
             seconds_per_row=self.seconds_per_row(candidate) * float(np.exp(noise[0])),
             latency_ms=self.latency_ms(candidate) * float(np.exp(noise[1])),
-            seed=seed,
             loading_seconds=LOADING_SECONDS[candidate.model],
         )
+        return simulated_answer(self.quality(candidate, fidelity.steps), fidelity.rows, times, seed)
 
     def sample(self, features: Features) -> list[Candidate]:
         """Random candidates, then many near the best of them."""

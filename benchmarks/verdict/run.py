@@ -141,35 +141,32 @@ def _errors(name: str, option: Option, truth: float) -> dict[str, float]:
 
 def one_study(seed: int) -> dict[str, float]:
     """A whole search (cost_aware, rungs, racing) in virtual time on a made-up task; its winner scored on fresh rows."""
-    from autoadapt.forecast.simulation import simulate
+    from autoadapt.forecast.simulation import SimulatedTask, simulate
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
     from surrogates import TASKS, Task  # type: ignore[import-not-found]
 
     problem = Task(TASKS[seed % len(TASKS)], seed // len(TASKS))
-    search = simulate(
+    simulated = SimulatedTask(
         problem.space,
-        problem.answers,
         Budget(trials=TRIALS),
         models=problem.models,
-        economics=problem.economics,
         rows=problem.rows,
-        seed=seed,
+        economics=problem.economics,
     )
+    search = simulate(simulated, problem.answers, seed=seed)
     results, metric, random = search.results, METRICS.get("accuracy"), np.random.default_rng([seed, 1])
     options, stats, truths = [], {}, {}
-    for found in results.frontier():
-        truths[found.trial] = problem.truth(search.results._candidate(found.trial))[0]
-        stats[found.trial] = (random.random(problem.rows) < truths[found.trial]).astype(float)[:, None]
-        test = {
-            "test_quality": float(stats[found.trial].mean()),
-            "test_quality_ci": interval(metric, stats[found.trial]),
-        }
-        options.append(found.model_copy(update={**test, "test_rows": problem.rows}))
+    for measured in results.frontier():
+        trial = measured.trial
+        truths[trial] = problem.truth(results.trials.record(trial).job.candidate)[0]
+        stats[trial] = (random.random(problem.rows) < truths[trial]).astype(float)[:, None]
+        test = {"test_quality": float(stats[trial].mean()), "test_quality_ci": interval(metric, stats[trial])}
+        options.append(measured.model_copy(update={**test, "test_rows": problem.rows}))
     pairs = all_pairs(metric, stats, seed)
     best = best_of(options, pairs)
     advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs).trial)
-    on_validation = {t: results.stats(t, "validation") for t in results.points()}
+    on_validation = {t: results.validation_stats(t) for t in results.trials.trials()}
     longest = max(map(len, on_validation.values()))
     excess = expected_optimism(metric, {t: s for t, s in on_validation.items() if len(s) == longest}, seed)
     return {
@@ -182,10 +179,10 @@ def one_study(seed: int) -> dict[str, float]:
     }
 
 
-def summary(found: list[dict[str, float]]) -> dict[str, float]:
+def summary(rows: list[dict[str, float]]) -> dict[str, float]:
     """Means over runs; of costs, the geometric one."""
     columns: dict[str, list[float]] = defaultdict(list)
-    for row in found:
+    for row in rows:
         for name, value in row.items():
             columns[name].append(value)
     return {

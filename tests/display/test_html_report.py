@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HOSTILE, call
+from conftest import HOSTILE, autoadapt, call
 
 from autoadapt import Study
 from autoadapt.display.text import INVISIBLE
@@ -230,7 +230,7 @@ def test_a_full_disk_leaves_the_old_report_whole(hostile_run: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 
-    full = call("report", hostile_run, preexec_fn=small_files)
+    full = autoadapt("report", hostile_run, preexec_fn=small_files)
     assert full.returncode == 4
     assert "report.html: cannot be written" in full.stderr
     assert "Recommended" in full.stdout, "the result is printed all the same"

@@ -1,4 +1,4 @@
-"""A study in virtual time: the clock jumps, slots work side by side, budget and rungs hold, runs can be replayed."""
+"""A study in virtual time: the clock jumps, slots work side by side, budget, rungs and objectives are those of a real one."""
 
 import json
 from decimal import Decimal
@@ -9,209 +9,228 @@ import optuna
 import pytest
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Fidelity, Step
+from autoadapt.domain.jobs import Fidelity, Fit
 from autoadapt.domain.outcome import Outcome
-from autoadapt.domain.task import Budget, Compute, Constraints
+from autoadapt.domain.task import Budget, Compute, Constraints, SearchSettings
 from autoadapt.errors import UserError
-from autoadapt.executors.replay import Replay, Simulated
+from autoadapt.executors.replay import Answers, Replay, Simulated
 from autoadapt.files import read_model, write_json
-from autoadapt.forecast.simulation import measured, simulate
-from autoadapt.runs.run_folder import RunFolder
+from autoadapt.forecast.simulation import SimulatedTask, SimulatedTimes, simulate, simulated_answer
+from autoadapt.runs.results import Results, write_results
+from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.search import Search
 
-COST = {"prompt": 0.0, "lora": 90.0, "full": 300.0}
+TRAIN_SECONDS = {"prompt": 0.0, "lora": 90.0, "full": 300.0}
 BEST = {"prompt": 0.5, "lora": 0.8, "full": 0.85}
 
 
 def answers(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
     rate = float(candidate.params.get("learning_rate") or 1e-3)
-    return measured(
-        quality=BEST[candidate.method] - 0.3 * abs(rate - 1e-3),
-        rows=fidelity.rows,
-        train_seconds=COST[candidate.method] * fidelity.steps,
+    times = SimulatedTimes(
+        train_seconds=TRAIN_SECONDS[candidate.method] * fidelity.steps,
         seconds_per_row=0.01,
         latency_ms=10.0 + 5.0 * float(candidate.params.get("shots") or 0),
-        seed=seed,
         loading_seconds=1.0,
     )
+    return simulated_answer(BEST[candidate.method] - 0.3 * abs(rate - 1e-3), fidelity.rows, times, seed)
 
 
-def run(**changes: Any) -> Search:
-    values: dict[str, Any] = {"budget": Budget(trials=20), "sampler": "random", "seed": 3, **changes}
-    return simulate("joint", answers, values.pop("budget"), **values)
+def run(
+    sampler: str = "random",
+    rungs: bool = True,
+    least_gain: float = 0.0,
+    slots: int = 4,
+    seed: int = 3,
+    answering: Answers = answers,
+    **task: Any,
+) -> Search:
+    """A search of the joint space; keyword arguments of the task replace 20 trials."""
+    settings = SearchSettings.model_validate({"sampler": sampler, "rungs": rungs, "least_gain": least_gain})
+    simulated = SimulatedTask("joint", **{"budget": Budget(trials=20), **task})
+    return simulate(simulated, answering, settings, slots=slots, seed=seed)
 
 
-def told(search: Search) -> list[tuple[int, int, float]]:
-    return [(r.step.trial, r.step.rung, r.outcome.seconds if r.outcome else 0.0) for r in search.folder.records]
+def fits(search: Search) -> list[tuple[Fit, Record]]:
+    return [(record.job, record) for record in search.folder.records if isinstance(record.job, Fit)]
 
 
-def test_the_same_seed_repeats_the_study() -> None:
-    for sampler in ("random", "tpe", "cost_aware"):
-        assert told(run(sampler=sampler)) == told(run(sampler=sampler))
-    assert told(run()) != told(run(seed=4))
+def seconds(record: Record) -> float:
+    assert record.outcome is not None
+    return record.outcome.seconds
 
 
-def test_slots_work_side_by_side_and_the_clock_is_virtual() -> None:
+def jobs(search: Search) -> list[tuple[int, int, float]]:
+    return [(job.trial, job.rung, seconds(record)) for job, record in fits(search)]
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "cost_aware"])
+def test_equal_seeds_repeat_the_study(sampler: str) -> None:
+    assert jobs(run(sampler, budget=Budget(trials=8))) == jobs(run(sampler, budget=Budget(trials=8)))
+
+
+def test_other_seed_differs() -> None:
+    assert jobs(run()) != jobs(run(seed=4))
+
+
+def test_slots_work_side_by_side_in_virtual_time() -> None:
     one, four = run(slots=1, rungs=False), run(slots=4, rungs=False)
-    assert one.folder.wall_seconds == pytest.approx(one.ledger.spent(0).device_seconds)
+    assert one.folder.wall_seconds == pytest.approx(one.status().spent.device_seconds)
     assert four.folder.wall_seconds < 0.5 * one.folder.wall_seconds
     assert one.folder.wall_seconds > 1000
 
 
-def test_a_rung_pays_for_the_rest_of_the_training_alone() -> None:
+def test_simulation_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(budget=Budget(trials=4))
+    assert not list(tmp_path.iterdir())
+
+
+def test_further_rung_takes_only_the_rest_of_the_training() -> None:
     search = run(budget=Budget(trials=40))
-    went_on = [r for r in search.folder.records if r.step.rung == 1 and r.step.candidate.method == "full"]
-    assert went_on
-    for record in went_on:
-        first = next(r for r in search.folder.records if r.step.trial == record.step.trial and r.step.rung == 0)
-        assert first.outcome is not None
-        assert record.outcome is not None
-        assert first.outcome.seconds == pytest.approx(100 + 0.01 * first.step.fidelity.rows + 1)
-        assert record.outcome.seconds == pytest.approx(200 + 0.01 * record.step.fidelity.rows + 1)
+    second = [(job, record) for job, record in fits(search) if job.rung == 1 and job.candidate.method == "full"]
+    assert second
+    for job, record in second:
+        first_job, first = next((j, r) for j, r in fits(search) if j.trial == job.trial and j.rung == 0)
+        assert seconds(first) == pytest.approx(100 + 0.01 * first_job.fidelity.rows + 1)
+        assert seconds(record) == pytest.approx(200 + 0.01 * job.fidelity.rows + 1)
 
 
 @pytest.mark.parametrize("sampler", ["random", "cost_aware"])
-@pytest.mark.parametrize("budget", [{"usd": Decimal("0.5")}, {"hours": 0.2}])
-def test_the_budget_holds_in_virtual_time(sampler: str, budget: dict[str, Any]) -> None:
-    search = run(sampler=sampler, budget=Budget(**budget), slots=2)
-    spent = search.ledger.spent(0)
-    longest = max(r.outcome.seconds for r in search.folder.records if r.outcome)
-    if "usd" in budget:
-        assert 0.3 < spent.usd <= 0.5 + search.ledger.usd(longest)
-    else:
-        assert 300 < spent.wall_seconds <= 720 + longest
-    assert all(r.outcome is not None for r in search.folder.records)
+def test_budget_in_usd(sampler: str) -> None:
+    search = run(sampler, budget=Budget(usd=Decimal("0.5")), slots=2)
+    longest = max(seconds(record) for _, record in fits(search))
+    hour_usd = float(search.resolved.task.economics.hour_usd)
+    assert 0.3 < search.status().spent.usd <= 0.5 + longest / 3600 * hour_usd
+
+
+@pytest.mark.parametrize("sampler", ["random", "cost_aware"])
+def test_budget_in_hours(sampler: str) -> None:
+    search = run(sampler, budget=Budget(hours=0.08), slots=2)
+    longest = max(seconds(record) for _, record in fits(search))
+    assert 120 < search.status().spent.wall_seconds <= 288 + longest
 
 
 @pytest.mark.parametrize("usd", ["0.05", "0.11", "0.17", "0.23", "0.31"])
-def test_a_promoted_trial_that_the_budget_overtakes_is_given_up(usd: str) -> None:
+def test_promoted_trial_that_the_budget_overtakes_is_given_up(usd: str) -> None:
     for seed in range(6):
-        search = run(sampler="tpe", budget=Budget(usd=Decimal(usd)), slots=3, seed=seed)
-        assert not search.active
-        assert not search.queue
+        search = run("tpe", budget=Budget(usd=Decimal(usd)), slots=3, seed=seed)
+        status = search.status()
+        assert not status.running
+        assert status.spent.trials == status.complete + status.stopped_early + status.failed
+        states = {trial.state for trial in study_of(search).get_trials(deepcopy=False)}
+        assert not states & {optuna.trial.TrialState.RUNNING, optuna.trial.TrialState.WAITING}
 
 
-def test_the_cheap_part_of_the_portfolio_comes_first_each_with_all_of_the_work() -> None:
-    search = run(sampler="cost_aware", budget=Budget(usd=Decimal(200), trials=8), slots=1)
-    first = [r.step for r in search.folder.records if r.step.trial < 4]
-    assert [s.candidate.method for s in first] == ["prompt", "prompt", "lora", "full"]
-    assert all(s.fidelity.rows == 200 and s.fidelity.steps == 1.0 for s in first)
+def test_cheap_first_candidates_get_all_of_the_work() -> None:
+    search = run("cost_aware", budget=Budget(usd=Decimal(200), trials=8), slots=1)
+    first = [job for job, _ in fits(search) if job.trial < 4]
+    assert [job.candidate.method for job in first] == ["prompt", "prompt", "lora", "full"]
+    assert all(job.fidelity.rows == 200 and job.fidelity.steps == 1.0 for job in first)
 
 
-def test_a_dear_portfolio_competes_with_everything_else_but_every_method_is_tried() -> None:
-    search = run(sampler="cost_aware", budget=Budget(usd=Decimal("0.8")))
-    first = {json.dumps(p, sort_keys=True) for p in search.portfolio.params.values()}
-    asked = [t.params for t in search.study.get_trials(deepcopy=False)]
-    assert {m for p in asked[:6] for m in (p["method"],)} == {"prompt", "lora", "full"}
+def test_expensive_first_candidates_compete_with_others_but_every_method_is_tried() -> None:
+    search = run("cost_aware", budget=Budget(usd=Decimal("0.6")))
+    first = {json.dumps(p, sort_keys=True) for p in search.resolved.space.first()}
+    asked = [t.params for t in study_of(search).get_trials(deepcopy=False)]
+    assert {params["method"] for params in asked[:6]} == {"prompt", "lora", "full"}
     assert len(asked) > 6
-    assert not first <= {json.dumps(p, sort_keys=True) for p in asked[:4]} or search.tried() > len(first)
+    first_asked = {json.dumps(p, sort_keys=True) for p in asked[:4]}
+    assert not first <= first_asked or search.status().spent.trials > len(first)
 
 
-def test_constraints_steer_the_search() -> None:
-    free = run(sampler="cost_aware", budget=Budget(trials=60))
-    fast = run(sampler="cost_aware", budget=Budget(trials=60), constraints=Constraints(latency_p95_ms=18.0))
+def test_constraint_steers_the_search() -> None:
+    free = run("cost_aware", budget=Budget(trials=30))
+    fast = run("cost_aware", budget=Budget(trials=30), constraints=Constraints(latency_p95_ms=18.0))
 
     def slow(search: Search) -> int:
-        shots = [float(r.step.candidate.params.get("shots") or 0) for r in search.folder.records if r.step.rung == 0]
+        shots = [float(job.candidate.params.get("shots") or 0) for job, _ in fits(search) if job.rung == 0]
         return sum(s > 1 for s in shots)
 
     assert slow(fast) < slow(free)
 
 
-def test_it_stops_when_nothing_promises_a_gain_but_not_before_the_portfolio_is_done() -> None:
-    search = run(sampler="cost_aware", budget=Budget(trials=200), least_gain=0.2)
-    assert search.searched_through
-    assert len(search.resolved.space.first()) <= search.tried() < 100
-    first = range(len(search.resolved.space.first()))
-    assert {r.step.trial for r in search.folder.records} >= set(first)
+def test_converged_search_stops_after_the_first_candidates() -> None:
+    search = run("cost_aware", budget=Budget(trials=200), least_gain=0.2)
+    assert search.exhausted
+    first = len(search.resolved.space.first())
+    assert first <= search.status().spent.trials < 100
+    assert {job.trial for job, _ in fits(search)} >= set(range(first))
 
 
-def test_an_option_whose_weights_are_gone_does_not_come_back_when_more_is_expected_of_it() -> None:
-    results = run(budget=Budget(trials=20), rungs=False).results
-    best = results.frontier_trials()[0]
-    results.gone.add(best)
-    results.believe({best: 1.0})
-    assert best not in results.frontier_trials()
-    assert best not in results.discard_dominated()
-    lucky = results.frontier_trials()[0]
-    results.believe({lucky: 0.0})  # measured as the best of them, expected to be the worst: kept, not advised
-    assert lucky in results.discard_dominated()
+def test_discarded_option_does_not_return_when_more_is_expected_of_it() -> None:
+    trials = run(rungs=False).results.trials
+    best = trials.frontier()[0]
+    trials.discarded.add(best)
+    trials.expect({best: 1.0})
+    assert best not in trials.frontier()
+    assert best in trials.discard_dominated()
+    assert best not in trials.frontier()
 
 
-def test_an_answer_that_cannot_be_given_is_a_failed_trial() -> None:
+def test_option_that_is_best_as_measured_but_not_as_expected_is_not_discarded() -> None:
+    trials = run(rungs=False).results.trials
+    lucky = trials.frontier()[0]
+    trials.expect({lucky: 0.0})
+    assert lucky not in trials.discard_dominated()
+
+
+def test_error_of_the_answering_function_is_a_failed_trial() -> None:
     def sometimes(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
         if candidate.method == "lora":
             raise ValueError("no such thing")
         return answers(candidate, fidelity, seed)
 
-    search = simulate("joint", sometimes, Budget(trials=12), sampler="random", seed=1)
-    assert search.counts["failed"] > 0
-    assert search.counts["complete"] > 0
-    reasons = [r.outcome.failure.reason for r in search.folder.records if r.outcome and r.outcome.failure]
-    assert set(reasons) == {"ValueError: no such thing"}
+    search = run(answering=sometimes, budget=Budget(trials=12), seed=1)
+    status = search.status()
+    assert status.failed > 0
+    assert status.complete > 0
+    assert {r.failure.reason for _, r in fits(search) if r.failure} == {"ValueError: no such thing"}
 
 
-def test_a_recording_answers_with_the_nearest_step(tmp_path: Path, recorded_run: Path) -> None:
-    replay = Replay()
-    replay.start(tmp_path, Compute(recording=str(recorded_run), slots=2))
-    step = min(recorded_run.glob("trials/*/rung0/trial.json"))
-    asked, known = read_model(step, Step), read_model(step.parent / "outcome.json", Outcome)
-    assert asked is not None
-    assert known is not None
-    replay.submit(asked, tmp_path)
-    finished = replay.next_finished(1.0)
-    assert finished is not None
-    assert finished.outcome.measurement == known.measurement
-    assert replay.now() == pytest.approx(known.seconds)
-    assert read_model(tmp_path / "outcome.json", Outcome) == finished.outcome
+# -- objectives
 
 
-def test_a_warm_start_tries_what_was_good_elsewhere(tmp_path: Path) -> None:
-    before = run(budget=Budget(trials=30))
-    best = before.results.frontier()
-    (tmp_path / "frontier.json").write_text(json.dumps([json.loads(o.model_dump_json()) for o in best]))
-    study = optuna.create_study(directions=["maximize", "minimize", "minimize"])
-    portfolio = Portfolio(study, before.resolved.space, [tmp_path])
-    notes = portfolio.load()
-    assert notes == [f"warm start: {len(best)} of the {len(best)} options of {tmp_path} are in this space"]
-    assert portfolio.load() == []
-    asked = portfolio.left(())
-    own = [before.resolved.space.candidate(p) for p in before.resolved.space.first()]
-    assert asked[: len(own)] == own
-    assert {json.dumps(o.params, sort_keys=True) for o in best} <= {json.dumps(c.params, sort_keys=True) for c in asked}
-    assert portfolio.left({c.key() for c in own}) == asked[len(own) :]
-    with pytest.raises(UserError, match="give the folder of a finished run"):
-        Portfolio(optuna.create_study(), before.resolved.space, [tmp_path / "none"]).load()
+@pytest.mark.parametrize("sampler", ["random", "tpe", "cost_aware"])
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        ("quality", "latency_ms"),
+        ("quality", "cost_usd_per_1k", "latency_ms", "memory_mb", "energy_wh"),
+    ],
+    ids=["two", "five"],
+)
+def test_frontier_of_two_and_of_five_objectives(sampler: str, objectives: tuple[str, ...]) -> None:
+    search = run(sampler, objectives=objectives, budget=Budget(trials=16))
+    frontier = search.results.frontier()
+    assert frontier
+    assert all(list(option.values) == list(objectives) for option in frontier)
+    goals = {goal.name: goal.maximized for goal in search.resolved.goals}
+    measured = search.results.trials.values().values()
+    best = max(values["quality"] for values in measured)
+    assert frontier[0].values["quality"] == best
+    for option in frontier:
+        assert not any(dominates(values, option.values, goals) for values in measured)
+    directions = [d.name.lower() for d in study_of(search).directions]
+    assert directions == [goal.direction for goal in search.resolved.goals]
 
 
-def test_a_warm_start_knows_what_earlier_trials_took(tmp_path: Path, recorded_run: Path) -> None:
-    before = run(budget=Budget(trials=2))
-    (recorded_run / "frontier.json").write_text("[]")
-    portfolio = Portfolio(optuna.create_study(), before.resolved.space, [recorded_run])
-    portfolio.load()
-    (took,) = {
-        r.outcome.fit_measure_seconds for r in before.folder.records if r.outcome and r.step.fidelity.rows == 200
-    }
-    assert portfolio.job_seconds == {("prompt", "model"): pytest.approx(took, rel=0.5)}
-    again = Portfolio(portfolio.study, before.resolved.space)
-    again.load()
-    assert again.job_seconds == portfolio.job_seconds
+def test_frontier_without_quality_and_with_the_least_energy() -> None:
+    search = run(objectives=("energy_wh", "latency_ms"), budget=Budget(trials=10))
+    energies = [values["energy_wh"] for values in search.results.trials.values().values()]
+    assert search.results.frontier()[0].values["energy_wh"] == min(energies)
 
 
-def test_no_recording_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"compute\.recording"):
-        Replay().start(tmp_path, Compute())
-    with pytest.raises(UserError, match="holds no finished step"):
-        Replay().start(tmp_path, Compute(recording=str(tmp_path)))
+def dominates(one: dict[str, float], other: dict[str, float], maximized: dict[str, bool]) -> bool:
+    differences = [(one[n] - other[n]) * (1 if up else -1) for n, up in maximized.items()]
+    return min(differences) >= 0 and max(differences) > 0
 
 
-def test_the_sample_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    samples = [part.split("```")[0] for part in readme.split("```python\n")[1:]]
-    (sample,) = [s for s in samples if "simulate(" in s]
-    exec(compile(sample, "README.md", "exec"), {})  # noqa: S102 - our own words
-    assert "0.8" in capsys.readouterr().out
+# -- recordings and warm starts
+
+
+def study_of(search: Search) -> optuna.Study:
+    return search._trials.study
 
 
 @pytest.fixture
@@ -220,7 +239,94 @@ def recorded_run(tmp_path: Path) -> Path:
     search = run(budget=Budget(trials=2))
     folder = RunFolder(tmp_path / "recorded")
     for record in search.folder.records:
+        target = folder.prepare(record.job)
         assert record.outcome is not None
-        target = folder.prepare(record.step)
         write_json(target / "outcome.json", record.outcome)
+    save_results(search, folder.root)
     return folder.root
+
+
+def save_results(search: Search, root: Path) -> None:
+    """Results as a search on disk would have left them."""
+    results = Results(
+        options=search.results.options(),
+        measured=[search.results.raw(trial) for trial in search.results.trials.trials()],
+        recommendation=search.results.recommendation(),
+        spent=search.status().spent,
+    )
+    write_results(root, results)
+
+
+def test_recorded_job_is_answered_as_it_was(tmp_path: Path, recorded_run: Path) -> None:
+    replay = Replay()
+    replay.open(tmp_path, Compute(recording=str(recorded_run), slots=2))
+    path = min(recorded_run.glob("trials/*/rung0/job.json"))
+    job, known = read_model(path, Fit), read_model(path.parent / "outcome.json", Outcome)
+    assert job is not None
+    assert known is not None
+    group = replay.start(0)
+    group.send(job, tmp_path)
+    assert group.signals() == []
+    replay.wait(0.0)
+    (done,) = group.signals()
+    stored = read_model(tmp_path / "outcome.json", Outcome)
+    assert stored is not None
+    assert stored.result == known.result
+    assert done == type(done)(0, tmp_path, outcome=stored)
+    assert replay.now() == pytest.approx(known.seconds)
+
+
+def test_warm_start_tries_earlier_options_after_the_first_candidates(tmp_path: Path) -> None:
+    before = run(budget=Budget(trials=30))
+    save_results(before, tmp_path)
+    options = before.results.options()
+    portfolio = Portfolio(optuna.create_study(), before.resolved.space, [tmp_path])
+    notes = portfolio.load()
+    assert notes == [f"warm start: {len(options)} of the {len(options)} options of {tmp_path} are in this space"]
+    asked = portfolio.left(())
+    own = [before.resolved.space.candidate(p) for p in before.resolved.space.first()]
+    assert asked[: len(own)] == own
+    earlier = {json.dumps(o.params, sort_keys=True) for o in options}
+    assert earlier <= {json.dumps(c.params, sort_keys=True) for c in asked}
+    assert portfolio.left({c.key() for c in own}) == asked[len(own) :]
+
+
+def test_warm_start_is_fixed_once(tmp_path: Path, recorded_run: Path) -> None:
+    space, study = run(budget=Budget(trials=2)).resolved.space, optuna.create_study()
+    first = Portfolio(study, space, [recorded_run])
+    assert first.load()
+    assert first.load() == []
+    again = Portfolio(study, space)
+    assert again.load() == []
+    assert again.candidates == first.candidates
+    assert again.job_seconds == first.job_seconds
+
+
+def test_warm_start_from_an_empty_folder_error(tmp_path: Path) -> None:
+    space = run(budget=Budget(trials=2)).resolved.space
+    with pytest.raises(UserError, match="there is no study"):
+        Portfolio(optuna.create_study(), space, [tmp_path / "none"]).load()
+
+
+def test_warm_start_knows_the_time_of_earlier_jobs(recorded_run: Path) -> None:
+    before = run(budget=Budget(trials=2))
+    portfolio = Portfolio(optuna.create_study(), before.resolved.space, [recorded_run])
+    portfolio.load()
+    times = {r.outcome.fit_measure_seconds for j, r in fits(before) if r.outcome and j.fidelity.rows == 200}
+    (took,) = times
+    assert portfolio.job_seconds == {("prompt", "model"): pytest.approx(took, rel=0.5)}
+
+
+def test_replay_without_a_recording_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"compute\.recording"):
+        Replay().open(tmp_path, Compute())
+    with pytest.raises(UserError, match="has no finished job"):
+        Replay().open(tmp_path, Compute(recording=str(tmp_path)))
+
+
+def test_simulation_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    samples = [part.split("```")[0] for part in readme.split("```python\n")[1:]]
+    (sample,) = [s for s in samples if "simulate(" in s]
+    exec(compile(sample, "README.md", "exec"), {})  # noqa: S102 - our own words
+    assert "0.8" in capsys.readouterr().out

@@ -6,12 +6,19 @@ from pathlib import Path
 import optuna
 import pytest
 
+from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs import storage
 
+TWO_GOALS = (DEFAULT_GOALS[2], Goal(name="energy_wh", direction="minimize", unit="Wh"))
 
-def test_the_study_is_plain_and_writes_ahead(tmp_path: Path) -> None:
-    study = storage.open_study(tmp_path / "study.db", "a study")
+
+def open_study(path: Path, name: str = "a study") -> optuna.Study:
+    return storage.open_study(path / "study.db", name, DEFAULT_GOALS)
+
+
+def test_study_is_a_plain_optuna_study(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
     study.enqueue_trial({"x": 0.5})
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
@@ -19,27 +26,53 @@ def test_the_study_is_plain_and_writes_ahead(tmp_path: Path) -> None:
     again = optuna.load_study(study_name="a study", storage=f"sqlite:///{tmp_path}/study.db")
     assert again.trials[0].values == [0.5, 1.0, 2.0]
     assert [d.name for d in again.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    assert again.metric_names == [goal.name for goal in DEFAULT_GOALS]
+
+
+def test_study_writes_ahead(tmp_path: Path) -> None:
+    open_study(tmp_path)
     with sqlite3.connect(tmp_path / "study.db") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_lock_that_is_held_too_long_ends_with_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_of_two_objectives(tmp_path: Path) -> None:
+    study = storage.open_study(tmp_path / "study.db", "a study", TWO_GOALS)
+    assert [d.name for d in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["latency_ms", "energy_wh"]
+
+
+def test_lock_held_too_long_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "LOCK_SECONDS", 1)
-    storage.open_study(tmp_path / "study.db", "a study")
+    open_study(tmp_path)
     holder = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
         with pytest.raises(UserError, match="another program holds its lock") as caught:
-            storage.open_study(tmp_path / "study.db", "another")
+            open_study(tmp_path, "another")
     finally:
         holder.execute("ROLLBACK")
         holder.close()
     assert caught.value.code == Exit.STORAGE
-    storage.open_study(tmp_path / "study.db", "another")
+    open_study(tmp_path, "another")
 
 
-def test_a_damaged_file_ends_with_8(tmp_path: Path) -> None:
+def test_damaged_study_error(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(UserError) as caught:
-        storage.open_study(tmp_path / "study.db", "a study")
+        open_study(tmp_path)
+    assert caught.value.code == Exit.STORAGE
+
+
+def test_trials_of_a_running_study(tmp_path: Path) -> None:
+    open_study(tmp_path).ask()
+    (trial,) = storage.load_trials(tmp_path / "study.db", "a study")
+    assert trial.state == optuna.trial.TrialState.RUNNING
+
+
+@pytest.mark.parametrize("name", ["another", "a study"])
+def test_missing_study_error(tmp_path: Path, name: str) -> None:
+    if name == "another":
+        open_study(tmp_path)
+    with pytest.raises(UserError, match=r"holds no study called 'another'|there is no study") as caught:
+        storage.load_trials(tmp_path / "study.db", name)
     assert caught.value.code == Exit.STORAGE

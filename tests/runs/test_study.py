@@ -4,19 +4,62 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTask, autoadapt
 
 from autoadapt import Study
+from autoadapt.cli.main import main
+from autoadapt.domain.option import Recommendation, Spent
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
-from autoadapt.runs.study import scenario_of
+from autoadapt.runs.results import Results, write_results
+from autoadapt.runs.scenarios import scenario_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "verdict"))
 from test_scenarios import STUDY
+
+
+@dataclass
+class Said:
+    """What a command printed, and how it ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command line in this process."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["autoadapt", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return Said(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+def results(measured: list[Any]) -> Results:
+    advice = Recommendation(
+        scenario="task",
+        trial=None,
+        reason="nothing was advised",
+        meets_constraints=False,
+        **dict.fromkeys(("best_quality", "cheapest", "fastest", "baseline")),
+    )
+    return Results(options=[], measured=measured, recommendation=advice, spent=Spent(usd=12.0))
 
 
 @pytest.fixture
@@ -35,38 +78,49 @@ def run(tmp_path: Path) -> Path:
     root = tmp_path / "made-up"
     root.mkdir()
     (root / "task.lock.yaml").write_text(json.dumps({"task": task.model_dump(mode="json"), "price_source": "the task"}))
-    (root / "summary.json").write_text(json.dumps({"spent": {"usd": 12.0}}))
-    (root / "measured.json").write_text(json.dumps([json.loads(o.model_dump_json()) for o in STUDY]))
+    write_results(root, results(list(STUDY)))
     return root
 
 
-def test_scenarios_side_by_side(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "scenarios.yaml").write_text(
-        "scenarios:\n"
-        "  small: {volume: 1000, hosting: scale_to_zero, cold_s: 20}\n"
-        "  large: {volume: [1e6, 2e7, 1e8], price: runpod/h100-sxm-80gb/secure, p95: 400, api: [gpt-5-nano]}\n"
-    )
-    told = autoadapt("compare", run, tmp_path / "scenarios.yaml", "--scenario", "name==mine,volume=5000/10000/20000")
-    assert told.returncode == 0, told.stderr
+SCENARIOS = """\
+scenarios:
+  small: {volume: 1000, hosting: scale_to_zero, cold_s: 20}
+  large: {volume: [1e6, 2e7, 1e8], price: runpod/h100-sxm-80gb/secure, latency_p95_ms: 400, api: [gpt-5-nano]}
+"""
+
+
+# -- compare
+
+
+def test_comparison_of_scenarios(run: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "scenarios.yaml").write_text(SCENARIOS)
+    said = command("compare", run, tmp_path / "scenarios.yaml", "--scenario", "name==mine,volume=5000/10000/20000")
+    assert said.code == 0, said.stderr
     for part in ("small", "large", "=mine", "of 27", "break-even", "gpt-5-nano", "only a run on that device"):
-        assert part in " ".join(told.stdout.split()), part
-    data = json.loads(autoadapt("compare", run, tmp_path / "scenarios.yaml", "--json").stdout)
+        assert part in " ".join(said.stdout.split()), part
+
+
+def test_comparison_as_json(run: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "scenarios.yaml").write_text(SCENARIOS)
+    data = json.loads(command("compare", run, tmp_path / "scenarios.yaml", "--json").stdout)
     assert [c["terms"]["name"] for c in data] == ["small", "large"]
-    rows = list(csv.DictReader(io.StringIO(autoadapt("compare", run, "--scenario", "name==mine", "--csv").stdout)))
+
+
+def test_comparison_as_csv_quotes_formulas(run: Path, command: Command) -> None:
+    rows = list(csv.DictReader(io.StringIO(command("compare", run, "--scenario", "name==mine", "--csv").stdout)))
     assert len(rows) == 3
-    assert {row["scenario"] for row in rows} == {"'=mine"}, "a spreadsheet does not run it"
+    assert {row["scenario"] for row in rows} == {"'=mine"}
 
 
-def test_python_gives_what_the_command_line_gives(run: Path) -> None:
-    study = Study.load(run)
-    column = study.compare({"s": {"volume": 1_000_000}})[0]
-    told = json.loads(autoadapt("compare", run, "--scenario", "name=s,volume=1000000", "--json").stdout)[0]
-    assert json.loads(column.model_dump_json()) == told
+def test_comparison_in_python_equals_the_command_line(run: Path, command: Command) -> None:
+    column = Study.load(run).compare({"s": {"volume": 1_000_000}})[0]
+    printed = json.loads(command("compare", run, "--scenario", "name=s,volume=1000000", "--json").stdout)[0]
+    assert json.loads(column.model_dump_json()) == printed
     assert column.recommended == 2
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "expected"),
     [
         ("volum=5", "unknown key; did you mean 'volume'"),
         ("volume=0", "must be greater than 0"),
@@ -75,71 +129,92 @@ def test_python_gives_what_the_command_line_gives(run: Path) -> None:
         ("price=h100", "not guessed"),
         ("hosting=cloud", "'per_use', 'always_on', 'scale_to_zero' or 'shared'"),
         ("latency_p95_ms=-3", "greater than 0"),
+        ("p95=400", "this key is called 'latency_p95_ms' now"),
         ("api=nonsense-9", "not guessed"),
         ("volume", "key=value"),
         ("latency_p95_ms=.nan", "latency_p95_ms"),
     ],
 )
-def test_a_wrong_scenario_is_one_message(run: Path, written: str, said: str) -> None:
-    with pytest.raises(UserError) as raised:
+def test_invalid_scenario_error(run: Path, written: str, expected: str) -> None:
+    with pytest.raises(UserError) as caught:
         Study.load(run).compare(dict([scenario_of(written)]))
-    assert said in str(raised.value)
-    assert raised.value.code == 2
+    assert expected in str(caught.value)
+    assert caught.value.code == 2
 
 
-def test_a_wrong_scenarios_file_names_the_line(run: Path, tmp_path: Path) -> None:
+def test_invalid_scenarios_file_error_names_the_line(run: Path, tmp_path: Path, command: Command) -> None:
     (tmp_path / "s.yaml").write_text("scenarios:\n  a:\n    volume: 5\n    hostin: always_on\n")
-    told = autoadapt("compare", run, tmp_path / "s.yaml")
-    assert told.returncode == 2
-    assert "line 4, scenarios.a.hostin: unknown key; did you mean 'hosting'" in told.stderr
-    assert "Traceback" not in told.stderr
+    said = command("compare", run, tmp_path / "s.yaml")
+    assert said.code == 2
+    assert "line 4, scenarios.a.hostin: unknown key; did you mean 'hosting'" in said.stderr
+    assert "Traceback" not in said.stderr
 
 
-def test_nothing_to_compare_and_nothing_to_compare_with(run: Path, tmp_path: Path) -> None:
-    assert "give a scenarios file" in autoadapt("compare", run).stderr
-    missing = autoadapt("compare", tmp_path / "made-ip", "--scenario", "volume=5")
-    assert missing.returncode == 2
-    assert "no finished study" in missing.stderr
-    assert "made-up" in missing.stderr
-    (run / "measured.json").write_text("[]")
-    assert autoadapt("compare", run, "--scenario", "volume=5").returncode == 6
-    (run / "measured.json").write_text('[{"trial": 1}]')
-    assert "another version" in autoadapt("compare", run, "--scenario", "volume=5").stderr
-    (run / "measured.json").write_text("[{")
-    assert autoadapt("compare", run, "--scenario", "volume=5").returncode == 8
+def test_comparison_without_scenarios_error(run: Path, command: Command) -> None:
+    assert "give a scenarios file" in command("compare", run).stderr
 
 
-def test_another_recommendation_says_what_binds(run: Path) -> None:
-    told = autoadapt("recommend", run, "--max-train-usd", 5)
-    assert told.returncode == 0, told.stderr
-    assert "Trial 1 (lora)" in " ".join(told.stdout.split())
-    assert "Binding: without training_usd" in told.stdout
-    free: Any = json.loads(autoadapt("recommend", run, "--json").stdout)
+def test_missing_study_error_names_studies_beside_it(run: Path, command: Command) -> None:
+    said = command("compare", run.with_name("made-ip"), "--scenario", "volume=5")
+    assert said.code == 2
+    assert "there is no study" in said.stderr
+    assert "made-up" in said.stderr
+
+
+def test_comparison_without_measured_options_error(run: Path, command: Command) -> None:
+    write_results(run, results([]))
+    assert command("compare", run, "--scenario", "volume=5").code == 6
+
+
+@pytest.mark.parametrize("content", ['{"version": 1, "measured": [{"trial": 1}]}', "[{", '{"version": 7}'])
+def test_damaged_or_old_results_error(run: Path, command: Command, content: str) -> None:
+    (run / "results.json").write_text(content)
+    said = command("compare", run, "--scenario", "volume=5")
+    assert said.code == 8
+    assert "another version of AutoAdapt, or damaged" in said.stderr
+
+
+# -- recommend
+
+
+def test_recommendation_under_a_limit_names_what_binds(run: Path, command: Command) -> None:
+    said = command("recommend", run, "--training-usd", 5)
+    assert said.code == 0, said.stderr
+    assert "Trial 1 (lora)" in " ".join(said.stdout.split())
+    assert "Binding: without training_usd" in said.stdout
+
+
+def test_recommendation_as_json(run: Path, command: Command) -> None:
+    free = json.loads(command("recommend", run, "--json").stdout)
     assert (free["recommendation"]["trial"], free["binding"]) == (2, [])
-    nothing = autoadapt("recommend", run, "--min-quality", 0.99)
-    assert nothing.returncode == 5
-    assert "quality" in nothing.stdout
-    by_weight = json.loads(autoadapt("recommend", run, "--weights", "cost=1", "--json").stdout)
-    assert by_weight["recommendation"]["trial"] == 0
-    for wrong in ("speed=1", "quality=a", "quality=0", "quality=-1,cost=2"):
-        assert autoadapt("recommend", run, "--weights", wrong).returncode == 2
-    assert autoadapt("recommend", run, "--min-quality", 2).returncode == 2
 
 
-def test_prices_are_listed() -> None:
-    told = autoadapt("prices", "h200")
-    assert "akash/h200-141gb/on-demand" in told.stdout
-    assert "2026-09-20" in told.stdout
-    assert autoadapt("prices", "no-such-chip").returncode == 2
-    assert json.loads(autoadapt("prices", "--token", "gpt-5-nano", "--json").stdout)[0]["model"] == "gpt-5-nano"
+def test_no_option_fits_exit_code(run: Path, command: Command) -> None:
+    said = command("recommend", run, "--quality", 0.99)
+    assert said.code == 5
+    assert "quality" in said.stdout
 
 
-def test_a_task_may_name_its_price(make_task: MakeTask) -> None:
-    shown = autoadapt("check", make_task(economics={"price": "runpod/a100-sxm-80gb/secure"}), "--show").stdout
-    assert "usd_per_hour: 1.79" in shown
-    unknown = autoadapt("check", make_task(economics={"price": "runpod/a100-sxm-80gb/secur"}))
-    assert unknown.returncode == 2
-    assert "line 7, economics.price" in unknown.stderr
-    assert "such names are runpod/a100-sxm-80gb/secure." in unknown.stderr
-    none = autoadapt("check", make_task(economics={"horizon_months": 3}))
-    assert "economics: give one price of a device-hour (found: none)" in none.stderr
+def test_recommendation_by_weights(run: Path, command: Command) -> None:
+    payload = json.loads(command("recommend", run, "--weights", "cost=1", "--json").stdout)
+    assert payload["recommendation"]["trial"] == 0
+
+
+@pytest.mark.parametrize("weights", ["speed=1", "quality=a", "quality=0", "quality=-1,cost=2"])
+def test_invalid_weights_exit_code(run: Path, command: Command, weights: str) -> None:
+    assert command("recommend", run, "--weights", weights).code == 2
+
+
+def test_limit_out_of_range_exit_code(run: Path, command: Command) -> None:
+    assert command("recommend", run, "--quality", 2).code == 2
+
+
+# -- prices
+
+
+def test_listed_prices(command: Command) -> None:
+    said = command("prices", "h200")
+    assert "akash/h200-141gb/on-demand" in said.stdout
+    assert "2026-09-20" in said.stdout
+    assert command("prices", "no-such-chip").code == 2
+    assert json.loads(command("prices", "--token", "gpt-5-nano", "--json").stdout)[0]["model"] == "gpt-5-nano"

@@ -1,12 +1,11 @@
 """Names in a task resolved before anything is spent: pairs of methods and models, objectives, settings, references."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from conftest import EVALUATION, SPACE, labelled_rows
+from scripted_task import write_scripted_task
 
 from autoadapt.errors import UserError
 from autoadapt.shelves import OBJECTIVES
@@ -16,30 +15,8 @@ FROZEN = "scripted:trains=false,adapters=false"
 """A model that can only be prompted."""
 
 
-def write_task(folder: Path, **changes: Any) -> Path:
-    """A task on scripted models; `changes` replace its lines, None drops one."""
-    (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in labelled_rows(180)))
-    (folder / "space.yaml").write_text(SPACE)
-    task = {
-        "name": "fruits",
-        "data": {"path": "data.jsonl", "columns": {"input": "text", "output": "label"}},
-        "metric": "accuracy",
-        "models": ["scripted"],
-        "methods": ["prompt", "lora", "full"],
-        "search_space": "space.yaml",
-        "budget": {"trials": 6},
-        "economics": {"usd_per_hour": 1},
-        "evaluation": EVALUATION,
-        "compute": {"on_cpu": True},
-        **changes,
-    }
-    file = folder / "task.yaml"
-    file.write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in task.items() if v is not None))
-    return file
-
-
 def resolved(folder: Path, **changes: Any) -> ResolvedTask:
-    return resolve(write_task(folder, **changes))
+    return resolve(write_scripted_task(folder, **changes))
 
 
 def error(folder: Path, **changes: Any) -> str:
@@ -205,7 +182,7 @@ def test_unset_reference_error_names_the_line(tmp_path: Path) -> None:
 def test_unset_reference_in_an_override_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the environment variable AUTOADAPT_NOT_SET is not set"):
         resolve(
-            write_task(tmp_path, metric="judged_accuracy"),
+            write_scripted_task(tmp_path, metric="judged_accuracy"),
             ["metric={judged_accuracy: {judge: '${AUTOADAPT_NOT_SET}'}}"],
         )
 

@@ -1,0 +1,90 @@
+"""The lock file: what may not change when a study is resumed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_task import write_scripted_task
+
+from autoadapt.domain.jobs import Devices
+from autoadapt.errors import Exit, UserError
+from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
+from autoadapt.tasks.resolve import ResolvedTask, resolve
+
+DEVICES = Devices(kind="a CPU", count=1, accelerator="cpu")
+
+
+def resolved(folder: Path, **changes: Any) -> ResolvedTask:
+    return resolve(write_scripted_task(folder, **changes))
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    """The lock file of a task."""
+    write_lock(tmp_path / LOCK_FILE, resolved(tmp_path), DEVICES, 2)
+    return tmp_path / LOCK_FILE
+
+
+def test_no_lock_file(tmp_path: Path) -> None:
+    assert read_lock(tmp_path / LOCK_FILE) is None
+    check_same(tmp_path / LOCK_FILE, resolved(tmp_path))
+
+
+def test_unchanged_task_is_resumed(tmp_path: Path, lock: Path) -> None:
+    check_same(lock, resolved(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"budget": {"trials": 99}},
+        {"economics": {"usd_per_hour": 9}},
+        {"constraints": {"quality": 0.5}},
+        {"search": {"sampler": "random"}},
+        {"compute": {"slots": 1}},
+    ],
+)
+def test_budget_prices_and_constraints_may_change(tmp_path: Path, lock: Path, changes: dict[str, Any]) -> None:
+    check_same(lock, resolved(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"metric": "macro_f1"}, '  metric: was "accuracy", is "macro_f1"'),
+        ({"objectives": ["quality", "energy_wh"]}, "  objectives: was "),
+        ({"methods": ["prompt"]}, '  methods: was ["prompt", "lora", "full"], is ["prompt"]'),
+        ({"seed": 5}, "  seed: was 0, is 5"),
+        ({"models": ["scripted:quality=0.1"]}, "  models: was "),
+        ({"metric": {"judged_accuracy": {"judge": "x"}}}, "  metric: was "),
+    ],
+)
+def test_changed_question_error(tmp_path: Path, lock: Path, changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_same(lock, resolved(tmp_path, **changes))
+    assert expected in str(caught.value)
+    assert "set another `name:`" in str(caught.value)
+    assert caught.value.code == Exit.CONFIG
+
+
+def test_changed_data_error(tmp_path: Path, lock: Path) -> None:
+    with pytest.raises(UserError, match="  data") as caught:
+        check_same(lock, resolved(tmp_path, rows=150))
+    assert caught.value.code == Exit.DATA
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"text"', "{}", '{"identity": 5}', '{"identity": {}}'])
+def test_damaged_lock_file_error(tmp_path: Path, lock: Path, content: str) -> None:
+    task = resolved(tmp_path)
+    lock.write_text(content)
+    with pytest.raises(UserError, match="start under another name") as caught:
+        check_same(lock, task)
+    assert caught.value.code == Exit.STORAGE
+
+
+def test_lock_file_is_yaml_with_every_default(lock: Path) -> None:
+    content = json.loads(lock.read_text())
+    assert content["task"]["evaluation"]["seeds"] == 1
+    assert content["hardware"] == {**DEVICES.model_dump(mode="json"), "slots": 2}
+    assert content["models"]["scripted"] == {"family": "scripted", "location": ""}
