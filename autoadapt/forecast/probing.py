@@ -40,7 +40,7 @@ def cached(resolved: ResolvedTask, root: Path, hardware: str | None = None) -> P
 
 
 def budget_key(resolved: ResolvedTask) -> str:
-    """Hash of the settings a plan depends on besides its probes."""
+    """Hash of the settings on which a plan depends in addition to its probes."""
     task = resolved.task
     settings = [task.model_dump(mode="json")[k] for k in ("budget", "search", "evaluation", "compute", "economics")]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

@@ -178,7 +178,7 @@ class _Choice:
         return max(options, key=lambda o: o[0])[2]
 
     def _end(self) -> Decision:
-        """Nothing promises a gain: what is left of the portfolio is tried, if it can be paid, before that is said."""
+        """No job is worth its cost: the rest of the portfolio is tried first, as far as the budget pays for it."""
         left = self.history.left_seconds
         prices = [(self.belief.prices.of(c), i) for i, c in enumerate(self.history.first)]
         payable = [(price, i) for price, i in prices if left is None or price < left]

@@ -18,8 +18,8 @@ class MeasuredTrials:
         goals: what is optimised.
         metric: of the task.
         economics: of the task, its price looked up.
-        hardware: kind of device; trials measured on other hardware are left out, for latencies of different hardware
-            cannot be compared.
+        hardware: kind of device; trials measured on other hardware are left out, because their latencies cannot be
+            compared.
         discarded: trained trials whose artifacts an earlier run has deleted.
     """
 

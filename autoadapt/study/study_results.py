@@ -74,7 +74,7 @@ class StudyResults:
         return trials if baseline is None or baseline in trials else [*trials, baseline]
 
     def options(self) -> list[Option]:
-        """The same as options."""
+        """The shown trials as options."""
         frontier = set(self.trials.frontier())
         return [
             option if option.trial in frontier else option.model_copy(update={"on_frontier": False})

@@ -38,13 +38,13 @@ class Splits:
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each split's content and order."""
-        hashes = {}
+        found = {}
         for name in ("train", "dev", "validation", "test"):
             digest = hashlib.sha256()
             for row in getattr(self, name):
                 digest.update(row.model_dump_json().encode())
-            hashes[name] = digest.hexdigest()
-        return hashes
+            found[name] = digest.hexdigest()
+        return found
 
     def write(self, folder: Path) -> None:
         """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl``, ``test.jsonl``."""
@@ -122,36 +122,36 @@ def _same(row: Row) -> str:
 
 def _without_repeats(rows: list[Row], name: str, notes: list[str]) -> list[Row]:
     """One row per input and output, so that none stands in two splits."""
-    unique = list({(_same(r), tuple(r.outputs)): r for r in reversed(rows)}.values())[::-1]
-    if len(unique) < len(rows):
-        notes.append(f"{name}: {len(rows) - len(unique)} repeated rows are left out")
+    kept = list({(_same(r), tuple(r.outputs)): r for r in reversed(rows)}.values())[::-1]
+    if len(kept) < len(rows):
+        notes.append(f"{name}: {len(rows) - len(kept)} repeated rows are left out")
     first: dict[str, str] = {}
-    doubtful = sum(first.setdefault(_same(r), r.outputs[0]) != r.outputs[0] for r in unique)
+    doubtful = sum(first.setdefault(_same(r), r.outputs[0]) != r.outputs[0] for r in kept)
     if doubtful:
         notes.append(f"{name}: {doubtful} inputs come with different outputs; all are kept")
-    return unique
+    return kept
 
 
 def _without_overlap(train: list[Row], parts: dict[str, list[Row]], notes: list[str]) -> list[Row]:
     measured = {_same(row) for part in parts.values() for row in part}
-    remaining = [row for row in train if _same(row) not in measured]
-    if len(remaining) < len(train):
+    kept = [row for row in train if _same(row) not in measured]
+    if len(kept) < len(train):
         notes.append(
-            f"{len(train) - len(remaining)} training rows whose input is also in validation or test "
-            "(but for case and white space) are left out"
+            f"{len(train) - len(kept)} training rows whose input is also in validation or test "
+            "(apart from case and white space) are left out"
         )
     both = {_same(r) for r in parts["validation"]} & {_same(r) for r in parts["test"]}
     if both:
         notes.append(f"{len(both)} inputs are in validation and in test; the validation rows are left out")
         parts["validation"] = [r for r in parts["validation"] if _same(r) not in both]
-    return remaining
+    return kept
 
 
 def _labels(given: list[str] | None, rows: list[Row], answers: str) -> list[str] | None:
     if answers == "text":
         return None
-    present = sorted({row.outputs[0] for row in rows})
-    labels = given or present
+    found = sorted({row.outputs[0] for row in rows})
+    labels = given or found
     if len(labels) < 2:
         raise UserError(f"only one label ('{labels[0]}') in the training rows: nothing to decide", Exit.DATA)
     if len(labels) > max(50, len(rows) // 2):
@@ -184,4 +184,4 @@ def _check_sizes(splits: Splits) -> None:
             )
     if not splits.dev:
         splits.dev = splits.train[:LEAST_DEV_ROWS]
-        splits.notes.append("too few rows to keep some for early stopping: it looks at training rows")
+        splits.notes.append("too few rows to set some aside for early stopping: it uses training rows")
