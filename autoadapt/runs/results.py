@@ -5,6 +5,8 @@ search is writing. ``frontier.json``, ``frontier.csv``, ``recommendations.json``
 written for people and other programs.
 """
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,8 +93,6 @@ def read_results(root: Path) -> Results:
 
 def options_csv(options: Sequence[dict[str, Any]]) -> str:
     """One line per option; intervals in two columns, mappings as JSON; text that a spreadsheet would run is quoted."""
-    import pandas
-
     rows = []
     for option in options:
         row: dict[str, Any] = {}
@@ -102,4 +102,10 @@ def options_csv(options: Sequence[dict[str, Any]]) -> str:
             else:
                 row[key] = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else inert(value)
         rows.append(row)
-    return pandas.DataFrame(rows).to_csv(index=False) if rows else ""
+    text = io.StringIO()
+    if rows:
+        # the standard library's writer: pandas would add 60 MB to the search, which writes this after every trial
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
