@@ -9,7 +9,7 @@ from scripted_task import write_scripted_task
 
 from autoadapt.errors import UserError
 from autoadapt.shelves import OBJECTIVES
-from autoadapt.tasks.resolve import ResolvedTask, resolve
+from autoadapt.tasks.resolve import ResolvedTask, find_model, resolve
 
 FROZEN = "scripted:trains=false,adapters=false"
 """A model that can only be prompted."""
