@@ -40,10 +40,12 @@ class Registry(Generic[T]):
     @functools.cached_property
     def _modules(self) -> dict[str, str]:
         paths = importlib.import_module(self.package).__path__
-        found = {m.name: f"{self.package}.{m.name}" for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")}
+        modules = {
+            m.name: f"{self.package}.{m.name}" for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")
+        }
         for entry in entry_points(group=self.package):
-            found.setdefault(entry.name, entry.module)
-        return found
+            modules.setdefault(entry.name, entry.module)
+        return modules
 
     def names(self) -> list[str]:
         """Every plug-in's name, sorted."""

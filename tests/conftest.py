@@ -260,6 +260,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
     (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     space = SPACE.replace("arrow", '"<img src=x onerror=alert(1)>"')
     space = space.replace("branches:\n", "branches:\n  faulty:\n    fault: [nan]\n")
+    space = space.replace("low: 2, high: 10", "low: 2, high: 3").replace("num_train_epochs: 10", "num_train_epochs: 3")
     (folder / "space.yaml").write_text(space.replace("first:\n", "first:\n  - {method: faulty, fault: nan}\n"))
     task = {
         "name": "hostile",
@@ -268,7 +269,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
         "models": [str(tiny_model)],
         "search_space": "space.yaml",
         "methods": ["prompt", "lora", "full", "faulty"],
-        "budget": {"trials": 8},
+        "budget": {"trials": 7},
         "economics": {"usd_per_hour": 1},
         "constraints": {"latency_p95_ms": 2000},
         "evaluation": {

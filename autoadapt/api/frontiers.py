@@ -1,4 +1,4 @@
-"""Frontiers: several runs laid over each other; what ``autoadapt frontier`` calls."""
+"""Frontiers: several runs compared; what ``autoadapt frontier`` calls."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from autoadapt.runs.frontiers import TaskRuns, load_runs
 
 
 def frontiers(runs: Sequence[str | Path]) -> list[TaskRuns]:
-    """Several runs laid over each other, by task; like ``autoadapt frontier``.
+    """Compares several runs, grouped by task; like ``autoadapt frontier``.
 
     Args:
         runs: run folders.

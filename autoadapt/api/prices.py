@@ -11,7 +11,7 @@ def prices(text: str = "", book: str | Path | None = None) -> list[DevicePrice |
 
     Args:
         text: a part of PROVIDER/DEVICE/TIER or PROVIDER/MODEL/TIER; empty: all.
-        book: a price file of your own besides.
+        book: your own price file, whose entries override those of the package.
 
     Raises:
         UserError: the file cannot be read.

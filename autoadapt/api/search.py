@@ -122,7 +122,7 @@ def _exit_code(search: Search) -> Exit:
 
 
 def _plan(resolved: ResolvedTask, root: Path) -> Callable[[], Plan | None]:
-    """The plan that was made for this task; it is read once, for hashing the data takes time."""
+    """The plan that was made for this task; it is read once, because hashing the data takes time."""
     plans: list[Plan | None] = []
 
     def plan() -> Plan | None:

@@ -30,5 +30,5 @@ def resolve_source(task: TaskSource, overrides: Sequence[str] = (), download: bo
     try:
         text = json.dumps(values, indent=1, default=str)
     except (TypeError, ValueError) as error:
-        raise UserError(f"the task holds what no file could: {error}") from error
+        raise UserError(f"the task holds a value that cannot be written to a file: {error}") from error
     return resolve(Path("task"), overrides, download, text)

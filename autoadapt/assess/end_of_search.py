@@ -1,4 +1,4 @@
-"""The end of a search: options scored once on rows the search never saw, measured under load, some fitted anew."""
+"""The end of a search: options scored once on test rows, measured under load, and some of them fitted again."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class EndOfSearch:
         self.jobs = AssessmentJobs(search.resolved, search.folder, search.results)
 
     def run(self, stop: StopSignals) -> None:
-        """Re-scores, measures under load, fits anew; ends early for a signal or when the budget is spent."""
+        """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
         self._score(stop)
         self._measure_load(stop)
         self._refit(stop)
@@ -47,7 +47,7 @@ class EndOfSearch:
         self._run(jobs, stop, 1 if self._alone else self._slots, "measured under load")
 
     def _refit(self, stop: StopSignals) -> None:
-        """Fits what the verdict needs anew: for the learning curve, and with other seeds."""
+        """Fits again what the verdict needs: for the learning curve, and with other seeds."""
         search = self._search
         if search.results.unscored_trials() or not search.folder.lasting:
             return
@@ -93,6 +93,6 @@ class EndOfSearch:
 
 
 def _settled(record: Record) -> bool:
-    """Whether a job need not be run again: it was measured, or failed for a reason of its own."""
+    """Whether a job need not be run again: it was measured, or its failure would repeat."""
     failure = record.failure
     return record.outcome is not None and (failure is None or failure.failure_class not in ("interrupted", "disk"))

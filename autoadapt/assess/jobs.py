@@ -63,7 +63,7 @@ class AssessmentJobs:
         return jobs
 
     def refit(self, trial: int, train_rows: int | None, seed_index: int) -> Refit:
-        """A job that fits a trial's candidate anew and scores it on the test rows."""
+        """A job that fits a trial's candidate again and scores it on the test rows."""
         common = self._common(trial)
         seed = common.pop("seed")
         job = Refit(
@@ -78,7 +78,7 @@ class AssessmentJobs:
         return job.model_copy(update={"attempt": attempt, "state_folder": folder})
 
     def refits(self, trial: int, train_rows: int | None, seed_index: int) -> list[Record]:
-        """What came of fitting a trial anew; empty: it was not tried."""
+        """The jobs that fitted a trial again; empty: there was none."""
         return [
             r
             for r in self.folder.of(trial, "refit")
@@ -110,7 +110,7 @@ class AssessmentJobs:
         return sorted({max(2, round(rows * share)) for share in SHARES} - {rows})
 
     def predicted(self, job: Refit) -> float:
-        """Device-seconds that fitting anew will take, from the option's own training and validation."""
+        """Device-seconds that fitting again will take, from the option's own training and validation."""
         raw = self.results.raw(job.trial)
         share = 1.0 if job.train_rows is None else job.train_rows / len(self.resolved.splits.train)
         answering = raw.inference_seconds / raw.rows * job.rows

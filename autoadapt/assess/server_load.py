@@ -137,7 +137,7 @@ def read_prompts(path: Path) -> list[str]:
             prompts.append(next(str(row[f]) for f in FIELDS if f in row))
         except (ValueError, TypeError, StopIteration):
             raise UserError(
-                f"{path}, line {number}: no JSON object with one of {', '.join(FIELDS)}", Exit.DATA
+                f"{path}, line {number}: not a JSON object with one of {', '.join(FIELDS)}", Exit.DATA
             ) from None
     if not prompts:
         raise UserError(f"{path}: holds no prompt", Exit.DATA)

@@ -15,7 +15,7 @@ from autoadapt.verdict.recommendation import best_of, tied_with
 
 
 def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:
-    """What may be believed of the winner; None while no option was measured in full."""
+    """How far the result can be trusted; None while no option was measured in full."""
     results, resolved = search.results, search.resolved
     frontier = results.frontier()
     if not frontier:

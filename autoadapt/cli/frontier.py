@@ -1,4 +1,4 @@
-"""autoadapt frontier: several runs laid over each other, for researchers."""
+"""autoadapt frontier: several runs compared by hypervolume and attainment, for researchers."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ def frontier(
     ] = "cost",
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
-    """Compute hypervolume, attainment and exports of one or several runs."""
+    """Compute hypervolume and attainment of runs; export trials."""
     from autoadapt.api.frontiers import frontiers
     from autoadapt.runs.frontiers import export as write_rows
 

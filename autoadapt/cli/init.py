@@ -7,7 +7,7 @@ import typer
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder for the files; made if it is not there.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; created if there is none.")] = Path(),
     data: Annotated[Path | None, typer.Option(help="Your labelled rows: csv, jsonl, parquet.")] = None,
     source: Annotated[str | None, typer.Option("--input", help="Column with the text.")] = None,
     answer: Annotated[str | None, typer.Option("--output", help="Column with the answer.")] = None,

@@ -77,7 +77,7 @@ def main() -> None:
 def crash_report(error: BaseException) -> str:
     """Where a bug happened: versions, and the lines of code of the error and of those that led to it.
 
-    Messages are left out, for they may quote rows of the user's data.
+    Messages are left out, because they may quote rows of the user's data.
     """
     parts = [f"autoadapt {__version__}, Python {sys.version.split()[0]}\n"]
     current: BaseException | None = error

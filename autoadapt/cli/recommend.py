@@ -16,8 +16,8 @@ def recommend(
     latency_p95_ms: Annotated[float | None, typer.Option(help="Greatest p95 latency in ms.")] = None,
     cost_usd_per_1k: Annotated[float | None, typer.Option(help="Greatest cost of 1,000 queries in USD.")] = None,
     training_usd: Annotated[float | None, typer.Option(help="Greatest cost of training in USD.")] = None,
-    memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory.")] = None,
-    artifact_mb: Annotated[float | None, typer.Option(help="Greatest size of what is deployed.")] = None,
+    memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory in megabytes.")] = None,
+    artifact_mb: Annotated[float | None, typer.Option(help="Greatest size in megabytes of what is deployed.")] = None,
     weights: Annotated[
         str | None, typer.Option(help="Weights of objectives, such as quality=2,cost=1,latency=1.")
     ] = None,
@@ -62,5 +62,5 @@ def _weights(text: str, objectives: list[str]) -> dict[str, float]:
         try:
             weights[name] = float(value)
         except ValueError:
-            raise UserError(f"--weights {text}: '{value}' is no number; write {example}") from None
+            raise UserError(f"--weights {text}: '{value}' is not a number; write it as {example}") from None
     return weights

@@ -1,1 +1,1 @@
-"""The words, in the order in which they flow; pydantic and the standard library, touches no disk."""
+"""The types that the rooms exchange; pydantic and the standard library alone, touches no disk."""

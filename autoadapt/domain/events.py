@@ -31,7 +31,7 @@ class Status:
     frontier: tuple[Option, ...] = ()
     last_failure: str | None = None
     seconds_left: float | None = None
-    """Of the first limit to be reached, as far as can be told; None before the first trial ended."""
+    """Estimated, until the first limit is reached; None before the first trial has ended."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Reached:
     device_seconds: float
     """Of fitting and measuring, by this rung's jobs alone."""
     overhead_seconds: float
-    """Device-seconds held besides by a job whose worker was warm: loading the model, bookkeeping; 0 if none was."""
+    """Further device-seconds that a job with a warm worker held: loading the model, bookkeeping; 0 if none was."""
     order: int
     """Place among all finished rungs of the study, by time."""
 

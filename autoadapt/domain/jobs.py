@@ -1,7 +1,7 @@
 """Jobs: what a worker is asked to do. Each is written to ``job.json`` in a folder of its own, complete in itself.
 
 A trial is one candidate under one Optuna number. It is fitted in one Fit per rung; its finished artifact is scored on
-test rows (Score), measured under load (LoadTest), and its candidate may be fitted anew on fewer rows or with another
+test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows or with another
 seed (Refit). A job that is tried again has a higher `attempt`; everything else in it is equal.
 """
 
@@ -120,7 +120,7 @@ class LoadTest(JobBase):
 
 
 class Refit(JobBase):
-    """Fits the candidate anew, on fewer rows or with another seed, and answers test rows."""
+    """Fits the candidate again, on fewer rows or with another seed, and answers test rows."""
 
     kind: Literal["refit"] = "refit"
     rows: int = Field(ge=1)

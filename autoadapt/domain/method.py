@@ -165,7 +165,7 @@ class Method(ABC):
     tunes: ClassVar[bool]
     """Whether it trains weights (and so has rungs in steps and can use several devices)."""
     needs: ClassVar[tuple[str, ...]] = ()
-    """Names of `Capabilities` that a base model must have, besides being able to give the answers of the task."""
+    """Names of `Capabilities` that a base model must have, in addition to giving the answers that the task asks for."""
     shares_base: ClassVar[bool] = False
     """Whether many of its results can be served on one copy of the base model."""
     branch: ClassVar[Mapping[str, Any]] = {}

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from autoadapt.domain.strict import StrictModel
+from autoadapt.registry import expanded
 
 
 class ModelReference(StrictModel):
@@ -13,7 +14,17 @@ class ModelReference(StrictModel):
     family: str
     """Name of the family in the models folder that claims it."""
     location: str
-    """What the family loads it from: a folder or a URL; empty where the name is enough."""
+    """What the family loads it from: a folder or a URL; empty where the name is enough. A reference ``${NAME}`` in the
+    name stands here too as it was written."""
+
+    @property
+    def place(self) -> str:
+        """The location with every reference replaced from the environment.
+
+        Raises:
+            UserError: such a variable is not set.
+        """
+        return str(expanded(self.location))
 
 
 class Capabilities(StrictModel):

@@ -121,7 +121,7 @@ class Objective(ABC):
 
     @abstractmethod
     def read(self, reading: Reading) -> float:
-        """The value of a measurement, finite; it is computed anew whenever the study is priced anew."""
+        """The value of a measurement, finite; it is computed again whenever the study is priced again."""
 
     def of_option(self, option: Option, name: str) -> float:
         """The value of a finished option, which may know better than one measurement (under load, another scenario)."""

@@ -9,7 +9,7 @@ from autoadapt.domain.usage import Usage
 
 
 class Scored(StrictModel):
-    """One way to adapt, with its quality: what is told of it under any economics."""
+    """One way to adapt, with its quality: what is the same under any economics."""
 
     trial: int
     method: str
@@ -45,7 +45,7 @@ class Scored(StrictModel):
 
 
 class RawOption(Scored):
-    """Raw figures of one trial at full fidelity: a row of ``measured.json``, from which any scenario is priced."""
+    """Raw figures of one trial at full fidelity, from ``results.json``; all scenarios are priced from them."""
 
     hardware: str
     devices: int

@@ -59,7 +59,7 @@ class Measurement(StrictModel):
     peak_memory_bytes: int
     """GPU: peak allocated on the fullest device; CPU: peak resident set of the worker."""
     artifact_bytes: int = 0
-    """Size of what must be deployed besides the base model."""
+    """Size of what must be deployed in addition to the base model."""
     parameters_trained: int = 0
     parameters_total: int
 
@@ -83,7 +83,7 @@ class Outcome(StrictModel):
     version: Literal[2] = 2
     trial: int
     attempt: int
-    """Of the job that it answers; an outcome of another attempt is not accepted."""
+    """Of the job; an outcome of another attempt is not accepted."""
     result: Annotated[Measurement | Load | Failure, Field(discriminator="kind")]
     """Measurement of Fit, Score and Refit; Load of LoadTest; Failure of any."""
     devices: Devices

@@ -80,4 +80,4 @@ class Plan(StrictModel):
     """Cost of the cheapest possible run: one prompt, measured and scored on test rows."""
     cheapest_seconds: float
     limit: str
-    """What will probably end the search: a limit of the budget, or that no further step is worth its cost."""
+    """What will probably end the search: a limit of the budget, or that no further job is worth its cost."""

@@ -20,7 +20,7 @@ class Decision:
     straight: bool = False
     """Whether the candidate gets all of the work at once, without rungs."""
     converged: bool = False
-    """Whether nothing that could be run promises a gain worth having."""
+    """Whether no job that could be run is worth its cost."""
 
 
 class Sampler(ABC):
@@ -40,7 +40,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def build(self, seed: int, history: History) -> Any:
-        """An Optuna ``BaseSampler``; it is built anew for every trial, so that a resumed study repeats."""
+        """An Optuna ``BaseSampler``; one is built for every trial, so that a resumed study repeats."""
 
     def decide(self, seed: int, history: History) -> Decision:
         """What to run next, for samplers that pause trials."""

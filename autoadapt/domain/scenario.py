@@ -52,7 +52,7 @@ class Scenario(Limits):
     price: AnySpread | str | None = None
     """USD of one device-hour: one number, or low, likely, high, or a name in the price book."""
     owned: Owned | None = None
-    """A machine of one's own (or the user's device) instead of a rented one."""
+    """An owned machine (or the user's device) instead of a rented one."""
     output: AnySpread = Spread(likely=Decimal(1))
     """Length of answers as a multiple of those measured (free text only; labels do not grow)."""
     hosting: Hosting = "per_use"
@@ -104,6 +104,6 @@ class Scenarios(StrictModel):
 
     version: Literal[1] = 1
     price_book: str | None = None
-    """A price file of your own."""
+    """Your own price file."""
     scenarios: dict[str, Scenario] = Field(min_length=1)
     """By name."""

@@ -82,7 +82,7 @@ class Budget(StrictModel):
 
 
 class Owned(StrictModel):
-    """A machine one owns, or a user's own device: an hour costs depreciation, energy and operations instead of rent."""
+    """An owned machine, or a user's own device: an hour costs depreciation, energy and operations instead of rent."""
 
     capex_usd: Usd = Decimal(0)
     """Price of the machine; 0 where somebody else paid for it (a user's phone)."""
@@ -108,9 +108,9 @@ class Economics(StrictModel):
     price: str | None = None
     """A name in the price book, PROVIDER/DEVICE/TIER (`autoadapt prices` lists them)."""
     price_book: str | None = None
-    """A price file of your own; its entries win over those of the package."""
+    """Your own price file; its entries override those of the package."""
     owned: Owned | None = None
-    """A machine of your own instead of a rented one."""
+    """An owned machine instead of a rented one."""
     overhead_factor: float = Field(default=1.0, ge=1, le=10)
     """What a device-hour really costs over its listed price (disks, network, idle time between jobs)."""
     queries_per_month: int = Field(default=100_000, ge=1)
@@ -149,7 +149,7 @@ class Limits(StrictModel):
     memory_mb: float | None = Field(default=None, gt=0)
     """Greatest peak memory in megabytes."""
     artifact_mb: float | None = Field(default=None, gt=0)
-    """Greatest size of what is deployed besides the base model, in megabytes."""
+    """Greatest size in megabytes of what is deployed in addition to the base model."""
 
 
 class Constraints(Limits):
@@ -173,10 +173,10 @@ class Evaluation(StrictModel):
     load_seconds: float = Field(default=20, gt=0)
     """Longest load test of one option; what it has found by then counts. Slow answers get fewer requests (20)."""
     learning_curve: bool = True
-    """Train the recommended tuned option on an eighth, a quarter and half of the rows too, at the end, if the budget
-    pays: what would more labels buy?"""
+    """At the end, if the budget allows it, also train the recommended tuned option on an eighth, a quarter and half of
+    the rows, to estimate the gain of more labels."""
     seeds: int = Field(default=1, ge=1, le=20)
-    """Above 1, options of the frontier that depend on chance are fitted again with so many seeds in all, at the end."""
+    """Seeds in all; above 1, options of the frontier that depend on chance are fitted again with others, at the end."""
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
     """Longest free-text answer in tokens."""
 
@@ -187,9 +187,9 @@ class SearchSettings(StrictModel):
     sampler: PluginChoice = PluginChoice(name="cost_aware")
     """A name in the samplers folder, alone or with its settings: {NAME: {setting: value}}."""
     rungs: bool = True
-    """Try candidates on a part of the work first; only promising ones get all of it."""
+    """Start candidates at low fidelity (a part of rows or training steps); only promising ones reach full fidelity."""
     least_gain: float = Field(default=0.001, ge=0, lt=1)
-    """Stop when no step promises more than this share of the hypervolume reached (cost_aware)."""
+    """Stop when no job is expected to add more than this share of the hypervolume reached (cost_aware)."""
 
 
 class Compute(StrictModel):
@@ -245,9 +245,9 @@ class Task(StrictModel):
     objectives: list[str] = Field(default=["quality", "cost_usd_per_1k", "latency_ms"], min_length=2, max_length=5)
     """What is optimised: two to five names in the objectives folder."""
     models: list[str] = Field(min_length=1)
-    """Base models: `embedded` (comes with AutoAdapt), local folders or hub ids; several are searched over."""
+    """Base models: `embedded` (installed with AutoAdapt), local folders or hub ids; several are searched together."""
     methods: list[str] = Field(default=["prompt", "lora", "full"], min_length=1)
-    """Ways of adapting that may be used."""
+    """Names in the methods folder (prompt, lora, ia3, full)."""
     search_space: str = "joint"
     """A name in search_spaces/ or a path to a YAML file."""
     budget: Budget
@@ -259,7 +259,7 @@ class Task(StrictModel):
     evaluation: Evaluation = Evaluation()
     """Rows and requests by which candidates are measured."""
     search: SearchSettings = SearchSettings()
-    """The sampler, and whether candidates are tried on a part of the work first."""
+    """The sampler, and whether candidates start at low fidelity."""
     compute: Compute = Compute()
     """Executor, slots, training backend, time limits."""
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -1,4 +1,4 @@
-"""Tracker: where trials are reported besides the run folder. The shelf ``trackers/`` holds one per file."""
+"""Tracker: where trials are reported in addition to the run folder. The shelf ``trackers/`` holds one per file."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path

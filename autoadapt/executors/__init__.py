@@ -1,1 +1,1 @@
-"""Executors: one file per way to launch workers. What happens to jobs there is the supervisor's (`supervision/`)."""
+"""Where jobs run: one file per way to launch workers. Time limits and retries are those of `supervision/`."""

@@ -85,7 +85,7 @@ class LocalGroup(WorkerGroup):
         if process.exit_code >= 0:
             return WorkerLost(rank, failure_class, f"{worker} ended by exit code {process.exit_code}")
         name = signal.Signals(-process.exit_code).name
-        hint = "; the system ends processes so when memory runs out" if name == "SIGKILL" else ""
+        hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
         return WorkerLost(rank, failure_class, f"{worker} ended by {name}{hint}")
 
 

@@ -182,7 +182,7 @@ def read_recording(root: Path, kind: type[Fit] | type[Score] = Fit) -> Answers:
     """
     recorded = _read_jobs(root, kind)
     if not recorded and kind is Fit:
-        raise UserError(f"{root}: has no finished job to replay", Exit.DATA)
+        raise UserError(f"{root}: there is no finished job to replay", Exit.DATA)
     scales = {key: _scales([r.job.candidate for r in group]) for key, group in recorded.items()}
 
     def answer(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:

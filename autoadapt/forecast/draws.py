@@ -65,7 +65,7 @@ class Draws:
 
     def limit(self) -> str:
         """What ends most of them."""
-        nothing_more = "finding nothing more worth its cost"
+        nothing_more = "convergence (no further job is worth its cost)"
         ended = [s.stopped_by or (nothing_more if s.exhausted else "budget.trials") for s in self.searches]
         return max(sorted(set(ended)), key=ended.count)
 

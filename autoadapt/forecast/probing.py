@@ -40,7 +40,7 @@ def cached(resolved: ResolvedTask, root: Path, hardware: str | None = None) -> P
 
 
 def budget_key(resolved: ResolvedTask) -> str:
-    """Hash of the settings a plan depends on besides its probes."""
+    """Hash of the settings on which a plan depends in addition to its probes."""
     task = resolved.task
     settings = [task.model_dump(mode="json")[k] for k in ("budget", "search", "evaluation", "compute", "economics")]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
@@ -60,7 +60,7 @@ def key_of(resolved: ResolvedTask, hardware: str) -> str:
     basis = {
         "hardware": hardware,
         "versions": [version(p) for p in ("torch", "transformers", "peft", "deepspeed")],
-        "models": [[name, _files(model.location)] for name, model in resolved.models.items()],
+        "models": [[name, _files(model.place)] for name, model in resolved.models.items()],
         "compute": compute.model_dump(mode="json", exclude={"trial_timeout_s", "hang_timeout_s", "recording"}),
         **{k: identity[k] for k in ("methods", "search_space", "templates", "instructions", "data", "labels")},
         "answer": resolved.task.evaluation.max_new_tokens,

@@ -146,7 +146,7 @@ class SimulatedTimes:
         train_seconds: of training up to the fidelity asked for.
         seconds_per_row: to answer one row in a batch.
         latency_ms: of a single request.
-        loading_seconds: that every job takes besides.
+        loading_seconds: further seconds that every job takes.
         devices: held while training.
     """
 

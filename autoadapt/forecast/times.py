@@ -8,7 +8,7 @@ from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import Probe
 from autoadapt.prompts.rendering import Prompt, common_prefix
-from autoadapt.shelves import METHODS
+from autoadapt.shelves import METHODS, SELECTORS
 from autoadapt.tasks.resolve import ResolvedTask
 
 SAMPLED_ROWS = 24
@@ -42,10 +42,10 @@ class Times:
     def of(self, candidate: Candidate, fidelity: Fidelity) -> tuple[float, float, float]:
         """Seconds of training up to this fidelity, of answering a row, and milliseconds of a single request."""
         nearest = self._nearest(candidate)
-        own, whole = self._length(candidate)
-        there_own, there_whole = self._length(nearest.candidate)
-        row = nearest.row_seconds * _ratio(own, there_own)
-        latency = nearest.latency_ms * math.sqrt(_ratio(own, there_own))
+        length, whole = self._length(candidate)
+        there_length, there_whole = self._length(nearest.candidate)
+        row = nearest.row_seconds * _ratio(length, there_length)
+        latency = nearest.latency_ms * math.sqrt(_ratio(length, there_length))
         train = 0.0
         if METHODS.get(candidate.method).tunes:
             rows, batch = len(self.resolved.splits.train), int(candidate.params.get("batch_size") or 16)
@@ -59,8 +59,8 @@ class Times:
 
     def _nearest(self, candidate: Candidate) -> Probe:
         group = self.probes[candidate.method, candidate.model]
-        own = self._length(candidate)[0]
-        return min(group, key=lambda p: abs(math.log(_ratio(own, self._length(p.candidate)[0]))))
+        length = self._length(candidate)[0]
+        return min(group, key=lambda p: abs(math.log(_ratio(length, self._length(p.candidate)[0]))))
 
     def _length(self, candidate: Candidate) -> tuple[float, float]:
         """Mean characters of the prompts that are computed for each row, and of whole prompts with their answers."""
@@ -72,7 +72,8 @@ class Times:
             prompt = Prompt(space.templates[key[0]], space.instructions[key[1]], splits.labels or [])
             pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
             asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
-            apart = key[3] == "nearest"  # each row has its own examples, so that nothing is shared
+            # where each row has examples of its own, prompts share nothing
+            apart = bool(shots) and not SELECTORS.get(key[3]).same_for_every_query
             shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]
             texts = [prompt.render(a, e) for a, e in zip(asked, shown, strict=True)]
             shared = 0 if apart or not splits.labels else len(common_prefix(texts))

@@ -60,7 +60,7 @@ def attainment(
     Args:
         runs: the trials of each run of one task.
         goals: all goals of the task: only trials with a value of each of them count.
-        pair: the two goals that are looked at.
+        pair: the two goals that are compared.
         levels: shares of runs, from 0 to 1; empty: every possible one.
 
     Returns:

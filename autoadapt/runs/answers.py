@@ -1,4 +1,4 @@
-"""Some answers of an option beside what was expected, for people to look at."""
+"""Some answers of an option beside what was expected, as examples for people."""
 
 import json
 from pathlib import Path

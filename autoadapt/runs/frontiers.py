@@ -1,4 +1,4 @@
-"""Several runs laid over each other: one box per task, hypervolumes, frontiers of methods, attainment, one table."""
+"""Several runs compared: one reference box per task, hypervolumes, frontiers of methods, attainment, one table."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -12,7 +12,6 @@ from typing import Any
 from autoadapt.domain.jobs import Devices
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_atomic
-from autoadapt.registry import REFERENCE
 from autoadapt.tasks.resolve import ResolvedTask
 
 LOCK_FILE = "task.lock.yaml"
@@ -25,8 +24,7 @@ def write_lock(path: Path, resolved: ResolvedTask, devices: Devices, slots: int)
         "task": resolved.task.model_dump(mode="json"),
         "price_source": resolved.price_source,
         "models": {
-            name: {"family": model.family, "location": name if REFERENCE.search(name) else model.location}
-            for name, model in resolved.models.items()
+            name: {"family": model.family, "location": model.location} for name, model in resolved.models.items()
         },
         "identity": resolved.identity(),
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},

@@ -86,7 +86,7 @@ def read_results(root: Path) -> Results:
     except ValidationError as error:
         raise UserError(
             f"{path}: written by another version of AutoAdapt, or damaged; "
-            "run `autoadapt search` on its task again: it repeats no trial and writes the file anew",
+            "run `autoadapt search` on its task again: it repeats no trial and writes the file again",
             Exit.STORAGE,
         ) from error
 

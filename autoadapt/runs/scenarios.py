@@ -22,7 +22,7 @@ from autoadapt.verdict.scenarios import options_under
 
 
 class FinishedStudy(Protocol):
-    """What is priced anew; see `autoadapt.runs.study.Study`."""
+    """A study that is priced again; see `autoadapt.runs.study.Study`."""
 
     root: Path
     task: Task
@@ -35,7 +35,7 @@ AnyScenarios = Scenarios | Mapping[str, Scenario | Mapping[str, Any]] | str | Pa
 
 
 def compare(study: FinishedStudy, scenarios: AnyScenarios) -> list[Column]:
-    """Prices every option anew under each scenario; see `Study.compare`."""
+    """Prices every option under each scenario; see `Study.compare`."""
     _require_options(study)
     base = Path()
     if isinstance(scenarios, str | Path):

@@ -70,7 +70,7 @@ class Study:
         except (ValidationError, KeyError, TypeError) as error:
             raise UserError(
                 f"{root / LOCK_FILE}: written by another version of AutoAdapt, or damaged; "
-                "run `autoadapt search` on its task again: it repeats no trial and writes the file anew",
+                "run `autoadapt search` on its task again: it repeats no trial and writes the file again",
                 Exit.STORAGE,
             ) from error
         return cls(root, lock or {}, task, results)
@@ -178,7 +178,7 @@ class Study:
     # -- other scenarios, other limits
 
     def compare(self, scenarios: "Scenarios | Mapping[str, Scenario | Mapping[str, Any]] | str | Path") -> list[Column]:
-        """Prices every option anew under each scenario: what to choose, what it costs, from which volume another.
+        """Prices every option under each scenario: which one to choose, its costs, and break-even volumes.
 
         Args:
             scenarios: a scenarios file, or scenarios by name.

@@ -1,4 +1,4 @@
-"""Objectives of a measurement, read anew whenever a study is priced."""
+"""Objectives of a measurement, read again whenever a study is priced."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""How the next candidate is chosen: one file per sampler, each returns an Optuna sampler."""
+"""How the next candidate is chosen: one file per sampler, each of which returns an Optuna sampler."""

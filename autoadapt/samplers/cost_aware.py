@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from optuna.samplers import BaseSampler
 from pydantic import Field
+from threadpoolctl import ThreadpoolController
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History, TrialHistory
@@ -82,6 +83,8 @@ class CostAware(Sampler):
         self.uncertain_share: float = self.settings.uncertain_share
         self._memory = Memory()
         self._last: tuple[int, History, Decision] | None = None
+        # the matrices are small and the cores are busy with trials: further threads would wait for them
+        self._threads = ThreadpoolController()
 
     def build(self, seed: int, history: History) -> Any:
         decision = self.decide(seed, history)
@@ -93,7 +96,8 @@ class CostAware(Sampler):
 
     def decide(self, seed: int, history: History) -> Decision:
         if self._last is None or self._last[0] != seed or self._last[1] is not history:
-            self._last = (seed, history, self._decide(seed, history))
+            with self._threads.limit(limits=1, user_api="blas"):
+                self._last = (seed, history, self._decide(seed, history))
         return self._last[2]
 
     def _decide(self, seed: int, history: History) -> Decision:
@@ -116,9 +120,11 @@ class CostAware(Sampler):
         full = [t for t in seen if t.reached[-1].share >= 1]
         if len(seen) < LEAST_FOR_BELIEF or not full:
             return {}
-        belief = Belief(Prices(history), self._memory)
+        with self._threads.limit(limits=1, user_api="blas"):
+            belief = Belief(Prices(history), self._memory)
+            values = belief.smoothed(full)
         axis = belief.axes.uncertain
-        return {t.number: axis.decode(float(value)) for t, value in zip(full, belief.smoothed(full), strict=True)}
+        return {t.number: axis.decode(float(value)) for t, value in zip(full, values, strict=True)}
 
 
 class Planned(BaseSampler):
@@ -172,7 +178,7 @@ class _Choice:
         return max(options, key=lambda o: o[0])[2]
 
     def _end(self) -> Decision:
-        """Nothing promises a gain: what is left of the portfolio is tried, if it can be paid, before that is said."""
+        """No job is worth its cost: the rest of the portfolio is tried first, as far as the budget pays for it."""
         left = self.history.left_seconds
         prices = [(self.belief.prices.of(c), i) for i, c in enumerate(self.history.first)]
         payable = [(price, i) for price, i in prices if left is None or price < left]

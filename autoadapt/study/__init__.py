@@ -1,1 +1,1 @@
-"""The search: ask a candidate, run it, tell its objectives, promote, hold the budget, stop, resume."""
+"""The search: ask a candidate, run it, tell its objectives, promote, keep within the budget, stop, resume."""

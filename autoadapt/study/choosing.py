@@ -62,7 +62,7 @@ class Chooser:
             return self._ask(history)
         decision = self.sampler.decide(self._seed(), history)
         if decision.converged:
-            self._stop("no further job promises a gain worth its cost: the search has converged")
+            self._stop("no further job is worth its cost: the search has converged")
             return False
         if decision.promote is None:
             return self._ask(history, decision.straight)
@@ -97,7 +97,7 @@ class Chooser:
             return None
         decision = self.sampler.decide(self.resolved.task.seed, history)
         if decision.promote is not None:
-            return f"the rest of trial {decision.promote}, which was stopped on a part of the work"
+            return f"the next rung of trial {decision.promote}, which was stopped early"
         return None if decision.candidate is None else describe(decision.candidate)
 
     def _ask(self, history: History, straight: bool = False) -> bool:

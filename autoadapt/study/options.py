@@ -18,8 +18,8 @@ class MeasuredTrials:
         goals: what is optimised.
         metric: of the task.
         economics: of the task, its price looked up.
-        hardware: kind of device; trials measured on other hardware are left out, for latencies of different hardware
-            cannot be compared.
+        hardware: kind of device; trials measured on other hardware are left out, because their latencies cannot be
+            compared.
         discarded: trained trials whose artifacts an earlier run has deleted.
     """
 
@@ -34,12 +34,14 @@ class MeasuredTrials:
         self._frontier: list[int] | None = None
         self.discarded = set(discarded)
         """Trained options whose artifacts were deleted when they were dominated: they cannot come back."""
+        self.revision = 0
+        """Rises whenever something here changes, so that what was computed from it can be kept until then."""
 
     def add(self, trial: int, record: Record) -> None:
         """Takes a trial's job at full fidelity."""
         measurement = record.measurement
         if measurement is not None and record.outcome is not None and record.outcome.devices.kind == self.hardware:
-            self._frontier = None
+            self._change()
             self._records[trial] = record
             self._values[trial] = read_values(self.goals, measurement, self._metric, self._economics)
 
@@ -48,7 +50,12 @@ class MeasuredTrials:
 
         The frontier is chosen by them: a lucky measurement stands out less.
         """
-        self._expected, self._frontier = values, None
+        self._expected = values
+        self._change()
+
+    def _change(self) -> None:
+        self._frontier = None
+        self.revision += 1
 
     def expected(self, trial: int) -> float:
         """The uncertain objective of a trial, corrected where the sampler models it."""
@@ -97,7 +104,9 @@ class MeasuredTrials:
         """
         left = {*self.frontier(), *self._non_dominated(lambda t: self._values[t][self._main])}
         trained = {t for t in self._records if self.measurement(t).parameters_trained}
-        self.discarded |= trained - left
+        if not trained - left <= self.discarded:
+            self.discarded |= trained - left
+            self._change()
         return self.discarded
 
     def baseline(self) -> int | None:

@@ -20,7 +20,7 @@ Split = Literal["validation", "test"]
 
 @dataclass(frozen=True)
 class _Sums:
-    """What is computed once of every measurement, for it is shown twice a second."""
+    """What is computed once of every measurement, because it is shown twice a second."""
 
     tokens_in: int
     tokens_out: int

@@ -43,7 +43,7 @@ class Resources:
     sampler: Sampler
     portfolio: Portfolio
     on_event: Callable[[Event], None]
-    """Told of everything that happens."""
+    """Called with every event."""
     notes: tuple[str, ...] = ()
     """What is worth saying when the search starts."""
     plan: Callable[[], Plan | None] = field(default=lambda: None)
@@ -64,7 +64,7 @@ def open_resources(
     Args:
         resolved: the task.
         root: the run folder.
-        on_event: told of everything that happens.
+        on_event: called with every event.
         warm_start: folders of finished runs whose frontiers are tried first.
         stand_ins: of a simulation or a test.
         plan: gives the plan that was made for this task.
@@ -102,7 +102,7 @@ def _freeze(resolved: ResolvedTask, folder: RunFolder, supervisor: Supervisor) -
     if before is not None and before["hardware"]["kind"] != supervisor.devices.kind:
         yield (
             f"this study was begun on {before['hardware']['kind']}; options measured there are left off the "
-            "frontier, for latencies of different hardware cannot be compared"
+            "frontier, because latencies of different hardware cannot be compared"
         )
 
 
@@ -116,6 +116,6 @@ def _about(resolved: ResolvedTask) -> str:
     return (
         f"# {task.name}\n\nAutoAdapt: which of {', '.join(task.methods)} on {', '.join(task.models)}?\n\n"
         f"{goals}\nQuality is {task.metric} on validation rows, from 0 to 1.\n\n"
-        "Complete trials did all of the work. Pruned ones were stopped on a part of it and have no values here; "
-        "their notes say why. `autoadapt report` has test scores, intervals and the recommendation.\n"
+        "Complete trials were measured at full fidelity. Pruned ones were stopped at a lower one and have no values "
+        "here; their notes say why. `autoadapt report` has test scores, intervals and the recommendation.\n"
     )

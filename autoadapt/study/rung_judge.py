@@ -79,8 +79,8 @@ class RungJudge:
         if self.pauses:
             return Judgement("pause", score, values)
         if runner is not None or promising(values, peers, goals):
-            return Judgement("promote", f"{score} on a part of the work", values)
-        return Judgement("stop", f"{score} on a part of the work: not promising", values)
+            return Judgement("promote", f"{score} at low fidelity", values)
+        return Judgement("stop", f"{score} at low fidelity: not promising", values)
 
     def _values(self, measurement: Measurement) -> Values:
         task = self.resolved.task

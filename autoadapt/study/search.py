@@ -104,7 +104,7 @@ class Search:
             self.emit(
                 "resumed",
                 f"{self._trials.tried() - len(open_trials)} trials were finished before; "
-                f"{len(open_trials)} go on ({interrupted} jobs were interrupted)",
+                f"{len(open_trials)} continue ({interrupted} jobs were interrupted)",
             )
 
     def run(self, stop: StopSignals) -> None:
@@ -123,7 +123,7 @@ class Search:
         if stop.code is None:
             for number in self._trials.numbers():
                 if self._histories.paused(number):
-                    self._end(number, TrialState.STOPPED_EARLY, "its next rung was not worth what it costs")
+                    self._end(number, TrialState.STOPPED_EARLY, "its next rung was not worth its cost")
 
     def run_jobs(
         self, jobs: Sequence[AnyJob], stop: StopSignals, side_by_side: int, done: Callable[[Finished], None]
@@ -295,7 +295,7 @@ class Search:
         self._end(number, TrialState.STOPPED_EARLY, "the budget ended before it was done")
 
     def _update_expected(self) -> None:
-        """Tells the results what the sampler expects of trials, given all that was measured."""
+        """Gives the results what the sampler expects of trials, given all that was measured."""
         if self.folder.lasting:
             self.results.trials.expect(self._sampler.believed(self._chooser.history()))
 

@@ -46,6 +46,9 @@ class StudyResults:
         self._raw = RawOptions(resolved, folder, self.trials, _earlier(folder))
         self._terms = task_terms(resolved.task)
         self._pairs: dict[tuple[int, int], Paired] = {}
+        self._options: dict[int, Option] = {}
+        self._options_of = (-1, -1)
+        """Revision of the trials, and number of records, that `_options` belong to."""
         self.verdict: Verdict | None = None
 
     def raw(self, trial: int) -> RawOption:
@@ -53,8 +56,13 @@ class StudyResults:
         return self._raw.option(trial)
 
     def option(self, trial: int) -> Option:
-        """One trial under the task's economics."""
-        return Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
+        """One trial under the task's economics; computed once, for options are shown twice a second."""
+        now = (self.trials.revision, len(self.folder.records))
+        if now != self._options_of:
+            self._options, self._options_of = {}, now
+        if trial not in self._options:
+            self._options[trial] = Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
+        return self._options[trial]
 
     def frontier(self) -> list[Option]:
         """The frontier's options, the best first."""
@@ -66,7 +74,7 @@ class StudyResults:
         return trials if baseline is None or baseline in trials else [*trials, baseline]
 
     def options(self) -> list[Option]:
-        """The same as options."""
+        """The shown trials as options."""
         frontier = set(self.trials.frontier())
         return [
             option if option.trial in frontier else option.model_copy(update={"on_frontier": False})

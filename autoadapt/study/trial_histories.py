@@ -1,4 +1,4 @@
-"""What the sampler is told of every trial: kept up to date as rungs finish, and the same after a resume."""
+"""What the sampler knows of every trial: kept up to date as rungs finish, and the same after a resume."""
 
 from dataclasses import replace
 

@@ -192,7 +192,7 @@ class Supervisor:
             self._kill_job(slot, lease, "crash", "the worker's outcome.json is missing, damaged or of another attempt")
             return
         everyone = len(lease.done) == lease.group.ranks
-        failed = isinstance(outcome.result, Failure)  # the other ranks may wait for rank 0 for ever
+        failed = isinstance(outcome.result, Failure)  # the other ranks may wait for rank 0 forever
         if everyone or failed or now - lease.leader_done > OTHER_RANKS_SECONDS:
             if not everyone or any(signal.retire for signal in lease.done.values()):
                 self._drop_group(slot)

@@ -1,1 +1,1 @@
-"""What is believed of a candidate before it is measured, and the gain it promises."""
+"""Predictions of a candidate before it is measured, and the gain to expect of it."""

@@ -55,14 +55,14 @@ class Prices:
         Raises:
             UserError: it is unknown; the message asks for it.
         """
-        own = [p for p in self.tokens.values() if name in (p.name, p.model)]
-        found = own[-1] if own else _snapshot_price(name)
-        if found is None:
+        listed = [p for p in self.tokens.values() if name in (p.name, p.model)]
+        price = listed[-1] if listed else _snapshot_price(name)
+        if price is None:
             raise UserError(
                 f"no token price of a model called '{name}': add it under tokens: in a price file of your own "
                 "({model:, provider:, input:, output:, date:, source:}) and name that in price_book; it is not guessed"
             )
-        return found
+        return price
 
 
 @functools.cache
@@ -77,10 +77,10 @@ def _snapshot_price(name: str) -> TokenPrice | None:
         provider, model = get_snapshot().find_provider_model(name, None, None, None)
     except LookupError:
         return None
-    found = model.get_prices(datetime.datetime.now(datetime.UTC))
+    quoted = model.get_prices(datetime.datetime.now(datetime.UTC))
 
     def usd(field: str) -> Decimal | None:
-        value = getattr(found, field, None)
+        value = getattr(quoted, field, None)
         # prices that rise with the length of the prompt: that of short ones
         value = getattr(value, "base", value)
         return None if value is None else Decimal(str(value))

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
 from autoadapt.model_files import unknown_model
 from autoadapt.prompts.rendering import check_prompt
-from autoadapt.registry import expanded
+from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
@@ -168,8 +169,11 @@ def find_model(name: str, base: Path, download: bool) -> ModelReference:
         raise unknown_model(asked, base)
     # third-party families come first, so that they can claim what a built-in one would take for a folder or a hub id
     family = next((f for f in claiming if not FAMILIES.is_built_in(f)), claiming[0])
-    reference = FAMILIES.get(family).find(asked, base, download)
-    return reference.model_copy(update={"name": name})
+    model = FAMILIES.get(family).find(asked, base, download)
+    location = model.location
+    for variable in REFERENCE.findall(name):
+        location = location.replace(os.environ[variable], f"${{{variable}}}")
+    return model.model_copy(update={"name": name, "location": location})
 
 
 def _check_names(document: Document, task: Task) -> Metric:

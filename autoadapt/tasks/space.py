@@ -143,7 +143,7 @@ class JointSpace:
         for written in self._first:
             method = written.get("method")
             if not isinstance(method, str) or (method not in self.space.branches and method not in self.task.methods):
-                raise UserError(f"search space, first: '{method}' is no branch of this space")
+                raise UserError(f"search space, first: '{method}' is not a branch of this space")
             complete += [
                 {**self._named(method, model), **self._complete(method, written)}
                 for model in self.compatible.get(method, ())

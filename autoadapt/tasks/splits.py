@@ -134,17 +134,17 @@ def _without_repeats(rows: list[Row], name: str, notes: list[str]) -> list[Row]:
 
 def _without_overlap(train: list[Row], parts: dict[str, list[Row]], notes: list[str]) -> list[Row]:
     measured = {_same(row) for part in parts.values() for row in part}
-    kept = [row for row in train if _same(row) not in measured]
-    if len(kept) < len(train):
+    remaining = [row for row in train if _same(row) not in measured]
+    if len(remaining) < len(train):
         notes.append(
-            f"{len(train) - len(kept)} training rows whose input is also in validation or test "
-            "(but for case and white space) are left out"
+            f"{len(train) - len(remaining)} training rows whose input is also in validation or test "
+            "(apart from case and white space) are left out"
         )
     both = {_same(r) for r in parts["validation"]} & {_same(r) for r in parts["test"]}
     if both:
         notes.append(f"{len(both)} inputs are in validation and in test; the validation rows are left out")
         parts["validation"] = [r for r in parts["validation"] if _same(r) not in both]
-    return kept
+    return remaining
 
 
 def _labels(given: list[str] | None, rows: list[Row], answers: str) -> list[str] | None:
@@ -184,4 +184,4 @@ def _check_sizes(splits: Splits) -> None:
             )
     if not splits.dev:
         splits.dev = splits.train[:LEAST_DEV_ROWS]
-        splits.notes.append("too few rows to keep some for early stopping: it looks at training rows")
+        splits.notes.append("too few rows to set some aside for early stopping: it uses training rows")

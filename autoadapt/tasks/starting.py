@@ -96,11 +96,11 @@ def write_task(folder: Path, data: Path, input_column: str | None, output_column
 
 
 TEMPLATE = """\
-# Made by `autoadapt init`. Every key: autoadapt schema. Check it: autoadapt check task.yaml.
+# Written by `autoadapt init`. `autoadapt schema` prints the meaning of every key; `autoadapt check` checks this file.
 name: {name}
 data: {{path: {path}, columns: {{input: {input}, output: {output}}}}}
 metric: {metric}  # {seen}
-models: [embedded]  # the model that comes with AutoAdapt, for a first look; then a local folder or a hub id, or several
+models: [embedded]  # the small model of AutoAdapt, for a first run; then a local folder or a hub id, or several
 methods: [prompt, lora, full]
 search_space: quick  # joint searches more
 budget: {{trials: 24, hours: 0.5}}  # or usd: 5; each is a total over resumed runs
@@ -112,7 +112,7 @@ seed: 0
 
 def _must_be_new(path: Path) -> None:
     if path.exists():
-        raise UserError(f"{path} is there already and is left as it is; name another folder, or move it away")
+        raise UserError(f"{path} already exists and is left as it is; name another folder, or move the file away")
 
 
 def _column(
@@ -143,7 +143,7 @@ def _metric(answers: list[str]) -> tuple[str, str]:
     words = sum(len(a.split()) for a in answers) / len(answers)
     if words < 3:
         return "exact_match", "many different short answers"
-    return "rouge_l", "free text; needs pip install 'autoadapt[text]'. exact_match and bleu are others"
+    return "rouge_l", "free text; needs pip install 'autoadapt[text]'; alternatives: exact_match, bleu"
 
 
 def _name(stem: str) -> str:

@@ -105,7 +105,7 @@ def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[str, dict[str, An
             if header is None:
                 return
             if len(header) == 1 and ";" in header[0]:
-                raise UserError(f"{path}, line 1: columns are parted by ';'; save the file with ','", Exit.DATA)
+                raise UserError(f"{path}, line 1: columns are separated by ';'; save the file with ','", Exit.DATA)
             if repeated := sorted({h for h in header if header.count(h) > 1}):
                 raise UserError(f"{path}, line 1: column '{repeated[0]}' is named twice", Exit.DATA)
             for cells in reader:

@@ -1,1 +1,1 @@
-"""Where trials are reported besides the run folder, off by default: one file per tracker."""
+"""Where trials are reported in addition to the run folder, off by default: one file per tracker."""

@@ -41,7 +41,7 @@ def latest(parent: Path) -> Path | None:
     for folder in sorted(parent.glob("checkpoint-*"), reverse=True):
         if is_complete(folder):
             return folder
-        print(f"checkpoint {folder.name} is incomplete or damaged: passed over")  # noqa: T201 - the trial's log
+        print(f"checkpoint {folder.name} is incomplete or damaged and is skipped")  # noqa: T201 - the trial's log
     return None
 
 

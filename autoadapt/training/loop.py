@@ -42,7 +42,7 @@ class Backend(Protocol):
 
 @dataclass
 class Progress:
-    """How far a training is; what a checkpoint holds besides weights."""
+    """How far a training is; what a checkpoint holds in addition to weights."""
 
     step: int = 0
     seconds: float = 0.0

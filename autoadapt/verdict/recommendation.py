@@ -149,7 +149,9 @@ def _reason(
             f"Trial {chosen.trial} ({chosen.method}) has the highest quality{within} ({chosen.quality:.3f}), and no "
             "option of statistically equal quality costs clearly less."
         )
-    saved = f"a query costs {_times(best.cost_usd_per_1k, chosen.cost_usd_per_1k)} times less"
+    saved = "a query costs about as much"
+    if best.cost_usd_per_1k > chosen.cost_usd_per_1k * SAME_COST:
+        saved = f"a query costs {_times(best.cost_usd_per_1k, chosen.cost_usd_per_1k)} times less"
     if latency_ms(best) > latency_ms(chosen) * SAME_COST:
         saved += f" and is answered {_times(latency_ms(best), latency_ms(chosen))} times faster"
     on_test = pairs_with(best.trial, pairs).get(chosen.trial)

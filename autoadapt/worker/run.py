@@ -109,7 +109,7 @@ def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
     except BaseException as error:  # noqa: BLE001 - the one place where everything becomes data
         traceback.print_exc()
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            return Failure(stage=watch.stage, failure_class="interrupted", reason="the worker was told to stop")
+            return Failure(stage=watch.stage, failure_class="interrupted", reason="the worker was asked to stop")
         return Failure(stage=watch.stage, failure_class=_failure_class(error, workshop), reason=_reason(error))
 
 

@@ -15,7 +15,7 @@ def test_without_data_the_example_is_copied_and_nothing_is_overwritten(tmp_path:
     (tmp_path / "new" / "task.yaml").write_text("mine")
     again = call("init", tmp_path / "new")
     assert again.returncode == 2
-    assert "is there already and is left as it is" in again.stderr
+    assert "already exists and is left as it is" in again.stderr
     assert (tmp_path / "new" / "task.yaml").read_text() == "mine"
 
 

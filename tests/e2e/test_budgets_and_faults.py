@@ -14,16 +14,16 @@ def test_budget_in_dollars_holds(make_task: MakeTask) -> None:
         models=["scripted:row_seconds=0.002"],
         space=FAULTY_SPACE.replace("FAULTS", "slow, none"),
         budget={"usd": 6.0},
-        economics={"usd_per_hour": 1800},  # 50 cents a second
+        economics={"usd_per_hour": 3600},  # a dollar a second
     )
     run = search(task, "--json")
     assert run.returncode in (0, 6), run.stderr
     status = events(run)[-1]["status"]
-    assert status["spent"]["usd"] <= 6.0 + 1.0
+    assert status["spent"]["usd"] <= 6.0 + 2.0
     assert status["complete"] >= 1, "the budget pays for something"
     assert "RUNNING" not in states(task)
-    richer = search(task, "--json", "--set", "budget.usd=11")
-    assert events(richer)[-1]["status"]["spent"]["usd"] <= 12
+    richer = search(task, "--json", "--set", "budget.usd=9")
+    assert events(richer)[-1]["status"]["spent"]["usd"] <= 11
 
 
 def test_budget_in_hours_holds(make_task: MakeTask) -> None:

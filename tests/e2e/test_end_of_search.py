@@ -61,7 +61,7 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
 
 
 def test_kill_while_refitting_loses_and_repeats_nothing(make_task: MakeTask, tmp_path: Path) -> None:
-    task = make_task(evaluation=BOTH, models=["scripted:step_seconds=0.02,row_seconds=0.005"], **TUNED)
+    task = make_task(evaluation=BOTH, models=["scripted:step_seconds=0.006,row_seconds=0.002"], **TUNED)
     process, root = start(task), tmp_path / "runs" / "fruits"
     wait_for(lambda: (root / "results.json").exists())
     meanwhile = call("report", root)

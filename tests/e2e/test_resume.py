@@ -23,7 +23,7 @@ from searches import (
     workers_of,
 )
 
-SLOW = ["scripted:step_seconds=0.01,row_seconds=0.003"]
+SLOW = ["scripted:step_seconds=0.004,row_seconds=0.0015"]
 """A model slow enough to be killed at work."""
 
 
@@ -54,7 +54,7 @@ def test_same_seed_gives_same_outcomes_with_a_kill_in_the_middle(make_task: Make
 
 
 def test_killed_workers_cost_one_retry(make_task: MakeTask) -> None:
-    task = make_task(budget={"trials": 6}, models=["scripted:step_seconds=0.05,row_seconds=0.02"])
+    task = make_task(budget={"trials": 6}, models=["scripted:step_seconds=0.02,row_seconds=0.006"])
     process = start(task, "--json")
     killed: set[int] = set()
     while process.poll() is None and len(killed) < 2:

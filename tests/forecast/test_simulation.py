@@ -320,7 +320,7 @@ def test_warm_start_knows_the_time_of_earlier_jobs(recorded_run: Path) -> None:
 def test_replay_without_a_recording_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"compute\.recording"):
         Replay().open(tmp_path, Compute())
-    with pytest.raises(UserError, match="has no finished job"):
+    with pytest.raises(UserError, match="there is no finished job"):
         Replay().open(tmp_path, Compute(recording=str(tmp_path)))
 
 

@@ -194,7 +194,7 @@ def check_refused(root: Path) -> None:
         Study.load(root)
     assert str(caught.value) == (
         f"{root / RESULTS_FILE}: written by another version of AutoAdapt, or damaged; "
-        "run `autoadapt search` on its task again: it repeats no trial and writes the file anew"
+        "run `autoadapt search` on its task again: it repeats no trial and writes the file again"
     )
     assert caught.value.code == Exit.STORAGE
 

@@ -9,7 +9,7 @@ from scripted_task import write_scripted_task
 
 from autoadapt.errors import UserError
 from autoadapt.shelves import OBJECTIVES
-from autoadapt.tasks.resolve import ResolvedTask, resolve
+from autoadapt.tasks.resolve import ResolvedTask, find_model, resolve
 
 FROZEN = "scripted:trains=false,adapters=false"
 """A model that can only be prompted."""
@@ -204,3 +204,10 @@ def test_reference_in_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ke
         changes = {"data": {"path": "${AUTOADAPT_TEST_FOLDER}/data.jsonl", "columns": columns}}
     task = resolved(tmp_path, **changes)
     assert str(tmp_path) not in task.task.model_dump_json()
+
+
+def test_reference_in_the_name_of_a_model_stays_as_written(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_HOME", str(tiny_model.parent))
+    model = find_model("${MODEL_HOME}/tiny", Path(), False)
+    assert model.name == model.location == "${MODEL_HOME}/tiny"
+    assert model.place == str(tiny_model)

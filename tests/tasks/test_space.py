@@ -106,7 +106,7 @@ def test_invalid_branch_error(branch: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
-        ({"method": "loar"}, "'loar' is no branch"),
+        ({"method": "loar"}, "'loar' is not a branch"),
         ({"method": "lora", "rank": 3}, "unknown parameter 'rank'"),
         ({"method": "lora", "r": 3}, "3 is not in what r may be"),
     ],

@@ -7,13 +7,13 @@ TABS = (
 """Id and title of every tab."""
 DEFINITIONS = (
     "Quality is the task's metric on validation rows, with a 95 % interval (Wilson for shares of right answers, BCa "
-    "bootstrap over rows otherwise). The frontier goes by expected quality, which corrects lucky measurements.",
+    "bootstrap over rows otherwise). The frontier is chosen by expected quality, which corrects lucky measurements.",
     "Test scores are computed on rows that the search never used; frontier options were scored on them once. Their "
     "intervals are those of the weights at hand; training again gives others: with evaluation.seeds above 1 this "
     "variation is measured.",
     "Two options are tied when neither validation nor test rows show a difference: the quality of the one lies within "
-    "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or random "
-    "swaps; Holm's correction).",
+    "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or a "
+    "permutation test; Holm's correction).",
     "The expected optimism of the best of many scores is a bootstrap over rows: options are selected on the rows drawn "
     "and scored on the rows left out (Tsamardinos et al. 2018).",
     "The cost of 1,000 queries is the device time of answering at the throughput of batches, plus what providers "

@@ -10,7 +10,7 @@ from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option
 
 CORRECTED = 0.005
-"""Difference of measured and expected quality from which a table states that the frontier goes by the latter."""
+"""Difference of measured and expected quality from which a table states that the frontier is chosen by the latter."""
 
 
 def frontier_table(
@@ -38,7 +38,9 @@ def frontier_table(
             style="bold green" if option.trial == recommended else None,
         )
     if any(abs(o.quality - o.quality_expected) > CORRECTED for o in options):
-        table.caption = "The frontier goes by expected quality, which corrects lucky measurements by similar trials."
+        table.caption = (
+            "The frontier is chosen by expected quality: lucky measurements are corrected by similar trials."
+        )
         table.caption_justify = "left"
     return table
 

@@ -16,6 +16,7 @@ from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
+from autoadapt.registry import expanded
 
 if TYPE_CHECKING:
     from autoadapt.models.causal_lm.warm_models import WarmModels
@@ -37,7 +38,7 @@ class CausalLm(ModelFamily):
         return ModelReference(name=name, family="causal_lm", location=location)
 
     def capabilities(self, model: ModelReference) -> Capabilities:
-        folder = Path(model.location)
+        folder = Path(model.place)
         return Capabilities(
             generates=True,
             scores_labels=True,
@@ -111,6 +112,6 @@ class CausalLm(ModelFamily):
 
 def _place_here(model: ModelReference) -> str:
     """Folder of a base model on this machine, which need not be the machine that wrote the reference."""
-    if Path(model.location).is_dir():
-        return model.location
-    return str(model_files.find_model(model.name, Path(), download=False))
+    if Path(model.place).is_dir():
+        return model.place
+    return str(model_files.find_model(expanded(model.name), Path(), download=False))

@@ -39,7 +39,7 @@ class OpenedCausalLm(Model):
     """
 
     def __init__(self, context: Context, model: ModelReference, models: WarmModels) -> None:
-        self.context, self.base, self.models = context, model.location, models
+        self.context, self.base, self.models = context, model.place, models
         self.accelerator = context.devices.accelerator
         self.dtype = compute_dtype(context.job.training.precision, self.accelerator)
 

@@ -79,7 +79,7 @@ def write_weights(
 
 
 def deployed_bytes(folder: Path, weights: Weights, prompt: PromptText) -> int:
-    """Bytes that must be deployed besides the base model: trained weights, or else the prompt."""
+    """Bytes that must be deployed in addition to the base model: trained weights, or else the prompt."""
     if weights == "none":
         return len(json.dumps({"template": prompt.template, "instruction": prompt.instruction}).encode())
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
