@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/autoadapt search examples/support/task.yaml
 
 test: $(VENV)/.installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
