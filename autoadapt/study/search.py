@@ -276,7 +276,7 @@ class Search:
 
     def _handle_failure(self, record: Record, failure: Failure) -> None:
         number = record.job.trial
-        if failure.failure_class == "interrupted" and self.stopped_by is not None:
+        if self.stopped_by is not None and (failure.failure_class == "interrupted" or self._retried_later(record)):
             self._give_up(number)
             return
         self._last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"
