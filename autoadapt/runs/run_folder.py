@@ -174,7 +174,8 @@ class RunFolder:
     def drop_artifacts(self, trials: Iterable[int]) -> None:
         """Deletes the artifacts of trials that cannot be recommended any more."""
         for trial in trials if self.lasting else ():
-            shutil.rmtree(self.trial(trial) / "artifact", ignore_errors=True)
+            for name in ("artifact", ".artifact.tmp"):  # the latter where a worker was killed while it wrote
+                shutil.rmtree(self.trial(trial) / name, ignore_errors=True)
 
     def drop_checkpoints(self, trial: int) -> None:
         """Deletes what only an unfinished training needs."""

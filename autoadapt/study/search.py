@@ -317,7 +317,7 @@ class Search:
         discarded = self.results.trials.discard_dominated()
         if self.folder.lasting:
             self._trials.study.set_user_attr("gone", sorted(discarded))
-        self.folder.drop_artifacts(discarded)
+        self.folder.drop_artifacts(discarded if state == TrialState.COMPLETE else {*discarded, number})
 
     # -- resuming
 

@@ -26,6 +26,22 @@ def test_budget_in_dollars_holds(make_task: MakeTask) -> None:
     assert events(richer)[-1]["status"]["spent"]["usd"] <= 11
 
 
+def test_trial_that_the_budget_cut_short_leaves_no_weights(make_task: MakeTask) -> None:
+    task = make_task(
+        methods=["lora"],
+        models=["scripted:row_seconds=0.2"],
+        budget={"usd": 4.0},
+        economics={"usd_per_hour": 3600},  # a dollar a second: the budget ends while the trained model answers
+        search={"sampler": "random", "rungs": False},
+        compute={"on_cpu": True, "slots": 1},
+    )
+    assert search(task).returncode == 6
+    assert states(task) == ["PRUNED"]
+    trial = task.parent / "runs" / "fruits" / "trials" / "0000"
+    assert "trained steps" in (trial / "rung0" / "log.txt").read_text()
+    assert not list(trial.glob("*artifact*"))
+
+
 def test_budget_in_hours_holds(make_task: MakeTask) -> None:
     task = make_task(
         methods=["prompt", "lora"], budget={"hours": 5 / 3600}, models=["scripted:step_seconds=0.03,row_seconds=0.005"]
