@@ -7,8 +7,9 @@ from autoadapt.domain.objective import Goal
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.task import Economics
 from autoadapt.pareto.dominance import non_dominated
+from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
-from autoadapt.runs.values import Values, read_values, uncertain_goal
+from autoadapt.runs.values import QUALITY, Values, read_values, uncertain_goal
 
 
 class MeasuredTrials:
@@ -60,6 +61,12 @@ class MeasuredTrials:
     def expected(self, trial: int) -> float:
         """The uncertain objective of a trial, corrected where the sampler models it."""
         return self._expected.get(trial, self._values[trial][self._main])
+
+    def expected_quality(self, trial: int) -> float:
+        """Quality of a trial, corrected where the sampler models it; as measured where it is no objective."""
+        if self._main == QUALITY:
+            return self.expected(trial)
+        return self._metric.value(stats_array(self.measurement(trial)))
 
     def values(self) -> dict[int, Values]:
         """Objectives of every trial, as measured."""

@@ -23,7 +23,7 @@ from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.run_folder import AnyJob, Record, free_disk_bytes
 from autoadapt.runs.storage import write_note
-from autoadapt.runs.values import values_line
+from autoadapt.runs.values import QUALITY, values_line
 from autoadapt.study.budget import Budget
 from autoadapt.study.choosing import Chooser
 from autoadapt.study.ledger import Ledger
@@ -270,7 +270,8 @@ class Search:
             self.emit("trial_promoted", judgement.message, number)
         else:
             self.results.trials.add(number, record)
-            opened.trial.set_user_attr("quality", next(iter(judgement.values.values())))
+            if QUALITY in judgement.values:
+                opened.trial.set_user_attr(QUALITY, judgement.values[QUALITY])
             message = f"{opened.candidate.method}: {values_line(self.resolved.goals, judgement.values)}"
             self._end(number, TrialState.COMPLETE, message, list(judgement.values.values()))
 

@@ -18,6 +18,7 @@ from autoadapt.files import read_model, write_json
 from autoadapt.forecast.simulation import SimulatedTask, SimulatedTimes, simulate, simulated_answer
 from autoadapt.runs.results import Results, write_results
 from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.samplers.cost_aware import CostAware
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.search import Search
 
@@ -219,6 +220,31 @@ def test_frontier_without_quality_and_with_the_least_energy() -> None:
     search = run(objectives=("energy_wh", "latency_ms"), budget=Budget(trials=10))
     energies = [values["energy_wh"] for values in search.results.trials.values().values()]
     assert search.results.frontier()[0].values["energy_wh"] == min(energies)
+
+
+def test_options_without_quality_among_the_objectives_are_advised_by_their_quality() -> None:
+    search = run(objectives=("cost_usd_per_1k", "latency_ms"), budget=Budget(trials=10))
+    options = search.results.options()
+    assert all(option.quality_expected == option.quality for option in options)
+    best = max(search.results.frontier(), key=lambda option: option.quality)
+    assert search.results.recommendation().best_quality == best.trial
+    assert all("quality" not in t.user_attrs for t in study_of(search).get_trials(deepcopy=False))
+
+
+def test_what_is_expected_of_a_cost_is_near_what_was_measured() -> None:
+    trials = run("cost_aware", objectives=("energy_wh", "latency_ms"), budget=Budget(trials=16)).results.trials
+    trials.expect({})
+    measured = {trial: values["energy_wh"] for trial, values in trials.values().items()}
+    search = run("cost_aware", objectives=("energy_wh", "latency_ms"), budget=Budget(trials=16))
+    believed = CostAware().believed(search.history())
+    assert believed
+    assert believed == {trial: pytest.approx(measured[trial], rel=0.1) for trial in believed}
+
+
+def test_prompts_do_not_race_on_rows_where_quality_is_no_objective() -> None:
+    search = run("tpe", objectives=("cost_usd_per_1k", "latency_ms"), methods=("prompt",), budget=Budget(trials=30))
+    ended = [t.user_attrs.get("ended", "") for t in study_of(search).get_trials(deepcopy=False)]
+    assert not [message for message in ended if "on the same rows" in message]
 
 
 def dominates(one: dict[str, float], other: dict[str, float], maximized: dict[str, bool]) -> bool:
