@@ -97,6 +97,7 @@ class Search:
             self._replay_ended(frozen.number, complete=state == TrialState.COMPLETE)
             self._histories.set_state(frozen.number, state)
         open_trials = running_trials(self._trials.study)
+        self._update_expected()  # before a trial ends, for then artifacts are deleted by what is expected
         for trial in open_trials:
             if self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
@@ -218,7 +219,9 @@ class Search:
     def _next_job(self, opened: OpenTrial) -> tuple[Fit, list[FailureClass]]:
         """The next job of a trial, and the classes of failure of earlier attempts at it."""
         ladder = self._judge.ladder(opened.candidate.method, opened.straight)
-        job = self.resolved.fit_job(opened.number, opened.candidate, opened.rung, ladder[opened.rung])
+        # a study that was begun with another sampler may have reached a rung that this ladder has not
+        fidelity = ladder[min(opened.rung, len(ladder) - 1)]
+        job = self.resolved.fit_job(opened.number, opened.candidate, opened.rung, fidelity)
         past = self.folder.of(opened.number)
         here = [r for r in past if isinstance(r.job, Fit) and r.job.rung == opened.rung]
         failures = [r.failure.failure_class for r in here if r.failure is not None]
@@ -256,8 +259,7 @@ class Search:
         job, measurement = record.job, record.measurement
         if not isinstance(job, Fit) or measurement is None:
             raise TypeError("a search takes measurements of fits alone")
-        last = job.rung + 1 == len(self._judge.ladder(opened.candidate.method, opened.straight))
-        judgement = self._judge.judge(job, measurement, last)
+        judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint)
         self._histories.reach(job, measurement)
         number = opened.number
         if judgement.step == "stop":
@@ -324,13 +326,16 @@ class Search:
 
     def _replay_ended(self, number: int, complete: bool) -> None:
         """Remembers what the rungs of an ended trial showed."""
-        records = [r for r in self.folder.of(number) if r.measurement is not None]
-        for record in records:
+        full = False
+        for record in self.folder.of(number):
             if isinstance(record.job, Fit) and record.measurement is not None:
-                self._judge.record(record.job, record.measurement, complete and record is records[-1])
+                full = complete and not record.job.keep_checkpoint
+                self._judge.record(record.job, record.measurement, full)
                 self._histories.reach(record.job, record.measurement)
-        if complete and records:
-            self.results.trials.add(number, records[-1])
+                if full:
+                    self.results.trials.add(number, record)
+        if complete and not full:
+            self.emit("note", f"trial {number} is left out: what it measured in full is missing or damaged", number)
 
     def _replay_open(self, opened: OpenTrial) -> None:
         """Brings an open trial to where its outcomes say it is; its place in the queue stays unless it ended."""
