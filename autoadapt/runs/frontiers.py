@@ -98,9 +98,7 @@ class TaskRuns:
     def _share(self, rows: Sequence[TrialRow]) -> float:
         return hypervolume_share(points(rows, self.goals), self.reference)
 
-    def attainment(
-        self, other: str | None = None, levels: Sequence[float] = (0.0, 0.5, 1.0)
-    ) -> list[dict[str, float]]:
+    def attainment(self, other: str | None = None, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> list[dict[str, float]]:
         """Corners of the surfaces that at least one, half and all of the runs attained.
 
         Args:

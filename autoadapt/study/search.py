@@ -4,7 +4,7 @@
         search = Search(resources)
         search.resume()
         search.run(stop)
-        search.run_jobs(jobs, stop, side_by_side)      # by autoadapt.assess
+        search.run_jobs(jobs, stop, side_by_side, done)      # by autoadapt.assess
 
 Optuna holds which candidates were tried; the run folder holds what was measured. A trial is told to Optuna only after
 its outcome is on disk, so whatever is killed, a resumed run finds every finished job and repeats none.

@@ -156,7 +156,7 @@ def test_trial_whose_full_outcome_is_damaged_is_not_replaced_by_its_first_rung(m
     done = search(task, "--json")
     assert any("trial 0 is left out" in e["message"] for e in events(done))
     measured = {option.trial: option.rows for option in Study.load(root).raws}
-    assert set(measured.values()) == {120}
+    assert set(measured.values()) == {80}
     assert 0 not in measured
 
 
@@ -168,7 +168,7 @@ def test_paused_trial_goes_on_under_a_sampler_with_fewer_rungs(make_task: MakeTa
     process.communicate()
     run = search(task, "--set", "search={sampler: random}")
     assert run.returncode == 0, run.stderr
-    assert {option.rows for option in Study.load(task.parent / "runs" / "fruits").raws} == {120}
+    assert {option.rows for option in Study.load(task.parent / "runs" / "fruits").raws} == {80}
     assert set(states(task)) <= {"COMPLETE", "PRUNED"}
 
 
