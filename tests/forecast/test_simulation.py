@@ -244,10 +244,24 @@ def test_what_is_expected_of_a_cost_is_near_what_was_measured() -> None:
     assert believed == {trial: pytest.approx(value, rel=0.04) for trial, value in measured.items()}
 
 
-def test_prompts_do_not_race_on_rows_where_quality_is_no_objective() -> None:
-    search = run("tpe", objectives=("cost_usd_per_1k", "latency_ms"), methods=("prompt",), budget=Budget(trials=30))
-    ended = [t.user_attrs.get("ended", "") for t in study_of(search).get_trials(deepcopy=False)]
-    assert not [message for message in ended if "on the same rows" in message]
+@pytest.mark.parametrize(("objective", "races"), [("cost_usd_per_1k", False), ("quality", True)])
+def test_prompts_race_on_rows_only_where_quality_is_an_objective(objective: str, races: bool) -> None:
+    def uneven(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        good = int(candidate.key(), 16) % 2
+        times = SimulatedTimes(0.0, seconds_per_row=0.01 + 0.01 * good, latency_ms=10.0)
+        return simulated_answer(0.95 if good else 0.3, fidelity.rows, times, seed)
+
+    search = run(
+        "random",
+        objectives=(objective, "latency_ms"),
+        methods=("prompt",),
+        answering=uneven,
+        budget=Budget(trials=20),
+    )
+    seen = {(job.candidate.key(), job.rung) for job, _ in fits(search)}
+    dropped = {key for key, _ in seen} - {key for key, rung in seen if rung == 1}
+    assert any(int(key, 16) % 2 == 0 for key in dropped) == races
+    assert search.status().complete >= 4
 
 
 def dominates(one: dict[str, float], other: dict[str, float], maximized: dict[str, bool]) -> bool:
