@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
+from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.files import inert, write_atomic
 from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
@@ -124,12 +125,21 @@ def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
     for root in roots:
         study = Study.load(root)
         if not measured_trials(study.rows, study.goals):
-            raise UserError(f"{root}: no trial was measured in full, so it has no frontier", Exit.PARTIAL)
+            raise UserError(f"{root}: {_why_none(study)}", Exit.PARTIAL)
         # not the rows' hashes: another seed splits the same data otherwise
         data = study.task.data.model_dump(exclude={"train_rows"})
         question = [study.task.metric.model_dump(mode="json"), study.task.objectives, data]
         groups.setdefault(json.dumps(question, sort_keys=True), []).append(study)
     return [TaskRuns(studies[0].task.name, studies) for studies in groups.values()]
+
+
+def _why_none(study: Study) -> str:
+    """Why no trial of a study counts for a frontier."""
+    complete = [row.values for row in study.rows if row.state == TrialState.COMPLETE]
+    zero = [g.name for g in study.goals if g.scale == "log" and any(values.get(g.name) == 0 for values in complete)]
+    if zero:
+        return f"{', '.join(zero)} is 0, which has no place on a logarithmic scale, so there is no hypervolume"
+    return "no trial was measured in full, so it has no frontier"
 
 
 def trials_of(tasks: Sequence[TaskRuns]) -> "pandas.DataFrame":

@@ -99,3 +99,17 @@ def test_attainment_without_cost_and_in_any_order(
         runs.against(runs.main.name)
     with pytest.raises(UserError, match="has no objective 'cost_usd_per_1k'"):
         runs.against("cost_usd_per_1k")
+
+
+def test_price_of_zero_is_named_where_ratios_of_costs_would_count(tmp_path: Path) -> None:
+    task = write_scripted_task(
+        tmp_path,
+        budget={"trials": 2},
+        economics={"usd_per_hour": 0},
+        compute={"on_cpu": True, "executor": "inline"},
+        search={"sampler": "random"},
+    )
+    code, root = run_search(task, runs=tmp_path / "runs")
+    assert code == Exit.OK
+    with pytest.raises(UserError, match="cost_usd_per_1k is 0, which has no place on a logarithmic scale"):
+        load_runs([root])
