@@ -264,6 +264,21 @@ def test_prompts_race_on_rows_only_where_quality_is_an_objective(objective: str,
     assert search.status().complete >= 4
 
 
+def test_constraint_on_what_is_no_objective_has_options_to_choose_from() -> None:
+    def uneven(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        good = int(candidate.key(), 16) % 2
+        times = SimulatedTimes(0.0, seconds_per_row=0.02 if good else 0.002, latency_ms=10.0)
+        return simulated_answer(0.9 if good else 0.6, fidelity.rows, times, seed)
+
+    task: dict[str, Any] = {"objectives": ("quality", "latency_ms"), "methods": ("prompt",), "rungs": False}
+    limited = run(answering=uneven, constraints=Constraints(cost_usd_per_1k=0.005), **task).results
+    chosen = limited.recommendation().trial
+    assert chosen is not None
+    assert limited.option(chosen).cost_usd_per_1k <= 0.005
+    free = run(answering=uneven, **task).results.trials.frontier()
+    assert set(free) < set(limited.trials.frontier())
+
+
 def dominates(one: dict[str, float], other: dict[str, float], maximized: dict[str, bool]) -> bool:
     differences = [(one[n] - other[n]) * (1 if up else -1) for n, up in maximized.items()]
     return min(differences) >= 0 and max(differences) > 0
