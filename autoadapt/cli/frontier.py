@@ -15,8 +15,11 @@ def frontier(
     export: Annotated[Path | None, typer.Option(help="One row per trial: .csv, .parquet or .json.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Figures for a paper: .png, .svg or .pdf.")] = None,
     against: Annotated[
-        str, typer.Option(help="The objective against which quality is drawn: cost, latency or any other one's name.")
-    ] = "cost",
+        str | None,
+        typer.Option(
+            help="The objective against which quality is drawn: cost (where it is one), latency or any other's name."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Hypervolumes and attainment as JSON.")] = False,
 ) -> None:
     """Compute hypervolume and attainment of runs; export trials."""
@@ -24,9 +27,9 @@ def frontier(
     from autoadapt.runs.frontiers import export as write_rows
 
     tasks = frontiers(runs)
-    other = SHORT_NAMES.get(against, against)
+    other = None if against is None else SHORT_NAMES.get(against, against)
     for task in tasks:
-        task.goal(other)
+        task.against(other)
     if export is not None:
         write_rows(tasks, export)
     if figure is not None:

@@ -21,13 +21,13 @@ MARKERS = "osD^v*PX"
 LINES = ("dotted", "solid", "dashed")
 
 
-def draw(tasks: "Sequence[TaskRuns]", path: Path, other: str = "cost_usd_per_1k") -> None:
+def draw(tasks: "Sequence[TaskRuns]", path: Path, other: str | None = None) -> None:
     """One row of panels per task: frontiers (and attainment of several runs), frontiers of methods, hypervolume.
 
     Args:
         tasks: runs by task.
         path: of the figure; its suffix gives its format.
-        other: the objective drawn against quality, such as cost_usd_per_1k or latency_ms.
+        other: the objective drawn against quality, such as latency_ms; None: see `TaskRuns.against`.
 
     Raises:
         UserError: the format or the objective is unknown, matplotlib is not installed, or the file cannot be written.
@@ -60,12 +60,11 @@ def draw(tasks: "Sequence[TaskRuns]", path: Path, other: str = "cost_usd_per_1k"
 class _Panels:
     """The three panels of a task."""
 
-    def __init__(self, task: "TaskRuns", other: str) -> None:
-        self.task, self.goals = task, task.studies[0].goals
-        by_name = {goal.name: goal for goal in self.goals}
-        if "quality" not in by_name or other not in by_name:
-            raise UserError(f"{task.name}: it has no objectives quality and {other} to draw against each other")
-        self.quality, self.other = by_name["quality"], by_name[other]
+    def __init__(self, task: "TaskRuns", other: str | None) -> None:
+        self.task, self.goals = task, task.goals
+        self.quality, self.other = task.main, task.against(other)
+        if self.quality.name != "quality":
+            raise UserError(f"{task.name}: figures need quality among the objectives of the task")
 
     def runs(self, axes: Any) -> None:
         several = len(self.task.studies) > 1

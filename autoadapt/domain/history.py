@@ -20,7 +20,8 @@ class Reached:
     values: Mapping[str, float]
     """Every objective by name; a cost contains the training that the full work would take."""
     error: float
-    """Standard error of the uncertain objective over the rows it was measured on."""
+    """Standard error of the uncertain objective over the rows it was measured on; of the first objective where none is
+    uncertain."""
     device_seconds: float
     """Of fitting and measuring, by this rung's jobs alone."""
     overhead_seconds: float

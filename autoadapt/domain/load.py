@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.usage import Usage
 
 
 class LoadRun(StrictModel):
@@ -49,3 +50,5 @@ class Load(StrictModel):
     """Kind of device; figures of different hardware are never compared."""
     warm_up: int = 0
     """Requests sent first and not counted."""
+    usage: Usage = Usage()
+    """What a server billed for all requests, those sent first included; nothing of a model on this machine."""

@@ -37,6 +37,8 @@ class Measurement(StrictModel):
     """What answering `rows` in batches used."""
     judging: Usage = Usage()
     """What the metric used; it counts against the budget, not against the option."""
+    timing: Usage = Usage()
+    """What a server billed for single requests that were timed; it counts against the budget alone, too."""
     train_seconds: float = 0.0
     """Seconds of training, earlier rungs of the same trial included."""
     train_steps: int = 0
@@ -112,8 +114,12 @@ class Outcome(StrictModel):
             more: further fields.
         """
         held = Usage(device_seconds={devices.kind: seconds * devices.count})
+        parts: tuple[Usage, ...] = ()
         if isinstance(result, Measurement):
-            parts = (result.training, result.answering, result.judging)
+            parts = (result.training, result.answering, result.judging, result.timing)
+        elif isinstance(result, Load):
+            parts = (result.usage,)
+        if parts:
             billed = Usage(usd=sum(u.usd for u in parts), usd_estimated=any(u.usd_estimated for u in parts))
             held = held.plus(billed)
         return cls(

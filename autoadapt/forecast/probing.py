@@ -10,7 +10,6 @@ from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import Devices, Fidelity, Fit
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.plan import Plan, Probe, Probes
-from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_model, write_json
 from autoadapt.runs.lock import version
 from autoadapt.runs.run_folder import RunFolder
@@ -99,29 +98,28 @@ def probe(resolved: ResolvedTask, root: Path, skip: set[tuple[str, str]]) -> tup
         skip: methods and models that cannot fit.
 
     Raises:
-        UserError: the machine cannot do what the task asks.
+        UserError: the machine cannot do what the task asks, or another plan of this task is being made.
     """
     compute = resolved.task.compute
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{root}: cannot be written ({error.strerror})", Exit.ENVIRONMENT) from error
     folder = RunFolder(root / "probe")
-    executor = EXECUTORS.new(compute.executor.name, compute.executor.settings)
-    supervisor = Supervisor(executor, compute, folder.root, folder.prepare, resolved.preload)
+    folder.open()  # locked: another plan that is being made works in the same folder
     try:
-        known = cached(resolved, root, supervisor.devices.kind)
-        if known is not None:
-            return known, supervisor.devices, supervisor.slots
-        folder.open()
-        resolved.splits.write(folder.root / "data")
-        wanted = [c for c in first_candidates(resolved) if (c.method, c.model) not in skip]
-        jobs = [_job(resolved, candidate, i) for i, candidate in enumerate(wanted)]
-        outcomes = _run(supervisor, folder, jobs)
+        shutil.rmtree(folder.root / "trials", ignore_errors=True)  # of a plan that was killed
+        executor = EXECUTORS.new(compute.executor.name, compute.executor.settings)
+        supervisor = Supervisor(executor, compute, folder.root, folder.prepare, resolved.preload)
+        try:
+            known = cached(resolved, root, supervisor.devices.kind)
+            if known is not None:
+                return known, supervisor.devices, supervisor.slots
+            resolved.splits.write(folder.root / "data")
+            wanted = [c for c in first_candidates(resolved) if (c.method, c.model) not in skip]
+            jobs = [_job(resolved, candidate, i) for i, candidate in enumerate(wanted)]
+            outcomes = _run(supervisor, folder, jobs)
+        finally:
+            supervisor.close()
     finally:
-        supervisor.close()
-        folder.close()
         shutil.rmtree(folder.root, ignore_errors=True)
+        folder.close()
     probes = Probes(
         key=key_of(resolved, supervisor.devices.kind),
         hardware=supervisor.devices.kind,

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
+from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.files import inert, write_atomic
 from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import Reference, hypervolume_over_spend, hypervolume_share, reference_of
 from autoadapt.runs.study import Study, flat
+from autoadapt.runs.values import uncertain_goal
 
 if TYPE_CHECKING:
     import pandas
 
 FORMATS = (".csv", ".parquet", ".json")
+COST = "cost_usd_per_1k"
+"""The objective that is compared with quality where nobody says which."""
 SPENDS = (0.1, 0.25, 0.5, 1.0)
 """Shares of a run's own spend at which its hypervolume is stated."""
 
@@ -51,19 +55,26 @@ class TaskRuns:
     def __init__(self, name: str, studies: Sequence[Study], reference: Reference | None = None) -> None:
         self.name, self.studies = name, list(studies)
         self.goals: tuple[Goal, ...] = self.studies[0].goals
+        self.main = uncertain_goal(self.goals)
+        """The objective with which the others are compared: quality, where the task has it."""
         self.reference = reference or reference_of([r for s in studies for r in s.rows], self.goals)
 
-    def goal(self, name: str) -> Goal:
-        """One objective of the task.
+    def against(self, name: str | None = None) -> Goal:
+        """An objective that is compared with the main one.
+
+        Args:
+            name: None: cost, or else the first that there is.
 
         Raises:
-            UserError: the task does not optimise it.
+            UserError: the task does not optimise it, or it is the main one itself.
         """
-        goal = next((g for g in self.goals if g.name == name), None)
-        if goal is None:
-            known = [g.name for g in self.goals]
-            raise UserError(f"task {self.name} has no objective '{name}': {did_you_mean(name, known)}")
-        return goal
+        others = {goal.name: goal for goal in self.goals if goal != self.main}
+        name = name or (COST if COST in others else next(iter(others)))
+        if name == self.main.name:
+            raise UserError(f"task {self.name}: {name} is drawn against another objective: {', '.join(others)}")
+        if name not in others:
+            raise UserError(f"task {self.name} has no objective '{name}': {did_you_mean(name, others)}")
+        return others[name]
 
     def volumes(self) -> list[RunVolume]:
         """One entry per run."""
@@ -88,15 +99,15 @@ class TaskRuns:
     def _share(self, rows: Sequence[TrialRow]) -> float:
         return hypervolume_share(points(rows, self.goals), self.reference)
 
-    def attainment(self, other: str, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> list[dict[str, float]]:
+    def attainment(self, other: str | None = None, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> list[dict[str, float]]:
         """Corners of the surfaces that at least one, half and all of the runs attained.
 
         Args:
-            other: an objective, against the first one (quality).
+            other: an objective, compared with the main one; see `against`.
             levels: shares of the runs.
         """
         least = 1 / len(self.studies)
-        pair = (self.goals[0], self.goal(other))
+        pair = (self.main, self.against(other))
         wanted = sorted({max(level, least) for level in levels})
         return attainment([s.rows for s in self.studies], self.goals, pair, wanted)
 
@@ -114,12 +125,21 @@ def load_runs(runs: Sequence[str | Path]) -> list[TaskRuns]:
     for root in roots:
         study = Study.load(root)
         if not measured_trials(study.rows, study.goals):
-            raise UserError(f"{root}: no trial was measured in full, so it has no frontier", Exit.PARTIAL)
+            raise UserError(f"{root}: {_why_none(study)}", Exit.PARTIAL)
         # not the rows' hashes: another seed splits the same data otherwise
         data = study.task.data.model_dump(exclude={"train_rows"})
         question = [study.task.metric.model_dump(mode="json"), study.task.objectives, data]
         groups.setdefault(json.dumps(question, sort_keys=True), []).append(study)
     return [TaskRuns(studies[0].task.name, studies) for studies in groups.values()]
+
+
+def _why_none(study: Study) -> str:
+    """Why no trial of a study counts for a frontier."""
+    complete = [row.values for row in study.rows if row.state == TrialState.COMPLETE]
+    zero = [g.name for g in study.goals if g.scale == "log" and any(values.get(g.name) == 0 for values in complete)]
+    if zero:
+        return f"{', '.join(zero)} is 0, which has no place on a logarithmic scale, so there is no hypervolume"
+    return "no trial was measured in full, so it has no frontier"
 
 
 def trials_of(tasks: Sequence[TaskRuns]) -> "pandas.DataFrame":

@@ -5,7 +5,7 @@ runs/NAME/
   study.db                     the Optuna study (SQLite)
   data/*.jsonl                 the frozen splits
   trials/0007/rung0/           one job: job.json, outcome.json, log.txt
-  trials/0007/artifact/        the option, self-contained, while the trial is on the frontier
+  trials/0007/artifact/        the option, self-contained; deleted once a trained one is dominated
   trials/0007/score/           the option on test rows
   trials/0007/load_test/       the option under load
   trials/0007/refit-85-0/      fitted again, on 85 training rows (or `all`) with seed 0
@@ -174,7 +174,8 @@ class RunFolder:
     def drop_artifacts(self, trials: Iterable[int]) -> None:
         """Deletes the artifacts of trials that cannot be recommended any more."""
         for trial in trials if self.lasting else ():
-            shutil.rmtree(self.trial(trial) / "artifact", ignore_errors=True)
+            for name in ("artifact", ".artifact.tmp"):  # the latter where a worker was killed while it wrote
+                shutil.rmtree(self.trial(trial) / name, ignore_errors=True)
 
     def drop_checkpoints(self, trial: int) -> None:
         """Deletes what only an unfinished training needs."""

@@ -8,6 +8,8 @@ from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.task import Economics
 from autoadapt.shelves import OBJECTIVES
 
+QUALITY = "quality"
+"""Name of the objective that is the mean of the rows' scores, or what the metric makes of them."""
 Values = dict[str, float]
 """Objective name -> value, in the order of the task's objectives."""
 

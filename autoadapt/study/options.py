@@ -1,14 +1,18 @@
 """The trials of a study that were measured in full: which are on the frontier, and which artifacts may be deleted."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from autoadapt.domain.metric import Metric
-from autoadapt.domain.objective import Goal
+from autoadapt.domain.objective import Goal, goal_limits
 from autoadapt.domain.outcome import Measurement
-from autoadapt.domain.task import Economics
+from autoadapt.domain.task import Constraints, Economics
 from autoadapt.pareto.dominance import non_dominated
+from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
-from autoadapt.runs.values import Values, read_values, uncertain_goal
+from autoadapt.runs.values import QUALITY, Values, no_worse, read_values, uncertain_goal
+from autoadapt.shelves import OBJECTIVES
+
+NO_CONSTRAINTS = Constraints()
 
 
 class MeasuredTrials:
@@ -21,13 +25,27 @@ class MeasuredTrials:
         hardware: kind of device; trials measured on other hardware are left out, because their latencies cannot be
             compared.
         discarded: trained trials whose artifacts an earlier run has deleted.
+        constraints: of the task. Where they limit what is no objective, the trials that satisfy them have a frontier of
+            their own beside that of all.
     """
 
     def __init__(
-        self, goals: Sequence[Goal], metric: Metric, economics: Economics, hardware: str, discarded: Iterable[int] = ()
+        self,
+        goals: Sequence[Goal],
+        metric: Metric,
+        economics: Economics,
+        hardware: str,
+        discarded: Iterable[int] = (),
+        constraints: Constraints = NO_CONSTRAINTS,
     ) -> None:
         self.goals, self.hardware = tuple(goals), hardware
         self._metric, self._economics, self._main = metric, economics, uncertain_goal(goals).name
+        optimised = {goal.name for goal in goals}
+        self._limits = {name: limit for name, limit in goal_limits(constraints).items() if name not in optimised}
+        """Limits of what is no objective, by the name that it would have as one."""
+        self._limited = [OBJECTIVES.get(name).goal(name) for name in self._limits]
+        self._fitting: set[int] = set()
+        """Trials within these limits."""
         self._records: dict[int, Record] = {}
         self._values: dict[int, Values] = {}
         self._expected: Mapping[int, float] = {}
@@ -44,6 +62,9 @@ class MeasuredTrials:
             self._change()
             self._records[trial] = record
             self._values[trial] = read_values(self.goals, measurement, self._metric, self._economics)
+            limited = read_values(self._limited, measurement, self._metric, self._economics)
+            if all(no_worse(goal, limited[goal.name], self._limits[goal.name]) for goal in self._limited):
+                self._fitting.add(trial)
 
     def expect(self, values: Mapping[int, float]) -> None:
         """Takes values of the uncertain objective as corrected by what similar trials showed.
@@ -60,6 +81,12 @@ class MeasuredTrials:
     def expected(self, trial: int) -> float:
         """The uncertain objective of a trial, corrected where the sampler models it."""
         return self._expected.get(trial, self._values[trial][self._main])
+
+    def expected_quality(self, trial: int) -> float:
+        """Quality of a trial, corrected where the sampler models it; as measured where it is no objective."""
+        if self._main == QUALITY:
+            return self.expected(trial)
+        return self._metric.value(stats_array(self.measurement(trial)))
 
     def values(self) -> dict[int, Values]:
         """Objectives of every trial, as measured."""
@@ -81,7 +108,10 @@ class MeasuredTrials:
         return sorted(self._records)
 
     def frontier(self) -> list[int]:
-        """Trials that no other dominates by expected values, the best by the uncertain objective first."""
+        """Trials that no other dominates by expected values, the best by the uncertain objective first.
+
+        Those that no other one within the limits of what is no objective dominates are among them.
+        """
         if self._frontier is None:
             falling = next(g for g in self.goals if g.name == self._main).direction == "maximize"
             sign = -1.0 if falling else 1.0
@@ -89,7 +119,12 @@ class MeasuredTrials:
         return self._frontier
 
     def _non_dominated(self, main_value: Callable[[int], float]) -> list[int]:
-        trials = sorted(set(self._values) - self.discarded)
+        trials = set(self._values) - self.discarded
+        frontier = self._non_dominated_of(trials, main_value)
+        return sorted({*frontier, *self._non_dominated_of(trials & self._fitting, main_value)})
+
+    def _non_dominated_of(self, among: Collection[int], main_value: Callable[[int], float]) -> list[int]:
+        trials = sorted(among)
         rows = [
             [main_value(t) if g.name == self._main else self._values[t][g.name] for g in self.goals] for t in trials
         ]

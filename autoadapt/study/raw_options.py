@@ -86,7 +86,7 @@ class RawOptions:
             params=candidate.params,
             quality=metric.value(stats_array(measurement)),
             quality_ci=self._interval(trial, "validation", measurement),
-            quality_expected=self.measured.expected(trial),
+            quality_expected=self.measured.expected_quality(trial),
             test_quality=metric.value(stats_array(tested)) if tested else None,
             test_quality_ci=self._interval(trial, "test", tested) if tested else None,
             test_rows=len(tested.rows) if tested else 0,

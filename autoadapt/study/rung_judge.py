@@ -6,7 +6,7 @@ from typing import Literal
 
 from autoadapt.domain.jobs import Fidelity, Fit
 from autoadapt.domain.outcome import Measurement
-from autoadapt.runs.values import Values, read_values, uncertain_goal
+from autoadapt.runs.values import QUALITY, Values, read_values, uncertain_goal
 from autoadapt.shelves import METHODS
 from autoadapt.study.racing import Runner, beaten_by
 from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
@@ -34,6 +34,8 @@ class RungJudge:
         self.resolved, self.pauses = resolved, pauses
         self._seen: dict[tuple[str, int], list[Values]] = defaultdict(list)
         """(method, rung) -> objectives seen there."""
+        self._races = uncertain_goal(resolved.goals).name == QUALITY
+        """Whether rows decide between prompts; they say nothing of other objectives."""
         self._runners: dict[int, Runner] = {}
         """Prompts measured in full, against which others race."""
 
@@ -53,7 +55,7 @@ class RungJudge:
         """Remembers a rung without judging it, as when a study is resumed."""
         values = self._values(measurement)
         self._seen[job.candidate.method, job.rung].append(values)
-        if complete and not METHODS.get(job.candidate.method).tunes:
+        if complete and self._is_runner(job):
             self._runners[job.trial] = Runner.of(measurement, values)
         return values
 
@@ -65,14 +67,14 @@ class RungJudge:
             measurement: what it gave.
             last: whether it was the trial's last rung.
         """
-        goals, tunes = self.resolved.goals, METHODS.get(job.candidate.method).tunes
+        goals = self.resolved.goals
         peers = list(self._seen[job.candidate.method, job.rung])
         values = self.record(job, measurement, complete=last)
         if last:
             return Judgement("complete", "", values)
         main = uncertain_goal(goals)
         score = f"{main.title} {values[main.name]:.3f}"
-        runner = None if tunes else Runner.of(measurement, values)
+        runner = Runner.of(measurement, values) if self._is_runner(job) else None
         beaten = None if runner is None else beaten_by(runner, self._runners, goals)
         if beaten is not None:
             return Judgement("stop", f"{score}: worse than trial {beaten} on the same rows", values)
@@ -81,6 +83,9 @@ class RungJudge:
         if runner is not None or promising(values, peers, goals):
             return Judgement("promote", f"{score} at low fidelity", values)
         return Judgement("stop", f"{score} at low fidelity: not promising", values)
+
+    def _is_runner(self, job: Fit) -> bool:
+        return self._races and not METHODS.get(job.candidate.method).tunes
 
     def _values(self, measurement: Measurement) -> Values:
         task = self.resolved.task

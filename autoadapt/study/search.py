@@ -4,7 +4,7 @@
         search = Search(resources)
         search.resume()
         search.run(stop)
-        search.run_jobs(jobs, stop, side_by_side)      # by autoadapt.assess
+        search.run_jobs(jobs, stop, side_by_side, done)      # by autoadapt.assess
 
 Optuna holds which candidates were tried; the run folder holds what was measured. A trial is told to Optuna only after
 its outcome is on disk, so whatever is killed, a resumed run finds every finished job and repeats none.
@@ -23,7 +23,7 @@ from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.run_folder import AnyJob, Record, free_disk_bytes
 from autoadapt.runs.storage import write_note
-from autoadapt.runs.values import values_line
+from autoadapt.runs.values import QUALITY, values_line
 from autoadapt.study.budget import Budget
 from autoadapt.study.choosing import Chooser
 from autoadapt.study.ledger import Ledger
@@ -97,6 +97,7 @@ class Search:
             self._replay_ended(frozen.number, complete=state == TrialState.COMPLETE)
             self._histories.set_state(frozen.number, state)
         open_trials = running_trials(self._trials.study)
+        self._update_expected()  # before a trial ends, for then artifacts are deleted by what is expected
         for trial in open_trials:
             if self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
@@ -218,7 +219,9 @@ class Search:
     def _next_job(self, opened: OpenTrial) -> tuple[Fit, list[FailureClass]]:
         """The next job of a trial, and the classes of failure of earlier attempts at it."""
         ladder = self._judge.ladder(opened.candidate.method, opened.straight)
-        job = self.resolved.fit_job(opened.number, opened.candidate, opened.rung, ladder[opened.rung])
+        # a study that was begun with another sampler may have reached a rung that this ladder has not
+        fidelity = ladder[min(opened.rung, len(ladder) - 1)]
+        job = self.resolved.fit_job(opened.number, opened.candidate, opened.rung, fidelity)
         past = self.folder.of(opened.number)
         here = [r for r in past if isinstance(r.job, Fit) and r.job.rung == opened.rung]
         failures = [r.failure.failure_class for r in here if r.failure is not None]
@@ -256,8 +259,7 @@ class Search:
         job, measurement = record.job, record.measurement
         if not isinstance(job, Fit) or measurement is None:
             raise TypeError("a search takes measurements of fits alone")
-        last = job.rung + 1 == len(self._judge.ladder(opened.candidate.method, opened.straight))
-        judgement = self._judge.judge(job, measurement, last)
+        judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint)
         self._histories.reach(job, measurement)
         number = opened.number
         if judgement.step == "stop":
@@ -270,13 +272,14 @@ class Search:
             self.emit("trial_promoted", judgement.message, number)
         else:
             self.results.trials.add(number, record)
-            opened.trial.set_user_attr("quality", next(iter(judgement.values.values())))
+            if QUALITY in judgement.values:
+                opened.trial.set_user_attr(QUALITY, judgement.values[QUALITY])
             message = f"{opened.candidate.method}: {values_line(self.resolved.goals, judgement.values)}"
             self._end(number, TrialState.COMPLETE, message, list(judgement.values.values()))
 
     def _handle_failure(self, record: Record, failure: Failure) -> None:
         number = record.job.trial
-        if failure.failure_class == "interrupted" and self.stopped_by is not None:
+        if self.stopped_by is not None and (failure.failure_class == "interrupted" or self._retried_later(record)):
             self._give_up(number)
             return
         self._last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"
@@ -317,19 +320,22 @@ class Search:
         discarded = self.results.trials.discard_dominated()
         if self.folder.lasting:
             self._trials.study.set_user_attr("gone", sorted(discarded))
-        self.folder.drop_artifacts(discarded)
+        self.folder.drop_artifacts(discarded if state == TrialState.COMPLETE else {*discarded, number})
 
     # -- resuming
 
     def _replay_ended(self, number: int, complete: bool) -> None:
         """Remembers what the rungs of an ended trial showed."""
-        records = [r for r in self.folder.of(number) if r.measurement is not None]
-        for record in records:
+        full = False
+        for record in self.folder.of(number):
             if isinstance(record.job, Fit) and record.measurement is not None:
-                self._judge.record(record.job, record.measurement, complete and record is records[-1])
+                full = complete and not record.job.keep_checkpoint
+                self._judge.record(record.job, record.measurement, full)
                 self._histories.reach(record.job, record.measurement)
-        if complete and records:
-            self.results.trials.add(number, records[-1])
+                if full:
+                    self.results.trials.add(number, record)
+        if complete and not full:
+            self.emit("note", f"trial {number} is left out: what it measured in full is missing or damaged", number)
 
     def _replay_open(self, opened: OpenTrial) -> None:
         """Brings an open trial to where its outcomes say it is; its place in the queue stays unless it ended."""

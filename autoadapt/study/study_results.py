@@ -42,7 +42,10 @@ class StudyResults:
         plan: Callable[[], Plan | None] = lambda: None,
     ) -> None:
         self.resolved, self.folder, self._plan = resolved, folder, plan
-        self.trials = MeasuredTrials(resolved.goals, resolved.metric, resolved.task.economics, devices.kind, discarded)
+        task = resolved.task
+        self.trials = MeasuredTrials(
+            resolved.goals, resolved.metric, task.economics, devices.kind, discarded, task.constraints
+        )
         self._raw = RawOptions(resolved, folder, self.trials, _earlier(folder))
         self._terms = task_terms(resolved.task)
         self._pairs: dict[tuple[int, int], Paired] = {}

@@ -7,16 +7,19 @@ import numpy as np
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import Reached, TrialHistory
 from autoadapt.domain.jobs import Fit
+from autoadapt.domain.objective import LEAST_POSITIVE
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import RunFolder
-from autoadapt.runs.values import read_values
+from autoadapt.runs.values import Values, read_values, uncertain_goal
 from autoadapt.shelves import METHODS
 from autoadapt.tasks.resolve import ResolvedTask
 
 LEAST_SPREAD = 0.05 * 0.95
 """Variance of a row's score is taken to be at least this: ten right out of ten do not mean certainty."""
+KNOWN_ERROR = 0.02
+"""Standard error of an objective that is not estimated from rows, as a share of its value."""
 
 
 class TrialHistories:
@@ -58,7 +61,6 @@ class TrialHistories:
         """A rung that a trial has finished."""
         fidelity, task = job.fidelity, self.resolved.task
         tunes = METHODS.get(job.candidate.method).tunes
-        scores = stats_array(measurement)[:, 0]
         outcomes = [
             r.outcome
             for r in self.folder.of(job.trial)
@@ -66,11 +68,12 @@ class TrialHistories:
         ]
         seconds = sum((o.fit_measure_seconds or o.seconds) * o.devices.count for o in outcomes)
         warm = [(o.seconds - o.fit_measure_seconds) * o.devices.count for o in outcomes if not o.cold]
+        values = read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics, fidelity.steps)
         reached = Reached(
             rung=job.rung,
             share=fidelity.steps if tunes else min(1.0, fidelity.rows / self.resolved.validation_rows),
-            values=read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics, fidelity.steps),
-            error=float(np.sqrt(max(scores.var(), LEAST_SPREAD) / len(scores))),
+            values=values,
+            error=self._error(measurement, values),
             device_seconds=seconds,
             overhead_seconds=max(0.0, min(warm, default=0.0)),
             order=self._order,
@@ -78,3 +81,11 @@ class TrialHistories:
         self._order += 1
         trial = self._by_number[job.trial]
         self._by_number[job.trial] = replace(trial, reached=(*trial.reached, reached))
+
+    def _error(self, measurement: Measurement, values: Values) -> float:
+        """Standard error of the objective that samplers take for the uncertain one."""
+        goal = uncertain_goal(self.resolved.goals)
+        if not goal.uncertain:
+            return KNOWN_ERROR * max(abs(values[goal.name]), LEAST_POSITIVE)
+        scores = stats_array(measurement)[:, 0]
+        return float(np.sqrt(max(scores.var(), LEAST_SPREAD) / len(scores)))

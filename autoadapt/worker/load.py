@@ -12,19 +12,20 @@ from collections.abc import Callable, Sequence
 from autoadapt.domain.jobs import LoadTest
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.domain.method import Adapted, Answer
+from autoadapt.domain.usage import Usage
 from autoadapt.economics.rates import arrivals, requests_for, sweep
-from autoadapt.worker.measuring import Bench
+from autoadapt.worker.measuring import Bench, billed_usage
 
 WARM_UP_REQUESTS = 3
 LEAST_REQUESTS = 20
 """Requests at each rate, however slow the answers are."""
 MOST_BATCH = 64
 """Requests answered together at most."""
+Answering = Callable[[Sequence[str]], list[Answer]]
+"""Answers a batch."""
 
 
-def answer_arrivals(
-    answer: Callable[[Sequence[str]], list[Answer]], inputs: Sequence[str], times: Sequence[float], rate: float
-) -> LoadRun:
+def answer_arrivals(answer: Answering, inputs: Sequence[str], times: Sequence[float], rate: float) -> LoadRun:
     """Answers requests; all that are queued form one batch.
 
     Args:
@@ -59,35 +60,50 @@ def load_test(bench: Bench, job: LoadTest, load: Callable[[], Adapted]) -> Load:
     inputs = [row.input for row in bench.rows()]
     begun = time.perf_counter()
     adapted = load()
+    billing = _Billing(adapted.answer)
     try:
-        adapted.answer(inputs[:1])
+        billing.answer(inputs[:1])
         cold = time.perf_counter() - begun
         prefix = adapted.prepare(inputs)
         warm_up = inputs[:WARM_UP_REQUESTS]
-        fastest = min(adapted.answer([text])[0].done_s for text in warm_up)
+        fastest = min(billing.answer([text])[0].done_s for text in warm_up)
         # slow answers leave time for fewer requests; what cannot be stated of so few is not stated
         requests = min(job.requests, max(LEAST_REQUESTS, int(job.seconds / fastest)))
+        runs = _runs(bench, job, billing.answer, inputs, requests, fastest)
         return Load(
-            runs=_runs(bench, job, adapted, inputs, requests, fastest),
+            runs=runs,
             cold_start_s=cold,
             prefix_cache="warm" if prefix else "cold",
             engine="this process, all queued requests form one batch",
             clock="idle skipped",
             hardware=bench.devices.kind,
             warm_up=len(warm_up),
+            usage=billing.usage,
         )
     finally:
         adapted.close()
 
 
+class _Billing:
+    """Answers, and adds up what a server bills for that."""
+
+    def __init__(self, answer: Answering) -> None:
+        self._answer, self.usage = answer, Usage()
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        answers = self._answer(inputs)
+        self.usage = self.usage.plus(billed_usage(answers))
+        return answers
+
+
 def _runs(
-    bench: Bench, job: LoadTest, adapted: Adapted, inputs: Sequence[str], requests: int, fastest: float
+    bench: Bench, job: LoadTest, answer: Answering, inputs: Sequence[str], requests: int, fastest: float
 ) -> list[LoadRun]:
     deadline = time.monotonic() + job.seconds
 
     def measure_at(rate: float) -> LoadRun:
         times = arrivals(rate, requests_for(rate, requests, job.latency_p95_ms), job.seed)
-        run = answer_arrivals(adapted.answer, inputs, times, rate)
+        run = answer_arrivals(answer, inputs, times, rate)
         bench.tick()
         return run
 

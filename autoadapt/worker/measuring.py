@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     answers, seconds = bench.meters.timed(lambda: adapted.answer(inputs))
     joules = joules_between(before, counter())
     scores = _scores(bench, rows, answers)
-    latency_ms, tokens_out = _time_single_requests(bench, adapted, inputs)
+    single = _time_single_requests(bench, adapted, inputs)
     results = [
         RowResult(id=row.id, stats=stats, tokens_in=answer.tokens_in, tokens_out=answer.tokens_out)
         for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
@@ -94,6 +94,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         training=_training_usage(bench.devices, training, training_joules),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
         judging=scores.usage,
+        timing=single.billed,
         train_seconds=training.seconds,
         train_steps=training.steps,
         train_tokens=training.tokens,
@@ -101,8 +102,8 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         train_step_seconds=training.step_seconds,
         stopped_early=training.stopped_early,
         inference_seconds=seconds,
-        latency_ms=latency_ms,
-        tokens_out_latency=[] if bench.job.labels else tokens_out,
+        latency_ms=single.latency_ms,
+        tokens_out_latency=[] if bench.job.labels else single.tokens_out,
         tokens_shared=shared,
         prefix_cache=shared > 0,
         peak_memory_bytes=bench.meters.peak_memory(),
@@ -135,21 +136,33 @@ def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Sco
     return scores
 
 
-def _time_single_requests(bench: Bench, adapted: Adapted, inputs: Sequence[str]) -> tuple[list[float], list[int]]:
-    """Milliseconds and tokens written of single requests, one after the other, after warm-up; rows are used again."""
+@dataclass(frozen=True)
+class _SingleRequests:
+    latency_ms: list[float]
+    tokens_out: list[int]
+    billed: Usage
+    """For all of them, warm-up included."""
+
+
+def _time_single_requests(bench: Bench, adapted: Adapted, inputs: Sequence[str]) -> _SingleRequests:
+    """Single requests, one after the other, after warm-up; rows are used again."""
     count = bench.job.fidelity.latency_requests if isinstance(bench.job, Fit) else 0
-    if count:
-        for text in inputs[:WARM_UP_REQUESTS]:
-            adapted.answer([text])
-    samples, tokens_out = [], []
+    warm_up = inputs[:WARM_UP_REQUESTS] if count else []
+    answers = [answer for text in warm_up for answer in adapted.answer([text])]
+    samples = []
     for i in range(count):
         text = inputs[i % len(inputs)]
-        answers, seconds = bench.meters.timed(lambda text=text: adapted.answer([text]))  # type: ignore[misc]
+        timed, seconds = bench.meters.timed(lambda text=text: adapted.answer([text]))  # type: ignore[misc]
         samples.append(seconds * 1000)
-        tokens_out.append(answers[0].tokens_out)
+        answers += timed
     if not all(0 < sample < math.inf for sample in samples):
         raise JobFailedError("nan", "a latency of zero or less was measured: the clock cannot be trusted")
-    return samples, tokens_out
+    return _SingleRequests(samples, [a.tokens_out for a in answers[len(warm_up) :]], billed_usage(answers))
+
+
+def billed_usage(answers: Iterable[Answer]) -> Usage:
+    """What servers billed for answers; nothing of a model on this machine."""
+    return total_usage(answer.usage for answer in answers if answer.usage is not None)
 
 
 def _training_usage(devices: Devices, training: Training, joules: float | None) -> Usage:

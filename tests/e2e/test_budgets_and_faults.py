@@ -1,11 +1,17 @@
 """Budgets hold; failed trials are data; repeated candidates cost nothing."""
 
+import errno
 import json
+import os
 import sqlite3
 import time
+from pathlib import Path
 
+import pytest
 from conftest import SPACE, MakeTask, autoadapt
 from searches import FAULTY_SPACE, events, outcomes, search, states
+
+from autoadapt.study import study_results
 
 
 def test_budget_in_dollars_holds(make_task: MakeTask) -> None:
@@ -24,6 +30,22 @@ def test_budget_in_dollars_holds(make_task: MakeTask) -> None:
     assert "RUNNING" not in states(task)
     richer = search(task, "--json", "--set", "budget.usd=9")
     assert events(richer)[-1]["status"]["spent"]["usd"] <= 11
+
+
+def test_trial_that_the_budget_cut_short_leaves_no_weights(make_task: MakeTask) -> None:
+    task = make_task(
+        methods=["lora"],
+        models=["scripted:row_seconds=0.2"],
+        budget={"usd": 4.0},
+        economics={"usd_per_hour": 3600},  # a dollar a second: the budget ends while the trained model answers
+        search={"sampler": "random", "rungs": False},
+        compute={"on_cpu": True, "slots": 1},
+    )
+    assert search(task).returncode == 6
+    assert states(task) == ["PRUNED"]
+    trial = task.parent / "runs" / "fruits" / "trials" / "0000"
+    assert "trained steps" in (trial / "rung0" / "log.txt").read_text()
+    assert not list(trial.glob("*artifact*"))
 
 
 def test_budget_in_hours_holds(make_task: MakeTask) -> None:
@@ -87,3 +109,21 @@ def test_no_option_that_fits_ends_with_5(make_task: MakeTask) -> None:
     run = autoadapt("search", task, "--runs", task.parent / "runs")
     assert run.returncode == 5
     assert "No option satisfies the constraints" in run.stdout
+
+
+def test_full_disk_is_named_and_the_search_goes_on_when_there_is_room(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(methods=["prompt"], budget={"trials": 2})
+
+    def full(root: Path, results: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study_results, "write_results", full)
+        run = search(task)
+    assert run.returncode == 4
+    assert "runs/fruits: No space left on device; make room and run the same command to resume" in run.stderr
+    assert search(task).returncode == 0
+    assert states(task) == ["COMPLETE", "COMPLETE"]
+    outcomes(task)

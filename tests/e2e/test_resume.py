@@ -23,6 +23,19 @@ from searches import (
     workers_of,
 )
 
+from autoadapt import Study
+
+WIDE: dict[str, Any] = {
+    "evaluation": {
+        "rows": 120,
+        "test_rows": 30,
+        "latency_requests": 10,
+        "load_requests": 0,
+        "learning_curve": False,
+    },
+    "compute": {"on_cpu": True, "slots": 1},
+}
+"""So many validation rows that prompts have a first rung."""
 SLOW = ["scripted:step_seconds=0.004,row_seconds=0.0015"]
 """A model slow enough to be killed at work."""
 
@@ -132,6 +145,31 @@ def test_paused_trials_are_promoted_after_a_kill(make_task: MakeTask) -> None:
     assert any("/rung1" in key for key in after), "a paused trial was promoted"
     assert set(states(task)) <= {"COMPLETE", "PRUNED"}
     assert "PRUNED" in states(task)
+
+
+def test_trial_whose_full_outcome_is_damaged_is_not_replaced_by_its_first_rung(make_task: MakeTask) -> None:
+    task = make_task(rows=400, methods=["prompt"], budget={"trials": 3}, search={"sampler": "random"}, **WIDE)
+    assert search(task).returncode == 0
+    root = task.parent / "runs" / "fruits"
+    (damaged,) = [p for p in root.glob("trials/0000/rung1/outcome.json")]
+    damaged.write_text(damaged.read_text()[:1000])
+    done = search(task, "--json")
+    assert any("trial 0 is left out" in e["message"] for e in events(done))
+    measured = {option.trial: option.rows for option in Study.load(root).raws}
+    assert set(measured.values()) == {80}
+    assert 0 not in measured
+
+
+def test_paused_trial_goes_on_under_a_sampler_with_fewer_rungs(make_task: MakeTask) -> None:
+    task = make_task(rows=400, methods=["lora"], models=SLOW, budget={"trials": 6}, **WIDE)
+    process = start(task)
+    wait_for(lambda: len(list((task.parent / "runs").glob("*/trials/*/rung1/outcome.json"))) >= 1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    run = search(task, "--set", "search={sampler: random}")
+    assert run.returncode == 0, run.stderr
+    assert {option.rows for option in Study.load(task.parent / "runs" / "fruits").raws} == {80}
+    assert set(states(task)) <= {"COMPLETE", "PRUNED"}
 
 
 def test_finished_study_is_not_run_again_and_a_larger_budget_continues_it(make_task: MakeTask) -> None:

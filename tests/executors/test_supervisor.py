@@ -201,6 +201,20 @@ def test_killed_job_is_charged_for_the_devices_it_held(bench: Bench, executor: S
     assert bench.next(timeout=0).outcome.usage.device_seconds == {"device": 14.0}
 
 
+def test_failure_written_just_before_all_jobs_are_ended_is_not_retried(
+    bench: Bench, executor: Scripted, group: ScriptedGroup
+) -> None:
+    job, folder = group.jobs[-1]
+    oom = Failure(stage="fit", failure_class="oom", reason="no memory is left")
+    write_json(folder / "outcome.json", Outcome.of(job, oom, DEVICES, 1.0))
+    bench.supervisor.kill_running("the budget was reached")
+    finished = bench.next(timeout=0)
+    assert failure(finished) == oom
+    assert not finished.retried
+    assert len(executor.groups) == 1
+    assert bench.supervisor.running_seconds() == {}
+
+
 def test_worker_that_cannot_be_started_is_a_failure(bench: Bench, executor: Scripted) -> None:
     executor.refuses = True
     bench.submit(bench.fault("none"))

@@ -11,6 +11,7 @@ from autoadapt.errors import Exit, UserError
 from autoadapt.forecast.memory import check_memory
 from autoadapt.forecast.planning import check_budget, make_plan
 from autoadapt.forecast.probing import first_candidates, kept_plan
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.tasks.resolve import ResolvedTask, resolve
 
 INLINE = {"on_cpu": True, "executor": "inline"}
@@ -47,6 +48,24 @@ def test_plan_is_kept_for_the_same_task_alone(planned: tuple[Path, Plan]) -> Non
 def test_plan_leaves_no_probe_folder(planned: tuple[Path, Plan]) -> None:
     folder, _ = planned
     assert not (folder / "run" / "probe").exists()
+
+
+def test_second_plan_at_the_same_time_leaves_the_probe_of_the_first_alone(tmp_path: Path) -> None:
+    first = RunFolder(tmp_path / "run" / "probe")
+    first.open()
+    with pytest.raises(UserError, match="another `autoadapt") as caught:
+        make_plan(resolved(tmp_path), tmp_path / "run")
+    assert caught.value.code == Exit.STORAGE
+    assert (first.root / "trials").is_dir()
+    first.close()
+
+
+def test_probe_of_a_killed_plan_is_made_anew(tmp_path: Path) -> None:
+    left = tmp_path / "run" / "probe" / "trials" / "0000" / "rung0"
+    left.mkdir(parents=True)
+    (left / "outcome.json").write_text("{}")
+    assert make_plan(resolved(tmp_path, budget={"trials": 2}), tmp_path / "run").trials.likely == 2
+    assert not (tmp_path / "run" / "probe").exists()
 
 
 def test_probe_is_not_repeated_for_another_budget(planned: tuple[Path, Plan]) -> None:

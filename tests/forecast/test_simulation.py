@@ -18,6 +18,7 @@ from autoadapt.files import read_model, write_json
 from autoadapt.forecast.simulation import SimulatedTask, SimulatedTimes, simulate, simulated_answer
 from autoadapt.runs.results import Results, write_results
 from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.samplers.cost_aware import CostAware
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.search import Search
 
@@ -219,6 +220,63 @@ def test_frontier_without_quality_and_with_the_least_energy() -> None:
     search = run(objectives=("energy_wh", "latency_ms"), budget=Budget(trials=10))
     energies = [values["energy_wh"] for values in search.results.trials.values().values()]
     assert search.results.frontier()[0].values["energy_wh"] == min(energies)
+
+
+def test_options_without_quality_among_the_objectives_are_advised_by_their_quality() -> None:
+    search = run(objectives=("cost_usd_per_1k", "latency_ms"), budget=Budget(trials=10))
+    options = search.results.options()
+    assert all(option.quality_expected == option.quality for option in options)
+    best = max(search.results.frontier(), key=lambda option: option.quality)
+    assert search.results.recommendation().best_quality == best.trial
+    assert all("quality" not in t.user_attrs for t in study_of(search).get_trials(deepcopy=False))
+
+
+def test_what_is_expected_of_a_cost_is_near_what_was_measured() -> None:
+    def uneven(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        row_seconds = 0.01 * (1 + int(candidate.key(), 16) % 7)
+        return simulated_answer(0.5, fidelity.rows, SimulatedTimes(0.0, row_seconds, 10.0), seed)
+
+    objectives = ("energy_wh", "latency_ms")
+    search = run("cost_aware", objectives=objectives, answering=uneven, budget=Budget(trials=16), rungs=False)
+    measured = {trial: values["energy_wh"] for trial, values in search.results.trials.values().items()}
+    believed = CostAware().believed(search.history())
+    assert set(believed) == set(measured)
+    assert believed == {trial: pytest.approx(value, rel=0.04) for trial, value in measured.items()}
+
+
+@pytest.mark.parametrize(("objective", "races"), [("cost_usd_per_1k", False), ("quality", True)])
+def test_prompts_race_on_rows_only_where_quality_is_an_objective(objective: str, races: bool) -> None:
+    def uneven(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        good = int(candidate.key(), 16) % 2
+        times = SimulatedTimes(0.0, seconds_per_row=0.01 + 0.01 * good, latency_ms=10.0)
+        return simulated_answer(0.95 if good else 0.3, fidelity.rows, times, seed)
+
+    search = run(
+        "random",
+        objectives=(objective, "latency_ms"),
+        methods=("prompt",),
+        answering=uneven,
+        budget=Budget(trials=20),
+    )
+    seen = {(job.candidate.key(), job.rung) for job, _ in fits(search)}
+    dropped = {key for key, _ in seen} - {key for key, rung in seen if rung == 1}
+    assert any(int(key, 16) % 2 == 0 for key in dropped) == races
+    assert search.status().complete >= 4
+
+
+def test_constraint_on_what_is_no_objective_has_options_to_choose_from() -> None:
+    def uneven(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        good = int(candidate.key(), 16) % 2
+        times = SimulatedTimes(0.0, seconds_per_row=0.02 if good else 0.002, latency_ms=10.0)
+        return simulated_answer(0.9 if good else 0.6, fidelity.rows, times, seed)
+
+    task: dict[str, Any] = {"objectives": ("quality", "latency_ms"), "methods": ("prompt",), "rungs": False}
+    limited = run(answering=uneven, constraints=Constraints(cost_usd_per_1k=0.005), **task).results
+    chosen = limited.recommendation().trial
+    assert chosen is not None
+    assert limited.option(chosen).cost_usd_per_1k <= 0.005
+    free = run(answering=uneven, **task).results.trials.frontier()
+    assert set(free) < set(limited.trials.frontier())
 
 
 def dominates(one: dict[str, float], other: dict[str, float], maximized: dict[str, bool]) -> bool:

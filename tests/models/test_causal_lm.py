@@ -89,8 +89,9 @@ def test_a_job_after_a_tuned_one_answers_with_the_untouched_base_model(jobs: Job
 @pytest.mark.parametrize("method", ["lora", "full", "ia3"])
 def test_two_rungs_train_as_one(jobs: JobRun, method: str) -> None:
     half = Fidelity(rows=12, steps=0.5, latency_requests=0)
-    jobs.measure(jobs.fit(method, fidelity=half, keep_checkpoint=True))
+    first = jobs.measure(jobs.fit(method, fidelity=half, keep_checkpoint=True))
     parts = jobs.measure(jobs.fit(method, rung=1))
+    assert 0 < first.artifact_bytes <= parts.artifact_bytes <= first.artifact_bytes + 10_000, "headers come on top"
     whole = jobs.measure(jobs.fit(method, trial=1))
     assert parts.train_loss == pytest.approx(whole.train_loss, abs=1e-6)
     assert parts.train_steps == whole.train_steps

@@ -7,8 +7,9 @@ from scripted_task import write_scripted_task
 
 from autoadapt import Study
 from autoadapt.api.search import run_search
+from autoadapt.cli.frontier import frontier
 from autoadapt.cli.report import show
-from autoadapt.errors import Exit
+from autoadapt.errors import Exit, UserError
 from autoadapt.runs.frontiers import export, load_runs
 
 OBJECTIVES = {
@@ -74,3 +75,41 @@ def test_frontiers_and_export(study: Study, tmp_path: Path) -> None:
     export(runs, tmp_path / "trials.csv")
     header = (tmp_path / "trials.csv").read_text().splitlines()[0].split(",")
     assert set(study.task.objectives) <= set(header)
+
+
+@pytest.mark.parametrize("objectives", [["latency_ms", "quality"], ["energy_wh", "memory_mb"]])
+def test_attainment_without_cost_and_in_any_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], objectives: list[str]
+) -> None:
+    task = write_scripted_task(
+        tmp_path,
+        objectives=objectives,
+        budget={"trials": 2},
+        compute={"on_cpu": True, "executor": "inline"},
+        search={"sampler": "random"},
+    )
+    roots = [run_search(task, runs=tmp_path / name)[1] for name in ("one", "two")]
+    (runs,) = load_runs(roots)
+    assert {*runs.attainment()[0]} == {*objectives, "share"}
+    frontier(roots)
+    printed = capsys.readouterr().out
+    assert "attained by 100% of the 2 runs" in printed
+    assert {"latency_ms": " ms", "energy_wh": " MB"}[objectives[0]] in printed
+    with pytest.raises(UserError, match="is drawn against another objective"):
+        runs.against(runs.main.name)
+    with pytest.raises(UserError, match="has no objective 'cost_usd_per_1k'"):
+        runs.against("cost_usd_per_1k")
+
+
+def test_price_of_zero_is_named_where_ratios_of_costs_would_count(tmp_path: Path) -> None:
+    task = write_scripted_task(
+        tmp_path,
+        budget={"trials": 2},
+        economics={"usd_per_hour": 0},
+        compute={"on_cpu": True, "executor": "inline"},
+        search={"sampler": "random"},
+    )
+    code, root = run_search(task, runs=tmp_path / "runs")
+    assert code == Exit.OK
+    with pytest.raises(UserError, match="cost_usd_per_1k is 0, which has no place on a logarithmic scale"):
+        load_runs([root])

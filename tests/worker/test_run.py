@@ -2,16 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import environment
 from job_runs import DEVICES, SPLITS, JobRun, quality, scripted
+from scripted_family import ScriptedAdapted
 
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.jobs import Fidelity, TrainingSettings
 from autoadapt.domain.load import Load
+from autoadapt.domain.method import Answer
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
+from autoadapt.domain.usage import Usage
 from autoadapt.worker.place import Place
 from autoadapt.worker.run import run_job
 from autoadapt.worker.workshop import Workshop, should_retire
@@ -56,6 +61,26 @@ def test_a_metric_that_costs_money_is_billed_to_the_job(jobs: JobRun) -> None:
     assert outcome.result.judging.usd == pytest.approx(0.01 * SPLITS["validation"])
     assert outcome.usage.usd == pytest.approx(0.01 * SPLITS["validation"])
     assert outcome.result.answering.usd == 0
+
+
+def test_every_request_to_a_server_is_billed_and_the_option_pays_for_its_answers(
+    jobs: JobRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbilled = ScriptedAdapted.answer
+
+    def answer(self: ScriptedAdapted, inputs: Sequence[str]) -> list[Answer]:
+        return [replace(one, usage=Usage(usd=0.01)) for one in unbilled(self, inputs)]
+
+    monkeypatch.setattr(ScriptedAdapted, "answer", answer)
+    fitted = jobs.fit("prompt")
+    outcome = jobs.run(fitted)
+    assert isinstance(outcome.result, Measurement)
+    assert outcome.result.answering.usd == pytest.approx(0.01 * SPLITS["validation"])
+    assert outcome.usage.usd == pytest.approx(0.01 * (SPLITS["validation"] + 3 + 3)), "three of warm-up, three timed"
+    load = jobs.run(jobs.load_test(fitted))
+    assert isinstance(load.result, Load)
+    sent = sum(run.sent for run in load.result.runs) + load.result.warm_up + 1
+    assert load.usage.usd == pytest.approx(0.01 * sent)
 
 
 def test_more_training_steps_give_a_better_model(jobs: JobRun) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars
+from autoadapt.domain.objective import SHARE, Goal
 
 if TYPE_CHECKING:
     from autoadapt.runs.frontiers import TaskRuns
@@ -16,12 +17,12 @@ SHOWN = 5
 """Corners of an attainment surface that are printed."""
 
 
-def print_frontiers(tasks: "Sequence[TaskRuns]", other: str) -> None:
+def print_frontiers(tasks: "Sequence[TaskRuns]", other: str | None = None) -> None:
     """Prints a table of runs and one of methods per task; with several runs, the attained values too.
 
     Args:
         tasks: runs by task.
-        other: `cost_usd_per_1k` or `latency_ms`, for attainment against quality.
+        other: the objective compared with quality; see `TaskRuns.against`.
     """
     console = Console(highlight=False)
     for task in tasks:
@@ -59,15 +60,20 @@ def _methods_table(task: "TaskRuns") -> Table:
     return table
 
 
-def _attainment_lines(task: "TaskRuns", other: str) -> list[str]:
+def _attainment_lines(task: "TaskRuns", other: str | None) -> list[str]:
     corners, lines = task.attainment(other), []
+    main, against = task.main, task.against(other)
     for level in sorted({c["share"] for c in corners}):
-        surface = sorted((c for c in corners if c["share"] == level), key=lambda c: -c["quality"])
-        texts = [f"{c['quality']:.3f} at {_text(c[other], other)}" for c in surface[:SHOWN]]
+        surface = sorted(
+            (c for c in corners if c["share"] == level), key=lambda c: c[main.name], reverse=main.maximized
+        )
+        texts = [f"{_text(c[main.name], main)} at {_text(c[against.name], against)}" for c in surface[:SHOWN]]
         rest = f" and {len(surface) - SHOWN} more" if len(surface) > SHOWN else ""
         lines.append(f"attained by {level:.0%} of the {len(task.studies)} runs: {'; '.join(texts)}{rest}")
     return lines
 
 
-def _text(value: float, objective: str) -> str:
-    return f"${dollars(value)}" if objective == "cost_usd_per_1k" else f"{value:.3g} ms"
+def _text(value: float, goal: Goal) -> str:
+    if goal.unit == SHARE:
+        return f"{value:.3f}"
+    return f"${dollars(value)}" if goal.unit == "USD" else f"{value:.3g} {goal.unit}".rstrip()

@@ -67,7 +67,8 @@ class OpenedCausalLm(Model):
         if adapter is None:
             lm.model.to(self.dtype)  # trained in fp32, served like every other option
         weights: Weights = "full" if adapter is None else "adapter"
-        size = 0
+        # what the finished option will take, before there is one
+        size = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
         if not context.keeps_checkpoint:
             context.save_artifact(TUNED, weights, write_weights(model, lm.tokenizer))
             size = deployed_bytes(context.artifact, weights, context.job.prompt)
