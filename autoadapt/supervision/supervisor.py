@@ -144,7 +144,7 @@ class Supervisor:
         """Ends every running job; each comes back from `next_finished` as interrupted, and none is tried again."""
         for slot in self._slots:
             if slot.lease is not None:
-                self._kill_job(slot, slot.lease, "interrupted", reason)
+                self._kill_job(slot, slot.lease, "interrupted", reason, retry=False)
 
     def close(self) -> None:
         """Ends every worker, waits for it, and closes the executor."""
@@ -219,14 +219,16 @@ class Supervisor:
             return None
         return outcome
 
-    def _kill_job(self, slot: _Slot, lease: _Lease, failure_class: FailureClass, reason: str) -> None:
+    def _kill_job(
+        self, slot: _Slot, lease: _Lease, failure_class: FailureClass, reason: str, retry: bool = True
+    ) -> None:
         """Ends a job with its workers; an outcome that was written just before counts."""
         self._drop_group(slot)
         outcome = self._accepted(lease)
         if outcome is None:
             failure = Failure(stage="start", failure_class=failure_class, reason=reason)
             outcome = self._outcome(lease.job, lease.folder, failure, self.now() - lease.started, lease.cold)
-        self._finish(slot, lease, outcome)
+        self._finish(slot, lease, outcome, retry)
 
     def _outcome(self, job: Job, folder: Path, failure: Failure, seconds: float, cold: bool) -> Outcome:
         """Writes the outcome that no worker will write."""
@@ -235,15 +237,15 @@ class Supervisor:
             write_json(folder / "outcome.json", outcome)
         return outcome
 
-    def _finish(self, slot: _Slot, lease: _Lease, outcome: Outcome) -> None:
-        """Ends a lease and, where the failure allows it, starts the next attempt in the same slot."""
+    def _finish(self, slot: _Slot, lease: _Lease, outcome: Outcome, retry: bool = True) -> None:
+        """Ends a lease and, where `retry` and the failure allow it, starts the next attempt in the same slot."""
         slot.lease = None
         if not isinstance(outcome.result, Failure):
             self._finished.append(Finished(lease.job, lease.folder, outcome))
             return
         failed = (*lease.failed_before, outcome.result.failure_class)
         again, folder = None, None
-        if may_retry(failed):
+        if retry and may_retry(failed):
             again = next_attempt(lease.job, outcome.result.failure_class)
             with contextlib.suppress(OSError):  # on a full disk the failure stands
                 folder = self._prepare(again)

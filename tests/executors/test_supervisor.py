@@ -181,6 +181,19 @@ def test_outcome_written_just_before_the_worker_was_lost_counts(bench: Bench, gr
     assert measurement(finished)
 
 
+def test_job_that_failed_just_before_it_was_to_end_is_not_tried_again(
+    bench: Bench, executor: Scripted, group: ScriptedGroup
+) -> None:
+    job, folder = group.jobs[-1]
+    oom = Failure(stage="fit", failure_class="oom", reason="no memory is left")
+    write_json(folder / "outcome.json", Outcome.of(job, oom, DEVICES, 1.0))
+    bench.supervisor.kill_running("the budget was reached")
+    finished = bench.next(timeout=0)
+    assert (failure(finished), finished.retried) == (oom, False)
+    assert len(executor.groups) == 1
+    assert bench.supervisor.free == 1
+
+
 def test_failure_of_rank_0_does_not_wait_for_other_ranks(
     bench: Bench, executor: Scripted, group: ScriptedGroup
 ) -> None:
