@@ -1,5 +1,6 @@
 """Search: a whole study from a task to its report; what ``autoadapt search`` calls."""
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from autoadapt.assess.end_of_search import EndOfSearch
 from autoadapt.assess.verdicts import give_verdict
 from autoadapt.domain.events import Event
 from autoadapt.domain.plan import Plan
-from autoadapt.errors import Exit
+from autoadapt.errors import Exit, UserError
 from autoadapt.forecast.memory import check_memory
 from autoadapt.forecast.planning import check_budget
 from autoadapt.forecast.probing import first_candidates, kept_plan
@@ -91,6 +92,13 @@ def run_search(
             return _search(resources, stop), root
     except STORAGE_ERRORS as error:
         raise storage_error(root / "study.db", error) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"{error.filename or root}: {error.strerror}; make room and run the same command to resume",
+            Exit.ENVIRONMENT,
+        ) from error
 
 
 def _search(resources: Resources, stop: StopSignals) -> Exit:

@@ -1,9 +1,13 @@
 """Budgets hold; failed trials are data; repeated candidates cost nothing."""
 
+import errno
 import json
+import os
 import sqlite3
 import time
+from pathlib import Path
 
+import pytest
 from conftest import SPACE, MakeTask, autoadapt
 from searches import FAULTY_SPACE, events, outcomes, search, states
 
@@ -68,6 +72,22 @@ def test_failures_are_data_and_the_study_goes_on(make_task: MakeTask) -> None:
     survived = {"killed_once", "oom_once", "none"}
     assert ends == {f: "COMPLETE" if f in survived else "FAIL" for f in faults}
     assert events(run)[-1]["status"]["last_failure"]
+
+
+def test_full_disk_under_the_driver_ends_with_4_and_the_run_resumes(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(path: Path, value: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    task = make_task(methods=["prompt"], budget={"trials": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr("autoadapt.runs.run_folder.write_json", full_disk)
+        run = search(task)
+    assert run.returncode == 4, run.stderr
+    assert "No space left on device; make room and run the same command to resume" in run.stderr
+    assert search(task).returncode == 0
+    assert states(task) == ["COMPLETE", "COMPLETE"]
 
 
 def test_repeated_candidate_is_answered_from_the_cache(make_task: MakeTask) -> None:
