@@ -4,6 +4,8 @@ python -m autoadapt.worker runs/NAME/trials/0007/rung1     # run a job again by 
 """
 
 import errno
+import random
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +36,7 @@ AnyJob = Fit | Score | LoadTest | Refit
 Result = Measurement | Load
 FAILURE_OF_EXIT: dict[Exit, FailureClass] = {Exit.DATA: "data", Exit.PROVIDER: "provider"}
 """Classes of user errors by their exit code; all others are mistakes in the configuration."""
+FULL_DISK = ("No space left on device", "Disk quota exceeded")
 
 
 class _Watch:
@@ -88,9 +91,15 @@ def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, 
             worker_rss_bytes=psutil.Process().memory_info().rss,
         )
     try:
-        write_json(folder / ("outcome.json" if place.rank == 0 else f"outcome-{place.rank}.json"), outcome)
-    except OSError:  # a full disk: the caller still has the outcome
+        write_json(place.outcome(folder), outcome)
+    except OSError as error:  # what is not on disk is lost to a resumed run, so it does not count in this one either
         traceback.print_exc()
+        failure = Failure(
+            stage="save",
+            failure_class=_failure_class(error, workshop),
+            reason=f"the outcome cannot be written: {_reason(error)}",
+        )
+        return outcome.model_copy(update={"result": failure})
     return outcome
 
 
@@ -98,6 +107,7 @@ def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
     watch, workshop = session.watch, session.workshop
     try:
         watch.stage = "load"
+        _seed(job.seed)
         bench = _bench(job, session)
         loading, began = workshop.loading_seconds, time.monotonic()
         try:
@@ -238,11 +248,26 @@ def _failure_class(error: BaseException, workshop: Workshop) -> FailureClass:
         return FAILURE_OF_EXIT.get(error.code, "config")
     if isinstance(error, ValidationError):
         return "config"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _is_full_disk(error):
         return "disk"
     if isinstance(error, MemoryError):
         return "oom"
     return workshop.failure_class(error) or "crash"
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    """Whether a disk is full; libraries written in Rust (safetensors, tokenizers) say so in words alone."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(words in str(error) for words in FULL_DISK)
+
+
+def _seed(seed: int) -> None:
+    """Seeds the generators that a plug-in may draw from, so that a job repeats, and that workers forked from one process
+    do not draw alike."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
 
 
 def _reason(error: BaseException) -> str:
