@@ -84,7 +84,7 @@ class LocalGroup(WorkerGroup):
             return WorkerLost(rank, failure_class, f"{worker} ended with its fork server (see workers/fork-server.txt)")
         if process.exit_code >= 0:
             return WorkerLost(rank, failure_class, f"{worker} ended by exit code {process.exit_code}")
-        name = signal.Signals(-process.exit_code).name
+        name = _signal_name(-process.exit_code)
         hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
         return WorkerLost(rank, failure_class, f"{worker} ended by {name}{hint}")
 
@@ -155,6 +155,13 @@ class Local(Executor):
             cores=cores,
             gpus=units if self.devices.accelerator == "cuda" else None,
         )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def _slots(compute: Compute, gpus: int, units: int) -> int:

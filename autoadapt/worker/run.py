@@ -263,8 +263,7 @@ def _is_full_disk(error: BaseException) -> bool:
 
 
 def _seed(seed: int) -> None:
-    """Seeds the generators that a plug-in may draw from, so that a job repeats, and that workers forked from one process
-    do not draw alike."""
+    """Seeds the generators that a plug-in may draw from: a job repeats, and forked workers do not draw alike."""
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed % 2**32)

@@ -113,6 +113,26 @@ def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:
     assert [p.status() for p in psutil.Process().children(recursive=True)] == [psutil.STATUS_SLEEPING]
 
 
+def test_worker_ended_by_a_signal_without_a_name(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    folder = bench.submit(bench.fault("hang"))
+    wait_for_heartbeat(folder)
+    workers(bench)[0].send_signal(40)
+    assert failure(bench.next()).reason == "the worker ended by signal 40"
+
+
+@pytest.mark.parametrize("jobs", [60, pytest.param(1000, marks=pytest.mark.slow)])
+def test_open_files_and_processes_stay_flat_over_many_jobs(make_bench: MakeBench, jobs: int) -> None:
+    bench = make_bench(slots=2)
+    driver, counts = psutil.Process(), set()
+    for i in range(jobs):
+        bench.run(bench.fault("killed_once" if i % 6 == 5 else "none"))
+        if i % 6 == 4 and i > 6:
+            counts.add((driver.num_fds(), fork_server(bench).num_fds(), len(processes())))
+    assert len(counts) == 1
+    assert all(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in processes())
+
+
 def test_opening_does_not_wait_for_imports_and_a_job_killed_meanwhile_never_begins(
     make_bench: MakeBench, tmp_path: Path
 ) -> None:
