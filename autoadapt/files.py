@@ -1,5 +1,6 @@
 """Files and folders that are whole or absent: write to a temporary name, flush to disk, rename."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,16 @@ from autoadapt.domain.artifact import FileHash
 from autoadapt.domain.rows import Row
 
 M = TypeVar("M", bound=BaseModel)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of the operating system that room on the disk, or for a file, would end."""
+NO_ROOM_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether there was no room; libraries written in Rust (safetensors, tokenizers) say so in words alone."""
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    return any(words in str(error) for words in NO_ROOM_IN_WORDS)
 
 
 def write_atomic(path: Path, text: str) -> None:

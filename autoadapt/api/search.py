@@ -1,6 +1,5 @@
 """Search: a whole study from a task to its report; what ``autoadapt search`` calls."""
 
-import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from autoadapt.assess.verdicts import give_verdict
 from autoadapt.domain.events import Event
 from autoadapt.domain.plan import Plan
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import is_full_disk
 from autoadapt.forecast.memory import check_memory
 from autoadapt.forecast.planning import check_budget
 from autoadapt.forecast.probing import first_candidates, kept_plan
@@ -23,8 +23,6 @@ from autoadapt.study.tracking import TrackerNotifier
 from autoadapt.tasks.resolve import ResolvedTask
 
 OnEvent = Callable[[Event], None]
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of the operating system that room on the disk, or for a file, would end."""
 
 
 def search(
@@ -95,10 +93,12 @@ def run_search(
     except STORAGE_ERRORS as error:
         raise storage_error(root / "study.db", error) from error
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if not is_full_disk(error):
             raise
-        reason = f"{root}: {error.strerror}; make room and run the same command to resume"
-        raise UserError(reason, Exit.ENVIRONMENT) from error
+        raise UserError(
+            f"{error.filename or root}: {error.strerror}; make room and run the same command to resume",
+            Exit.ENVIRONMENT,
+        ) from error
 
 
 def _search(resources: Resources, stop: StopSignals) -> Exit:

@@ -1,6 +1,5 @@
 """The end of a search: options scored once on test rows, measured under load, and some of them fitted again."""
 
-import shutil
 from collections.abc import Sequence
 
 from autoadapt.assess.jobs import AssessmentJobs
@@ -83,8 +82,8 @@ class EndOfSearch:
 
     def _done(self, finished: Finished) -> None:
         job, result = finished.job, finished.outcome.result
-        if isinstance(job, Refit):  # it was fitted to be measured, not to be deployed
-            shutil.rmtree(self._search.folder.root / job.artifact_folder, ignore_errors=True)
+        if isinstance(job, Refit) and not finished.retried:  # it was fitted to be measured, not to be deployed
+            self._search.folder.drop_refit(job)
         if finished.retried:
             self._search.emit("note", f"trial {job.trial}: {result}; it is tried once more", job.trial)
         else:

@@ -20,6 +20,7 @@ from autoadapt.files import read_whole
 from autoadapt.supervision.worker_processes import ForkServer, WorkerProcess
 from autoadapt.worker.hardware import cpu_name, gpu_names, gpu_numbers, usable_cores
 from autoadapt.worker.place import Place
+from autoadapt.worker.serving import JobReport, JobSent
 
 MOST_CPU_SLOTS = 4
 
@@ -42,7 +43,7 @@ class LocalGroup(WorkerGroup):
     def send(self, job: Job, folder: Path) -> None:
         self.cold, self._folder, self._done = False, folder, set()
         for process in self.processes:
-            process.write(f"{time.monotonic():.6f} {folder}")
+            process.write(JobSent(sent=time.monotonic(), folder=str(folder)).model_dump_json())
 
     def signals(self) -> list[Signal]:
         # exit codes first: what a worker wrote before it ended is in its pipe by the time its end is reported
@@ -50,11 +51,10 @@ class LocalGroup(WorkerGroup):
         signals: list[Signal] = []
         for rank, process in enumerate(self.processes):
             for line in process.lines():
-                word, _, path = line.partition(" ")
-                folder = Path(path)
-                if folder == self._folder:
+                report = JobReport.model_validate_json(line)
+                if Path(report.folder) == self._folder:
                     self._done.add(rank)
-                signals.append(JobDone(rank, folder, retire=word == "retire"))
+                signals.append(JobDone(rank, Path(report.folder), report.retire, report.outcome))
             if process.ended:
                 signals.append(self._lost(rank, process))
         return signals
@@ -84,7 +84,7 @@ class LocalGroup(WorkerGroup):
             return WorkerLost(rank, failure_class, f"{worker} ended with its fork server (see workers/fork-server.txt)")
         if process.exit_code >= 0:
             return WorkerLost(rank, failure_class, f"{worker} ended by exit code {process.exit_code}")
-        name = signal.Signals(-process.exit_code).name
+        name = _signal_name(-process.exit_code)
         hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
         return WorkerLost(rank, failure_class, f"{worker} ended by {name}{hint}")
 
@@ -110,6 +110,8 @@ class Local(Executor):
         )
         self._folder, self._preload = run / "workers", tuple(preload)
         self._folder.mkdir(parents=True, exist_ok=True)
+        for stale in self._folder.glob("meeting-*"):  # of a killed run, whose driver may have had the same number
+            stale.unlink()
         self._groups: dict[int, LocalGroup] = {}
         self._count = 0
         self._server = ForkServer(self._folder, self.devices, self._preload)
@@ -153,6 +155,13 @@ class Local(Executor):
             cores=cores,
             gpus=units if self.devices.accelerator == "cuda" else None,
         )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def _slots(compute: Compute, gpus: int, units: int) -> int:

@@ -179,8 +179,12 @@ class RunFolder:
 
     def drop_checkpoints(self, trial: int) -> None:
         """Deletes what only an unfinished training needs."""
-        for checkpoint in self.trial(trial).glob("checkpoint-*"):
-            shutil.rmtree(checkpoint, ignore_errors=True)
+        _drop_checkpoints(self.trial(trial))
+
+    def drop_refit(self, job: Refit) -> None:
+        """Deletes what a fit that was made to be measured has left."""
+        shutil.rmtree(self.root / job.artifact_folder, ignore_errors=True)
+        _drop_checkpoints(self.root / job.state_folder)
 
     def _read_records(self) -> Iterator[Record]:
         for folder in sorted((self.root / "trials").glob("*/*/")):
@@ -204,6 +208,12 @@ def read_job(folder: Path) -> AnyJob | None:
         return JOB.validate_json((folder / "job.json").read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def _drop_checkpoints(state: Path) -> None:
+    for pattern in ("checkpoint-*", ".checkpoint-*.tmp", ".artifact.tmp"):  # the hidden ones: of a killed worker
+        for folder in state.glob(pattern):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _interrupted(record: Record, devices: Devices) -> Outcome:

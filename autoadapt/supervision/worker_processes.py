@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -205,6 +206,9 @@ class ForkServer:
         for worker in self._workers.values():
             worker.ended = True
             if worker.pid is not None:
+                if self._process.returncode < 0:  # it was killed, and could not end what its workers had started
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(worker.pid, signal.SIGKILL)
                 _wait_until_gone(worker.pid)
         self._workers.clear()
         self._socket.close()

@@ -114,10 +114,28 @@ def read_description(folder: Path) -> ArtifactDescription:
         raise UserError(f"artifact {folder}: {DESCRIPTION_FILE} is missing or cannot be read", Exit.DATA) from error
     except ValidationError as error:
         raise UserError(f"artifact {folder}: {DESCRIPTION_FILE} is damaged", Exit.DATA) from error
-    difference = first_difference(folder, description.files)
+    difference = _first_stranger(folder, description) or first_difference(folder, description.files)
     if difference is not None:
         raise UserError(f"artifact {folder} is damaged and is not loaded: {difference}", Exit.DATA)
     return description
+
+
+def _first_stranger(folder: Path, description: ArtifactDescription) -> str | None:
+    """The first file that is not of the artifact, and why; None: there is none.
+
+    A library that loads a folder reads every file whose name it knows, such as a chat template, listed or not.
+    """
+    for name in description.files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            return f"{name} lies outside of it"
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            return f"{name} is a link"
+        hidden = any(part.startswith(".") for part in Path(name).parts)  # of a file manager, for example
+        if path.is_file() and name not in description.files and name != DESCRIPTION_FILE and not hidden:
+            return f"{name} is not listed in {DESCRIPTION_FILE}"
+    return None
 
 
 def load_artifact(folder: Path, workshop: Workshop, devices: Devices, tick: Callable[[], None]) -> Adapted:

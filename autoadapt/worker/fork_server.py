@@ -2,7 +2,8 @@
 
 The driver and this process talk over a Unix socket, one JSON object per packet. The driver sends `StartWorker`, with
 the worker's stdin, stdout and stderr as file descriptors, and `KillWorker`; this process answers with `ImportsDone`,
-`WorkerStarted` and `WorkerEnded`. It ends, with every worker, when the driver ends or closes the socket.
+`WorkerStarted` and `WorkerEnded`. It ends, with every worker and what these have started, when the driver ends or
+closes the socket.
 
 It only imports: a thread pool or a CUDA context that existed before a fork could not be used after it.
 """
@@ -18,6 +19,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated, Literal, NoReturn
 
 from pydantic import Field, TypeAdapter
@@ -92,7 +94,10 @@ def run_fork_server(connection: int, parent: int, preload: Sequence[str]) -> Non
         # objects that no collection visits stay on memory pages that all workers share
         gc.collect()
         gc.freeze()
-        _ForkServer(driver).serve()
+        # what was printed so far belongs to this process's file, not to the logs of workers
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _ForkServer(driver).serve(parent)
 
 
 class _ForkServer:
@@ -105,17 +110,25 @@ class _ForkServer:
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
+        self._asked_to_end = False
 
-    def serve(self) -> None:
-        """Forks, kills and waits for workers until the driver closes its end."""
+    def serve(self, parent: int) -> None:
+        """Forks, kills and waits for workers until the driver ends or closes its end.
+
+        Args:
+            parent: the driver's process.
+        """
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, self._end)
         signal.set_wakeup_fd(self._wake_writer)
+        # from now on a signal that can be caught: only this process can end what its workers have started
+        end_with_parent(parent, signal.SIGTERM)
         with selectors.DefaultSelector() as selector:
             selector.register(self._driver, selectors.EVENT_READ)
             selector.register(self._wake_reader, selectors.EVENT_READ)
             self._report(ImportsDone())
             driver_is_there = True
-            while driver_is_there:
+            while driver_is_there and not self._asked_to_end:
                 ready = {key.fileobj for key, _ in selector.select()}
                 if self._wake_reader in ready:
                     with contextlib.suppress(BlockingIOError):
@@ -127,6 +140,9 @@ class _ForkServer:
             self._kill(worker)
         for pid in self._pids.values():
             os.waitpid(pid, 0)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._asked_to_end = True
 
     def _answer(self, selector: selectors.BaseSelector) -> bool:
         """Does what all packets that have arrived ask; False when the driver has closed its end."""
@@ -155,7 +171,12 @@ class _ForkServer:
         return driver_is_there
 
     def _fork(self, selector: selectors.BaseSelector, worker: int, place: Place, descriptors: Sequence[int]) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes, or no memory: the other workers go on
+            traceback.print_exc()
+            self._report(WorkerEnded(worker=worker, exit_code=os.EX_OSERR))
+            return
         if pid == 0:
             selector.close()
             self._become_worker(place, descriptors)
@@ -168,7 +189,8 @@ class _ForkServer:
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
             for stream, descriptor in enumerate(descriptors):
                 os.dup2(descriptor, stream)
             for descriptor in (*descriptors, self._wake_reader, self._wake_writer, self._driver.detach()):

@@ -42,6 +42,10 @@ class Place(StrictModel):
         """The file whose time of change says that this rank makes progress."""
         return folder / ("heartbeat" if self.rank == 0 else f"heartbeat-{self.rank}")
 
+    def outcome(self, folder: Path) -> Path:
+        """The file of this rank's outcome; rank 0's is that of the job."""
+        return folder / ("outcome.json" if self.rank == 0 else f"outcome-{self.rank}.json")
+
 
 def device_environment(devices: Devices) -> dict[str, str]:
     """Environment variables that numerical libraries read when they are imported."""
@@ -51,16 +55,17 @@ def device_environment(devices: Devices) -> dict[str, str]:
     return values
 
 
-def end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
     """Has the kernel end this process when its parent ends (Linux; elsewhere nothing is done).
 
     The kernel takes the thread that started this process for its parent: it must live as long as the parent does.
 
     Args:
         parent: number of the process that started this one; if it has ended already, this one exits.
+        number: of the signal that the kernel sends.
     """
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the line above, which therefore had no effect
         os._exit(1)

@@ -3,7 +3,8 @@
 python -m autoadapt.worker runs/NAME/trials/0007/rung1     # run a job again by hand
 """
 
-import errno
+import random
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArti
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Stage
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import write_json
+from autoadapt.files import is_full_disk, write_json
 from autoadapt.shelves import METHODS, METRICS
 from autoadapt.worker.artifacts import choose_examples, few_shot_of, load_artifact, saver
 from autoadapt.worker.energy import energy_counter, joules_between
@@ -88,9 +89,15 @@ def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, 
             worker_rss_bytes=psutil.Process().memory_info().rss,
         )
     try:
-        write_json(folder / ("outcome.json" if place.rank == 0 else f"outcome-{place.rank}.json"), outcome)
-    except OSError:  # a full disk: the caller still has the outcome
+        write_json(place.outcome(folder), outcome)
+    except OSError as error:  # what is not on disk is lost to a resumed run, so it does not count in this one either
         traceback.print_exc()
+        failure = Failure(
+            stage="save",
+            failure_class=_failure_class(error, workshop),
+            reason=f"the outcome cannot be written: {_reason(error)}",
+        )
+        return outcome.model_copy(update={"result": failure})
     return outcome
 
 
@@ -98,6 +105,7 @@ def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
     watch, workshop = session.watch, session.workshop
     try:
         watch.stage = "load"
+        _seed(job.seed)
         bench = _bench(job, session)
         loading, began = workshop.loading_seconds, time.monotonic()
         try:
@@ -238,11 +246,18 @@ def _failure_class(error: BaseException, workshop: Workshop) -> FailureClass:
         return FAILURE_OF_EXIT.get(error.code, "config")
     if isinstance(error, ValidationError):
         return "config"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full_disk(error):
         return "disk"
     if isinstance(error, MemoryError):
         return "oom"
     return workshop.failure_class(error) or "crash"
+
+
+def _seed(seed: int) -> None:
+    """Seeds the generators that a plug-in may draw from: a job repeats, and forked workers do not draw alike."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,16 +1,32 @@
-"""A worker's life: jobs come on stdin as lines ``TIME FOLDER``; ``done FOLDER`` or ``retire FOLDER`` goes to stdout.
+"""A worker's life: jobs come on stdin, one `JobSent` per line; a `JobReport` per line goes to stdout. Both are JSON."""
 
-TIME is that of the system's monotonic clock when the job was sent. A job that waited for the worker's imports has held
-its devices meanwhile, so its seconds count from then.
-"""
-
+import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
 
 from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.strict import StrictModel
 from autoadapt.worker.place import Place
+
+
+class JobSent(StrictModel):
+    """Launcher: run the job in this folder."""
+
+    sent: float
+    """Time of the system's monotonic clock. A job that waited for the worker's imports has held its devices meanwhile,
+    so its seconds count from then."""
+    folder: str
+
+
+class JobReport(StrictModel):
+    """Worker: its part of the job is done."""
+
+    folder: str
+    retire: bool = False
+    """Whether this worker ends now and should be replaced."""
+    outcome: Outcome | None = None
+    """Only where it could not be written into the folder: a failure that says why."""
 
 
 def serve(place: Place) -> None:
@@ -20,23 +36,27 @@ def serve(place: Place) -> None:
         place: where this process stands; it was settled there.
     """
     # libraries print to stdout; the launcher must read this worker's messages alone
-    messages: TextIO = os.fdopen(os.dup(1), "w", buffering=1)
+    messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     from autoadapt.worker.run import run_job
     from autoadapt.worker.workshop import Workshop, should_retire
 
     workshop = Workshop()
     first: Outcome | None = None
-    for line in sys.stdin:
-        sent, _, path = line.rstrip("\n").partition(" ")
-        folder = Path(path)
-        _log_to(folder / ("log.txt" if place.rank == 0 else f"log-{place.rank}.txt"))
-        outcome = run_job(folder, place, workshop, cold=first is None, sent=float(sent))
+    for line in sys.stdin.buffer:
+        job = JobSent.model_validate_json(line)
+        folder = Path(job.folder)
+        with contextlib.suppress(OSError):  # a full disk: the job will say so
+            _log_to(folder / ("log.txt" if place.rank == 0 else f"log-{place.rank}.txt"))
+        outcome = run_job(folder, place, workshop, cold=first is None, sent=job.sent)
         first = first or outcome
         sys.stdout.flush()
         sys.stderr.flush()
         retire = should_retire(first, outcome, workshop)
-        messages.write(f"{'retire' if retire else 'done'} {folder}\n")
+        unwritten = None if place.outcome(folder).exists() else outcome
+        report = JobReport(folder=job.folder, retire=retire, outcome=unwritten)
+        messages.write(report.model_dump_json().encode() + b"\n")
+        messages.flush()
         if retire:
             return
 

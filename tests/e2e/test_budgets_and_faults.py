@@ -11,8 +11,6 @@ import pytest
 from conftest import SPACE, MakeTask, autoadapt
 from searches import FAULTY_SPACE, events, outcomes, search, states
 
-from autoadapt.study import study_results
-
 
 def test_budget_in_dollars_holds(make_task: MakeTask) -> None:
     task = make_task(
@@ -111,18 +109,18 @@ def test_no_option_that_fits_ends_with_5(make_task: MakeTask) -> None:
     assert "No option satisfies the constraints" in run.stdout
 
 
-def test_full_disk_is_named_and_the_search_goes_on_when_there_is_room(
-    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("write", ["runs.run_folder.write_json", "study.study_results.write_results"])
+def test_full_disk_under_the_driver_ends_with_4_and_the_run_resumes(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
-    task = make_task(methods=["prompt"], budget={"trials": 2})
-
-    def full(root: Path, results: object) -> None:
+    def full_disk(path: Path, value: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    task = make_task(methods=["prompt"], budget={"trials": 2})
     with monkeypatch.context() as patch:
-        patch.setattr(study_results, "write_results", full)
+        patch.setattr(f"autoadapt.{write}", full_disk)
         run = search(task)
-    assert run.returncode == 4
+    assert run.returncode == 4, run.stderr
     assert "runs/fruits: No space left on device; make room and run the same command to resume" in run.stderr
     assert search(task).returncode == 0
     assert states(task) == ["COMPLETE", "COMPLETE"]

@@ -85,6 +85,14 @@ def test_kill_while_refitting_loses_and_repeats_nothing(make_task: MakeTask, tmp
     assert jobs(root, "*") == after
 
 
+def test_further_fits_leave_no_checkpoints(make_task: MakeTask, tmp_path: Path) -> None:
+    task = make_task(evaluation=BOTH, models=["scripted:checkpoint_steps=2"], **TUNED)
+    assert search(task).returncode == 0
+    refits = list((tmp_path / "runs" / "fruits").glob("trials/*/refit-*"))
+    assert refits
+    assert not [p.name for refit in refits for p in refit.iterdir() if p.is_dir()]
+
+
 def test_reports_read_one_moment_while_a_search_ends(make_task: MakeTask, tmp_path: Path) -> None:
     task = make_task(evaluation=BOTH, models=["scripted:row_seconds=0.002"], **{**TUNED, "budget": {"trials": 8}})
     process, root, moments = start(task), tmp_path / "runs" / "fruits", 0

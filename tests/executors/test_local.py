@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from autoadapt.domain.task import Compute
 from autoadapt.errors import UserError
 from autoadapt.executors import local
 from autoadapt.executors.local import Local
+from autoadapt.worker import fork_server as fork_server_process
+from autoadapt.worker.fork_server import PACKET_BYTES, REPORT, WorkerEnded
 from autoadapt.worker.place import Place
 
 TESTS = Path(__file__).parent.parent
@@ -110,6 +113,26 @@ def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:
     assert [p.status() for p in psutil.Process().children(recursive=True)] == [psutil.STATUS_SLEEPING]
 
 
+def test_worker_ended_by_a_signal_without_a_name(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    folder = bench.submit(bench.fault("hang"))
+    wait_for_heartbeat(folder)
+    workers(bench)[0].send_signal(40)
+    assert failure(bench.next()).reason == "the worker ended by signal 40"
+
+
+@pytest.mark.parametrize("jobs", [60, pytest.param(1000, marks=pytest.mark.slow)])
+def test_open_files_and_processes_stay_flat_over_many_jobs(make_bench: MakeBench, jobs: int) -> None:
+    bench = make_bench(slots=2)
+    driver, counts = psutil.Process(), set()
+    for i in range(jobs):
+        bench.run(bench.fault("killed_once" if i % 6 == 5 else "none"))
+        if i % 6 == 4 and i > 6:
+            counts.add((driver.num_fds(), fork_server(bench).num_fds(), len(processes())))
+    assert len(counts) == 1
+    assert all(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in processes())
+
+
 def test_opening_does_not_wait_for_imports_and_a_job_killed_meanwhile_never_begins(
     make_bench: MakeBench, tmp_path: Path
 ) -> None:
@@ -123,6 +146,61 @@ def test_opening_does_not_wait_for_imports_and_a_job_killed_meanwhile_never_begi
     assert measurement(bench.run(bench.fault("none"))[0])
     assert not (folder / "log.txt").exists()
     assert len(workers(bench)) == 1
+
+
+def test_worker_that_cannot_be_forked_is_reported_and_no_other_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_process() -> int:
+        raise BlockingIOError("too many processes")
+
+    driver, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with driver, other_end:
+        server = fork_server_process._ForkServer(other_end)
+        monkeypatch.setattr(os, "fork", no_process)
+        place = Place(devices=Devices(kind="CPU", count=1, accelerator="cpu"))
+        server._fork(None, 7, place, [])  # type: ignore[arg-type]
+        assert REPORT.validate_json(driver.recv(PACKET_BYTES)) == WorkerEnded(worker=7, exit_code=os.EX_OSERR)
+        os.close(server._wake_reader)
+        os.close(server._wake_writer)
+
+
+def test_what_imports_print_is_in_no_log_of_a_job(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    (tmp_path / "talkative.py").write_text("print('a greeting')\n")
+    bench = make_bench(("talkative",))
+    (finished,) = bench.run(bench.fault("none"))
+    assert "a greeting" not in (finished.folder / "log.txt").read_text()
+    assert "a greeting" in (bench.root / "workers" / "fork-server.txt").read_text()
+
+
+@pytest.mark.usefixtures("make_bench")
+def test_run_folder_with_spaces_and_line_breaks(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "a run\nof figô", Local())
+    try:
+        assert measurement(bench.run(bench.fault("none"))[0])
+    finally:
+        bench.supervisor.close()
+
+
+def test_outcome_that_cannot_be_written_is_a_full_disk(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.submit(bench.fault("disk_at_end"))
+    finished = bench.supervisor.next_finished(timeout=60)
+    assert finished is not None
+    assert failure(finished).failure_class == "disk"
+    assert not finished.retried
+    assert finished.outcome.seconds > 0
+
+
+def test_meeting_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "workers").mkdir()
+    stale = tmp_path / "workers" / f"meeting-{os.getpid()}-0-1"
+    stale.write_text("ranks that have ended")
+    executor = Local()
+    executor.open(tmp_path, Compute(on_cpu=True))
+    executor.close()
+    assert not stale.exists()
 
 
 def test_module_that_cannot_be_preloaded_is_reported_and_no_obstacle(make_bench: MakeBench) -> None:
@@ -157,6 +235,34 @@ def test_killed_fork_server_loses_its_workers_and_is_replaced(make_bench: MakeBe
     bench.supervisor.kill_running("enough")
     bench.next(), bench.next()
     assert measurement(bench.run(bench.fault("none"))[0])
+
+
+def child_of(folder: Path) -> int:
+    """The process that a job's worker has started."""
+    file, deadline = folder.parent / "child", time.monotonic() + 60
+    while not file.exists() or not file.read_text():
+        assert time.monotonic() < deadline, "the job did not begin"
+        time.sleep(0.02)
+    return int(file.read_text())
+
+
+def test_killed_fork_server_leaves_no_child_of_a_worker(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    child = child_of(bench.submit(bench.fault("child")))
+    fork_server(bench).kill()
+    assert bench.next().retried
+    assert gone_within(10, child)
+
+
+@pytest.mark.usefixtures("make_bench")
+def test_killed_driver_leaves_no_child_of_a_worker(tmp_path: Path) -> None:
+    program = DRIVER.replace('"hang"', '"child"')
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "run")], stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        pids = [int(word) for word in driver.stdout.readline().split()]
+        children = [child_of(tmp_path / "run" / "trials" / f"000{i}" / "rung0") for i in (1, 2)]
+        driver.kill()
+        assert gone_within(10, *pids, *children)
 
 
 DRIVER = """

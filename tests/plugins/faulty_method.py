@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import subprocess
 import time
 from typing import ClassVar, NoReturn
 
@@ -16,7 +17,7 @@ class FaultyParams(PromptedParams):
     """What goes wrong."""
 
     fault: str = "none"
-    """killed, killed_once, hang, oom, oom_once, nan, exit, slow, disk or none."""
+    """killed, killed_once, hang, child, oom, oom_once, nan, exit, slow, disk, disk_at_end or none."""
 
 
 def _killed(context: Context) -> None:
@@ -41,6 +42,20 @@ def _disk(context: Context) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _disk_at_end(context: Context) -> None:
+    """The disk is full from now on, for this process."""
+    from autoadapt.worker import run
+
+    run.write_json = lambda path, value: _disk(context)  # type: ignore[assignment]
+
+
+def _child(context: Context) -> None:
+    """Starts a process of its own, as a method does that asks a server, and hangs."""
+    with subprocess.Popen(["sleep", "600"]) as child:
+        (context.state / "child").write_text(str(child.pid))
+        child.wait()
+
+
 FAULTS = {
     "killed": _killed,
     "killed_once": lambda context: _killed(context) if context.job.attempt == 0 else None,
@@ -51,6 +66,8 @@ FAULTS = {
     "exit": lambda context: os._exit(3),
     "slow": _slow,
     "disk": _disk,
+    "disk_at_end": _disk_at_end,
+    "child": _child,
     "none": lambda context: None,
 }
 

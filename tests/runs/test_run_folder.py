@@ -56,6 +56,16 @@ def test_damaged_files_are_set_aside_and_their_job_is_interrupted(tmp_path: Path
     again.close()
 
 
+def test_what_a_killed_worker_left_half_written_goes_with_the_checkpoints(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.open()
+    for name in ("checkpoint-0000010", ".checkpoint-0000020.tmp", ".artifact.tmp", "artifact", "rung0"):
+        (folder.trial(3) / name).mkdir(parents=True)
+    folder.drop_checkpoints(3)
+    assert sorted(p.name for p in folder.trial(3).iterdir()) == ["artifact", "rung0"]
+    folder.close()
+
+
 def test_job_with_a_damaged_job_file_never_began(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.open()

@@ -126,6 +126,48 @@ def test_a_damaged_artifact_is_refused(tmp_path: Path, damage: Any, expected: st
     assert str(jobs.artifact(job)) in failure.reason
 
 
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda f: (f / "chat_template.jinja").write_text("{{ 1 }}"), "chat_template.jinja is not listed"),
+        (lambda f: _move(f, f / "scripted.json", f.parent / "moved.json"), "scripted.json is a link"),
+        (lambda f: _rename(f, "scripted.json", "../scripted.json"), "lies outside"),
+        (lambda f: _rename(f, "scripted.json", "/dev/zero"), "lies outside"),
+    ],
+)
+def test_files_that_are_not_of_the_artifact_are_refused(tmp_path: Path, damage: Any, expected: str) -> None:
+    jobs = JobRun(tmp_path / "run", scripted())
+    job = jobs.fit("prompt")
+    jobs.measure(job)
+    (jobs.artifact(job) / ".DS_Store").write_text("of a file manager")
+    read_description(jobs.artifact(job))
+    damage(jobs.artifact(job))
+    with pytest.raises(UserError, match=expected):
+        read_description(jobs.artifact(job))
+
+
+def _move(folder: Path, file: Path, target: Path) -> None:
+    file.rename(target)
+    file.symlink_to(target)
+
+
+def _rename(folder: Path, name: str, other: str) -> None:
+    file = folder / DESCRIPTION_FILE
+    file.write_text(file.read_text().replace(f'"{name}"', f'"{other}"'))
+
+
+def test_an_adapter_that_is_pickled_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    jobs = JobRun(tmp_path / "run", causal_lm(tiny_model))
+    job = jobs.fit("lora")
+    jobs.measure(job)
+    folder = jobs.artifact(job)
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    _rename(folder, "adapter_model.safetensors", "adapter_model.bin")
+    failure = jobs.failure(jobs.score(job))
+    assert failure.failure_class == "data"
+    assert "it has no adapter_model.safetensors" in failure.reason
+
+
 def test_an_artifact_that_cannot_be_written_leaves_the_older_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,37 @@ def test_out_of_memory_once_succeeds_with_smaller_parts(jobs: JobRun) -> None:
     jobs.measure(jobs.fit("faulty", params={"fault": "oom_once"}, attempt=1, training=smaller))
 
 
+def test_a_full_disk_is_known_when_a_library_says_it_in_words(jobs: JobRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors import SafetensorError
+
+    def save(folder: Path) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("autoadapt.worker.artifacts.hash_files", save)
+    assert jobs.failure(jobs.fit("prompt")).failure_class == "disk"
+
+
+def test_what_a_plugin_draws_at_random_repeats_with_the_job(jobs: JobRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    import random
+
+    import numpy
+
+    from autoadapt.shelves import METHODS
+
+    drawn = []
+
+    def draw(job: object, *arguments: object) -> object:
+        drawn.append((random.random(), float(numpy.random.random())))
+        return fit(job, *arguments)
+
+    method = METHODS.get("prompt")
+    fit = method.fit
+    monkeypatch.setattr(method, "fit", draw)
+    for seed, attempt in ((7, 0), (8, 0), (7, 1)):
+        jobs.measure(jobs.fit("prompt", seed=seed, attempt=attempt))
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
 def test_an_unknown_method_and_an_unknown_family_are_failures_of_the_configuration(jobs: JobRun) -> None:
     assert "did you mean 'prompt'" in jobs.failure(jobs.fit("promt")).reason
     unknown = jobs.model.model_copy(update={"family": "scriptet"})

@@ -12,9 +12,12 @@ from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import Devices, PromptText
 from autoadapt.domain.method import Adapted, Training, Weights
 from autoadapt.domain.selector import Select
+from autoadapt.errors import Exit, UserError
 from autoadapt.models.causal_lm.language_model import LanguageModel, compute_dtype
 from autoadapt.models.causal_lm.prompted import make_answerer, make_encoder
 from autoadapt.models.causal_lm.warm_models import WarmModels
+
+ADAPTER_FILE = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def load_weights(models: WarmModels, option: Option, devices: Devices) -> Langua
     if option.weights == "full":
         models.drop()
         return models.load(str(option.folder), devices.accelerator, dtype)
+    if not (option.folder / ADAPTER_FILE).is_file():  # peft would look for pickled ones, and on the hub
+        raise UserError(f"artifact {option.folder}: it has no {ADAPTER_FILE}", Exit.DATA)
     from peft import PeftModel
 
     lm = models.take(option.base, devices.accelerator, dtype)
