@@ -254,11 +254,8 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
     folder = tmp_path_factory.mktemp("hostile")
     labels = {"fruit": "<b>fruit</b>", "tool": "tool & co", "animal": "animal"}
     rows = [
-        # most rows are harmless: a trained option then learns the labels, and is on the frontier beside a prompt
-        {
-            "text": f"{r['text']} {HOSTILE[i // 4 % len(HOSTILE)]}" if i % 4 == 0 else r["text"],
-            "label": labels[r["label"]],
-        }
+        # the words that decide come last: a trained option learns the labels, and is on the frontier beside a prompt
+        {"text": f"{HOSTILE[i % len(HOSTILE)]} {r['text']}", "label": labels[r["label"]]}
         for i, r in enumerate(labelled_rows(180))
     ]
     (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
