@@ -254,13 +254,13 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
     folder = tmp_path_factory.mktemp("hostile")
     labels = {"fruit": "<b>fruit</b>", "tool": "tool & co", "animal": "animal"}
     rows = [
-        # the words that decide come last: a trained option learns the labels, and is on the frontier beside a prompt
-        {"text": f"{HOSTILE[i % len(HOSTILE)]} {r['text']}", "label": labels[r["label"]]}
+        {"text": f"{r['text']} {HOSTILE[i % len(HOSTILE)]}", "label": labels[r["label"]]}
         for i, r in enumerate(labelled_rows(180))
     ]
     (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     space = SPACE.replace("arrow", '"<img src=x onerror=alert(1)>"')
     space = space.replace("branches:\n", "branches:\n  faulty:\n    fault: [nan]\n")
+    space = space.replace("low: 2, high: 10", "low: 2, high: 3").replace("num_train_epochs: 10", "num_train_epochs: 3")
     (folder / "space.yaml").write_text(space.replace("first:\n", "first:\n  - {method: faulty, fault: nan}\n"))
     task = {
         "name": "hostile",
