@@ -254,13 +254,13 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
     folder = tmp_path_factory.mktemp("hostile")
     labels = {"fruit": "<b>fruit</b>", "tool": "tool & co", "animal": "animal"}
     rows = [
-        {"text": f"{r['text']} {HOSTILE[i % len(HOSTILE)]}", "label": labels[r["label"]]}
+        # three of four rows are harmless, so that trained options learn the labels and are better than prompts
+        {"text": r["text"] if i % 4 else f"{r['text']} {' '.join(HOSTILE)}", "label": labels[r["label"]]}
         for i, r in enumerate(labelled_rows(180))
     ]
     (folder / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     space = SPACE.replace("arrow", '"<img src=x onerror=alert(1)>"')
     space = space.replace("branches:\n", "branches:\n  faulty:\n    fault: [nan]\n")
-    space = space.replace("low: 2, high: 10", "low: 2, high: 3").replace("num_train_epochs: 10", "num_train_epochs: 3")
     (folder / "space.yaml").write_text(space.replace("first:\n", "first:\n  - {method: faulty, fault: nan}\n"))
     task = {
         "name": "hostile",
@@ -270,7 +270,8 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
         "search_space": "space.yaml",
         "methods": ["prompt", "lora", "full", "faulty"],
         "budget": {"trials": 7},
-        "economics": {"usd_per_hour": 1},
+        # few queries: training makes tuned options dearer than prompts, so that the frontier has both whatever the timing
+        "economics": {"usd_per_hour": 1, "queries_per_month": 20},
         "constraints": {"latency_p95_ms": 2000},
         "evaluation": {
             "rows": 36,
