@@ -174,11 +174,10 @@ class RunFolder:
     def drop_artifacts(self, trials: Iterable[int]) -> None:
         """Deletes the artifacts of trials that cannot be recommended any more."""
         for trial in trials if self.lasting else ():
-            for name in ("artifact", ".artifact.tmp"):  # the latter where a worker was killed while it wrote
-                shutil.rmtree(self.trial(trial) / name, ignore_errors=True)
+            shutil.rmtree(self.trial(trial) / "artifact", ignore_errors=True)
 
     def drop_checkpoints(self, trial: int) -> None:
-        """Deletes what only an unfinished training needs."""
+        """Deletes what only an unfinished job needs, and what a killed worker had half written."""
         _drop_checkpoints(self.trial(trial))
 
     def drop_refit(self, job: Refit) -> None:
@@ -211,7 +210,7 @@ def read_job(folder: Path) -> AnyJob | None:
 
 
 def _drop_checkpoints(state: Path) -> None:
-    for pattern in ("checkpoint-*", ".checkpoint-*.tmp", ".artifact.tmp"):  # the hidden ones: of a killed worker
+    for pattern in ("checkpoint-*", ".checkpoint-*.tmp", ".artifact.tmp"):  # hidden: half written by a killed worker
         for folder in state.glob(pattern):
             shutil.rmtree(folder, ignore_errors=True)
 
