@@ -120,8 +120,10 @@ class MeasuredTrials:
 
     def _non_dominated(self, main_value: Callable[[int], float]) -> list[int]:
         trials = set(self._values) - self.discarded
-        frontier = self._non_dominated_of(trials, main_value)
-        return sorted({*frontier, *self._non_dominated_of(trials & self._fitting, main_value)})
+        frontier, fitting = self._non_dominated_of(trials, main_value), trials & self._fitting
+        if fitting == trials:
+            return frontier
+        return sorted({*frontier, *self._non_dominated_of(fitting, main_value)})
 
     def _non_dominated_of(self, among: Collection[int], main_value: Callable[[int], float]) -> list[int]:
         trials = sorted(among)
@@ -134,8 +136,8 @@ class MeasuredTrials:
     def discard_dominated(self) -> set[int]:
         """Gives up trained trials that are on the frontier neither as expected nor as measured; returns all given up.
 
-        What is expected of an option may rise again, but its weights are deleted once it is given up. Prompts take no
-        space and stay.
+        What is expected of an option may rise again, but its weights are deleted once it is given up. Prompts take
+        little space and stay.
         """
         left = {*self.frontier(), *self._non_dominated(lambda t: self._values[t][self._main])}
         trained = {t for t in self._records if self.measurement(t).parameters_trained}
