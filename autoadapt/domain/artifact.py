@@ -47,6 +47,8 @@ class ArtifactDescription(StrictModel):
     weights: Weights
     """What the folder holds."""
     prompt: PromptText
+    input_columns: list[str] = Field(default=[])
+    """Columns that an input is joined from, where there are several."""
     labels: list[str] | None
     """The label words, in the order in which they are scored; None: free text."""
     decoding: Decoding

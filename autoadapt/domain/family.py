@@ -5,7 +5,7 @@ computes (torch, scikit-learn, a client of a server) is imported, and it imports
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +27,12 @@ class ModelFamily(ABC):
 
     preload: ClassVar[tuple[str, ...]] = ()
     """Modules that workers have imported before they are asked for a job, such as torch."""
+
+    branches: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Method -> its parameters on this family's models, as a search space file would write them, where they differ from
+    those of other families."""
+    first: ClassVar[Mapping[str, Sequence[Mapping[str, Any]]]] = {}
+    """Method -> parameters known to be good on this family's models, tried first; for methods in `branches`."""
 
     @abstractmethod
     def claims(self, name: str, base: Path) -> bool:

@@ -72,6 +72,8 @@ class JobBase(StrictModel):
     labels: list[str] | None
     """The labels to choose from; None when answers are free text."""
     prompt: PromptText
+    input_columns: list[str] = Field(default=[])
+    """Columns that an input was joined from, where there are several (`autoadapt.domain.rows.joined_input`)."""
     max_new_tokens: int = Field(default=64, ge=1)
     """Longest free-text answer in tokens."""
     seed: int

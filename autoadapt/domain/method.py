@@ -14,13 +14,14 @@ from pydantic import BaseModel, Field
 from autoadapt.domain.jobs import Devices, Fit, FitJob, Refit
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.model import Capabilities
+from autoadapt.domain.params import HeadParams, WordModel, WordParams
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
-Weights = Literal["none", "adapter", "full"]
-"""What an artifact holds: nothing trained, an adapter beside the base model, or a whole model."""
+Weights = Literal["none", "adapter", "head", "full"]
+"""What an artifact holds: nothing trained, an adapter or a classifier beside the base model, or a whole model."""
 
 
 class Decoding(StrictModel):
@@ -48,6 +49,11 @@ class Answer:
     """Seconds from the call until it was whole."""
     usage: Usage | None = field(default=None, compare=False)
     """What a server billed for it; None: nothing but device time."""
+    confidence: float | None = field(default=None, compare=False)
+    """How sure the model is of its answer, from 0 to 1 and not calibrated: the probability of the label among all labels,
+    or the geometric mean of the probabilities of the tokens written; None: it does not say."""
+    log_probs: tuple[float, ...] = field(default=(), compare=False)
+    """Labels: the natural logarithm of the probability of each, in the job's order; empty: not known."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,19 @@ class Model:
         """
         raise TypeError(f"{type(self).__name__} cannot be tuned")
 
+    def fit_head(self, params: HeadParams) -> Adapted:
+        """Fits a logistic regression on the model's frozen features of the training rows; saves the artifact."""
+        raise TypeError(f"{type(self).__name__} gives no features")
+
+    def fit_words(self, kind: WordModel, params: WordParams) -> Adapted:
+        """Fits a model of words to the training rows; saves the artifact.
+
+        Args:
+            kind: which one.
+            params: its parameters.
+        """
+        raise TypeError(f"{type(self).__name__} does not count words")
+
 
 class Method(ABC):
     """A way to adapt a model. It is asked `lacks` for every base model, and `fit` for every job."""
@@ -166,6 +185,12 @@ class Method(ABC):
     """Whether it trains weights (and so has rungs in steps and can use several devices)."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Names of `Capabilities` that a base model must have, in addition to giving the answers that the task asks for."""
+    answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label", "text")
+    """The kinds of answers it can give."""
+    floor: ClassVar[bool] = False
+    """Whether it is one of the simple methods that are measured first, and against which every other one is compared."""
+    one_rung: ClassVar[bool] = False
+    """Whether it is always done in full at once, because a part of its work would take about as long."""
     shares_base: ClassVar[bool] = False
     """Whether many of its results can be served on one copy of the base model."""
     branch: ClassVar[Mapping[str, Any]] = {}
@@ -180,6 +205,8 @@ class Method(ABC):
             capabilities: of the base model.
             answers: whether the task asks for labels or for free text.
         """
+        if answers not in self.answers:
+            return [f"answers of the kind {answers}"]
         wanted = [*self.needs, "scores_labels" if answers == "label" else "generates"]
         return [name for name in wanted if not getattr(capabilities, name)]
 

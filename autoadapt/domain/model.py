@@ -34,8 +34,12 @@ class Capabilities(StrictModel):
     """Writes free text."""
     scores_labels: bool = False
     """Chooses among given labels by its own scores of them."""
+    reads_prompts: bool = False
+    """Follows an instruction and examples that stand before the input."""
     embeds: bool = False
     """Gives a vector for a text."""
+    counts_words: bool = False
+    """Learns from the words of the training rows alone; it is no language model."""
     trains: bool = False
     """All of its weights can be trained."""
     adapters: bool = False

@@ -21,6 +21,8 @@ class RowResult(StrictModel):
     """The metric's statistics of this row; the first is its score from 0 to 1."""
     tokens_in: int
     tokens_out: int
+    confidence: float | None = None
+    """Of the answer, from 0 to 1 and not calibrated; None: the model does not say how sure it is."""
 
 
 class Measurement(StrictModel):

@@ -1,15 +1,17 @@
 """Parameters from which the Params class of every method is built."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from autoadapt.domain.strict import StrictModel
 
 
 class PromptedParams(StrictModel):
-    """Every method answers through a prompt."""
+    """The prompt of a model that reads prompts; other models are given the input alone."""
 
-    template: str
-    """Name of a prompt template of the search space."""
+    template: str = ""
+    """Name of a prompt template of the search space; absent for a model that reads no prompts."""
     instruction: str = "none"
     """Name of an instruction of the search space."""
 
@@ -27,3 +29,30 @@ class TunedParams(PromptedParams):
     """Share of the steps over which the rate rises from 0."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)
     """AdamW's decoupled weight decay."""
+
+
+class HeadParams(StrictModel):
+    """A logistic regression on frozen features of a model."""
+
+    pooling: Literal["mean", "cls", "last"] = "mean"
+    """How the vectors of a text's tokens become one: their mean, the first one (encoders), or the last one (causal
+    models)."""
+    scaling: Literal["unit", "standard"] = "unit"
+    """Every text's vector is scaled to length 1, or every feature to mean 0 and deviation 1."""
+    C: float = Field(default=10.0, gt=0, le=1e6)
+    """Inverse of the strength of L2 regularisation, as scikit-learn calls it."""
+
+
+WordModel = Literal["majority", "tfidf", "nearest"]
+"""Models of words: the most frequent answer; TF-IDF with a linear classifier; the answer of the nearest row."""
+
+
+class WordParams(StrictModel):
+    """Parameters of models of words; the most frequent answer needs none of them."""
+
+    units: Literal["words", "characters", "both"] = "both"
+    """What is counted: single words and pairs of words, or two to five characters within words, or both."""
+    classifier: Literal["logistic_regression", "linear_svm"] = "logistic_regression"
+    """Labels: what is fitted to the counts."""
+    C: float = Field(default=10.0, gt=0, le=1e6)
+    """Inverse of the strength of L2 regularisation, as scikit-learn calls it."""

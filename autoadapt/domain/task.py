@@ -245,9 +245,13 @@ class Task(StrictModel):
     objectives: list[str] = Field(default=["quality", "cost_usd_per_1k", "latency_ms"], min_length=2, max_length=5)
     """What is optimised: two to five names in the objectives folder."""
     models: list[str] = Field(min_length=1)
-    """Base models: `embedded` (installed with AutoAdapt), local folders or hub ids; several are searched together."""
-    methods: list[str] = Field(default=["prompt", "lora", "full"], min_length=1)
-    """Names in the methods folder (prompt, lora, ia3, full)."""
+    """Base models: `embedded` (installed with AutoAdapt), `minilm`, `smollm2`, local folders, hub ids, hosted models
+    (`openai:NAME`) and servers (`server:NAME@URL`); all of them are searched together."""
+    methods: list[str] = Field(default=["prompt", "head", "lora", "full"], min_length=1)
+    """Names in the methods folder (prompt, head, lora, ia3, full; majority, tfidf and nearest come with `floor`)."""
+    floor: bool = True
+    """Measure simple methods of words first (`majority`, `tfidf`, `nearest` on the model `classical`), and compare every
+    recommendation with the best of them; they take seconds."""
     search_space: str = "joint"
     """A name in search_spaces/ or a path to a YAML file."""
     budget: Budget

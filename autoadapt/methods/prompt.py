@@ -28,6 +28,7 @@ class Prompt(Method):
 
     Params: ClassVar[type[BaseModel]] = PromptParams
     tunes: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ("reads_prompts",)
     shares_base: ClassVar[bool] = True
     branch: ClassVar[Mapping[str, Any]] = {
         "shots": [0, 2, 4, 8, 16],

@@ -79,6 +79,7 @@ def save_artifact(
             model=job.model,
             weights=weights,
             prompt=job.prompt,
+            input_columns=job.input_columns,
             labels=job.labels,
             decoding=decoding,
             max_new_tokens=job.max_new_tokens,

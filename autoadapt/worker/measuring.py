@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoadapt.domain.jobs import Devices, Fit, LoadTest, Refit, Score
 from autoadapt.domain.method import Adapted, Answer, Training
@@ -83,7 +84,13 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     scores = _scores(bench, rows, answers)
     single = _time_single_requests(bench, adapted, inputs)
     results = [
-        RowResult(id=row.id, stats=stats, tokens_in=answer.tokens_in, tokens_out=answer.tokens_out)
+        RowResult(
+            id=row.id,
+            stats=stats,
+            tokens_in=answer.tokens_in,
+            tokens_out=answer.tokens_out,
+            confidence=None if answer.confidence is None else round(answer.confidence, 6),
+        )
         for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
     ]
     _write_predictions(bench, rows, answers, results)
@@ -195,7 +202,14 @@ def _write_predictions(
 ) -> None:
     lines = []
     for row, answer, result in zip(rows, answers, results, strict=True):
-        line = {"id": row.id, "score": round(result.stats[0], 6), "answer": answer.text, "expected": row.outputs}
+        line: dict[str, Any] = {
+            "id": row.id,
+            "score": round(result.stats[0], 6),
+            "answer": answer.text,
+            "expected": row.outputs,
+        }
+        if answer.log_probs:
+            line["log_probs"] = [round(number, 4) for number in answer.log_probs]
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     bench.state.mkdir(parents=True, exist_ok=True)
     write_atomic(bench.state / f"predictions-{bench.split}.jsonl", "".join(lines))

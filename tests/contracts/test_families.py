@@ -80,7 +80,9 @@ def test_families_of_unlike_abilities_fit_unlike_methods() -> None:
     only_prompts = FAMILIES.get("scripted").capabilities(
         ModelReference(name="scripted:trains=false,adapters=false", family="scripted", location="")
     )
-    assert only_prompts == Capabilities(generates=True, scores_labels=True, context_length=2048, parameters=1_000_000)
+    assert only_prompts == Capabilities(
+        generates=True, reads_prompts=True, scores_labels=True, context_length=2048, parameters=1_000_000
+    )
     fitting = [name for name in METHODS.names() if not METHODS.get(name).lacks(only_prompts, "label")]
     assert {"full", "ia3", "lora"} & set(fitting) == set()
     assert "prompt" in fitting

@@ -51,6 +51,7 @@ class Settings(StrictModel):
     parameters: int = 1_000_000
     context_length: int = 2048
     generates: bool = True
+    reads_prompts: bool = True
     scores_labels: bool = True
     trains: bool = True
     adapters: bool = True
@@ -261,7 +262,7 @@ class Scripted(ModelFamily):
 
     def capabilities(self, model: ModelReference) -> Capabilities:
         settings = settings_of(model.name)
-        names = ("generates", "scores_labels", "trains", "adapters", "context_length", "parameters")
+        names = ("generates", "reads_prompts", "scores_labels", "trains", "adapters", "context_length", "parameters")
         return Capabilities(**{name: getattr(settings, name) for name in names})
 
     def open(self, context: Context, model: ModelReference) -> Model:

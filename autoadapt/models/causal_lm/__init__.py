@@ -41,6 +41,7 @@ class CausalLm(ModelFamily):
         folder = Path(model.place)
         return Capabilities(
             generates=True,
+            reads_prompts=True,
             scores_labels=True,
             trains=True,
             adapters=True,

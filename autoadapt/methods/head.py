@@ -1,0 +1,29 @@
+"""Head: frozen features of a model with a logistic regression on top; the model itself is not changed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel
+
+from autoadapt.domain.method import Adapted, Context, Method, Model
+from autoadapt.domain.params import HeadParams
+
+
+class Head(Method):
+    """Computes the features of every row once, and fits a classifier to them in seconds."""
+
+    Params: ClassVar[type[BaseModel]] = HeadParams
+    tunes: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ("embeds",)
+    answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label",)
+    one_rung: ClassVar[bool] = True
+    shares_base: ClassVar[bool] = True
+    branch: ClassVar[Mapping[str, Any]] = {
+        "pooling": ["mean", "last"],
+        "scaling": ["unit", "standard"],
+        "C": {"low": 1e-3, "high": 1e3, "log": True},
+    }
+    first: ClassVar[Sequence[Mapping[str, Any]]] = ({"pooling": "mean", "scaling": "standard", "C": 0.01},)
+
+    def fit(self, context: Context, model: Model) -> Adapted:
+        return model.fit_head(HeadParams.model_validate(context.job.candidate.params))
