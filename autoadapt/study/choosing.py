@@ -42,14 +42,13 @@ class Chooser:
         resolved, task = self.resolved, self.resolved.task
         return History(
             trials=self.histories.all(),
-            branches=resolved.space.joint_branches(),
+            branches=resolved.space.arms,
             models=tuple(task.models),
             tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
             left_seconds=self.budget.device_seconds_left(),
             may_try=not self.exhausted and self.budget.may_try(),
             constraints=task.constraints,
             goals=resolved.goals,
-            compatible=resolved.space.compatible,
             least_gain=task.search.least_gain,
             first=tuple(self.portfolio.left(self.trials.by_key)),
             job_seconds=self.portfolio.job_seconds,
