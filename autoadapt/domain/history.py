@@ -1,6 +1,6 @@
 """History: what a sampler may know when it chooses: every trial with what its rungs showed, the space, what is left."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from autoadapt.domain.candidate import Candidate
@@ -55,6 +55,7 @@ class History:
         goals: what is optimised.
         least_gain: share of the hypervolume reached below which a job is not worth taking.
         first: candidates that should be tried before others, untried so far.
+        can_work: whether a candidate may work at all; others should not be asked for.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
             the training rows (`Candidate.passes`).
     """
@@ -69,6 +70,7 @@ class History:
     goals: tuple[Goal, ...] = DEFAULT_GOALS
     least_gain: float = 0.0
     first: tuple[Candidate, ...] = ()
+    can_work: Callable[[Candidate], bool] = lambda candidate: True
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def arm(self, candidate: Candidate) -> str:

@@ -255,12 +255,16 @@ class _Choice:
             gain = self._gain(uncertain_alone, places, self.belief.known(places))
             seconds = self.belief.job_seconds(candidates, places)
             worth = self._worth(gain, seconds, uncertain_alone)
-            i = next((int(j) for j in np.argsort(-worth) if candidates[j].key() not in self.tried), None)
+            i = next((int(j) for j in np.argsort(-worth) if self._is_new(candidates[j])), None)
             if i is not None and worth[i] >= 0:
                 left = self.history.left_seconds
                 straight = left is not None and bool(seconds[i] < CHEAP * left)
                 steps.append((float(worth[i]), float(gain.max()), Decision(candidates[i], straight=straight)))
         return steps
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        """Whether a candidate was not tried yet and may work."""
+        return candidate.key() not in self.tried and self.history.can_work(candidate)
 
     def _promotions(self, uncertain_alone: bool) -> list[tuple[float, float, Decision]]:
         paused = [t for t in self.history.trials if t.state == "paused" and self._within_quota(t)]

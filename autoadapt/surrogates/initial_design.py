@@ -45,7 +45,7 @@ def spread_out(history: History, prices: Prices, random: np.random.Generator) ->
         if branch.method not in history.tunes or len(tried) >= LEAST_SEEN or history.left_seconds is None:
             continue
         drawn = [features.draw(arm, random) for _ in range(DRAWN)]
-        drawn = [c for c in drawn if prices.of(c) <= FIRST_SHARE * history.left_seconds]
+        drawn = [c for c in drawn if prices.of(c) <= FIRST_SHARE * history.left_seconds and history.can_work(c)]
         if not drawn:
             continue
         cheapest = min(drawn, key=lambda c: prices.of(c) / c.passes).model
@@ -59,6 +59,15 @@ def spread_out(history: History, prices: Prices, random: np.random.Generator) ->
 
 
 def draw_least_seen(history: History, features: Features, random: np.random.Generator) -> Candidate:
-    """A random candidate of the arm with the fewest trials; of equals, the first (cheapest) one."""
+    """A random candidate of the arm with the fewest trials; of equals, the first (cheapest) one.
+
+    Where none that was drawn of it can work, the next arm is taken; the last resort is a candidate that cannot.
+    """
     tried = [history.arm(t.candidate) for t in history.trials if t.state != "failed"]
-    return features.draw(min(history.branches, key=tried.count), random)
+    arms = sorted(history.branches, key=tried.count)
+    for arm in arms:
+        for _ in range(DRAWN):
+            candidate = features.draw(arm, random)
+            if history.can_work(candidate):
+                return candidate
+    return features.draw(arms[0], random)

@@ -50,6 +50,8 @@ class ResolvedTask:
     """Where the price of a device-hour comes from."""
     warnings: tuple[str, ...] = ()
     """Of old prices, and of methods that no model suits."""
+    _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """By candidate."""
 
     def with_warnings(self, warnings: Iterable[str]) -> "ResolvedTask":
         """The same with further warnings."""
@@ -87,6 +89,23 @@ class ResolvedTask:
             "rungs": task.search.rungs,
             "seed": task.seed,
         }
+
+    def obstacle(self, candidate: Candidate) -> str | None:
+        """Why a candidate cannot work, known without running it; None: nothing speaks against it."""
+        if (key := candidate.key()) not in self._obstacles:
+            self._obstacles[key] = self._obstacle(candidate)
+        return self._obstacles[key]
+
+    def _obstacle(self, candidate: Candidate) -> str | None:
+        shots, rows = int(candidate.params.get("shots") or 0), len(self.splits.train)
+        if shots > rows > 0:
+            return f"{shots} shots, but there are only {rows} training rows"
+        model = self.models[candidate.model]
+        if model.family not in FAMILIES.names():
+            return None  # of a simulation
+        fidelity = Fidelity(rows=max(1, self.validation_rows), steps=1.0, latency_requests=0)
+        splits = {"train": self.splits.train, "validation": self.splits.validation}
+        return FAMILIES.get(model.family).obstacle(model, self.fit_job(0, candidate, 0, fidelity), splits)
 
     def _prompt(self, candidate: Candidate) -> PromptText:
         """The prompt of a candidate; of a model that reads none, the input alone."""
