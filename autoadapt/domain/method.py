@@ -191,6 +191,8 @@ class Method(ABC):
     """Whether it is one of the simple methods that are measured first, and with which every other one is compared."""
     one_rung: ClassVar[bool] = False
     """Whether it is always done in full at once, because a part of its work would take about as long."""
+    most_trials: ClassVar[int | None] = None
+    """Candidates of it after which no further one is tried; None: as many as are worth their cost."""
     shares_base: ClassVar[bool] = False
     """Whether many of its results can be served on one copy of the base model."""
     branch: ClassVar[Mapping[str, Any]] = {}

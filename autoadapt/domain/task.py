@@ -64,7 +64,7 @@ class Budget(StrictModel):
     """What may be spent, in total over every resumed run; the first limit reached ends the search."""
 
     trials: int | None = Field(default=None, ge=1)
-    """Candidates tried; answers from the cache are free."""
+    """Candidates tried; answers from the cache, and the simple methods that come with `floor`, do not count."""
     hours: float | None = Field(default=None, gt=0)
     """Wall-clock hours of searching and re-scoring."""
     device_hours: float | None = Field(default=None, gt=0)

@@ -101,10 +101,11 @@ class Search:
         for trial in open_trials:
             if self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
-        if self._trials.tried():
+        ended = sum(self._trials.counts[state] for state in ENDED)
+        if ended or open_trials:
             self.emit(
                 "resumed",
-                f"{self._trials.tried() - len(open_trials)} trials were finished before; "
+                f"{ended} trials were finished before; "
                 f"{len(open_trials)} continue ({interrupted} jobs were interrupted)",
             )
 
