@@ -20,17 +20,23 @@ EMBEDDED = Path(__file__).parent / "embedded"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 NO_LIMIT = 10**6
 """A context length of so many tokens or more means that there is no limit."""
+# fmt: off
 POSITIONS_BEHIND_PADDING = frozenset(
-    ("camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm")
-    + ("xlm-roberta", "xlm-roberta-xl", "xmod")
+    [
+        "camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
+        "xlm-roberta-xl", "xmod",
+    ]
 )
 """Types of models that use fewer positions than their configuration states."""
 ENCODERS = POSITIONS_BEHIND_PADDING | frozenset(
-    ("albert", "bert", "big_bird", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "esm")
-    + ("eurobert", "gte", "jina_embeddings_v3", "layoutlm", "luke", "megatron-bert", "mobilebert", "modernbert", "mra")
-    + ("nomic_bert", "nystromformer", "rembert", "roformer", "squeezebert", "yoso")
+    [
+        "albert", "bert", "big_bird", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "esm",
+        "eurobert", "gte", "jina_embeddings_v3", "layoutlm", "luke", "megatron-bert", "mobilebert", "modernbert", "mra",
+        "nomic_bert", "nystromformer", "rembert", "roformer", "squeezebert", "yoso",
+    ]
 )
 """Types of models that read a whole text at once, unless their configuration says that they are decoders."""
+# fmt: on
 GENERATORS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "DoubleHeadsModel")
 """How the names of architectures end that write text."""
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]

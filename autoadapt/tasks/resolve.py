@@ -107,6 +107,7 @@ class ResolvedTask:
                 template=space.templates[str(candidate.params["template"])],
                 instruction=space.instructions[str(candidate.params["instruction"])],
             ),
+            input_columns=task.data.columns.joined,
             max_new_tokens=task.evaluation.max_new_tokens,
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),
