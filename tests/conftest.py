@@ -246,6 +246,8 @@ def task_writer(folder: Path, model: str) -> MakeTask:
             "data": {"path": "data.jsonl", "columns": {"input": "text", "output": "label"}},
             "metric": "accuracy",
             "models": [model],
+            "methods": ["prompt", "lora", "full"],
+            "floor": False,
             "search_space": "space.yaml",
             "budget": {"trials": 6},
             "economics": {"usd_per_hour": 1},
@@ -326,6 +328,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
         "models": [str(tiny_model)],
         "search_space": "space.yaml",
         "methods": ["prompt", "lora", "full", "faulty"],
+        "floor": False,
         "budget": {"trials": 7},
         # few queries: training makes tuned options dearer than prompts, so that the frontier has both whatever the timing
         "economics": {"usd_per_hour": 1, "queries_per_month": 20},

@@ -12,6 +12,7 @@ from autoadapt.domain.model import ModelReference
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.rows import Row
 from autoadapt.files import write_json, write_rows
+from autoadapt.shelves import METHODS
 from autoadapt.worker.place import Place
 from autoadapt.worker.run import run_job
 from autoadapt.worker.workshop import Workshop
@@ -41,6 +42,9 @@ def encoder(folder: Path) -> ModelReference:
     return ModelReference(name=folder.name, family="encoder", location=str(folder))
 
 
+CLASSICAL = ModelReference(name="classical", family="classical", location="")
+
+
 class JobRun:
     """A run folder with frozen splits, and jobs for it.
 
@@ -62,11 +66,12 @@ class JobRun:
 
     def base(self, method: str, trial: int, params: dict[str, Any]) -> dict[str, Any]:
         """The fields that every job states."""
+        own = PARAMS.get(method, {})
+        if method not in METHODS.names() or "template" in METHODS.get(method).Params.model_fields:
+            own = {"template": "plain", **own}
         return {
             "trial": trial,
-            "candidate": Candidate(
-                method=method, model=self.model.name, params={"template": "plain", **PARAMS.get(method, {}), **params}
-            ),
+            "candidate": Candidate(method=method, model=self.model.name, params={**own, **params}),
             "model": self.model,
             "metric": PluginChoice(name=self.metric),
             "labels": self.labels,

@@ -17,6 +17,7 @@ def write_scripted_task(folder: Path, rows: int = 180, **changes: Any) -> Path:
         "metric": "accuracy",
         "models": ["scripted"],
         "methods": ["prompt", "lora", "full"],
+        "floor": False,
         "search_space": "space.yaml",
         "budget": {"trials": 6},
         "economics": {"usd_per_hour": 1},

@@ -95,12 +95,8 @@ class AssessmentJobs:
         return trials
 
     def curve_trial(self) -> int | None:
-        """Whose learning curve is measured: the recommended option's if it trains, else the best trained one's."""
-        trained = [
-            t
-            for t in self.results.trials.frontier()
-            if METHODS.get(self.results.trials.record(t).job.candidate.method).tunes
-        ]
+        """Whose learning curve is measured: the recommended option if it learns from rows, else the best that does."""
+        trained = [t for t in self.results.trials.frontier() if self.results.trials.measurement(t).parameters_trained]
         recommended = self.results.recommendation().trial
         return recommended if recommended in trained else next(iter(trained), None)
 

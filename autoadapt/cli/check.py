@@ -14,6 +14,7 @@ def check(
 ) -> None:
     """Validate task, space, prompts, data and models; run nothing."""
     from autoadapt.api.check import check as check_task
+    from autoadapt.domain.space import Choices
 
     resolved = check_task(task, overrides=overrides or ())
     if show:
@@ -27,9 +28,9 @@ def check(
         f"ok: {resolved.task.name}: {len(splits.train)} training, {len(splits.dev)} early-stopping, "
         f"{len(splits.validation)} validation, {len(splits.test)} test rows; {labels}; metric {resolved.task.metric}"
     )
-    for method, branch in resolved.space.branches.items():
-        models = ", ".join(resolved.space.compatible[method])
-        print(f"  {method}: {len(branch) + len(resolved.space.space.shared)} parameters; models: {models}")
+    for name, branch in resolved.space.arms.items():
+        searched = sum(not isinstance(spec, Choices) or len(spec.choices) > 1 for spec in branch.specs.values())
+        print(f"  {name}: {searched} parameters searched; models: {', '.join(branch.models)}")
     for name, model in resolved.models.items():
         print(f"  model {name}: {model.family}, {model.location}")
     print(f"  price: ${float(resolved.task.economics.hour_usd):g} a device-hour, {resolved.price_source}")

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from autoadapt.domain.artifact import ArtifactDescription
-from autoadapt.domain.jobs import Devices
+from autoadapt.domain.jobs import Devices, Fit
 from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
+from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 
 
@@ -59,6 +60,18 @@ class ModelFamily(ABC):
     @abstractmethod
     def capabilities(self, model: ModelReference) -> Capabilities:
         """What can be done with a model; reads no weights."""
+
+    def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
+        """Why a candidate cannot work on a model, known without running it; None: nothing speaks against it.
+
+        Called by the driver for every candidate, so that it must be quick and import no heavy library.
+
+        Args:
+            model: the base model.
+            job: as a worker would get it.
+            splits: rows by the names ``train`` and ``validation``.
+        """
+        return None
 
     @abstractmethod
     def open(self, context: Context, model: ModelReference) -> Model:

@@ -1,11 +1,11 @@
 """History: what a sampler may know when it chooses: every trial with what its rungs showed, the space, what is left."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
-from autoadapt.domain.space import Branch
+from autoadapt.domain.space import Branch, arm_of
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.trial_state import TrialState
 
@@ -46,16 +46,16 @@ class History:
 
     Args:
         trials: every trial, by number.
-        branches: the parameters of each method that may be used.
+        branches: the parameters of each arm: of a method, on the models that it suits.
         models: base models that may be used.
         tunes: methods that train.
         left_seconds: device-seconds the budget still pays for; None without such a limit.
         may_try: whether the budget allows another candidate.
         constraints: what a recommended option must satisfy.
         goals: what is optimised.
-        compatible: method -> the models it can be used with; empty: every method with every model.
         least_gain: share of the hypervolume reached below which a job is not worth taking.
         first: candidates that should be tried before others, untried so far.
+        can_work: whether a candidate may work at all; others should not be asked for.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
             the training rows (`Candidate.passes`).
     """
@@ -68,7 +68,11 @@ class History:
     may_try: bool
     constraints: Constraints
     goals: tuple[Goal, ...] = DEFAULT_GOALS
-    compatible: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least_gain: float = 0.0
     first: tuple[Candidate, ...] = ()
+    can_work: Callable[[Candidate], bool] = lambda candidate: True
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def arm(self, candidate: Candidate) -> str:
+        """Name of the arm to which a candidate belongs."""
+        return arm_of(self.branches, candidate.method, candidate.model)

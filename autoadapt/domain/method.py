@@ -50,8 +50,8 @@ class Answer:
     usage: Usage | None = field(default=None, compare=False)
     """What a server billed for it; None: nothing but device time."""
     confidence: float | None = field(default=None, compare=False)
-    """How sure the model is of its answer, from 0 to 1 and not calibrated: the probability of the label among all labels,
-    or the geometric mean of the probabilities of the tokens written; None: it does not say."""
+    """How sure the model is of its answer, from 0 to 1 and not calibrated: the probability of the label among all of
+    them, or the geometric mean of the probabilities of the tokens written; None: it does not say."""
     log_probs: tuple[float, ...] = field(default=(), compare=False)
     """Labels: the natural logarithm of the probability of each, in the job's order; empty: not known."""
 
@@ -190,7 +190,7 @@ class Method(ABC):
     answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label", "text")
     """The kinds of answers it can give."""
     floor: ClassVar[bool] = False
-    """Whether it is one of the simple methods that are measured first, and against which every other one is compared."""
+    """Whether it is one of the simple methods that are measured first, and with which every other one is compared."""
     one_rung: ClassVar[bool] = False
     """Whether it is always done in full at once, because a part of its work would take about as long."""
     shares_base: ClassVar[bool] = False

@@ -15,6 +15,8 @@ class Scored(StrictModel):
     method: str
     model: str
     params: Params
+    floor: bool = False
+    """Whether it is one of the simple methods that every other one is compared with."""
     quality: float
     """On validation rows, which the search chose by, so that it is a little too high on average."""
     quality_ci: tuple[float, float]
@@ -91,7 +93,7 @@ class Option(Scored):
     training_usd: float
     """What training this option cost, in all."""
     on_frontier: bool = True
-    """False only for the baseline, when it is dominated."""
+    """False only for the baseline and the floor, when they are dominated."""
     requests_per_s: float | None = None
     """Greatest measured rate at which one replica meets the latency target (without one: keeps up); None: not
     measured under load, or not even the lowest rate did."""
@@ -110,6 +112,8 @@ class Recommendation(StrictModel):
     fastest: int | None
     baseline: int | None
     """The untuned zero-shot prompt."""
+    floor: int | None = None
+    """The best of the simple methods that every other one is compared with; None: none was measured."""
     tied: list[int] = Field(default=[])
     """Options that are as good as the best that satisfies the constraints, as far as rows can tell, that one apart."""
     cheaper_equivalent: int | None = None

@@ -80,17 +80,40 @@ def applies(spec: "Choices | Range", chosen: Mapping[str, Scalar]) -> bool:
 
 @dataclass(frozen=True)
 class Branch:
-    """The parameters of one method in order, those every branch shares first.
+    """The parameters of an arm in order, those of the prompt first. An arm is a method on the models that it suits.
+
+    Where a family of models has parameters of its own for a method, its models have an arm of their own.
 
     Args:
+        method: of the arm.
+        models: on which it can be used; empty: all.
         specs: parameter -> its choices or range.
-        shared: how many of them are shared by all branches.
+        shared: how many of them are the prompt's, which other arms share; 0 where no prompt is read.
         answers: ``label`` or ``text``, from the metric.
     """
 
+    method: str
     specs: Mapping[str, "Choices | Range"]
     shared: int
     answers: str
+    models: tuple[str, ...] = ()
+
+
+def arm_of(branches: Mapping[str, Branch], method: str, model: str) -> str:
+    """The arm to which a method on a model belongs.
+
+    Args:
+        branches: every arm by name.
+        method: of a candidate.
+        model: the same.
+
+    Raises:
+        KeyError: they do not suit each other.
+    """
+    for name, branch in branches.items():
+        if branch.method == method and (not branch.models or model in branch.models):
+            return name
+    raise KeyError(f"{method} on {model}")
 
 
 Spec = Annotated[Choices | Range, BeforeValidator(_to_spec)]
@@ -106,9 +129,10 @@ class SearchSpace(StrictModel):
     instructions: dict[str, str] = Field(min_length=1)
     """Instructions by name (Jinja; variable: labels); the empty text is allowed."""
     shared: dict[str, Spec]
-    """Prompt parameters of every branch: `template` and `instruction`; a tuned branch tunes WITH this prompt."""
+    """Prompt parameters of all methods and models that read prompts: `template` and `instruction`; a tuned branch tunes
+    WITH this prompt."""
     branches: dict[str, dict[str, Spec]] = Field(min_length=1)
-    """Method name -> its own parameters."""
+    """Method -> its own parameters; METHOD@FAMILY -> its parameters on models of that family, where they differ."""
     first: list[dict[str, Scalar]] = Field(default=[])
     """Candidates tried before the sampler chooses: a `method` and any of its parameters; others the first choice."""
 

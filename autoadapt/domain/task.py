@@ -263,8 +263,8 @@ class Task(StrictModel):
     methods: list[str] = Field(default=["prompt", "head", "lora", "full"], min_length=1)
     """Names in the methods folder (prompt, head, lora, ia3, full; majority, tfidf and nearest come with `floor`)."""
     floor: bool = True
-    """Measure simple methods of words first (`majority`, `tfidf`, `nearest` on the model `classical`), and compare every
-    recommendation with the best of them; they take seconds."""
+    """Measure simple methods of words first (`majority`, `tfidf`, `nearest` on the model `classical`), and compare
+    every recommendation with the best of them; they take seconds."""
     search_space: str = "joint"
     """A name in search_spaces/ or a path to a YAML file."""
     budget: Budget

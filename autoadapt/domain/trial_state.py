@@ -17,3 +17,5 @@ class TrialState(StrEnum):
     FAILED = "failed"
     CACHED = "cached"
     """It repeats another trial's candidate and was answered from that one at no cost."""
+    REFUSED = "refused"
+    """Its candidate is known not to work, so that nothing was run."""

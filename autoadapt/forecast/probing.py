@@ -82,7 +82,7 @@ def first_candidates(resolved: ResolvedTask) -> list[Candidate]:
         group = candidates.setdefault((candidate.method, candidate.model), [])
         if len(group) < (1 if METHODS.get(candidate.method).tunes else 2):
             group.append(candidate)
-    for method, models in resolved.space.compatible.items():
+    for method, models in resolved.space.pairs.models.items():
         for model in models:
             if (method, model) not in candidates:
                 candidates[method, model] = [resolved.space.default(method, model)]

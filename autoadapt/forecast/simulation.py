@@ -42,9 +42,7 @@ from autoadapt.tasks.splits import Splits
 
 DEFAULT_ECONOMICS = Economics(usd_per_hour=Decimal(2))
 NO_CONSTRAINTS = Constraints()
-ANYTHING = Capabilities(
-    generates=True, scores_labels=True, reads_prompts=True, embeds=True, trains=True, adapters=True
-)
+ANYTHING = Capabilities(generates=True, scores_labels=True, reads_prompts=True, embeds=True, trains=True, adapters=True)
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,7 @@ class SimulatedTask:
             objectives=list(self.objectives),
             models=list(self.models),
             methods=list(self.methods),
+            floor=False,
             budget=self.budget,
             economics=self.economics,
             constraints=self.constraints,

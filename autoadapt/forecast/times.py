@@ -66,10 +66,11 @@ class Times:
         """Mean characters of the prompts that are computed for each row, and of whole prompts with their answers."""
         params, space = candidate.params, self.resolved.space.space
         shots = int(params.get("shots") or 0)
-        key = (str(params["template"]), str(params["instruction"]), shots, str(params.get("selector")))
+        key = (str(params.get("template")), str(params.get("instruction")), shots, str(params.get("selector")))
         if key not in self._lengths:
             splits = self.resolved.splits
-            prompt = Prompt(space.templates[key[0]], space.instructions[key[1]], splits.labels or [])
+            template, instruction = space.templates.get(key[0], "{{ input }}"), space.instructions.get(key[1], "")
+            prompt = Prompt(template, instruction, splits.labels or [])
             pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
             asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
             # where each row has examples of its own, prompts share nothing

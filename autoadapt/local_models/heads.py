@@ -103,7 +103,7 @@ class HeadAnswerer:
     ) -> None:
         self.lm, self.head, self.read, self.labels, self.tick = lm, head, read, list(labels), tick
         self.training = training or Training()
-        self.parameters_total = lm.parameters
+        self.parameters_total = lm.parameters + sum(p.numel() for p in head.parameters())
         self.features = Features(lm, head.pooling, head.depth)
         lm.model.eval()
         head.eval()

@@ -5,7 +5,7 @@ next dollar. First come those of the portfolio of defaults (the space's `first`,
 that are cheap relative to the budget, cheapest first, each with all of the work; the expensive rest has to compete.
 Then each decision compares
 
-- new candidates of every method, to be started at their lowest rung, and
+- new candidates of every arm, to be started at their lowest rung, and
 - paused trials, to be taken up to the next rung (no more of them than a share of those that reached it: ASHA's quota,
   Li et al. 2020),
 
@@ -47,7 +47,7 @@ ALPHA = 0.75
 UNCERTAIN_ALPHA, UNCERTAIN_SHARE = 0.3, 0.15
 """Share of decisions taken for the uncertain objective (quality) alone, and their exponent of cost."""
 DRAWN = 96
-"""Random candidates per method and decision; as many again are moved from good ones."""
+"""Random candidates per arm and decision; as many again are moved from good ones."""
 CHEAP = 0.08
 """Share of what is left of the budget below which a candidate gets all of the work at once."""
 LEAST_FOR_BELIEF = 8
@@ -90,7 +90,7 @@ class CostAware(Sampler):
         decision = self.decide(seed, history)
         candidate = decision.candidate
         if candidate is None:  # asked for a candidate although a paused trial would be worth more
-            features = Features(history.branches, history.models, history.compatible)
+            features = Features(history.branches, history.models)
             candidate = draw_least_seen(history, features, np.random.default_rng(seed))
         return Planned(candidate)
 
@@ -244,23 +244,27 @@ class _Choice:
     def _new(self, uncertain_alone: bool) -> list[tuple[float, float, Decision]]:
         best = [t.candidate for t in self._good()]
         features, random, steps = self.belief.features, self.random, []
-        for method in self.history.branches:
-            near = [c for c in best if c.method == method]
-            candidates = [features.draw(method, random) for _ in range(DRAWN if near else 2 * DRAWN)]
+        for arm in self.history.branches:
+            near = [c for c in best if features.arm_name(c) == arm]
+            candidates = [features.draw(arm, random) for _ in range(DRAWN if near else 2 * DRAWN)]
             candidates += [
                 features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)
             ]
-            candidates += [c for c in self.history.first if c.method == method]
+            candidates += [c for c in self.history.first if features.arm_name(c) == arm]
             places = self.belief.places(candidates)
             gain = self._gain(uncertain_alone, places, self.belief.known(places))
             seconds = self.belief.job_seconds(candidates, places)
             worth = self._worth(gain, seconds, uncertain_alone)
-            i = next((int(j) for j in np.argsort(-worth) if candidates[j].key() not in self.tried), None)
+            i = next((int(j) for j in np.argsort(-worth) if self._is_new(candidates[j])), None)
             if i is not None and worth[i] >= 0:
                 left = self.history.left_seconds
                 straight = left is not None and bool(seconds[i] < CHEAP * left)
                 steps.append((float(worth[i]), float(gain.max()), Decision(candidates[i], straight=straight)))
         return steps
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        """Whether a candidate was not tried yet and may work."""
+        return candidate.key() not in self.tried and self.history.can_work(candidate)
 
     def _promotions(self, uncertain_alone: bool) -> list[tuple[float, float, Decision]]:
         paused = [t for t in self.history.trials if t.state == "paused" and self._within_quota(t)]
@@ -275,8 +279,8 @@ class _Choice:
         return [(float(worth[i]), float(gain.max()), Decision(promote=paused[i].number))] if worth[i] >= 0 else []
 
     def _within_quota(self, trial: TrialHistory) -> bool:
-        method, share = trial.candidate.method, trial.reached[-1].share
-        same = [t for t in self.history.trials if t.candidate.method == method]
+        arm, share = self.history.arm(trial.candidate), trial.reached[-1].share
+        same = [t for t in self.history.trials if self.history.arm(t.candidate) == arm]
         here = [t for t in same if any(r.share == share for r in t.reached)]
         gone = sum(t.reached[-1].share > share or t.state == "running" for t in here)
         return gone < math.ceil(len(here) / QUOTA)

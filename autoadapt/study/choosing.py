@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import optuna
 
-from autoadapt.domain.candidate import describe
+from autoadapt.domain.candidate import Candidate, describe
 from autoadapt.domain.events import EventKind
 from autoadapt.domain.history import History
 from autoadapt.domain.jobs import seed_of
@@ -36,22 +36,24 @@ class Chooser:
     emit: Emit
     exhausted: bool = False
     """Whether nothing more is to be tried: the space is exhausted, or the search has converged."""
+    _refused: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    """Methods and models of candidates that were not tried; the first of each is reported."""
 
     def history(self) -> History:
         """What the sampler may know."""
         resolved, task = self.resolved, self.resolved.task
         return History(
             trials=self.histories.all(),
-            branches=resolved.space.joint_branches(),
+            branches=resolved.space.arms,
             models=tuple(task.models),
             tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
             left_seconds=self.budget.device_seconds_left(),
             may_try=not self.exhausted and self.budget.may_try(),
             constraints=task.constraints,
             goals=resolved.goals,
-            compatible=resolved.space.compatible,
             least_gain=task.search.least_gain,
-            first=tuple(self.portfolio.left(self.trials.by_key)),
+            first=tuple(c for c in self.portfolio.left(self.trials.by_key) if self._can_work(c)),
+            can_work=self._can_work,
             job_seconds=self.portfolio.job_seconds,
         )
 
@@ -74,7 +76,15 @@ class Chooser:
         return True
 
     def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
-        """Whether the trial must be run; else its answer is known, or comes with another trial's."""
+        """Whether the trial must be run; else it cannot work, or its answer is known or comes with another trial's."""
+        candidate = self.resolved.space.suggest(trial)
+        reason = self.resolved.obstacle(candidate)
+        if reason is not None:
+            self.trials.refuse(trial, reason)
+            if (pair := (candidate.method, candidate.model)) not in self._refused:
+                self._refused.add(pair)
+                self.emit("note", f"not tried: {reason}", None)
+            return False
         admitted = self.trials.admit(trial, straight)
         if isinstance(admitted, OpenTrial):
             self.histories.begin(trial.number, admitted.candidate)
@@ -99,6 +109,9 @@ class Chooser:
         if decision.promote is not None:
             return f"the next rung of trial {decision.promote}, which was stopped early"
         return None if decision.candidate is None else describe(decision.candidate)
+
+    def _can_work(self, candidate: Candidate) -> bool:
+        return self.resolved.obstacle(candidate) is None
 
     def _ask(self, history: History, straight: bool = False) -> bool:
         study = self.trials.study

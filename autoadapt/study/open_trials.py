@@ -17,6 +17,12 @@ OPTUNA_STATES = {
 }
 
 
+REFUSAL = "refused"
+"""Attribute of a trial whose candidate cannot work: the reason."""
+NOT_TRIED = (TrialState.CACHED, TrialState.REFUSED)
+"""States of trials for which nothing was run."""
+
+
 @dataclass
 class OpenTrial:
     """A trial that is being run."""
@@ -53,7 +59,14 @@ class OpenTrials:
         self._waiting: dict[int, list[optuna.Trial]] = defaultdict(list)
         """Repeated candidates of a trial that still runs."""
         self.counts = dict.fromkeys(
-            (TrialState.COMPLETE, TrialState.STOPPED_EARLY, TrialState.FAILED, TrialState.CACHED), 0
+            (
+                TrialState.COMPLETE,
+                TrialState.STOPPED_EARLY,
+                TrialState.FAILED,
+                TrialState.CACHED,
+                TrialState.REFUSED,
+            ),
+            0,
         )
 
     def __contains__(self, number: int) -> bool:
@@ -67,8 +80,14 @@ class OpenTrials:
         return list(self._open)
 
     def tried(self) -> int:
-        """Candidates tried, cached answers apart."""
-        return len(self._open) + sum(n for state, n in self.counts.items() if state != TrialState.CACHED)
+        """Candidates tried, cached answers and those that could not work apart."""
+        return len(self._open) + sum(n for state, n in self.counts.items() if state not in NOT_TRIED)
+
+    def refuse(self, trial: optuna.Trial, reason: str) -> None:
+        """Ends a trial whose candidate cannot work."""
+        trial.set_user_attr(REFUSAL, reason)
+        self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        self.counts[TrialState.REFUSED] += 1
 
     def admit(self, trial: optuna.Trial, straight: bool = False) -> OpenTrial | int:
         """Suggests the trial's parameters and queues it.
@@ -100,6 +119,8 @@ class OpenTrials:
         """Counts a trial that an earlier run has ended."""
         if "same_as" in frozen.user_attrs:
             state = TrialState.CACHED
+        elif REFUSAL in frozen.user_attrs:
+            state = TrialState.REFUSED
         else:
             state = next(ours for ours, theirs in OPTUNA_STATES.items() if theirs == frozen.state)
             # what the budget cut short may be asked for again when there is more of it

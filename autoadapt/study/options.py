@@ -10,7 +10,7 @@ from autoadapt.pareto.dominance import non_dominated
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
 from autoadapt.runs.values import QUALITY, Values, no_worse, read_values, uncertain_goal
-from autoadapt.shelves import OBJECTIVES
+from autoadapt.shelves import METHODS, OBJECTIVES
 
 NO_CONSTRAINTS = Constraints()
 
@@ -136,15 +136,27 @@ class MeasuredTrials:
     def discard_dominated(self) -> set[int]:
         """Gives up trained trials that are on the frontier neither as expected nor as measured; returns all given up.
 
-        What is expected of an option may rise again, but its weights are deleted once it is given up. Prompts take
-        little space and stay.
+        What is expected of an option may rise again, but its weights are deleted once it is given up. Prompts and the
+        simple methods that others are compared with take little space and stay.
         """
         left = {*self.frontier(), *self._non_dominated(lambda t: self._values[t][self._main])}
-        trained = {t for t in self._records if self.measurement(t).parameters_trained}
+        trained = {t for t, record in self._records.items() if self._may_be_discarded(record)}
         if not trained - left <= self.discarded:
             self.discarded |= trained - left
             self._change()
         return self.discarded
+
+    @staticmethod
+    def _may_be_discarded(record: Record) -> bool:
+        measurement = record.measurement
+        trained = measurement is not None and measurement.parameters_trained > 0
+        return trained and not METHODS.get(record.job.candidate.method).floor
+
+    def floor(self) -> int | None:
+        """The best of the simple methods that others are compared with, by the uncertain objective; None: none is."""
+        simple = [t for t in self.trials() if METHODS.get(self._records[t].job.candidate.method).floor]
+        falling = next(g for g in self.goals if g.name == self._main).direction == "maximize"
+        return max(simple, key=lambda t: self.expected(t) if falling else -self.expected(t), default=None)
 
     def baseline(self) -> int | None:
         """The first zero-shot option without training: what one has without doing anything."""

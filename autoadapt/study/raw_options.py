@@ -110,6 +110,7 @@ class RawOptions:
             load=_load(self.folder.last_done(trial, "load_test")),
             artifact_bytes=measurement.artifact_bytes,
             peak_memory_bytes=measurement.peak_memory_bytes,
+            floor=METHODS.get(candidate.method).floor,
             shares_base=METHODS.get(candidate.method).shares_base,
             on_frontier=trial in self.measured.frontier(),
             weights_kept=trial not in self.measured.discarded,

@@ -47,9 +47,9 @@ class RungJudge:
             straight: whether it gets all of the work at once.
         """
         shares = THREE_RUNGS if self.pauses else TWO_RUNGS
-        tunes, task = METHODS.get(method).tunes, self.resolved.task
-        wanted = shares if task.search.rungs and not straight else ()
-        return rungs(tunes, task.evaluation, len(self.resolved.splits.validation), wanted)
+        plugin, task = METHODS.get(method), self.resolved.task
+        wanted = shares if task.search.rungs and not straight and not plugin.one_rung else ()
+        return rungs(plugin.tunes, task.evaluation, len(self.resolved.splits.validation), wanted)
 
     def record(self, job: Fit, measurement: Measurement, complete: bool) -> Values:
         """Remembers a rung without judging it, as when a study is resumed."""
@@ -85,7 +85,8 @@ class RungJudge:
         return Judgement("stop", f"{score} at low fidelity: not promising", values)
 
     def _is_runner(self, job: Fit) -> bool:
-        return self._races and not METHODS.get(job.candidate.method).tunes
+        plugin = METHODS.get(job.candidate.method)
+        return self._races and not plugin.tunes and not plugin.one_rung
 
     def _values(self, measurement: Measurement) -> Values:
         task = self.resolved.task

@@ -72,9 +72,10 @@ class StudyResults:
         return [self.option(trial) for trial in self.trials.frontier()]
 
     def shown_trials(self) -> list[int]:
-        """The frontier, and the baseline even where it is dominated."""
-        baseline, trials = self.trials.baseline(), self.trials.frontier()
-        return trials if baseline is None or baseline in trials else [*trials, baseline]
+        """The frontier, and baseline and floor even where they are dominated."""
+        trials = self.trials.frontier()
+        known = [t for t in (self.trials.baseline(), self.trials.floor()) if t is not None]
+        return list(dict.fromkeys([*trials, *known]))
 
     def options(self) -> list[Option]:
         """The shown trials as options."""

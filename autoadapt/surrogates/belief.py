@@ -63,7 +63,7 @@ class Belief:
         self.trends = {JOB_SECONDS: prices.trend}
         for name in self._axis_of:
             known = [(*self.features.place(o.trial.candidate), self._value(name, o)) for o in self.seen]
-            self.trends[name] = Trend(known, [0.0] * len(self.features.methods), len(self.features.models))
+            self.trends[name] = Trend(known, [0.0] * len(self.features.arms), len(self.features.models))
         self._uncertain = self._model(None, UNCERTAIN_NOISE)
         self._known = {name: self._model(name, KNOWN_NOISE) for name in self.trends}
         self._believe_running()

@@ -15,96 +15,100 @@ ABSENT = -1.0
 
 
 class Features:
-    """The joint space of some branches as columns: model, shared parameters, then each branch's own.
+    """The joint space of some arms as columns: model, parameters of the prompt, then each arm's own.
 
     Args:
-        branches: method -> its parameters; shared ones are the same in all.
+        branches: arm -> its parameters; those of the prompt are the same in all arms that have them.
         models: base models.
-        compatible: method -> the models it can be used with; a method that is absent can be used with all.
     """
 
-    def __init__(
-        self,
-        branches: Mapping[str, Branch],
-        models: Sequence[str],
-        compatible: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        self.branches, self.models, self.methods = dict(branches), list(models), list(branches)
-        self._models_of = {method: list((compatible or {}).get(method, models)) for method in branches}
+    def __init__(self, branches: Mapping[str, Branch], models: Sequence[str]) -> None:
+        self.branches, self.models, self.arms = dict(branches), list(models), list(branches)
+        self._models_of = {arm: list(branch.models or models) for arm, branch in branches.items()}
+        self._arm_of = {(b.method, model): arm for arm, b in branches.items() for model in self._models_of[arm]}
         self._at: dict[tuple[str, str], int] = {}
         categorical, steep, of_arm = [True], [False], []
-        first = next(iter(branches.values()))
-        for name in list(first.specs)[: first.shared]:
-            for method in self.methods:
-                self._at[method, name] = len(categorical)
-            categorical.append(not _ordered(first.specs[name]))
-            steep.append(_steep(first.specs[name]))
+        prompted = max(branches.values(), key=lambda branch: branch.shared)
+        for name in list(prompted.specs)[: prompted.shared]:
+            for arm, branch in branches.items():
+                if branch.shared:
+                    self._at[arm, name] = len(categorical)
+            categorical.append(not _ordered(prompted.specs[name]))
+            steep.append(_steep(prompted.specs[name]))
         shared = list(range(len(categorical)))
-        for method, branch in branches.items():
+        for arm, branch in branches.items():
             begin = len(categorical)
             for name in list(branch.specs)[branch.shared :]:
-                self._at[method, name] = len(categorical)
+                self._at[arm, name] = len(categorical)
                 categorical.append(not _ordered(branch.specs[name]))
                 steep.append(_steep(branch.specs[name]))
-            of_arm.append(np.array([*shared, *range(begin, len(categorical))]))
+            of_arm.append(np.array([*(shared if branch.shared else [0]), *range(begin, len(categorical))]))
         self._ordered = {(m, n): _ordered(s) for m, b in self.branches.items() for n, s in b.specs.items()}
         model = 0 if len(models) > 1 else None
         self._empty = np.where(categorical, ABSENT, 0.5)
         self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model, np.array(steep))
 
+    def arm_of(self, method: str, model: str) -> str | None:
+        """The arm of a method on a model; None: they do not suit each other, or one of them is not searched."""
+        return self._arm_of.get((method, model))
+
+    def arm_name(self, candidate: Candidate) -> str:
+        """The candidate's arm."""
+        return self._arm_of[candidate.method, candidate.model]
+
     def arm(self, candidate: Candidate) -> int:
-        """Index of the candidate's method."""
-        return self.methods.index(candidate.method)
+        """Index of the candidate's arm."""
+        return self.arms.index(self.arm_name(candidate))
 
     def place(self, candidate: Candidate) -> tuple[int, int]:
-        """Indices of the candidate's method and model."""
+        """Indices of the candidate's arm and model."""
         return self.arm(candidate), self.models.index(candidate.model)
 
     def point(self, candidate: Candidate) -> Any:
         """The candidate's columns, shape (d,)."""
         point = self._empty.copy()
         point[0] = self.models.index(candidate.model)
-        method, specs = candidate.method, self.branches[candidate.method].specs
+        arm = self.arm_name(candidate)
+        specs = self.branches[arm].specs
         for name, value in candidate.params.items():
-            point[self._at[method, name]] = _to_number(specs[name], value, self._ordered[method, name])
+            point[self._at[arm, name]] = _to_number(specs[name], value, self._ordered[arm, name])
         return point
 
-    def draw(self, method: str, random: np.random.Generator) -> Candidate:
-        """A uniformly random candidate."""
-        return self._complete(
-            method, self._draw_model(method, random), lambda name, spec: _from_unit(spec, random.random())
-        )
+    def draw(self, arm: str, random: np.random.Generator) -> Candidate:
+        """A uniformly random candidate of an arm."""
+        return self._complete(arm, self._draw_model(arm, random), lambda name, spec: _from_unit(spec, random.random()))
 
-    def _draw_model(self, method: str, random: np.random.Generator) -> str:
-        models = self._models_of[method]
+    def _draw_model(self, arm: str, random: np.random.Generator) -> str:
+        models = self._models_of[arm]
         return models[int(random.integers(len(models)))]
 
     def move(self, candidate: Candidate, random: np.random.Generator) -> Candidate:
         """A candidate near another: some numbers shifted, now and then another choice."""
+        arm = self.arm_name(candidate)
         model, step = candidate.model, float(random.choice([0.05, 0.12, 0.3]))
-        if len(self._models_of[candidate.method]) > 1 and random.random() < 0.1:
-            model = self._draw_model(candidate.method, random)
+        if len(self._models_of[arm]) > 1 and random.random() < 0.1:
+            model = self._draw_model(arm, random)
 
         def value(name: str, spec: Choices | Range) -> Scalar:
             old = candidate.params.get(name)
             if name not in candidate.params:
                 return _from_unit(spec, random.random())
-            ordered = self._ordered[candidate.method, name]
+            ordered = self._ordered[arm, name]
             if not ordered:
                 return _from_unit(spec, random.random()) if random.random() < 0.2 else old
             if random.random() < 0.6:
                 return old
             return _from_unit(spec, min(max(_to_number(spec, old, True) + step * random.normal(), 0.0), 1 - 1e-9))
 
-        return self._complete(candidate.method, model, value)
+        return self._complete(arm, model, value)
 
-    def _complete(self, method: str, model: str, value: Any) -> Candidate:
-        branch = self.branches[method]
+    def _complete(self, arm: str, model: str, value: Any) -> Candidate:
+        branch = self.branches[arm]
         chosen: dict[str, Scalar] = {}
         for name, spec in branch.specs.items():
             if not spec.when or applies(spec, {"answers": branch.answers, **chosen}):
                 chosen[name] = value(name, spec)
-        return Candidate.model_construct(method=method, model=model, params=chosen)
+        return Candidate.model_construct(method=branch.method, model=model, params=chosen)
 
 
 def _ordered(spec: Choices | Range) -> bool:

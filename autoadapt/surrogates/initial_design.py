@@ -29,28 +29,28 @@ def cheapest_of_portfolio(history: History, prices: Prices) -> Candidate | None:
         if candidate.model not in prices.priced:
             return candidate
     best = min((c for c in history.first if c.model in prices.priced or not untuned), key=prices.of)
-    methods = {t.candidate.method for t in history.trials if t.state != "failed"}
+    arms = {history.arm(t.candidate) for t in history.trials if t.state != "failed"}
     expensive = history.left_seconds is not None and prices.of(best) > FIRST_SHARE * history.left_seconds
-    return None if expensive and methods >= set(history.branches) else best
+    return None if expensive and arms >= set(history.branches) else best
 
 
 def spread_out(history: History, prices: Prices, random: np.random.Generator) -> Candidate | None:
-    """A candidate of a trained method seen too rarely to judge it, far from those tried; None if it is expensive.
+    """A candidate of a trained arm seen too rarely to judge it, far from those tried; None if it is expensive.
 
     A default that diverges says little about a method: learning rates span orders of magnitude.
     """
     features = prices.features
-    for method in history.branches:
-        tried = [t.candidate for t in history.trials if t.candidate.method == method and t.state != "failed"]
-        if method not in history.tunes or len(tried) >= LEAST_SEEN or history.left_seconds is None:
+    for arm, branch in history.branches.items():
+        tried = [t.candidate for t in history.trials if history.arm(t.candidate) == arm and t.state != "failed"]
+        if branch.method not in history.tunes or len(tried) >= LEAST_SEEN or history.left_seconds is None:
             continue
-        drawn = [features.draw(method, random) for _ in range(DRAWN)]
-        drawn = [c for c in drawn if prices.of(c) <= FIRST_SHARE * history.left_seconds]
+        drawn = [features.draw(arm, random) for _ in range(DRAWN)]
+        drawn = [c for c in drawn if prices.of(c) <= FIRST_SHARE * history.left_seconds and history.can_work(c)]
         if not drawn:
             continue
         cheapest = min(drawn, key=lambda c: prices.of(c) / c.passes).model
         drawn = [c for c in drawn if c.model == cheapest]
-        columns = features.columns.of_arm[features.methods.index(method)]
+        columns = features.columns.of_arm[features.arms.index(arm)]
         weights = np.where(features.columns.steep[columns], STEEP_WEIGHT, 1.0)
         known = np.array([features.point(c)[columns] for c in tried] or [np.full(len(columns), 0.5)]) * weights
         points = np.array([features.point(c)[columns] for c in drawn]) * weights
@@ -59,6 +59,15 @@ def spread_out(history: History, prices: Prices, random: np.random.Generator) ->
 
 
 def draw_least_seen(history: History, features: Features, random: np.random.Generator) -> Candidate:
-    """A random candidate of the method with the fewest trials; of equals, the first (cheapest) one."""
-    tried = [t.candidate.method for t in history.trials if t.state != "failed"]
-    return features.draw(min(history.branches, key=tried.count), random)
+    """A random candidate of the arm with the fewest trials; of equals, the first (cheapest) one.
+
+    Where none that was drawn of it can work, the next arm is taken; the last resort is a candidate that cannot.
+    """
+    tried = [history.arm(t.candidate) for t in history.trials if t.state != "failed"]
+    arms = sorted(history.branches, key=tried.count)
+    for arm in arms:
+        for _ in range(DRAWN):
+            candidate = features.draw(arm, random)
+            if history.can_work(candidate):
+                return candidate
+    return features.draw(arms[0], random)

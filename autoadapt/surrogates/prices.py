@@ -1,4 +1,4 @@
-"""What a job takes, by method and model: known soon, for a model's price shows in its cheapest trial."""
+"""What a job takes, by arm and model: known soon, for a model's price shows in its cheapest trial."""
 
 from collections.abc import Sequence
 
@@ -23,17 +23,17 @@ class Prices:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.features = features = Features(history.branches, history.models, history.compatible)
+        self.features = features = Features(history.branches, history.models)
         self.seen = seen = observations(history)
         """Every finished rung."""
         places = [features.place(o.trial.candidate) for o in seen]
         known = [(*place, o.log_job) for place, o in zip(places, seen, strict=True)]
         known += [
-            (features.methods.index(method), features.models.index(model), log(seconds))
+            (features.arms.index(arm), features.models.index(model), log(seconds))
             for (method, model), seconds in history.job_seconds.items()
-            if method in features.methods and model in features.models
+            if (arm := features.arm_of(method, model)) is not None
         ]
-        usual = [TUNED_LONGER if m in history.tunes else 0.0 for m in features.methods]
+        usual = [TUNED_LONGER if branch.method in history.tunes else 0.0 for branch in history.branches.values()]
         self.trend = Trend(known, usual, len(features.models))
         self.overheads = _overheads(history, seen)
         """Further seconds that a step of each model takes."""

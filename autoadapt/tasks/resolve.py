@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
@@ -22,10 +22,12 @@ from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
-from autoadapt.tasks.space import JointSpace, load_space
+from autoadapt.tasks.space import JointSpace, Pairs, load_space
 from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.yaml_document import Document
 
+FLOOR_MODEL = "classical"
+"""The model of words."""
 SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds"}
 """Of a task's `evaluation`: what no trial of the search depends on."""
 
@@ -48,6 +50,8 @@ class ResolvedTask:
     """Where the price of a device-hour comes from."""
     warnings: tuple[str, ...] = ()
     """Of old prices, and of methods that no model suits."""
+    _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """By candidate."""
 
     def with_warnings(self, warnings: Iterable[str]) -> "ResolvedTask":
         """The same with further warnings."""
@@ -86,6 +90,33 @@ class ResolvedTask:
             "seed": task.seed,
         }
 
+    def obstacle(self, candidate: Candidate) -> str | None:
+        """Why a candidate cannot work, known without running it; None: nothing speaks against it."""
+        if (key := candidate.key()) not in self._obstacles:
+            self._obstacles[key] = self._obstacle(candidate)
+        return self._obstacles[key]
+
+    def _obstacle(self, candidate: Candidate) -> str | None:
+        shots, rows = int(candidate.params.get("shots") or 0), len(self.splits.train)
+        if shots > rows > 0:
+            return f"{shots} shots, but there are only {rows} training rows"
+        model = self.models[candidate.model]
+        if model.family not in FAMILIES.names():
+            return None  # of a simulation
+        fidelity = Fidelity(rows=max(1, self.validation_rows), steps=1.0, latency_requests=0)
+        splits = {"train": self.splits.train, "validation": self.splits.validation}
+        return FAMILIES.get(model.family).obstacle(model, self.fit_job(0, candidate, 0, fidelity), splits)
+
+    def _prompt(self, candidate: Candidate) -> PromptText:
+        """The prompt of a candidate; of a model that reads none, the input alone."""
+        space, params = self.space.space, candidate.params
+        if "template" not in params:
+            return PromptText(template="{{ input }}", instruction="")
+        return PromptText(
+            template=space.templates[str(params["template"])],
+            instruction=space.instructions[str(params["instruction"])],
+        )
+
     def fit_job(self, trial: int, candidate: Candidate, rung: int, fidelity: Fidelity) -> Fit:
         """The first attempt at a rung of a trial.
 
@@ -95,7 +126,7 @@ class ResolvedTask:
             rung: of its ladder, from 0.
             fidelity: how much of the work.
         """
-        task, space = self.task, self.space.space
+        task = self.task
         return Fit(
             trial=trial,
             rung=rung,
@@ -103,10 +134,7 @@ class ResolvedTask:
             model=self.models[candidate.model],
             metric=task.metric,
             labels=self.splits.labels,
-            prompt=PromptText(
-                template=space.templates[str(candidate.params["template"])],
-                instruction=space.instructions[str(candidate.params["instruction"])],
-            ),
+            prompt=self._prompt(candidate),
             input_columns=task.data.columns.joined,
             max_new_tokens=task.evaluation.max_new_tokens,
             fidelity=fidelity,
@@ -136,6 +164,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     task = parse(document, Task, overrides)
     base = path.resolve().parent
     metric = _check_names(document, task)
+    task = with_floor(task, metric.answers)
     with _at(document, "economics", "price"):
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
@@ -153,8 +182,27 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with _at(document, "objectives"):
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
-    space = space.restricted(compatible)
+    prompted = frozenset(name for name, known in capabilities.items() if known.reads_prompts)
+    space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, prompted))
     return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+
+
+def with_floor(task: Task, answers: Literal["label", "text"]) -> Task:
+    """The task with the model of words and the simple methods that it is compared with, unless `floor` is off.
+
+    Args:
+        task: as written.
+        answers: what its metric asks for.
+    """
+    if not task.floor:
+        return task
+    simple = [name for name in METHODS.names() if METHODS.get(name).floor and answers in METHODS.get(name).answers]
+    return task.model_copy(
+        update={
+            "models": list(dict.fromkeys([*task.models, FLOOR_MODEL])),
+            "methods": list(dict.fromkeys([*simple, *task.methods])),
+        }
+    )
 
 
 def find_model(name: str, base: Path, download: bool) -> ModelReference:
@@ -209,9 +257,13 @@ def _compatible(
     for method in task.methods:
         missing = {model: METHODS.get(method).lacks(c, metric.answers) for model, c in capabilities.items()}
         compatible[method] = tuple(model for model, names in missing.items() if not names)
-        reasons[method] = "; ".join(f"{model} lacks {', '.join(names)}" for model, names in missing.items() if names)
-    if not any(compatible.values()):
-        lines = "\n".join(f"  {method}: {reason}" for method, reason in reasons.items())
+        given = {
+            model: names for model, names in missing.items() if names and not (task.floor and model == FLOOR_MODEL)
+        }
+        reasons[method] = "; ".join(f"{model} lacks {', '.join(names)}" for model, names in given.items())
+    wanted = [method for method in task.methods if not METHODS.get(method).floor] or task.methods
+    if not any(compatible[method] for method in wanted):
+        lines = "\n".join(f"  {method}: {reasons[method]}" for method in wanted)
         raise UserError(f"no method can be used with any of the models:\n{lines}\nName other methods or models.")
     notes = [f"{m} is left out: {reasons[m]}" for m, models in compatible.items() if not models]
     return {method: models for method, models in compatible.items() if models}, notes

@@ -1,13 +1,15 @@
 """The joint search space: found by name, checked against methods and task, and asked for candidates.
 
-Optuna's parameter names are ``method``, ``model`` (where there are several), ``prompt.template`` and
-``prompt.instruction`` for the shared prompt, and ``METHOD.PARAMETER`` for a branch. Where not every model suits every
-method, the model is ``METHOD.model``: one list of choices per method.
+Candidates are drawn from arms: a method on the models that it suits, with the parameters that it has there. Optuna's
+parameter names are ``method``, ``model`` (where there are several), ``prompt.template`` and ``prompt.instruction`` for
+the prompt, and ``ARM.PARAMETER`` for all others. Where not every model suits every method, the model is
+``METHOD.model``: one list of choices per method.
 """
 
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +17,10 @@ import optuna
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies
+from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError, did_you_mean
-from autoadapt.shelves import METHODS, SELECTORS
+from autoadapt.shelves import FAMILIES, METHODS, SELECTORS
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.yaml_document import Document
 
@@ -48,6 +50,26 @@ def load_space(name: str, base: Path) -> SearchSpace:
     raise UserError(f"search_space '{name}': {did_you_mean(name, known)} Or give a path to a YAML file.")
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Which methods and models suit each other, and what is known of the models.
+
+    Args:
+        models: method -> the models it can be used with.
+        families: model -> its family; a model that is absent belongs to none of the shelf.
+        prompted: models that read prompts.
+    """
+
+    models: Mapping[str, tuple[str, ...]]
+    families: Mapping[str, str]
+    prompted: frozenset[str]
+
+    @classmethod
+    def every(cls, task: Task) -> "Pairs":
+        """Every method with every model, as long as nothing is known of the models."""
+        return cls(dict.fromkeys(task.methods, tuple(task.models)), {}, frozenset(task.models))
+
+
 class JointSpace:
     """A search space made ready for one task.
 
@@ -55,73 +77,141 @@ class JointSpace:
         space: what is searched.
         task: which methods and models are allowed.
         answers: what the metric asks for; decides parameters with ``when: {answers: ...}``.
+        pairs: of methods and models, from which candidates are drawn; None: all.
 
-    A method that the space has no branch for brings its own (`Method.branch`, `Method.first`).
+    A method that the space has no branch for brings its own (`Method.branch`, `Method.first`), and a family of models
+    may have branches of its own (`ModelFamily.branches`, `ModelFamily.first`). A branch METHOD@FAMILY of the space goes
+    before both.
 
     Raises:
         UserError: a parameter is unknown or can take a value outside its limits.
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        task: Task,
-        answers: Literal["label", "text"],
-        compatible: Mapping[str, tuple[str, ...]] | None = None,
+        self, space: SearchSpace, task: Task, answers: Literal["label", "text"], pairs: Pairs | None = None
     ) -> None:
         self.space, self.task, self.answers = space, task, answers
+        self.pairs = pairs or Pairs.every(task)
+        self.methods = [method for method in task.methods if method in self.pairs.models]
         every = tuple(task.models)
-        self.compatible = dict.fromkeys(task.methods, every) if compatible is None else dict(compatible)
-        """Method -> the models it can be used with; the pairs from which candidates are drawn."""
-        self.methods = [method for method in task.methods if method in self.compatible]
-        self._model_by_method = any(models != every for models in self.compatible.values())
-        added = [method for method in self.methods if method not in space.branches]
-        self.added = json.dumps({m: [METHODS.get(m).branch, METHODS.get(m).first] for m in added}) if added else ""
-        """Branches that methods brought themselves, as text."""
-        self._first = [*space.first, *({"method": m, **one} for m in added for one in METHODS.get(m).first)]
-        self.branches = {name: self._branch(name) for name in self.methods}
+        self._model_by_method = any(models != every for models in self.pairs.models.values())
+        _check_families(space)
+        self.arms: dict[str, Branch] = {}
+        """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own."""
+        self._added: dict[str, Any] = {}
+        self._first: list[tuple[str, Mapping[str, Scalar]]] = []
+        for method in self.methods:
+            self._add_arms(method)
+        self.added = json.dumps(self._added) if self._added else ""
+        """Branches that methods and families brought themselves, as text."""
+        self._add_first()
         for candidate in self.first():
             self.candidate(candidate)
 
-    def restricted(self, compatible: Mapping[str, tuple[str, ...]]) -> "JointSpace":
+    def restricted(self, pairs: Pairs) -> "JointSpace":
         """The same space for these pairs of method and models alone."""
-        return JointSpace(self.space, self.task, self.answers, compatible)
+        return JointSpace(self.space, self.task, self.answers, pairs)
 
-    def _branch(self, method: str) -> dict[str, Choices | Range]:
-        params = METHODS.get(method).Params
-        branch = self.space.branches.get(method)
+    # -- arms
+
+    def _add_arms(self, method: str) -> None:
+        """The arms of a method: its models grouped by where their parameters come from, and by whether a prompt is."""
+        groups: dict[str, list[str]] = {}
+        for model in self.pairs.models[method]:
+            groups.setdefault(self._arm_name(method, model), []).append(model)
+        for name, models in groups.items():
+            plugin, prompted = METHODS.get(method), models[0] in self.pairs.prompted
+            shared = {n: s for n, s in self.space.shared.items() if prompted and n in plugin.Params.model_fields}
+            specs = self._branch(name, method)
+            self.arms[name] = Branch(method, {**shared, **specs}, len(shared), self.answers, tuple(models))
+
+    def _arm_name(self, method: str, model: str) -> str:
+        family = self.pairs.families.get(model)
+        if family is None:
+            return method
+        own = f"{method}@{family}"
+        if own in self.space.branches or method in FAMILIES.get(family).branches:
+            return own
+        mixed = {m in self.pairs.prompted for m in self.pairs.models[method]}
+        return own if len(mixed) > 1 and model not in self.pairs.prompted else method
+
+    def _branch(self, name: str, method: str) -> dict[str, Choices | Range]:
+        plugin, family = METHODS.get(method), name.partition("@")[2]
+        branch = self.space.branches.get(name)
         if branch is None:
-            branch = BRANCH.validate_python(dict(METHODS.get(method).branch))
-        known = [n for n in params.model_fields if n not in self.space.shared]
-        for name, spec in branch.items():
-            if name not in known:
+            brought = FAMILIES.get(family).branches.get(method) if family else None
+            if brought is None:
+                branch = self.space.branches.get(method)
+            if branch is None:
+                brought = brought if brought is not None else plugin.branch
+                branch = BRANCH.validate_python(dict(brought))
+                self._added[name] = [brought, self._brought_first(name, method)]
+        known = [n for n in plugin.Params.model_fields if n not in self.space.shared]
+        for parameter, spec in branch.items():
+            if parameter not in known:
                 raise UserError(
-                    f"search space, branches.{method}: unknown parameter '{name}': {did_you_mean(name, known)}"
+                    f"search space, branches.{name}: unknown parameter '{parameter}': {did_you_mean(parameter, known)}"
                 )
             for value in spec.choices if isinstance(spec, Choices) else (spec.low, spec.high):
-                _check_value(method, params, name, value)
+                _check_value(name, plugin.Params, parameter, value)
         return branch
+
+    @staticmethod
+    def _brought_first(name: str, method: str) -> list[Mapping[str, Any]]:
+        """Known-good parameters of an arm whose branch the space does not have."""
+        family = name.partition("@")[2]
+        if family and method in FAMILIES.get(family).first:
+            return list(FAMILIES.get(family).first[method])
+        return list(METHODS.get(method).first)
+
+    def _add_first(self) -> None:
+        """What is tried first, as (arm, parameters): simple methods, then the space's own, then those brought along."""
+        written = {self._arm_written(one) for one in self.space.first}
+        brought = [
+            (arm, one)
+            for arm, branch in self.arms.items()
+            if arm not in written
+            for one in self._brought_first(arm, branch.method)
+            if all(name in branch.specs and _allowed(branch.specs[name], value) for name, value in one.items())
+        ]
+        own = [(arm, one) for one in self.space.first if (arm := self._arm_written(one)) in self.arms]
+        floors = [(arm, one) for arm, one in brought if METHODS.get(self.arms[arm].method).floor]
+        self._first = [*floors, *own, *((arm, one) for arm, one in brought if (arm, one) not in floors)]
+
+    def _arm_written(self, one: Mapping[str, Scalar]) -> str:
+        """The arm that an entry of `first` names as its method."""
+        method = one.get("method")
+        if not isinstance(method, str) or (method not in self.space.branches and method not in self.task.methods):
+            raise UserError(f"search space, first: '{method}' is not a branch of this space")
+        return method
+
+    def arm_of(self, method: str, model: str) -> str:
+        """The arm of a method on a model that it suits."""
+        return arm_of(self.arms, method, model)
+
+    # -- candidates
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> Candidate:
         """Asks Optuna for one candidate; parameters that do not apply are not asked for."""
         method = trial.suggest_categorical("method", self.methods)
-        models = self.compatible[method]
+        models = self.pairs.models[method]
         model = models[0]
         if (name := self._model_name(method)) is not None:
             model = trial.suggest_categorical(name, models)
+        arm = self.arm_of(method, model)
         chosen: dict[str, Scalar] = {}
-        for name, spec in self.space.shared.items():
+        for name, spec in self.arms[arm].specs.items():
             if self._applies(spec, chosen):
-                chosen[name] = _suggest(trial, f"prompt.{name}", spec)
-        for name, spec in self.branches[method].items():
-            if self._applies(spec, chosen):
-                chosen[name] = _suggest(trial, f"{method}.{name}", spec)
+                chosen[name] = _suggest(trial, self._optuna_name(arm, name), spec)
         return Candidate(method=method, model=model, params=chosen)
+
+    def _optuna_name(self, arm: str, parameter: str) -> str:
+        return f"prompt.{parameter}" if parameter in self.space.shared else f"{arm}.{parameter}"
 
     def _model_name(self, method: str) -> str | None:
         """Optuna's name of the model of a method; None: the method has one model only, which is not asked for."""
         if self._model_by_method:
-            return f"{method}.model" if len(self.compatible[method]) > 1 else None
+            return f"{method}.model" if len(self.pairs.models[method]) > 1 else None
         return "model" if len(self.task.models) > 1 else None
 
     def _named(self, method: str, model: str) -> dict[str, Scalar]:
@@ -132,27 +222,19 @@ class JointSpace:
     def _applies(self, spec: Choices | Range, chosen: Mapping[str, Scalar]) -> bool:
         return applies(spec, {"answers": self.answers, **chosen})
 
-    def joint_branches(self) -> dict[str, Branch]:
-        """Method -> all its parameters, the shared ones first."""
-        shared = self.space.shared
-        return {m: Branch({**shared, **specs}, len(shared), self.answers) for m, specs in self.branches.items()}
-
     def first(self) -> list[dict[str, Scalar]]:
-        """The candidates to begin with, as complete Optuna parameters; those of methods not allowed are left out."""
+        """The candidates to begin with, as complete Optuna parameters, for every model that they suit."""
         complete = []
-        for written in self._first:
-            method = written.get("method")
-            if not isinstance(method, str) or (method not in self.space.branches and method not in self.task.methods):
-                raise UserError(f"search space, first: '{method}' is not a branch of this space")
+        for arm, written in self._first:
+            method = self.arms[arm].method
             complete += [
-                {**self._named(method, model), **self._complete(method, written)}
-                for model in self.compatible.get(method, ())
+                {**self._named(method, model), **self._complete(arm, written)} for model in self.arms[arm].models
             ]
         return complete
 
-    def _complete(self, method: str, written: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        specs = {**self.space.shared, **self.branches[method]}
-        unknown = sorted(set(written) - set(specs) - {"method"})
+    def _complete(self, arm: str, written: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        specs = self.arms[arm].specs
+        unknown = sorted(set(written) - set(specs) - set(self.space.shared) - {"method"})
         if unknown:
             raise UserError(f"search space, first: unknown parameter '{unknown[0]}': {did_you_mean(unknown[0], specs)}")
         chosen: dict[str, Scalar] = {}
@@ -164,29 +246,40 @@ class JointSpace:
             if not _allowed(spec, value):
                 raise UserError(f"search space, first: {name}: {value!r} is not in what {name} may be")
             chosen[name] = value
-            full[f"prompt.{name}" if name in self.space.shared else f"{method}.{name}"] = value
+            full[self._optuna_name(arm, name)] = value
         return full
 
     def default(self, method: str, model: str) -> Candidate:
         """The candidate of first choices and middles."""
-        return self.candidate({**self._named(method, model), **self._complete(method, {})})
+        return self.candidate({**self._named(method, model), **self._complete(self.arm_of(method, model), {})})
 
     def fit(self, method: str, model: str, values: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
         """A candidate of another space as complete Optuna parameters of this one; None where it has no place here.
 
         Parameters that this space does not search are dropped, those that it adds take their middle.
         """
-        if model not in self.compatible.get(method, ()):
+        if model not in self.pairs.models.get(method, ()):
             return None
-        specs = {**self.space.shared, **self.branches[method]}
+        arm = self.arm_of(method, model)
+        specs = self.arms[arm].specs
         searched = {name: value for name, value in values.items() if name in specs}
         if not all(_allowed(specs[name], value) for name, value in searched.items()):
             return None
-        return {**self._named(method, model), **self._complete(method, searched)}
+        return {**self._named(method, model), **self._complete(arm, searched)}
 
     def candidate(self, params: Mapping[str, Scalar]) -> Candidate:
         """The candidate of complete Optuna parameters."""
         return self.suggest(optuna.trial.FixedTrial(dict(params)))
+
+
+def _check_families(space: SearchSpace) -> None:
+    """Branches of families must name families that there are."""
+    for name in space.branches:
+        method, at, family = name.partition("@")
+        if at and (family not in FAMILIES.names() or method not in METHODS.names()):
+            kind, known = ("method", METHODS) if method not in METHODS.names() else ("family", FAMILIES)
+            wrong = method if kind == "method" else family
+            raise UserError(f"search space, branches.{name}: unknown {kind}: {did_you_mean(wrong, known.names())}")
 
 
 def _suggest(trial: optuna.trial.BaseTrial, name: str, spec: Choices | Range) -> Scalar:
@@ -215,7 +308,7 @@ def _allowed(spec: Choices | Range, value: Scalar) -> bool:
     return isinstance(value, int | float) and spec.low <= value <= spec.high
 
 
-def _check_value(method: str, params: type[BaseModel], name: str, value: Any) -> None:
+def _check_value(branch: str, params: type[BaseModel], name: str, value: Any) -> None:
     required = {n: "x" for n, f in params.model_fields.items() if f.is_required()}
     if name == "selector":
         SELECTORS.get(str(value))
@@ -223,4 +316,4 @@ def _check_value(method: str, params: type[BaseModel], name: str, value: Any) ->
         params.model_validate({**required, name: value})
     except ValidationError as error:
         message = error.errors()[0]["msg"].replace("Input should be", "should be")
-        raise UserError(f"search space, branches.{method}.{name}: {message}, not {value!r}") from error
+        raise UserError(f"search space, branches.{branch}.{name}: {message}, not {value!r}") from error

@@ -30,7 +30,8 @@ def reasons(
 
 
 def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], constraints: Constraints) -> str:
-    name = f"Trial {option.trial} ({option.method}{'' if option.on_frontier else ', the untuned prompt'})"
+    what = "" if option.on_frontier else ", the floor" if option.floor else ", the untuned prompt"
+    name = f"Trial {option.trial} ({option.method}{what})"
     violated = violations(option, constraints)
     if violated:
         return f"{name} violates a constraint: {' and '.join(violated)}."

@@ -7,6 +7,7 @@ from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Paired
 from autoadapt.verdict.comparisons import LEVEL, SAME_COST, compared_with, pairs_with
+from autoadapt.verdict.floor import best_floor, floor_sentence
 from autoadapt.verdict.option_values import latency_ms
 
 
@@ -34,6 +35,7 @@ def recommend(
         "cheapest": min(frontier, key=lambda o: o.cost_usd_per_1k).trial,
         "fastest": min(frontier, key=latency_ms).trial,
         "baseline": baseline,
+        "floor": None if (floor := best_floor(options)) is None else floor.trial,
     }
     fitting = [o for o in frontier if not violations(o, constraints)]
     if not fitting:
@@ -45,9 +47,10 @@ def recommend(
     least = min(o.cost_usd_per_1k for o in as_good)
     cheap = [o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST]
     chosen = max(cheap, key=lambda o: (_mean_quality(o), -latency_ms(o)))
+    reason = _reason(chosen, best, fitting, len(fitting) < len(frontier), pairs)
     return Recommendation(
         trial=chosen.trial,
-        reason=_reason(chosen, best, fitting, len(fitting) < len(frontier), pairs),
+        reason=" ".join(filter(None, [floor_sentence(chosen, options, pairs), reason])),
         meets_constraints=True,
         tied=sorted(tied),
         cheaper_equivalent=chosen.trial if chosen.trial != best.trial else None,

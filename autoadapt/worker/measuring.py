@@ -83,16 +83,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     joules = joules_between(before, counter())
     scores = _scores(bench, rows, answers)
     single = _time_single_requests(bench, adapted, inputs)
-    results = [
-        RowResult(
-            id=row.id,
-            stats=stats,
-            tokens_in=answer.tokens_in,
-            tokens_out=answer.tokens_out,
-            confidence=None if answer.confidence is None else round(answer.confidence, 6),
-        )
-        for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
-    ]
+    results = _row_results(rows, answers, scores)
     _write_predictions(bench, rows, answers, results)
     training = adapted.training
     return Measurement(
@@ -131,9 +122,23 @@ def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
     )
 
 
+def _row_results(rows: Sequence[Row], answers: Sequence[Answer], scores: Scores) -> list[RowResult]:
+    return [
+        RowResult(
+            id=row.id,
+            stats=stats,
+            tokens_in=answer.tokens_in,
+            tokens_out=answer.tokens_out,
+            confidence=None if answer.confidence is None else round(answer.confidence, 6),
+        )
+        for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
+    ]
+
+
 def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Scores:
     truncated = sum(answer.truncated for answer in answers)
-    if truncated > TRUNCATED_LIMIT * len(rows):
+    prompted = "template" in bench.job.candidate.params  # others read the beginning of an input, as they will in use
+    if prompted and truncated > TRUNCATED_LIMIT * len(rows):
         raise JobFailedError(
             "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
         )

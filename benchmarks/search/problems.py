@@ -106,7 +106,7 @@ class Scale:
 
     def __init__(self, problem: Problem, trials: int) -> None:
         self.problem = problem
-        features = Features(joint_space(problem).joint_branches(), problem.models)
+        features = Features(joint_space(problem).arms, problem.models)
         drawn = problem.sample(features)
         rows = np.array([self._row(c) for c in drawn])
         self.front = rows[front(rows)]

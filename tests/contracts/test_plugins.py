@@ -39,7 +39,7 @@ def test_tracker_accepts_trials_of_any_kind_and_some_twice(
 def test_sampler_repeats_from_its_seed(name: str) -> None:
     def draws(seed: int) -> list[float]:
         study = optuna.create_study(directions=["maximize", "minimize", "minimize"])
-        branches = {"lora": Branch({"x": Range(low=0.0, high=1.0)}, 0, "label")}
+        branches = {"lora": Branch("lora", {"x": Range(low=0.0, high=1.0)}, 0, "label")}
         history = History((), branches, ("m",), frozenset({"lora"}), None, True, Constraints())
         found = []
         for i in range(12):

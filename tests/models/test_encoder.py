@@ -117,7 +117,7 @@ def test_training_learns_and_its_artifact_answers_alike(jobs: JobRun, method: st
     for answer, line, row in zip(answers, stored, measurement.rows, strict=True):
         assert answer.log_probs == pytest.approx(line["log_probs"], abs=2e-3)
         assert answer.confidence == pytest.approx(row.confidence, abs=2e-3)
-    assert measurement.parameters_trained < measurement.parameters_total + 33 * 3 + 1
+    assert 33 * 3 < measurement.parameters_trained <= measurement.parameters_total
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
@@ -215,6 +215,16 @@ def test_special_tokens_in_a_text_are_inert(tiny_encoder: Path) -> None:
     lm = load(str(tiny_encoder), "cpu")
     ids = input_reader(lm, [])("one [SEP] two [CLS]").ids
     assert ids.count(lm.tokenizer.sep_token_id) == ids.count(lm.tokenizer.cls_token_id) == 1
+
+
+def test_long_texts_are_no_reason_to_refuse_an_encoder(jobs: JobRun) -> None:
+    for split in ("train", "validation"):
+        file = jobs.root / "data" / f"{split}.jsonl"
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        file.write_text("".join(json.dumps({**row, "input": row["input"] * 20}) + "\n" for row in rows))
+    measurement = jobs.measure(jobs.fit("head", params={"C": 100.0}))
+    assert measurement.rows_truncated == len(measurement.rows)
+    assert max(row.tokens_in for row in measurement.rows) == 128
 
 
 # -- artifacts

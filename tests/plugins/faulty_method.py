@@ -77,6 +77,7 @@ class Faulty(Method):
 
     Params: ClassVar[type[BaseModel]] = FaultyParams
     tunes: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ("reads_prompts",)
 
     def fit(self, context: Context, model: Model) -> Adapted:
         FAULTS[str(context.job.candidate.params.get("fault", "none"))](context)

@@ -17,8 +17,8 @@ from autoadapt.samplers.cost_aware import CostAware
 
 TEMPLATE = {"template": Choices(choices=["a", "b"])}
 BRANCHES = {
-    "prompt": Branch({**TEMPLATE, "shots": Choices(choices=[0, 1, 2, 4, 8, 16])}, 1, "label"),
-    "lora": Branch({**TEMPLATE, "learning_rate": Range(low=1e-4, high=1e-2, log=True)}, 1, "label"),
+    "prompt": Branch("prompt", {**TEMPLATE, "shots": Choices(choices=[0, 1, 2, 4, 8, 16])}, 1, "label"),
+    "lora": Branch("lora", {**TEMPLATE, "learning_rate": Range(low=1e-4, high=1e-2, log=True)}, 1, "label"),
 }
 
 

@@ -51,6 +51,7 @@ def test_equal_data_give_equal_models() -> None:
 
 BRANCHES = {
     "prompt": Branch(
+        "prompt",
         {
             "template": Choices(choices=["a", "b"]),
             "shots": Choices(choices=[0, 4, 8]),
@@ -60,6 +61,7 @@ BRANCHES = {
         "label",
     ),
     "lora": Branch(
+        "lora",
         {
             "template": Choices(choices=["a", "b"]),
             "r": Choices(choices=[4, 8, 16]),

@@ -60,17 +60,17 @@ def test_candidates_are_drawn_from_compatible_pairs_of_the_task(tmp_path: Path) 
     models = [FROZEN, "scripted", "scripted:adapters=false"]
     task = resolved(tmp_path, models=models)
     assert task.warnings == ()
-    assert task.space.compatible == {"prompt": tuple(models), "lora": ("scripted",), "full": tuple(models[1:])}
+    assert task.space.pairs.models == {"prompt": tuple(models), "lora": ("scripted",), "full": tuple(models[1:])}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trials = [study.ask() for _ in range(200)]
     drawn = {(c.method, c.model) for c in map(task.space.suggest, trials)}
-    assert drawn == {(method, model) for method, suited in task.space.compatible.items() for model in suited}
+    assert drawn == {(method, model) for method, suited in task.space.pairs.models.items() for model in suited}
     assert {n for t in trials for n in t.params if n.endswith("model")} == {"prompt.model", "full.model"}
 
 
 def test_method_named_only_in_the_task_brings_its_branch(tmp_path: Path) -> None:
     task = resolved(tmp_path, search_space="quick", methods=["prompt", "ia3"])
-    assert set(task.space.branches) == {"prompt", "ia3"}
+    assert set(task.space.arms) == {"prompt", "ia3"}
     first = [task.space.candidate(params) for params in task.space.first()]
     assert {candidate.method for candidate in first} == {"prompt", "ia3"}
 
@@ -108,7 +108,7 @@ def test_two_to_five_objectives(tmp_path: Path, objectives: list[str]) -> None:
 
 def test_unknown_objective_error(tmp_path: Path) -> None:
     message = error(tmp_path, objectives=["quality", "latencyms"])
-    assert "line 11, objectives: unknown objective 'latencyms': did you mean 'latency_ms'?" in message
+    assert "line 12, objectives: unknown objective 'latencyms': did you mean 'latency_ms'?" in message
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_unknown_objective_error(tmp_path: Path) -> None:
 )
 def test_wrong_number_of_objectives_error(tmp_path: Path, objectives: list[str], expected: str) -> None:
     message = error(tmp_path, objectives=objectives)
-    assert "line 11, objectives: " in message
+    assert "line 12, objectives: " in message
     assert expected in message
 
 
 def test_two_uncertain_objectives_error_names_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(OBJECTIVES.get("energy_wh")), "uncertain", True)
     assert error(tmp_path, objectives=["quality", "energy_wh"]) == (
-        f"{tmp_path / 'task.yaml'}, line 11, objectives: at most one objective may have a sampling error, "
+        f"{tmp_path / 'task.yaml'}, line 12, objectives: at most one objective may have a sampling error, "
         "but quality, energy_wh have one; keep one of them"
     )
 

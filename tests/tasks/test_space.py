@@ -10,7 +10,7 @@ from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
 from autoadapt.shelves import METHODS
-from autoadapt.tasks.space import JointSpace, load_space, space_folder
+from autoadapt.tasks.space import JointSpace, Pairs, load_space, space_folder
 
 
 def task(**changes: Any) -> Task:
@@ -53,7 +53,7 @@ def test_first_candidates_begin_with_the_zero_shot_prompt() -> None:
     space = joint(models=["m1", "m2"])
     first = [space.candidate(p) for p in space.first()]
     assert (first[0].method, first[0].params["shots"]) == ("prompt", 0)
-    assert {c.method for c in first} == {"prompt", "lora", "full"}
+    assert {c.method for c in first} == {"prompt", "head", "lora", "full"}
     assert {c.model for c in first} == {"m1", "m2"}
     assert {c.method for c in map(joint(methods=["lora"]).candidate, joint(methods=["lora"]).first())} == {"lora"}
 
@@ -121,7 +121,7 @@ def test_invalid_first_candidate_error(first: dict[str, Any], expected: str) -> 
 def test_method_without_a_branch_brings_its_own() -> None:
     space = joint(name="quick", methods=["prompt", "ia3"])
     assert "ia3" not in space.space.branches
-    assert set(space.branches["ia3"]) == set(METHODS.get("ia3").branch)
+    assert set(space.arms["ia3"].specs) == {"template", "instruction", *METHODS.get("ia3").branch}
     rates = {space.suggest(trial).params["learning_rate"] for trial in trials_of(space, "ia3", 20)}
     assert len(rates) == 20
     assert all(1e-3 <= float(str(rate)) <= 1e-1 for rate in rates)
@@ -138,8 +138,8 @@ def test_written_branch_replaces_that_of_the_method() -> None:
     content = load_space("quick", Path(".")).model_dump()
     content["branches"]["ia3"] = {"learning_rate": [0.005]}
     space = JointSpace(SearchSpace.model_validate(content), task(methods=["ia3"]), "label")
-    assert set(space.branches["ia3"]) == {"learning_rate"}
-    assert not space.first()
+    assert set(space.arms["ia3"].specs) == {"template", "instruction", "learning_rate"}
+    assert not space.first(), "what the method begins with is not in the written branch"
     assert space.added == ""
 
 
@@ -151,20 +151,21 @@ def trials_of(space: JointSpace, method: str, count: int) -> list[optuna.Trial]:
     return [study.ask() for _ in range(count)]
 
 
-PAIRS = {"prompt": ("a", "b", "c"), "lora": ("b", "c"), "full": ("c",)}
+MODELS = {"prompt": ("a", "b", "c"), "lora": ("b", "c"), "full": ("c",)}
+PAIRS = Pairs(MODELS, {}, frozenset("abc"))
 
 
 def test_candidates_are_drawn_from_compatible_pairs() -> None:
     space = joint(models=["a", "b", "c"]).restricted(PAIRS)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     drawn = {(c.method, c.model) for c in (space.suggest(study.ask()) for _ in range(300))}
-    assert drawn == {(method, model) for method, models in PAIRS.items() for model in models}
+    assert drawn == {(method, model) for method, models in MODELS.items() for model in models}
 
 
 def test_model_parameter_of_incompatible_pairs_is_named_by_method() -> None:
     space = joint(models=["a", "b", "c"]).restricted(PAIRS)
     names = {}
-    for method in PAIRS:
+    for method in MODELS:
         (trial,) = trials_of(space, method, 1)
         candidate = space.suggest(trial)
         names[method] = {name for name in trial.params if name.endswith("model")}
@@ -182,7 +183,7 @@ def test_model_parameter_of_a_full_product_is_shared() -> None:
 def test_first_candidates_of_compatible_pairs() -> None:
     space = joint(models=["a", "b", "c"]).restricted(PAIRS)
     pairs = {(c.method, c.model) for c in map(space.candidate, space.first())}
-    assert pairs == {(method, model) for method, models in PAIRS.items() for model in models}
+    assert pairs == {(method, model) for method, models in MODELS.items() for model in models}
 
 
 def test_candidate_of_another_space_has_no_place_on_an_incompatible_model() -> None:

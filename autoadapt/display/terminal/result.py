@@ -52,6 +52,7 @@ def _print_recommendation(console: Console, study: "Study") -> None:
         ("best quality", advice.best_quality),
         ("cheapest", advice.cheapest),
         ("fastest", advice.fastest),
+        ("floor", advice.floor),
         ("untuned zero-shot prompt", advice.baseline),
     )
     for name, trial in extremes:

@@ -4,17 +4,18 @@ This file imports no heavy library; the modules beside it do, and they are impor
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autoadapt import model_files
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.jobs import Devices
+from autoadapt.domain.jobs import Devices, Fit
 from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
+from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ class CausalLm(ModelFamily):
             context_length=model_files.context_length(folder),
             parameters=model_files.count_weights(folder),
         )
+
+    def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
+        folder, limit = Path(model.place), model_files.context_length(Path(model.place))
+        if limit is None or "template" not in job.candidate.params:
+            return None
+        from autoadapt.models.causal_lm.lengths import too_long
+
+        return too_long(folder, limit, job, splits["train"], splits["validation"])
 
     def open(self, context: Context, model: ModelReference) -> Model:
         from autoadapt.models.causal_lm.opened import OpenedCausalLm
