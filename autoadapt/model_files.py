@@ -3,10 +3,13 @@
 A name is ``embedded``, a local folder or a hub id; no weights are read.
 """
 
+import contextlib
 import difflib
+import functools
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,25 @@ EMBEDDED = Path(__file__).parent / "embedded"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 NO_LIMIT = 10**6
 """A context length of so many tokens or more means that there is no limit."""
+# fmt: off
+POSITIONS_BEHIND_PADDING = frozenset(
+    [
+        "camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
+        "xlm-roberta-xl", "xmod",
+    ]
+)
+"""Types of models that use fewer positions than their configuration states."""
+ENCODERS = POSITIONS_BEHIND_PADDING | frozenset(
+    [
+        "albert", "bert", "big_bird", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "esm",
+        "eurobert", "gte", "jina_embeddings_v3", "layoutlm", "luke", "megatron-bert", "mobilebert", "modernbert", "mra",
+        "nomic_bert", "nystromformer", "rembert", "roformer", "squeezebert", "yoso",
+    ]
+)
+"""Types of models that read a whole text at once, unless their configuration says that they are decoders."""
+# fmt: on
+GENERATORS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "DoubleHeadsModel")
+"""How the names of architectures end that write text."""
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
@@ -53,6 +75,35 @@ def is_model_name(name: str, base: Path) -> bool:
     return name == "embedded" or bool(HUB_ID.fullmatch(name)) or (base / name).expanduser().is_dir()
 
 
+def names_encoder(name: str, base: Path) -> bool:
+    """Whether a name is that of an encoder, which reads a whole text at once and writes none.
+
+    Its config.json decides: in the folder, in the hub's cache, or fetched alone. Where none can be read, as when the
+    hub cannot be reached, the name is not taken for an encoder's.
+
+    Args:
+        name: as written in the task.
+        base: folder of the task file.
+    """
+    if name == "embedded":
+        return False
+    folder = (base / name).expanduser()
+    if folder.is_dir():
+        return is_encoder(read_config(folder))
+    return bool(HUB_ID.fullmatch(name)) and is_encoder(_hub_config(name))
+
+
+def is_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is an encoder's; one that is also used as a decoder says so itself.
+
+    Args:
+        config: content of config.json.
+    """
+    if config.get("is_decoder") or config.get("model_type") not in ENCODERS:
+        return False
+    return not any(str(name).endswith(GENERATORS) for name in config.get("architectures") or [])
+
+
 def unknown_model(name: str, base: Path) -> UserError:
     """The error for a name that no family of models claims; it suggests the nearest model folder.
 
@@ -75,11 +126,25 @@ def read_config(folder: Path) -> dict[str, Any]:
 def context_length(folder: Path) -> int | None:
     """Greatest number of tokens that model and tokenizer take, by their configuration files; None: no limit stated."""
     stated = (
-        read_config(folder).get("max_position_embeddings"),
+        usable_positions(read_config(folder)),
         _read_object(folder / "tokenizer_config.json").get("model_max_length"),
     )
     # tokenizers without a limit state 10^30
     return min((int(n) for n in stated if isinstance(n, int | float) and 0 < n < NO_LIMIT), default=None)
+
+
+def usable_positions(config: Mapping[str, Any]) -> int | None:
+    """Greatest number of tokens by a configuration's positions; None: it states none.
+
+    Args:
+        config: content of config.json.
+    """
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int) or positions <= 0:
+        return None
+    # these count positions from behind the padding token's id
+    padding = config.get("pad_token_id") if config.get("model_type") in POSITIONS_BEHIND_PADDING else None
+    return positions - padding - 1 if isinstance(padding, int) else positions
 
 
 def count_weights(folder: Path) -> int:
@@ -106,6 +171,17 @@ def _read_object(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+@functools.cache
+def _hub_config(name: str) -> dict[str, Any]:
+    """The config.json of a hub repository; empty where it cannot be had, which `find_model` explains."""
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    with contextlib.suppress(errors.HfHubHTTPError, OSError, ValueError):
+        return _read_object(Path(huggingface_hub.hf_hub_download(name, "config.json")))
+    return {}
 
 
 def _models_beside(folder: Path) -> list[Path]:

@@ -117,6 +117,63 @@ def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("models") / "chat", chat=True)
 
 
+def word_tokenizer(words: list[str]) -> Any:
+    """A tokenizer of single characters and a few words that puts [CLS] and [SEP] around a text, or around a pair."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    pieces.normalizer = normalizers.BertNormalizer()
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    alphabet = [chr(c) for c in range(33, 127)]
+    pieces.train_from_iterator(
+        words,
+        trainers.WordPieceTrainer(
+            vocab_size=500, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        ),
+    )
+    pieces.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=pieces, model_max_length=128, **names)
+
+
+def make_encoder(folder: Path, kind: str = "bert", **changes: object) -> Path:
+    """An encoder of random weights with a tokenizer of its own; `kind` is a type of transformers."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    tokenizer = word_tokenizer([t for texts in TEXTS.values() for t in texts])
+    torch.manual_seed(0)
+    settings: dict[str, object] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 128,
+        "pad_token_id": 0,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    model = AutoModel.from_config(AutoConfig.for_model(kind, **{**settings, **changes}))
+    if hasattr(model, "pooler"):
+        model.pooler = None
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny BERT."""
+    return make_encoder(tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
 def labelled_rows(count: int) -> list[dict[str, str]]:
     """Distinct labelled texts, learnable by a tiny model."""
     rows, labels = [], list(TEXTS)

@@ -37,6 +37,11 @@ def causal_lm(folder: Path) -> ModelReference:
     return ModelReference(name=folder.name, family="causal_lm", location=str(folder))
 
 
+def encoder(folder: Path) -> ModelReference:
+    """A model folder of an encoder."""
+    return ModelReference(name=folder.name, family="encoder", location=str(folder))
+
+
 CLASSICAL = ModelReference(name="classical", family="classical", location="")
 
 

@@ -103,6 +103,8 @@ class Context:
     job: FitJob
     state: Path
     """Folder of this trial for checkpoints."""
+    run: Path
+    """The run folder, for what its trials share."""
     artifact: Path
     """Folder that `save_artifact` makes."""
     devices: Devices

@@ -38,7 +38,10 @@ class HeadParams(StrictModel):
     """How the vectors of a text's tokens become one: their mean, the first one (encoders), or the last one (causal
     models)."""
     scaling: Literal["unit", "standard"] = "unit"
-    """Every text's vector is scaled to length 1, or every feature to mean 0 and deviation 1."""
+    """Every text's vector is scaled to length 1, or every feature to mean 0 and one deviation, such that vectors have a
+    mean square of 1."""
+    depth: float = Field(default=1.0, gt=0, le=1)
+    """Share of the model's layers behind which its vectors are read; the others are not computed."""
     C: float = Field(default=10.0, gt=0, le=1e6)
     """Inverse of the strength of L2 regularisation, as scikit-learn calls it."""
 

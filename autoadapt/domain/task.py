@@ -21,12 +21,25 @@ RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for 
 class Columns(StrictModel):
     """Which column holds what."""
 
-    input: str = "input"
-    """Column with the text the model is given."""
+    input: str | list[str] = "input"
+    """Column with the text the model is given, or several, such as ``[question, passage]``: they are joined as lines
+    ``COLUMN: TEXT``, and an encoder reads two of them as a pair."""
     output: str = "output"
     """Column with the right answer: a label or a text."""
     references: str | None = None
     """Column with a list of accepted answers, where there are several; rows without it use `output`."""
+
+    @field_validator("input")
+    @classmethod
+    def _input_columns_distinct(cls, value: str | list[str]) -> str | list[str]:
+        if isinstance(value, list) and (not value or len(set(value)) < len(value)):
+            raise ValueError("must be a column or a list of different columns")
+        return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+    @property
+    def joined(self) -> list[str]:
+        """The columns from which inputs are joined; empty where one column is the input."""
+        return self.input if isinstance(self.input, list) else []
 
 
 class Data(StrictModel):

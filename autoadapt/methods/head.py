@@ -21,9 +21,12 @@ class Head(Method):
     branch: ClassVar[Mapping[str, Any]] = {
         "pooling": ["mean", "last"],
         "scaling": ["unit", "standard"],
-        "C": {"low": 1e-3, "high": 1e3, "log": True},
+        "depth": [0.7, 0.5, 1.0],
+        "C": {"low": 1.0, "high": 1000.0, "log": True},
     }
-    first: ClassVar[Sequence[Mapping[str, Any]]] = ({"pooling": "mean", "scaling": "standard", "C": 0.01},)
+    first: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"pooling": "mean", "scaling": "standard", "depth": 0.7, "C": 30.0},
+    )
 
     def fit(self, context: Context, model: Model) -> Adapted:
         return model.fit_head(HeadParams.model_validate(context.job.candidate.params))

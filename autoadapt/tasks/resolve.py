@@ -135,6 +135,7 @@ class ResolvedTask:
             metric=task.metric,
             labels=self.splits.labels,
             prompt=self._prompt(candidate),
+            input_columns=task.data.columns.joined,
             max_new_tokens=task.evaluation.max_new_tokens,
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),

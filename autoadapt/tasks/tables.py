@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoadapt.domain.rows import Row
+from autoadapt.domain.rows import Row, joined_input
 from autoadapt.domain.task import Columns
 from autoadapt.errors import Exit, UserError, did_you_mean
 
@@ -132,7 +132,7 @@ def _table(name: str, records: Iterable[tuple[str, dict[str, Any]]], columns: Co
         if number >= MOST_ROWS:
             table.notes.append(f"{name}: only the first {MOST_ROWS:,} rows are used")
             break
-        text = _cell(record, columns.input, where)
+        text = _input(record, columns, where)
         answers = _answers(record, columns, where)
         if not text.strip() or not answers:
             blank += 1
@@ -143,6 +143,14 @@ def _table(name: str, records: Iterable[tuple[str, dict[str, Any]]], columns: Co
     if not table.rows:
         raise UserError(f"{name}: no usable row", Exit.DATA)
     return table
+
+
+def _input(record: dict[str, Any], columns: Columns, where: str) -> str:
+    """The input of a row; empty where every one of its columns is."""
+    if isinstance(columns.input, str):
+        return _cell(record, columns.input, where)
+    texts = [_cell(record, column, where) for column in columns.input]
+    return joined_input(columns.input, texts) if any(text.strip() for text in texts) else ""
 
 
 def _answers(record: dict[str, Any], columns: Columns, where: str) -> list[str]:

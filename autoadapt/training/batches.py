@@ -1,14 +1,21 @@
-"""Batches of token ids of similar length, with the loss on the answer only."""
+"""Batches of token ids of similar length: prompts with answers, padded on the left, or texts, padded on the right."""
 
 import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 IGNORED = -100
+
+
+class HasTokens(Protocol):
+    """What is trained on: at least token ids."""
+
+    @property
+    def ids(self) -> list[int]: ...
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class Example:
     answer_start: int
 
 
-def schedule(examples: Sequence[Example], batch_size: int, epochs: int, seed: int) -> list[list[int]]:
+def schedule(examples: Sequence[HasTokens], batch_size: int, epochs: int, seed: int) -> list[list[int]]:
     """Indices of every batch of the whole training, in order.
 
     Each epoch is shuffled anew; within windows of eight batches rows are sorted by length, so that a batch holds rows
@@ -61,6 +68,28 @@ def tensors(examples: Sequence[Example], pad: int, device: torch.device) -> dict
         labels[i, width - len(row) + e.answer_start :] = row[e.answer_start :]
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def right_padded(
+    rows: Sequence[Sequence[int]], types: Sequence[Sequence[int] | None], pad: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Right-padded input_ids and attention_mask, and token_type_ids where they are known: shape (rows, longest).
+
+    Args:
+        rows: token ids of each text.
+        types: which of two texts each token belongs to; None for all rows: the model is not told.
+        pad: token id for padding.
+        device: where the tensors shall be.
+    """
+    width = max(map(len, rows))
+    batch = {
+        "input_ids": torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows]),
+        "attention_mask": torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows]),
+    }
+    known = [row for row in types if row is not None]
+    if len(known) == len(rows):
+        batch["token_type_ids"] = torch.tensor([[*row, *[0] * (width - len(row))] for row in known])
     return {name: value.to(device) for name, value in batch.items()}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from autoadapt.training.batches import Example, answer_tokens, summed_loss, tensors
+from autoadapt.training.batches import HasTokens
 from autoadapt.training.plain import parameter_groups
 from autoadapt.training.settings import BackendSettings
 
@@ -77,17 +77,16 @@ class ZeroBackend:
         self.engine, self.optimizer, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=config)
         self.model, self.device = self.engine.module, self.engine.device
 
-    def step(self, examples: Sequence[Example], rate: float) -> float:
-        """One optimizer step over all ranks; returns the mean loss per answer token of the whole batch."""
+    def step(self, examples: Sequence[HasTokens], rate: float) -> float:
+        """One optimizer step over all ranks; returns the mean loss of the whole batch."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        tokens, total = answer_tokens(examples), torch.zeros((), device=self.device)
+        count, total = self.settings.loss.count(examples), torch.zeros((), device=self.device)
         share, parts = list(examples[self.rank :: self.world]), self.settings.micro_batches
         for part in range(parts):
             chosen = share[part::parts]
             # every rank must make every pass; one without rows repeats a row with weight 0
-            batch = tensors(chosen or examples[:1], self.settings.pad, self.device)
-            loss = summed_loss(self.engine, batch, self.settings.keeps_logits) / tokens
+            loss = self.settings.loss.summed(self.engine, chosen or examples[:1], self.device) / count
             loss = loss if chosen else loss * 0.0
             total += loss.detach()
             # DeepSpeed averages over ranks and over accumulated parts, and the batch's sum is wanted

@@ -1,4 +1,4 @@
-"""The one training loop, of adapters and of full fine-tuning, over either backend.
+"""The one training loop, of adapters and of full fine-tuning, of whatever loss, over either backend.
 
 A job trains up to a share of the whole schedule and stops there; a later job of the same trial continues from its
 checkpoint with the same rates, the same order of rows and the same dropout, so that training in two parts equals
@@ -18,7 +18,7 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.training import checkpoints
-from autoadapt.training.batches import Example, learning_rate, schedule
+from autoadapt.training.batches import HasTokens, learning_rate, schedule
 
 SAVE_EVERY_SECONDS = 600.0
 PATIENCE = 2
@@ -34,7 +34,7 @@ class Backend(Protocol):
     resumes: bool
     leader: bool
 
-    def step(self, examples: Sequence[Example], rate: float) -> float: ...
+    def step(self, examples: Sequence[HasTokens], rate: float) -> float: ...
     def agree(self, decision: bool) -> bool: ...
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
@@ -63,7 +63,7 @@ class Progress:
 class Plan:
     """A training to be done."""
 
-    examples: Sequence[Example]
+    examples: Sequence[HasTokens]
     params: TunedParams
     seed: int
     share: float

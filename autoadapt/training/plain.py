@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from autoadapt.training.batches import Example, answer_tokens, summed_loss, tensors
+from autoadapt.training.batches import HasTokens
 from autoadapt.training.settings import BackendSettings
 
 
@@ -27,17 +27,16 @@ class PlainBackend:
         self.optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=0.0, fused=True)
         self.device = next(model.parameters()).device
 
-    def step(self, examples: Sequence[Example], rate: float) -> float:
-        """One optimizer step; returns the mean loss per answer token."""
+    def step(self, examples: Sequence[HasTokens], rate: float) -> float:
+        """One optimizer step; returns the mean loss per answer token, or per row."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        tokens, total = answer_tokens(examples), torch.zeros((), device=self.device)
+        count, total = self.settings.loss.count(examples), torch.zeros((), device=self.device)
         size = -(-len(examples) // self.settings.micro_batches)
         lower = self.settings.dtype != torch.float32
         for start in range(0, len(examples), size):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-                batch = tensors(examples[start : start + size], self.settings.pad, self.device)
-                loss = summed_loss(self.model, batch, self.settings.keeps_logits) / tokens
+                loss = self.settings.loss.summed(self.model, examples[start : start + size], self.device) / count
             loss.backward()
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)

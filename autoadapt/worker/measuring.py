@@ -137,7 +137,8 @@ def _row_results(rows: Sequence[Row], answers: Sequence[Answer], scores: Scores)
 
 def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Scores:
     truncated = sum(answer.truncated for answer in answers)
-    if truncated > TRUNCATED_LIMIT * len(rows):
+    prompted = "template" in bench.job.candidate.params  # others read the beginning of an input, as they will in use
+    if prompted and truncated > TRUNCATED_LIMIT * len(rows):
         raise JobFailedError(
             "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
         )

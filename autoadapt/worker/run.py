@@ -200,6 +200,7 @@ def _context(bench: Bench, job: FitJob, watch: _Watch, rank_and_world: tuple[int
     return Context(
         job=job,
         state=bench.state,
+        run=bench.run,
         artifact=artifact,
         devices=bench.devices,
         tick=bench.tick,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from job_runs import CLASSICAL, DEVICES, SPLITS, JobRun, causal_lm, scripted
+from job_runs import CLASSICAL, DEVICES, SPLITS, JobRun, causal_lm, encoder, scripted
 from pydantic import TypeAdapter
 
 from autoadapt.domain.method import Method
@@ -102,6 +102,10 @@ def test_method_fits_a_scripted_model(name: str, tmp_path: Path) -> None:
 
 def test_method_fits_a_real_model(name: str, tmp_path: Path, tiny_model: Path) -> None:
     fits_and_leaves_an_artifact_that_answers_alike(tmp_path / "run", causal_lm(tiny_model), name)
+
+
+def test_method_fits_an_encoder(name: str, tmp_path: Path, tiny_encoder: Path) -> None:
+    fits_and_leaves_an_artifact_that_answers_alike(tmp_path / "run", encoder(tiny_encoder), name)
 
 
 def test_method_fits_a_model_of_words(name: str, tmp_path: Path) -> None:

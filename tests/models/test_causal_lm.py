@@ -11,9 +11,9 @@ from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.jobs import Fidelity, TrainingSettings
 from autoadapt.domain.method import AdapterSpec
 from autoadapt.errors import UserError
+from autoadapt.local_models.adapters import make_trainable
+from autoadapt.local_models.warm_models import WarmModels
 from autoadapt.models.causal_lm import CausalLm, language_model
-from autoadapt.models.causal_lm.adapters import make_trainable
-from autoadapt.models.causal_lm.warm_models import WarmModels
 from autoadapt.shelves import FAMILIES, METRICS
 
 
@@ -54,7 +54,7 @@ def test_an_adapter_that_cannot_be_made_is_explained(tiny_model: Path, adapter: 
 
 
 def test_a_prompt_borrows_the_warm_model_and_an_adapter_takes_it(tiny_model: Path) -> None:
-    models = WarmModels()
+    models = WarmModels(language_model.load)
     warm = models.borrow(str(tiny_model), "cpu")
     assert models.borrow(str(tiny_model), "cpu") is warm
     assert models.take(str(tiny_model), "cpu") is warm

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoadapt.domain.rows import Row
+from autoadapt.domain.rows import Row, input_parts
 from autoadapt.domain.task import Columns, Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.tasks.splits import Splits, make_splits, stratified
@@ -49,6 +49,39 @@ def test_cell_values_become_text(tmp_path: Path) -> None:
     )
     assert [r.outputs[0] for r in rows] == ["1", "1", "true"]
     assert rows[1].input == "b"
+
+
+PAIR = Columns(input=["question", "passage"], output="label")
+
+
+def test_several_input_columns_are_joined_as_lines_and_can_be_parted_again(tmp_path: Path) -> None:
+    records = [
+        {"question": "Is it raining?", "passage": "The sky is blue.\nIt is dry.", "label": "no"},
+        {"question": "", "passage": "only this", "label": "yes"},
+        {"question": " ", "passage": "", "label": "yes"},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    found = read_table("a.jsonl", tmp_path, PAIR, "train")
+    assert [r.input for r in found.rows] == [
+        "question: Is it raining?\npassage: The sky is blue.\nIt is dry.",
+        "question: \npassage: only this",
+    ]
+    assert input_parts(PAIR.joined, found.rows[0].input) == ["Is it raining?", "The sky is blue.\nIt is dry."]
+    assert found.notes == ["a.jsonl: 1 rows without input or output are left out"]
+
+
+def test_a_missing_input_column_names_the_nearest_and_all(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "a", "pasage": "b", "label": "c"}\n')
+    with pytest.raises(UserError, match=r"line 1: no column 'passage': did you mean 'pasage'\? Known: label, pasage"):
+        read_table("a.jsonl", tmp_path, PAIR, "train")
+
+
+def test_a_list_of_input_columns_holds_different_ones() -> None:
+    assert Columns(input=["text"]).input == "text"
+    assert Columns(input=["text"]).joined == Columns(input="text").joined == []
+    for wrong in ([], ["text", "text"]):
+        with pytest.raises(ValueError, match="a list of different columns"):
+            Columns(input=wrong)
 
 
 def test_several_references(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.rows import Row
+from autoadapt.local_models.memory import is_out_of_memory
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.encoding import Encoder
 from autoadapt.models.causal_lm.examples import make_examples
-from autoadapt.models.causal_lm.memory import is_out_of_memory
 from autoadapt.prompts.rendering import Prompt
 from autoadapt.training import checkpoints
 from autoadapt.training.batches import (
@@ -24,6 +24,7 @@ from autoadapt.training.batches import (
     tensors,
 )
 from autoadapt.training.loop import LossNotFiniteError, Plan, Progress, train
+from autoadapt.training.losses import AnswerLoss
 from autoadapt.training.plain import PlainBackend
 from autoadapt.training.settings import BackendSettings
 
@@ -58,7 +59,9 @@ def plan(lm: language_model.LanguageModel, folder: Path, **changes: object) -> P
 
 def backend(lm: language_model.LanguageModel, micro_batches: int = 1) -> PlainBackend:
     lm.model.requires_grad_(True).train()
-    return PlainBackend(lm.model, BackendSettings(pad=0, weight_decay=0.01, micro_batches=micro_batches))
+    return PlainBackend(
+        lm.model, BackendSettings(loss=AnswerLoss(pad=0), weight_decay=0.01, micro_batches=micro_batches)
+    )
 
 
 def test_only_answer_tokens_count(lm: language_model.LanguageModel) -> None:

@@ -17,10 +17,10 @@ from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
-from autoadapt.registry import expanded
 
 if TYPE_CHECKING:
-    from autoadapt.models.causal_lm.warm_models import WarmModels
+    from autoadapt.local_models.warm_models import WarmModels
+    from autoadapt.models.causal_lm.language_model import LanguageModel
 
 
 class CausalLm(ModelFamily):
@@ -29,10 +29,10 @@ class CausalLm(ModelFamily):
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft")
 
     def __init__(self) -> None:
-        self._models: WarmModels | None = None
+        self._models: WarmModels[LanguageModel] | None = None
 
     def claims(self, name: str, base: Path) -> bool:
-        return model_files.is_model_name(name, base)
+        return model_files.is_model_name(name, base) and not model_files.names_encoder(name, base)
 
     def find(self, name: str, base: Path, download: bool) -> ModelReference:
         location = str(model_files.find_model(name, base, download))
@@ -44,6 +44,7 @@ class CausalLm(ModelFamily):
             generates=True,
             reads_prompts=True,
             scores_labels=True,
+            embeds=True,
             trains=True,
             adapters=True,
             context_length=model_files.context_length(folder),
@@ -71,9 +72,10 @@ class CausalLm(ModelFamily):
         tick: Callable[[], None],
         select: Select | None,
     ) -> Adapted:
-        from autoadapt.models.causal_lm.options import Option, load_option
+        from autoadapt.local_models.artifacts import Option, place_here
+        from autoadapt.models.causal_lm.options import load_option
 
-        option = Option(folder, description.weights, _place_here(description.model), description.precision)
+        option = Option(folder, description.weights, place_here(description.model), description.precision)
         return load_option(self._warm_models(devices), option, description, devices, tick, select)
 
     def drop(self) -> None:
@@ -92,14 +94,14 @@ class CausalLm(ModelFamily):
     def failure_class(self, error: BaseException) -> FailureClass | None:
         if "torch" not in sys.modules:
             return None
-        from autoadapt.models.causal_lm.memory import is_out_of_memory
+        from autoadapt.local_models.memory import is_out_of_memory
 
         return "oom" if is_out_of_memory(error) else None
 
     def meters(self, accelerator: str) -> Mapping[str, Callable[[], Any]]:
         if accelerator != "cuda":
             return {}
-        from autoadapt.models.causal_lm.memory import gpu_meters
+        from autoadapt.local_models.memory import gpu_meters
 
         return gpu_meters()
 
@@ -108,20 +110,14 @@ class CausalLm(ModelFamily):
 
         join_group(rank, world, meeting_file, accelerator)
 
-    def _warm_models(self, devices: Devices) -> "WarmModels":
+    def _warm_models(self, devices: Devices) -> "WarmModels[LanguageModel]":
         import torch
 
         # the process may have been forked after torch was imported, when environment variables come too late
         torch.set_num_threads(devices.threads)
         if self._models is None:
-            from autoadapt.models.causal_lm.warm_models import WarmModels
+            from autoadapt.local_models.warm_models import WarmModels
+            from autoadapt.models.causal_lm import language_model
 
-            self._models = WarmModels()
+            self._models = WarmModels(language_model.load)
         return self._models
-
-
-def _place_here(model: ModelReference) -> str:
-    """Folder of a base model on this machine, which need not be the machine that wrote the reference."""
-    if Path(model.place).is_dir():
-        return model.place
-    return str(model_files.find_model(expanded(model.name), Path(), download=False))

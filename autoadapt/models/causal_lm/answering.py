@@ -10,20 +10,19 @@ Text. Prompts of similar length are generated together; a base model is stopped 
 
 import copy
 import dataclasses
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from autoadapt.domain.method import Answer, Decoding, Training
-from autoadapt.models.causal_lm.encoding import Encoded, Encoder
+from autoadapt.local_models.texts import Encoded, batches
+from autoadapt.models.causal_lm.encoding import Encoder
 from autoadapt.models.causal_lm.language_model import LanguageModel
 from autoadapt.prompts.rendering import common_prefix
-
-TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
-ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
 
 
 class Answerer:
@@ -93,12 +92,14 @@ class Answerer:
         begun = time.perf_counter()
         encoded = [self.encoder.encode(text) for text in inputs]
         answers: list[Answer | None] = [None] * len(encoded)
-        for batch in self._batches(encoded):
+        answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
+        written = answer * self.decoding.num_beams
+        for batch in batches(encoded, self.lm.device.type, written, known=len(self._prefix)):
             chosen = [encoded[i] for i in batch]
             first = _FirstToken()
-            written = self._label(chosen) if self.labels else self._write(chosen, first)
+            ones = self._label(chosen) if self.labels else self._write(chosen, first)
             done = time.perf_counter()
-            for i, one in zip(batch, written, strict=True):
+            for i, one in zip(batch, ones, strict=True):
                 answers[i] = dataclasses.replace(one, first_s=(first.at or done) - begun, done_s=done - begun)
             self.tick()
         return [a for a in answers if a is not None]
@@ -107,19 +108,6 @@ class Answerer:
         """Forgets what was computed for all prompts."""
         self._cache = self._bias = None
 
-    def _batches(self, encoded: Sequence[Encoded]) -> Iterator[list[int]]:
-        most_tokens, most_rows = TOKENS_PER_BATCH[self.lm.device.type], ROWS_PER_BATCH[self.lm.device.type]
-        answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
-        batch: list[int] = []
-        for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
-            size = max(1, len(encoded[i].ids) - len(self._prefix)) + answer * self.decoding.num_beams
-            if batch and (len(batch) >= most_rows or (len(batch) + 1) * size > most_tokens):
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
-
     def _label(self, encoded: list[Encoded]) -> list[Answer]:
         with torch.no_grad():
             scores = self._score(encoded)
@@ -127,11 +115,21 @@ class Answerer:
                 scores = scores / torch.tensor([len(i) for i in self._label_ids], device=scores.device)
             if self._bias is not None:
                 scores = scores - self._bias
-            best = scores.argmax(dim=-1).tolist()
-        return [
-            Answer(self.labels[b], len(e.ids), len(self._label_ids[b]), e.truncated)
-            for b, e in zip(best, encoded, strict=True)
-        ]
+            numbers = scores.log_softmax(dim=-1).tolist()
+        answers = []
+        for e, log_probs in zip(encoded, numbers, strict=True):
+            best = max(range(len(self.labels)), key=log_probs.__getitem__)
+            answers.append(
+                Answer(
+                    self.labels[best],
+                    len(e.ids),
+                    len(self._label_ids[best]),
+                    e.truncated,
+                    confidence=math.exp(log_probs[best]),
+                    log_probs=tuple(log_probs),
+                )
+            )
+        return answers
 
     def _score(self, encoded: list[Encoded]) -> torch.Tensor:
         """Summed log-likelihood of every label behind every prompt: shape (rows, labels)."""
@@ -209,6 +207,8 @@ class Answerer:
         blank_line = not self.encoder.tuned and not self.encoder.chat
         if blank_line:
             stop.append(_BlankLine(tokenizer, width))
+        likelihoods = _Likelihoods()
+        greedy = self.decoding.num_beams == 1
         config = GenerationConfig(
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
@@ -223,15 +223,19 @@ class Answerer:
                 attention_mask=mask.to(device),
                 generation_config=config,
                 stopping_criteria=stop,
+                logits_processor=LogitsProcessorList([likelihoods] if greedy else []),
             )[:, width:].tolist()
+        confidences = likelihoods.of_rows() if greedy else [[] for _ in written]
         answers = []
-        for e, out in zip(encoded, written, strict=True):
+        for e, out, log_probs in zip(encoded, written, confidences, strict=True):
             ends = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
             out = out[: ends[0]] if ends else out
             text = tokenizer.decode(out, skip_special_tokens=True).strip()
             if blank_line:
                 text = text.split("\n\n")[0].strip()
-            answers.append(Answer(text, len(e.ids), len(out), e.truncated))
+            counted = log_probs[: max(1, len(out))]  # of an answer without tokens, the end token's
+            confidence = math.exp(sum(counted) / len(counted)) if counted else None
+            answers.append(Answer(text, len(e.ids), len(out), e.truncated, confidence=confidence))
         return answers
 
 
@@ -244,6 +248,22 @@ class _FirstToken(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         self.at = self.at or time.perf_counter()
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+class _Likelihoods(LogitsProcessor):  # type: ignore[misc]
+    """Notes the log-likelihood of the token that greedy decoding chooses: one number per row and step."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        numbers = scores.float()
+        self.steps.append(numbers.amax(-1) - numbers.logsumexp(-1))
+        return scores
+
+    def of_rows(self) -> list[list[float]]:
+        """For each row its tokens' log-likelihoods, those after its end included."""
+        return torch.stack(self.steps, dim=1).tolist()
 
 
 class _BlankLine(StoppingCriteria):  # type: ignore[misc]

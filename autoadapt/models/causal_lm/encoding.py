@@ -2,19 +2,11 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from autoadapt.domain.rows import Row
+from autoadapt.local_models.texts import Encoded, inert
 from autoadapt.models.causal_lm.language_model import LanguageModel
 from autoadapt.prompts.rendering import Prompt
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A prompt's token ids, and whether it had to be shortened."""
-
-    ids: list[int]
-    truncated: bool
 
 
 class Encoder:
@@ -39,17 +31,12 @@ class Encoder:
         self.lm, self.prompt, self.select, self.tuned = lm, prompt, select, tuned
         self.limit = max(8, lm.context_length - room)
         self.chat = bool(getattr(lm.tokenizer, "chat_template", None))
-        self._special = [t for t in lm.tokenizer.all_special_tokens if len(t.strip()) > 1]
-
-    def inert(self, text: str) -> str:
-        """Text in which no special token of the tokenizer is left whole."""
-        for token in self._special:
-            if token in text:
-                text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
 
     def _ids(self, text: str, examples: Sequence[Row]) -> list[int]:
-        shown = [Row(id=r.id, input=self.inert(r.input), outputs=[self.inert(r.outputs[0])]) for r in examples]
+        shown = [
+            Row(id=r.id, input=inert(r.input, self.lm.tokenizer), outputs=[inert(r.outputs[0], self.lm.tokenizer)])
+            for r in examples
+        ]
         prompt = self.prompt.render(text, shown)
         tokenizer = self.lm.tokenizer
         if self.chat:
@@ -62,7 +49,7 @@ class Encoder:
     def encode(self, text: str) -> Encoded:
         """The prompt for one input: examples are dropped, then the input is cut, until it fits."""
         examples = self.select(text) if self.select else []
-        text = self.inert(text)
+        text = inert(text, self.lm.tokenizer)
         ids = self._ids(text, examples)
         truncated = len(ids) > self.limit
         while len(ids) > self.limit and examples:
@@ -77,7 +64,7 @@ class Encoder:
     def answer(self, text: str) -> list[int]:
         """Token ids of an answer as it follows a prompt, with the end token when tuned."""
         tokenizer = self.lm.tokenizer
-        text = self.inert(text)
+        text = inert(text, self.lm.tokenizer)
         ids = tokenizer(text, add_special_tokens=False)["input_ids"] if self.chat else self._continuation(text)
         end = [tokenizer.eos_token_id] if self.tuned and tokenizer.eos_token_id is not None else []
         return list(ids) + end

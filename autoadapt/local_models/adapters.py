@@ -7,7 +7,7 @@ import torch
 
 from autoadapt.domain.method import AdapterSpec
 from autoadapt.errors import UserError, did_you_mean
-from autoadapt.models.causal_lm.language_model import LanguageModel
+from autoadapt.local_models.loading import LoadedModel
 
 ATTENTION = (
     r".*\.(q_proj|k_proj|v_proj|o_proj|qkv_proj|query|key|value|query_key_value|c_attn|Wqkv|q_lin|k_lin|v_lin|out_lin)"
@@ -16,8 +16,13 @@ CHECKPOINTED_ACTIVATIONS = 1_000_000_000
 """Parameters above which activations are computed again in the backward pass instead of being kept."""
 
 
-def make_trainable(lm: LanguageModel, adapter: AdapterSpec | None) -> Any:
+def make_trainable(lm: LoadedModel, adapter: AdapterSpec | None, task_type: str | None = None) -> Any:
     """The model with gradients on all weights, or an adapter on frozen ones.
+
+    Args:
+        lm: the model.
+        adapter: what is trained beside it; None: the model itself.
+        task_type: peft's name of what the model does, such as CAUSAL_LM; None: it gives hidden states.
 
     Raises:
         UserError: peft has no such adapter, refuses its settings, or the model has no layer it could sit on.
@@ -32,7 +37,7 @@ def make_trainable(lm: LanguageModel, adapter: AdapterSpec | None) -> Any:
     settings = dict(adapter.settings)
     if settings.get("target_modules") == "attention":
         settings["target_modules"] = ATTENTION
-    config = _configuration(adapter.peft_type, settings)
+    config = _configuration(adapter.peft_type, {"task_type": task_type, **settings})
     if config.is_prompt_learning:
         raise UserError(
             f"{adapter.peft_type} trains tokens before the prompt, which cannot be merged into the weights; "
@@ -56,6 +61,6 @@ def _configuration(peft_type: str, settings: Mapping[str, Any]) -> Any:
     if peft_type not in by_name:
         raise UserError(f"peft has no adapter '{peft_type}': {did_you_mean(peft_type, by_name)}")
     try:
-        return by_name[peft_type](task_type="CAUSAL_LM", **settings)
+        return by_name[peft_type](**settings)
     except (TypeError, ValueError) as error:
         raise UserError(f"{peft_type} does not take these settings: {error}") from error

@@ -1,0 +1,127 @@
+"""Features of the training rows, computed once in a run for every way to read them, and shared by all its trials.
+
+A file holds the features of the whole training split with the seconds that computing each took, so that a fit costs the
+same whether its features were there already or not. Files are named by the content of weights and texts, written whole
+by rename, and carry a hash of what they hold: a damaged one is computed again. A worker that needs what another one
+is computing waits for it.
+"""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+WAIT_SECONDS = 0.2
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+
+
+@dataclass(frozen=True)
+class CachedFeatures:
+    """Features of texts and what computing them took."""
+
+    vectors: NDArray[np.float32]
+    """Shape (texts, width)."""
+    seconds: NDArray[np.float64]
+    """For each text, its share of its batch."""
+    tokens: NDArray[np.int64]
+    """Of each text."""
+
+
+def cache_file(folder: Path, described: Mapping[str, Any]) -> Path:
+    """Where features are kept.
+
+    Args:
+        folder: of the cache.
+        described: all that decides them, as JSON values.
+    """
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return folder / f"{digest[:32]}.safetensors"
+
+
+def features_of(file: Path, compute: Callable[[], CachedFeatures], tick: Callable[[], None]) -> CachedFeatures:
+    """The features that a file holds; computed, and written for the others, where it is absent or damaged.
+
+    Args:
+        file: of `cache_file`.
+        compute: computes them.
+        tick: called while another worker computes them.
+    """
+    cached = _read(file)
+    if cached is not None:
+        return cached
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(file.with_suffix(".lock"), tick):
+        cached = _read(file)
+        if cached is None:
+            cached = compute()
+            _write(file, cached)
+    return cached
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the files of a model folder; one that has not changed is read once in a process."""
+    files = sorted({f for pattern in MODEL_FILES for f in folder.glob(pattern)})
+    stats = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    return hashlib.sha256("".join(f"{Path(s[0]).name} {_file_hash(*s)}\n" for s in stats).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _file_hash(path: str, size: int, changed: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(file: Path) -> CachedFeatures | None:
+    try:
+        with safe_open(file, framework="numpy") as stored:
+            arrays = {name: stored.get_tensor(name) for name in ("vectors", "seconds", "tokens")}
+            stated = (stored.metadata() or {}).get("sha256")
+    except (OSError, SafetensorError):
+        return None
+    cached = CachedFeatures(**arrays)
+    return cached if stated == _hash(cached) else None
+
+
+def _write(file: Path, features: CachedFeatures) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        save_file(vars(features), temporary, metadata={"sha256": _hash(features)})
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _hash(features: CachedFeatures) -> str:
+    digest = hashlib.sha256()
+    for array in (features.vectors, features.seconds, features.tokens):
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, tick: Callable[[], None]) -> Iterator[None]:
+    """Waits until no other process holds a lock, which ends with its process; without locks, goes on at once."""
+    with lock.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                tick()
+                time.sleep(WAIT_SECONDS)
+            except OSError:  # a file system without locks: the work may be done twice
+                break
+        yield

@@ -1,0 +1,46 @@
+"""Texts as token ids: special tokens that stand in a text are made inert."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
+ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A text's token ids, and whether it had to be shortened."""
+
+    ids: list[int]
+    truncated: bool
+    types: list[int] | None = None
+    """Which of two texts each token belongs to; None: the model is not told."""
+
+
+def inert(text: str, tokenizer: Any) -> str:
+    """Text in which no special token of the tokenizer is left whole."""
+    for token in tokenizer.all_special_tokens:
+        if len(token.strip()) > 1 and token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def batches(encoded: Sequence[Encoded], device: str, written: int = 0, known: int = 0) -> Iterator[list[int]]:
+    """Indices of texts in batches of similar length.
+
+    Args:
+        encoded: the texts.
+        device: type of the device, which bounds the size of a batch.
+        written: tokens that each row takes in addition to its own.
+        known: tokens at the beginning of each row that have been computed already.
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
+        size = max(1, len(encoded[i].ids) - known) + written
+        if batch and (len(batch) >= ROWS_PER_BATCH[device] or (len(batch) + 1) * size > TOKENS_PER_BATCH[device]):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

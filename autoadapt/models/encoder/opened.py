@@ -1,0 +1,76 @@
+"""An encoder opened for one job: trained with a classifier, or with a head on its frozen features."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from autoadapt.domain.method import Adapted, AdapterSpec, Decoding, Training
+from autoadapt.local_models.adapters import make_trainable
+from autoadapt.local_models.artifacts import Option, load_weights, write_weights
+from autoadapt.local_models.heads import HeadAnswerer, LinearHead, label_indices, read_head
+from autoadapt.local_models.opened import OpenedLocalModel, Trainee
+from autoadapt.local_models.texts import Encoded
+from autoadapt.models.encoder.classifier import Classifier
+from autoadapt.models.encoder.encoder_model import EncoderModel, input_reader
+from autoadapt.training.losses import LabelledExample, LabelLoss
+
+BACKBONE = "backbone."
+HEAD = "head."
+
+
+class OpenedEncoder(OpenedLocalModel[EncoderModel]):
+    """One job on one base model."""
+
+    tuned = Decoding()
+
+    def trainee(self, lm: EncoderModel, adapter: AdapterSpec | None) -> Trainee:
+        context = self.context
+        labels = context.job.labels or []
+        model = make_trainable(lm, adapter)
+        head = LinearHead(lm.model.config.hidden_size, len(labels)).to(lm.device)
+
+        def answerer(training: Training) -> Adapted:
+            return HeadAnswerer(lm, head, self.reader(lm), labels, training=training, tick=context.tick)
+
+        def write(gathered: dict[str, torch.Tensor] | None) -> Callable[[Path], None]:
+            def fill(folder: Path) -> None:
+                if gathered is not None:
+                    head.load_state_dict(_below(gathered, HEAD))
+                write_weights(model, lm.tokenizer, _below(gathered, BACKBONE) if gathered is not None else None)(folder)
+                head.write(folder)
+
+            return fill
+
+        def merge() -> None:
+            if adapter is not None:
+                lm.model = model.merge_and_unload()
+
+        return Trainee(
+            module=Classifier(model, head),
+            examples=self._examples(lm),
+            loss=LabelLoss(lm.tokenizer.pad_token_id),
+            answerer=answerer,
+            write=write,
+            merge=merge,
+        )
+
+    def finished(self, option: Option, training: Training) -> Adapted:
+        lm = load_weights(self.models, option, self.context.devices)
+        head = read_head(option.folder, lm.device)
+        labels = self.context.job.labels or []
+        return HeadAnswerer(lm, head, self.reader(lm), labels, training=training, tick=self.context.tick)
+
+    def reader(self, lm: EncoderModel) -> Callable[[str], Encoded]:
+        return input_reader(lm, self.context.job.input_columns)
+
+    def _examples(self, lm: EncoderModel) -> list[LabelledExample]:
+        rows, read = self.context.training_rows(), self.reader(lm)
+        indices = label_indices(self.context.job.labels or [], [row.outputs[0] for row in rows])
+        encoded = [read(row.input) for row in rows]
+        return [LabelledExample(e.ids, int(i), e.types) for e, i in zip(encoded, indices, strict=True)]
+
+
+def _below(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The weights whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,65 @@
+"""What a training minimises: the likelihood of an answer's tokens, or that of a label."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from autoadapt.training.batches import Example, answer_tokens, right_padded, summed_loss, tensors
+
+
+class Loss(Protocol):
+    """A sum over parts of a batch, so that a batch may be cut; backends divide it by the count of the whole batch."""
+
+    def count(self, examples: Sequence[Any]) -> int:
+        """What the mean is taken over: tokens, or rows."""
+        ...
+
+    def summed(self, model: Callable[..., Any], examples: Sequence[Any], device: torch.device) -> torch.Tensor:
+        """The summed loss of examples, a number with gradients."""
+        ...
+
+
+@dataclass(frozen=True)
+class AnswerLoss:
+    """Cross-entropy of the answer's tokens (`autoadapt.training.batches.Example`)."""
+
+    pad: int
+    """Token id for padding."""
+    keeps_logits: bool = False
+    """Whether the model's forward takes ``logits_to_keep``."""
+
+    def count(self, examples: Sequence[Example]) -> int:
+        return answer_tokens(examples)
+
+    def summed(self, model: Callable[..., Any], examples: Sequence[Example], device: torch.device) -> torch.Tensor:
+        return summed_loss(model, tensors(examples, self.pad, device), self.keeps_logits)
+
+
+@dataclass(frozen=True)
+class LabelledExample:
+    """Token ids of a text, and the index of its label."""
+
+    ids: list[int]
+    label: int
+    types: list[int] | None = None
+    """Which of two texts each token belongs to; None: the model is not told."""
+
+
+@dataclass(frozen=True)
+class LabelLoss:
+    """Cross-entropy of the label; the model gives logits of shape (rows, labels) for a right-padded batch."""
+
+    pad: int
+    """Token id for padding."""
+
+    def count(self, examples: Sequence[LabelledExample]) -> int:
+        return len(examples)
+
+    def summed(
+        self, model: Callable[..., Any], examples: Sequence[LabelledExample], device: torch.device
+    ) -> torch.Tensor:
+        logits = model(**right_padded([e.ids for e in examples], [e.types for e in examples], self.pad, device))
+        target = torch.tensor([e.label for e in examples], device=device)
+        return torch.nn.functional.cross_entropy(logits.float(), target, reduction="sum")
