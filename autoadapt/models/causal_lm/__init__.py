@@ -1,4 +1,4 @@
-"""Causal language models of transformers: folders and hub repositories, the embedded one among them.
+"""Causal language models of transformers: named ones (embedded, smollm2), folders and hub repositories.
 
 This file imports no heavy library; the modules beside it do, and they are imported when a worker opens a model.
 """
@@ -16,6 +16,7 @@ from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
+from autoadapt.named_models import NAMED
 from autoadapt.registry import expanded
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class CausalLm(ModelFamily):
         self._models: WarmModels | None = None
 
     def claims(self, name: str, base: Path) -> bool:
-        return model_files.is_model_name(name, base)
+        named = NAMED.get(name)
+        return model_files.is_model_name(name, base) if named is None else named.family == "causal_lm"
 
     def find(self, name: str, base: Path, download: bool) -> ModelReference:
         location = str(model_files.find_model(name, base, download))
