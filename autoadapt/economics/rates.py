@@ -32,6 +32,33 @@ def percentile(samples: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(np.array(samples), percent))
 
 
+def mixed_latency(first: Sequence[float], second: Sequence[float], kept: float, percent: float) -> float | None:
+    """A percentile of the latency of a cascade: kept queries take the first part's time, the others both times.
+
+    The smallest x with ``k P(A <= x) + (1 - k) P(A + B <= x) >= percent / 100``. As many samples of both belong to the
+    same inputs in the same order and are added one by one; otherwise every one is added to every other one, as if they
+    were independent.
+
+    Args:
+        first, second: milliseconds of single requests.
+        kept: k, from 0 to 1.
+        percent: such as 95.
+
+    Returns:
+        None: too few samples to state it (see `least_samples`).
+    """
+    a, b = np.array(first, dtype=float), np.array(second, dtype=float)
+    few = min(len(a), len(b))
+    if not few or (percent > 50 and few < least_samples(percent)):
+        return None
+    both = a + b if len(a) == len(b) else np.add.outer(a, b).ravel()
+    times = np.concatenate([a, both])
+    weights = np.concatenate([np.full(len(a), kept / len(a)), np.full(len(both), (1 - kept) / len(both))])
+    order = np.argsort(times, kind="stable")
+    reached = np.searchsorted(np.cumsum(weights[order]), percent / 100 - 1e-12)
+    return float(times[order][min(reached, len(times) - 1)])
+
+
 def typical_ms(samples: Sequence[float]) -> float:
     """The latency that is optimised: p95, or the median of fewer than 59 samples."""
     p95 = percentile(samples, 95)
