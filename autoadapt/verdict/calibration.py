@@ -25,7 +25,8 @@ class SureRows:
     log_probs: NDArray[Any] | None = None
     """Labels: the logarithm of the probability of each; shape (rows, labels). None: not known."""
     truth: NDArray[Any] | None = None
-    """Number of the right label of each row; shape (rows,). Needed where `log_probs` are given."""
+    answer: NDArray[Any] | None = None
+    """Numbers of the right label and of the one answered; shape (rows,). Needed where `log_probs` are given."""
 
 
 def temperature(rows: SureRows) -> float:
@@ -53,11 +54,11 @@ def temperature(rows: SureRows) -> float:
 def calibrated(rows: SureRows, t: float) -> NDArray[Any]:
     """Confidences at a temperature, shape (rows,).
 
-    With the probabilities of all labels: that of the likeliest label. Otherwise the logistic function of the log-odds
+    With the probabilities of all labels: that of the label answered. Otherwise the logistic function of the log-odds
     divided by the temperature.
     """
-    if rows.log_probs is not None:
-        return np.asarray(np.exp(_scaled(rows.log_probs, t)).max(1))
+    if rows.log_probs is not None and rows.answer is not None:
+        return np.asarray(np.exp(_scaled(rows.log_probs, t)[np.arange(len(rows.answer)), rows.answer]))
     return np.asarray(1 / (1 + np.exp(-_log_odds(rows.confidence) / t)))
 
 

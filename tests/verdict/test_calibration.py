@@ -25,7 +25,7 @@ def classifier(true_temperature: float, labels: int = 5, rows: int = ROWS, seed:
     stated = true_temperature * logits
     log_probs = stated - np.logaddexp.reduce(stated, axis=1, keepdims=True)
     answer = log_probs.argmax(1)
-    return SureRows(np.exp(log_probs.max(1)), (answer == truth).astype(float), log_probs, truth)
+    return SureRows(np.exp(log_probs.max(1)), (answer == truth).astype(float), log_probs, truth, answer)
 
 
 @pytest.mark.parametrize("true", [0.4, 1.0, 2.5])
@@ -73,7 +73,11 @@ def test_answers_that_are_all_right_or_say_nothing_keep_the_temperature_in_its_r
     sure = SureRows(np.linspace(0.6, 0.9, 30), np.ones(30))
     assert COLDEST <= temperature(sure) <= HOTTEST
     certain = SureRows(
-        np.ones(30), np.tile([0.0, 1.0], 15), np.log(np.tile([1.0, 1e-300], (30, 1))), np.tile([0, 1], 15)
+        np.ones(30),
+        np.tile([0.0, 1.0], 15),
+        np.log(np.tile([1.0, 1e-300], (30, 1))),
+        np.tile([0, 1], 15),
+        np.zeros(30, int),
     )
     found = calibrated(certain, temperature(certain))
     assert np.isfinite(found).all()

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from autoadapt.display.figures._style import DASHES, GOLD, error_bars, escaped, lay_out
 from autoadapt.display.method_style import GREY, MethodStyle
 from autoadapt.domain.comparison import BreakEven
-from autoadapt.economics.pricer import monthly_costs
+from autoadapt.economics.cascade_pricer import monthly_costs
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
