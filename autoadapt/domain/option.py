@@ -47,6 +47,8 @@ class Cascade(StrictModel):
     difference_low: float
     difference_high: float
     """Quality minus that of the second part, with its 95 % interval, on test rows."""
+    under_load: bool
+    """Whether both parts were measured under load, so that its latency is computed from that."""
     saved: float
     """Share of the cost of the second part that is saved under the task's own economics; below 0: it costs more."""
 
@@ -98,10 +100,15 @@ class Scored(StrictModel):
     cascade: Cascade | None = None
     """None: it is a trial."""
 
+    def named(self, note: str = "") -> str:
+        """``trial 7 (lora)``, or ``cascade 3 > 12``, with a note in the brackets."""
+        inside = ", ".join(part for part in ("" if self.cascade is not None else self.method, note) if part)
+        return trial_name(self.trial) + (f" ({inside})" if inside else "")
+
     @property
     def name(self) -> str:
         """``trial 7 (lora)``, or ``cascade 3 > 12``."""
-        return trial_name(self.trial) if self.cascade is not None else f"trial {self.trial} ({self.method})"
+        return self.named()
 
     @property
     def title(self) -> str:

@@ -13,54 +13,52 @@ test rows then say how good the cascade is, and whether it is shown. It is shown
 At most `MOST_SHOWN` are shown, and one for each second part: the cheapest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
-import numpy as np
-
 from autoadapt.domain.comparison import Terms
 from autoadapt.domain.option import Cascade, Option, RawOption, cascade_number
-from autoadapt.domain.outcome import Measurement, RowResult
+from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.verdict import Paired
 from autoadapt.economics.cascade_pricer import pricer_of
-from autoadapt.economics.rates import mixed_latency
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.row_statistics import stats_array
-from autoadapt.runs.values import read_values
+from autoadapt.study.cascade_options import Parts, Reader, Scores, cascade_option
 from autoadapt.study.confidences import Confidences
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.resolve import ResolvedTask
-from autoadapt.verdict.cascades import TOLERATED_LOSS, cascaded, choose_threshold
+from autoadapt.verdict.cascades import TOLERATED_LOSS, Threshold, cascaded, choose_threshold, cross_fitted
 from autoadapt.verdict.comparisons import LEVEL, SAME_COST, holm, paired
-from autoadapt.verdict.intervals import interval, mean_interval
+from autoadapt.verdict.intervals import interval
 from autoadapt.verdict.option_values import option_values
 
 MOST_SHOWN = 3
-QUANTILES = 200
-"""Of the mixture of latencies, from which objectives other than the built-in ones are read."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A cascade's rows, on validation and on test rows."""
+class Scored:
+    """A cascade as rows show it, apart from all costs."""
 
-    kept: tuple[Any, Any]
-    """Whether the first part answers a row, shape (rows,)."""
-    stats: tuple[Any, Any]
+    chosen: Threshold
+    temperature: float
+    kept: float
+    """Share of test rows that the first part answers."""
+    scores: Scores
+    test_stats: Any
     """Statistics, shape (rows, statistics)."""
+    to_first: Paired
+    to_second: Paired
 
 
 @dataclass(frozen=True)
 class Built:
-    """A cascade that was scored on test rows."""
+    """A cascade with its costs."""
 
     raw: RawOption
     option: Option
-    test_stats: Any
-    to_first: Paired
-    to_second: Paired
+    scored: Scored
 
 
 class Cascades:
@@ -75,6 +73,8 @@ class Cascades:
 
     def __init__(self, resolved: ResolvedTask, raw_options: RawOptions, confidences: Confidences, terms: Terms) -> None:
         self._resolved, self._raw, self._sure, self._terms = resolved, raw_options, confidences, terms
+        self._scored: dict[tuple[Any, ...], Scored | None] = {}
+        """By the jobs that answered the rows: resampling takes its time, and further jobs change costs alone."""
 
     def shown(self, options: Sequence[Option]) -> list[Built]:
         """The cascades that are shown, the best first.
@@ -90,124 +90,83 @@ class Cascades:
         fronts = {o.trial for o, flag in zip(together, flags, strict=True) if flag}
         cheapest: dict[int, Built] = {}
         for b in sorted((b for b in paying if b.raw.trial in fronts), key=lambda b: b.option.cost_usd_per_1k):
-            cheapest.setdefault(b.to_second.other, b)
-        best = sorted(cheapest.values(), key=lambda b: -b.option.quality_expected)
-        return best[:MOST_SHOWN]
+            cheapest.setdefault(b.scored.to_second.other, b)
+        return sorted(cheapest.values(), key=lambda b: -b.option.quality_expected)[:MOST_SHOWN]
 
     def _built(self, first: Option, second: Option) -> Built | None:
         """The cascade of two options; None: no threshold is assured by validation rows, or it would be one of them."""
-        metric, seed = self._resolved.metric, self._resolved.task.seed
-        measured = [self._measurements(first.trial), self._measurements(second.trial)]
-        if not _same_rows(*measured):
+        key = (*self._sure.jobs(first.trial), *self._sure.jobs(second.trial))
+        if key not in self._scored:
+            self._scored[key] = self._score(first.trial, second.trial)
+        scored = self._scored[key]
+        if scored is None:
             return None
-        sure = [self._sure.of(first.trial, split) for split in ("validation", "test")]
-        t = self._sure.temperature(first.trial)
-        if t is None or any(s is None for s in sure):
-            return None
-        parts = [[stats_array(m) for m in of_part if m is not None] for of_part in measured]
-        chosen = choose_threshold(metric, sure[0], parts[0][0], parts[1][0], seed=seed)
-        if chosen is None:
-            return None
-        kept = tuple(s >= chosen.threshold for s in sure)
-        if not 0 < kept[1].mean() < 1:
-            return None
-        stats = tuple(cascaded(k, a, b) for k, a, b in zip(kept, *parts, strict=True))
-        number = cascade_number(first.trial, second.trial)
-        to_first = paired(metric, stats[1], parts[0][1], (number, first.trial), seed)
-        to_second = paired(metric, stats[1], parts[1][1], (number, second.trial), seed)
+        trials = (first.trial, second.trial)
+        raws = (self._raw.option(first.trial), self._raw.option(second.trial))
         cascade = Cascade(
             first=first.trial,
             second=second.trial,
             first_method=first.method,
             second_method=second.method,
-            temperature=t,
-            threshold=chosen.threshold,
-            kept_validation=chosen.kept,
-            kept=float(kept[1].mean()),
-            difference=to_second.difference,
-            difference_low=to_second.low,
-            difference_high=to_second.high,
+            temperature=scored.temperature,
+            threshold=scored.chosen.threshold,
+            kept_validation=scored.chosen.kept,
+            kept=scored.kept,
+            difference=scored.to_second.difference,
+            difference_low=scored.to_second.low,
+            difference_high=scored.to_second.high,
+            under_load=all(raw.load is not None for raw in raws),
             saved=0.0,
         )
-        raw = self._raw_option(cascade, Answered((kept[0], kept[1]), (stats[0], stats[1])))
+        measured = self._raw.measured
+        parts = Parts(raws, (measured.measurement(trials[0]), measured.measurement(trials[1])))
+        reader = Reader(self._resolved.goals, self._resolved.metric, self._resolved.task.economics)
+        raw = cascade_option(cascade, scored.scores, parts, reader)
         option = pricer_of(raw, self._terms).as_option(self._terms.cell())
         saved = 1 - option.cost_usd_per_1k / second.cost_usd_per_1k if second.cost_usd_per_1k else 0.0
         known = {"cascade": cascade.model_copy(update={"saved": saved})}
-        return Built(raw.model_copy(update=known), option.model_copy(update=known), stats[1], to_first, to_second)
+        return Built(raw.model_copy(update=known), option.model_copy(update=known), scored)
 
-    def _measurements(self, trial: int) -> tuple[Measurement | None, Measurement | None]:
-        return self._sure.measurement(trial, "validation"), self._sure.measurement(trial, "test")
-
-    def _raw_option(self, cascade: Cascade, answered: Answered) -> RawOption:
-        """Everything that follows of a cascade from what was measured of its parts."""
-        first, second = self._raw.option(cascade.first), self._raw.option(cascade.second)
-        metric, task = self._resolved.metric, self._resolved.task
-        measurement, samples = self._measured_together(cascade, answered)
-        quality, test = (metric.value(s) for s in answered.stats)
-        kept = float(answered.kept[0].mean())
-        corrected = kept * (first.quality_expected - first.quality) + (1 - kept) * (
-            second.quality_expected - second.quality
-        )
-        passed = 1 - cascade.kept
-        busy = [f * r.answering.total_device_seconds for f, r in ((1, first), (passed, second))]
-        grows = sum(b * r.decode_share for b, r in zip(busy, (first, second), strict=True))
-        return RawOption(
-            trial=cascade_number(cascade.first, cascade.second),
-            method="cascade",
-            model=f"{first.model} > {second.model}",
-            params={},
-            quality=quality,
-            quality_ci=interval(metric, answered.stats[0], task.seed),
-            quality_expected=quality + corrected,
-            test_quality=test,
-            test_quality_ci=interval(metric, answered.stats[1], task.seed),
-            test_rows=len(answered.stats[1]),
-            values=read_values(self._resolved.goals, measurement, metric, task.economics),
-            hardware=second.hardware,
-            devices=max(first.devices, second.devices),
-            training=measurement.training,
-            answering=measurement.answering,
-            train_seconds=measurement.train_seconds,
-            inference_seconds=measurement.inference_seconds,
-            rows=len(measurement.rows),
-            **_tokens(measurement),
-            tokens_shared=measurement.tokens_shared,
-            free_text=second.free_text,
-            decode_share=grows / sum(busy) if sum(busy) else 0.0,
-            latency_p50_ms=mixed_latency(*samples, cascade.kept, 50, aligned=True) or 0.0,
-            latency_p95_ms=mixed_latency(*samples, cascade.kept, 95, aligned=True),
-            artifact_bytes=measurement.artifact_bytes,
-            peak_memory_bytes=measurement.peak_memory_bytes,
-            shares_base=False,
-            on_frontier=True,
-            weights_kept=first.weights_kept and second.weights_kept,
-            cascade=cascade,
-            parts_latency_ms=samples,
-            parts=(first, second),
+    def _score(self, first: int, second: int) -> Scored | None:
+        metric, seed = self._resolved.metric, self._resolved.task.seed
+        t = self._sure.temperature(first)
+        on_validation, on_test = (self._rows(first, second, split) for split in ("validation", "test"))
+        if t is None or on_validation is None or on_test is None:
+            return None
+        chosen = choose_threshold(metric, *on_validation, seed=seed)
+        if chosen is None:
+            return None
+        kept = on_test[0] >= chosen.threshold
+        if not 0 < kept.mean() < 1:
+            return None
+        answered = cross_fitted(metric, *on_validation, seed=seed)
+        validation_stats = cascaded(answered, *on_validation[1:])
+        stats = cascaded(kept, *on_test[1:])
+        number = cascade_number(first, second)
+        return Scored(
+            chosen=chosen,
+            temperature=t,
+            kept=float(kept.mean()),
+            scores=Scores(
+                kept=answered,
+                quality=metric.value(validation_stats),
+                quality_ci=interval(metric, validation_stats, seed),
+                test=metric.value(stats),
+                test_ci=interval(metric, stats, seed),
+                test_rows=len(stats),
+            ),
+            test_stats=stats,
+            to_first=paired(metric, stats, on_test[1], (number, first), seed),
+            to_second=paired(metric, stats, on_test[2], (number, second), seed),
         )
 
-    def _measured_together(
-        self, cascade: Cascade, answered: Answered
-    ) -> tuple[Measurement, tuple[list[float], list[float]]]:
-        """What would have been measured of the cascade, and the single requests of both parts."""
-        first, second = (self._raw.measured.measurement(trial) for trial in (cascade.first, cascade.second))
-        passed = 1 - cascade.kept
-        samples = tuple([round(ms, 3) for ms in m.latency_ms] for m in (first, second))
-        few = min(QUANTILES, *(len(s) for s in samples))
-        percents = [100 * (i + 0.5) / few for i in range(few)]
-        return Measurement(
-            rows=_rows(first, second, answered),
-            training=first.training.plus(second.training),
-            answering=first.answering.plus(second.answering.times(passed)),
-            train_seconds=first.train_seconds + second.train_seconds,
-            inference_seconds=first.inference_seconds + passed * second.inference_seconds,
-            latency_ms=_quantiles(samples[0], samples[1], cascade.kept, percents),
-            tokens_shared=first.tokens_shared + round(passed * second.tokens_shared),
-            peak_memory_bytes=first.peak_memory_bytes + second.peak_memory_bytes,
-            artifact_bytes=first.artifact_bytes + second.artifact_bytes,
-            parameters_trained=first.parameters_trained + second.parameters_trained,
-            parameters_total=first.parameters_total + second.parameters_total,
-        ), (samples[0], samples[1])
+    def _rows(self, first: int, second: int, split: Any) -> tuple[Any, Any, Any] | None:
+        """The first part's calibrated confidences, and both parts' statistics; None: not of the same rows."""
+        sure = self._sure.of(first, split)
+        a, b = self._sure.measurement(first, split), self._sure.measurement(second, split)
+        if sure is None or a is None or b is None or not _same_rows(a, b):
+            return None
+        return sure, stats_array(a), stats_array(b)
 
 
 def _pairs(options: Sequence[Option]) -> Iterator[tuple[Option, Option]]:
@@ -218,62 +177,21 @@ def _pairs(options: Sequence[Option]) -> Iterator[tuple[Option, Option]]:
             yield first, second
 
 
-def _same_rows(
-    first: tuple[Measurement | None, Measurement | None], second: tuple[Measurement | None, Measurement | None]
-) -> bool:
-    """Whether both parts answered the same rows of both splits."""
-    return all(
-        a is not None and b is not None and [r.id for r in a.rows] == [r.id for r in b.rows]
-        for a, b in zip(first, second, strict=True)
-    )
+def _same_rows(first: Measurement, second: Measurement) -> bool:
+    return [row.id for row in first.rows] == [row.id for row in second.rows]
 
 
-def _paying(built: Sequence[Built], options: dict[int, Option]) -> list[Built]:
+def _paying(built: Sequence[Built], options: Mapping[int, Option]) -> list[Built]:
     """Cascades that beat their parts beyond noise; see the head of this file."""
-    beside_first = holm({b.raw.trial: b.to_first.p for b in built})
-    beside_second = holm({b.raw.trial: b.to_second.p for b in built})
+    beside_first = holm({b.raw.trial: b.scored.to_first.p for b in built})
+    beside_second = holm({b.raw.trial: b.scored.to_second.p for b in built})
     paying = []
     for b in built:
-        worth_asking = b.to_first.difference > 0 and beside_first[b.raw.trial] < LEVEL
-        difference = b.to_second.difference
-        saves = b.option.cost_usd_per_1k * SAME_COST <= options[b.to_second.other].cost_usd_per_1k
-        as_good = difference >= -TOLERATED_LOSS and (difference >= 0 or b.to_second.p >= LEVEL)
-        better = difference > 0 and beside_second[b.raw.trial] < LEVEL
+        to_first, to_second = b.scored.to_first, b.scored.to_second
+        worth_asking = to_first.difference > 0 and beside_first[b.raw.trial] < LEVEL
+        saves = b.option.cost_usd_per_1k * SAME_COST <= options[to_second.other].cost_usd_per_1k
+        as_good = to_second.difference >= -TOLERATED_LOSS and (to_second.difference >= 0 or to_second.p >= LEVEL)
+        better = to_second.difference > 0 and beside_second[b.raw.trial] < LEVEL
         if worth_asking and ((saves and as_good) or better):
             paying.append(b)
     return paying
-
-
-def _rows(first: Measurement, second: Measurement, answered: Answered) -> list[RowResult]:
-    """Validation rows of the cascade: a row that is passed on has been read by both parts."""
-    return [
-        a
-        if kept
-        else b.model_copy(
-            update={
-                "tokens_in": a.tokens_in + b.tokens_in,
-                "tokens_out": a.tokens_out + b.tokens_out,
-                "confidence": None,
-            }
-        )
-        for a, b, kept in zip(first.rows, second.rows, answered.kept[0], strict=True)
-    ]
-
-
-def _tokens(measurement: Measurement) -> dict[str, Any]:
-    read, written = [r.tokens_in for r in measurement.rows], [r.tokens_out for r in measurement.rows]
-    return {
-        "tokens_in": sum(read),
-        "tokens_out": sum(written),
-        "tokens_in_ci": mean_interval(read),
-        "tokens_out_ci": mean_interval(written),
-    }
-
-
-def _quantiles(first: list[float], second: list[float], kept: float, percents: Sequence[float]) -> list[float]:
-    """Quantiles of the mixture; empty where nothing was timed."""
-    enough = [np.quantile(s, np.linspace(0, 1, QUANTILES)).tolist() for s in (first, second) if s]
-    if len(enough) < 2:
-        return []
-    found = [mixed_latency(*enough, kept, percent) for percent in percents]
-    return [ms for ms in found if ms is not None]

@@ -30,6 +30,11 @@ class Confidences:
         self._temperatures: dict[Path, float] = {}
         self._calibrations: dict[tuple[Path, Path], Calibration] = {}
 
+    def jobs(self, trial: int) -> tuple[Path | None, Path | None]:
+        """Folders of the jobs that answered validation and test rows; None: there is none."""
+        fitted, scored = self._record(trial, "validation"), self._record(trial, "test")
+        return fitted.folder if fitted else None, scored.folder if scored else None
+
     def measurement(self, trial: int, split: Split) -> Measurement | None:
         """What was measured of a trial on a split; None: nothing."""
         record = self._record(trial, split)

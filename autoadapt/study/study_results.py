@@ -114,7 +114,7 @@ class StudyResults:
     def pairs(self) -> list[Paired]:
         """The shown options compared on test rows, as far as they were re-scored."""
         stats = {t: s for t in self.shown_trials() if (s := self.test_stats(t)) is not None}
-        stats |= {built.raw.trial: built.test_stats for built in self.cascades()}
+        stats |= {built.raw.trial: built.scored.test_stats for built in self.cascades()}
         return all_pairs(self.resolved.metric, stats, self.resolved.task.seed, self._pairs)
 
     def validation_stats(self, trial: int) -> Any:

@@ -30,7 +30,8 @@ def reasons(
 
 
 def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], constraints: Constraints) -> str:
-    name = f"Trial {option.trial} ({option.method}{'' if option.on_frontier else ', the untuned prompt'})"
+    name = option.named("" if option.on_frontier else "the untuned prompt")
+    name = name[0].upper() + name[1:]
     violated = violations(option, constraints)
     if violated:
         return f"{name} violates a constraint: {' and '.join(violated)}."
