@@ -46,6 +46,18 @@ class Usage(StrictModel):
             joules=None if None in joules else sum(j for j in joules if j is not None) if joules else None,
         )
 
+    def times(self, factor: float) -> "Usage":
+        """A multiple of it; tokens are rounded to whole ones."""
+        return Usage(
+            device_seconds={kind: seconds * factor for kind, seconds in self.device_seconds.items()},
+            tokens_in=round(self.tokens_in * factor),
+            tokens_cached=round(self.tokens_cached * factor),
+            tokens_out=round(self.tokens_out * factor),
+            usd=self.usd * factor,
+            usd_estimated=self.usd_estimated,
+            joules=None if self.joules is None else self.joules * factor,
+        )
+
 
 def total_usage(usages: Iterable[Usage]) -> Usage:
     """The sum of several usages."""

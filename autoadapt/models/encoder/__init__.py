@@ -99,8 +99,7 @@ class Encoder(ModelFamily):
         from autoadapt.local_models.artifacts import Option, place_here
         from autoadapt.models.encoder.options import load_option
 
-        place = place_here(description.model, lambda name: model_files.find_model(name, Path(), download=False))
-        option = Option(folder, description.weights, place, description.precision)
+        option = Option(folder, description.weights, place_here(description.model), description.precision)
         return load_option(self._warm_models(devices), option, description, devices, tick)
 
     def drop(self) -> None:
