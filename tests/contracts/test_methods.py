@@ -14,7 +14,16 @@ from autoadapt.worker.artifacts import load_artifact
 from autoadapt.worker.measuring import rows_of
 from autoadapt.worker.workshop import Workshop
 
-ALL = Capabilities(generates=True, reads_prompts=True, embeds=True, counts_words=True, scores_labels=True, trains=True, adapters=True, parameters=1_000_000)
+ALL = Capabilities(
+    generates=True,
+    reads_prompts=True,
+    embeds=True,
+    counts_words=True,
+    scores_labels=True,
+    trains=True,
+    adapters=True,
+    parameters=1_000_000,
+)
 
 
 @pytest.fixture(params=METHODS.names())
