@@ -101,7 +101,7 @@ class ModelFamily(ABC):
         return []
 
     def unsupported(self, model: ModelReference, params: Mapping[str, Any], labels: Sequence[str] | None) -> str | None:
-        """Why a candidate of the method ``prompt`` cannot work on a model, as far as `check` has found out; None: it may.
+        """Why a candidate of ``prompt`` cannot work on a model, as far as `check` has found out; None: it may.
 
         Args:
             model: as it was found.

@@ -104,7 +104,7 @@ class Adapted(Protocol):
 
 @runtime_checkable
 class TimesItself(Protocol):
-    """An adapted model whose single requests are timed where they are sent, because repeated ones are not sent again."""
+    """An adapted model that times its single requests where they are sent, because repeated ones are not sent."""
 
     def answer_alone(self, text: str, repetition: int) -> Answer:
         """Answers one input while nothing else is under way; `done_s` is the time of the request that was sent.

@@ -10,8 +10,8 @@ from autoadapt.domain.metric import AnsweredRow, Metric
 class MacroF1(Metric):
     """Unweighted mean of 2 TP / (2 TP + FP + FN) over the labels seen in references or predictions.
 
-    Statistics of a row: right (0 or 1), number of the reference label, number of the predicted one (-1 for an answer that
-    is no label; it misses the reference label and belongs to no other). Equal to
+    Statistics of a row: right (0 or 1), number of the reference label, number of the predicted one (-1 for an answer
+    that is no label: it misses the reference label and belongs to no other). Equal to
     scikit-learn's ``f1_score(average="macro")``; written with counts because intervals call it thousands of times.
     """
 

@@ -1,7 +1,7 @@
 """What the jobs of a run share about servers: answers that were paid for, money under way, and what servers can do.
 
-One SQLite file in the run folder, with a rollback journal, which works on a file system that several machines share. An
-answer is kept under the SHA-256 of everything that was sent, so that a resumed or repeated job finds it. Money is
+One SQLite file in the run folder, with a rollback journal, which works on a file system that several machines share (a
+write-ahead log does not). An answer is kept under the SHA-256 of everything that was sent, so that a resumed or repeated job finds it. Money is
 reserved before a request is sent and settled after it, in transactions, so that all workers together stay under the cap.
 """
 
@@ -68,7 +68,16 @@ class AnswerStore:
         database = sqlite3.connect(
             ":memory:" if self._path is None else self._path, timeout=WAIT_SECONDS, isolation_level=None
         )
-        database.executescript(TABLES)
+        try:
+            # not flushed to the disk at every commit: a killed process loses nothing, a machine that loses its power may
+            # leave a damaged file, which is found here
+            database.execute("pragma synchronous = off")
+            if database.execute("pragma quick_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError(f"{self._path} is damaged")
+            database.executescript(TABLES)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def close(self) -> None:

@@ -113,12 +113,14 @@ class Client:
             UserError: no request can succeed (a wrong key, an unknown model); exit 7.
         """
         spent, begun, attempt = Spending(), None, 0
+        lost: list[int] = []
         try:
             while True:
-                tried, sent, busy = await self._try(dialect, question, spent)
+                tried, sent, busy = await self._try(dialect, question, spent, lost)
                 begun = sent if begun is None else begun
                 seconds = time.perf_counter() - begun
                 if tried.reply is not None:
+                    self._correct(lost, spent, question, (tried.reply, busy))
                     return KeptAnswer(
                         reply=tried.reply,
                         usd=spent.usd,
@@ -144,8 +146,17 @@ class Client:
     def _name(self) -> str:
         return f"model '{self.access.model.model}' at {self.access.url}"
 
-    async def _try(self, dialect: Dialect, question: Question, spent: Spending) -> tuple[_Tried, float, float]:
-        """One attempt, when it was sent, and its share of the server's time."""
+    def _correct(self, lost: list[int], spent: Spending, question: Question, repeated: tuple[Reply, float]) -> None:
+        """Books attempts whose answers were lost at what their repetition has cost, in place of the most possible."""
+        usd = min(self.tariff.cost_of_lost(question, *repeated), self.tariff.most(question))
+        for number in lost:
+            self.store.settle(number, usd, estimated=True)
+            spent.add(usd - self.tariff.most(question), estimated=False)
+
+    async def _try(
+        self, dialect: Dialect, question: Question, spent: Spending, lost: list[int]
+    ) -> tuple[_Tried, float, float]:
+        """One attempt, when it was sent, and its share of the server's time; where its answer was lost, it is noted."""
         most = self.tariff.most(question)
         place, number = await self._place_and_money(most)
         sent, sent_at = time.perf_counter(), time.monotonic()
@@ -156,7 +167,9 @@ class Client:
             if tried.reply is not None:
                 usd, estimated = self.tariff.cost(question, tried.reply, busy)
                 self.pace.succeeded()
-            elif not tried.maybe_billed:
+            elif tried.maybe_billed:
+                lost.append(number)
+            else:
                 usd, estimated = 0.0, False
         finally:
             self.store.settle(number, usd, estimated)

@@ -62,12 +62,13 @@ async def find_features(client: Client) -> Features:
         OutOfMoneyError: the budget does not pay for that.
     """
     name = client.access.model.dialect
-    typed, error = await _typed(client)
     if name == "decisions":
+        typed, error = await _typed(client)
         if typed is None:
             raise error or UserError(f"{_where(client)}: it answers no typed questions", Exit.PROVIDER)
         return Features(ways=("decisions",), writes=False, typed=typed)
     dialect, reply, alternatives = await _negotiated(client)
+    typed, _ = await _typed(client)
     constraint = await _constraint(client, dialect, CONSTRAINTS[name])
     logprobs = bool(reply.scores) and all(score.logprob <= 0 for score in reply.scores)
     given = max((len(score.others) for score in reply.scores), default=0) if logprobs else 0

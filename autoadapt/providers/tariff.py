@@ -50,6 +50,19 @@ class Tariff:
             return self._usd(reply.tokens, factor), False
         return self._usd(estimated_tokens(question, reply), factor), not self.by_device_time
 
+    def cost_of_lost(self, question: Question, reply: Reply, busy_seconds: float) -> float:
+        """What an attempt has probably cost whose answer was lost on its way, judged by the answer to its repetition.
+
+        Args:
+            question: what was asked.
+            reply: to the repetition; what it found in the cache, the lost attempt may have read for the first time.
+            busy_seconds: the repetition's share of the server's time.
+        """
+        if self._model.usd_per_hour is not None:
+            return self._usd_of_seconds(busy_seconds)
+        read = reply.tokens or estimated_tokens(question, reply)
+        return self._usd(Tokens(fresh=read.fresh + read.cached, out=read.out), TIER_FACTORS[self._model.tier])
+
     def _usd_of_seconds(self, seconds: float) -> float:
         return float(Decimal(repr(seconds)) * (self._model.usd_per_hour or 0) / 3600)
 

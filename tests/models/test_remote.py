@@ -221,7 +221,7 @@ def test_missing_usage_is_estimated_and_never_zero(tmp_path: Path) -> None:
         jobs = JobRun(tmp_path / "run", remote(url))
         outcome = jobs.run(jobs.fit("prompt"))
         assert outcome.usage.usd_estimated
-        assert outcome.usage.usd == pytest.approx(chat.ledger.usd, rel=0.6)
+        assert chat.ledger.usd / 3 < outcome.usage.usd < chat.ledger.usd * 3
         assert isinstance(outcome.result, Measurement)
         assert outcome.result.answering.usd > 0
         assert all(row.tokens_in > 0 for row in outcome.result.rows)

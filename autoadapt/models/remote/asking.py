@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,7 @@ class RemoteAdapted:
         answers: list[Answer] = self._runner.run(self._answers([self.question(text) for text in inputs]))
         failed, unusable = (sum(getattr(a, name) for a in answers) for name in ("failed", "unusable"))
         kept, retries = sum(a.cached for a in answers), sum(a.retries for a in answers if not a.cached)
-        print(
+        _log(
             f"{len(answers)} answers of {self._session.access.model.model}: {kept} from the cache, {failed} failed, "
             f"{unusable} refusals or without a label, {retries} retries, ${self._client.spent.usd:.6f} billed so far"
         )
@@ -165,7 +166,7 @@ class RemoteAdapted:
         try:
             kept = await self._client.ask(self._dialect, question)
         except RequestFailedError as error:
-            print(f"a request failed after {error.attempts} attempts: {error}")
+            _log(f"a request failed after {error.attempts} attempts: {error}")
             spent = Usage(usd=error.spent.usd, usd_estimated=error.spent.estimated)
             return Answer(
                 "",
@@ -240,6 +241,11 @@ class _Failures:
                 Exit.PROVIDER,
             )
         return answer
+
+
+def _log(line: str) -> None:
+    """Writes a line to the log of the job, which takes what a worker says."""
+    sys.stderr.write(f"{line}\n")
 
 
 def _again(answer: Answer) -> Answer:
