@@ -144,7 +144,8 @@ class Search:
         todo, running = deque(jobs), 0
         while (todo or running) and stop.code is None:
             while todo and self._supervisor.free and running < side_by_side:
-                job = todo.popleft()
+                cap = self._budget.provider_usd_cap(0.0, keep_back=False)
+                job = todo.popleft().model_copy(update={"provider_usd_cap": cap})
                 self._supervisor.submit(job, self.folder.prepare(job))
                 running += 1
             finished = self._supervisor.next_finished(timeout=0.5)
@@ -153,6 +154,9 @@ class Search:
                 self.folder.add(finished.folder, finished.job, finished.outcome)
                 running -= 0 if finished.retried else 1
                 done(finished)
+                if _out_of_money(finished):
+                    self.stand_down()
+                    return False
             if (todo or running) and self._budget.reached(keep_back=False) is not None:
                 self.stand_down()
                 return False
@@ -213,6 +217,8 @@ class Search:
                 self._give_up(opened.number)
                 continue
             self._check_disk()
+            cap = self._budget.provider_usd_cap(opened.predicted, apart_from=opened.number)
+            job = job.model_copy(update={"provider_usd_cap": cap})
             self._supervisor.submit(job, self.folder.prepare(job), failed_before)
             if job.rung == 0 and job.attempt == 0:
                 self.emit("trial_started", describe(opened.candidate), opened.number)
@@ -281,6 +287,11 @@ class Search:
     def _handle_failure(self, record: Record, failure: Failure) -> None:
         number = record.job.trial
         if self.stopped_by is not None and (failure.failure_class == "interrupted" or self._retried_later(record)):
+            self._give_up(number)
+            return
+        if failure.failure_class == "budget":
+            self.stopped_by = self.stopped_by or "budget.usd"
+            self.emit("note", f"trial {number}: {failure.reason}")
             self._give_up(number)
             return
         self._last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"
@@ -387,6 +398,12 @@ class Search:
             f"{self.resolved.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and "
             f"{len(splits.test)} test rows; {self._supervisor.slots} slot(s) of {devices.count} x {devices.kind}"
         )
+
+
+def _out_of_money(finished: Finished) -> bool:
+    """Whether a job ended because the budget does not pay for its next request to a provider."""
+    result = finished.outcome.result
+    return isinstance(result, Failure) and result.failure_class == "budget"
 
 
 def _same_rung(job: AnyJob, other: AnyJob) -> bool:
