@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from autoadapt.domain.executor import Finished
+from autoadapt.domain.outcome import Failure
 from autoadapt.runs.run_folder import Record
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrials
@@ -78,6 +80,12 @@ class Budget:
 
     def _unscored(self) -> Sequence[Record]:
         return [self._results.trials.record(t) for t in self._results.unscored_trials()]
+
+    @staticmethod
+    def paid_too_little(finished: Finished) -> bool:
+        """Whether a job ended because the budget does not pay for its next request to a provider."""
+        result = finished.outcome.result
+        return isinstance(result, Failure) and result.failure_class == "budget"
 
     def _kept_back(self) -> float:
         return self._ledger.kept_back(self._unscored(), self._resolved.task.evaluation, len(self._resolved.splits.test))

@@ -103,11 +103,8 @@ class Search:
                 self._replay_open(self._trials[trial.number])
         ended = sum(self._trials.counts[state] for state in ENDED)
         if ended or open_trials:
-            self.emit(
-                "resumed",
-                f"{ended} trials were finished before; "
-                f"{len(open_trials)} continue ({interrupted} jobs were interrupted)",
-            )
+            interruptions = f"{len(open_trials)} continue ({interrupted} jobs were interrupted)"
+            self.emit("resumed", f"{ended} trials were finished before; {interruptions}")
 
     def run(self, stop: StopSignals) -> None:
         """Searches until the budget ends; returns early when a signal asked for it."""
@@ -154,7 +151,7 @@ class Search:
                 self.folder.add(finished.folder, finished.job, finished.outcome)
                 running -= 0 if finished.retried else 1
                 done(finished)
-                if _out_of_money(finished):
+                if self._budget.paid_too_little(finished):
                     self.stand_down()
                     return False
             if (todo or running) and self._budget.reached(keep_back=False) is not None:
@@ -398,12 +395,6 @@ class Search:
             f"{self.resolved.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and "
             f"{len(splits.test)} test rows; {self._supervisor.slots} slot(s) of {devices.count} x {devices.kind}"
         )
-
-
-def _out_of_money(finished: Finished) -> bool:
-    """Whether a job ended because the budget does not pay for its next request to a provider."""
-    result = finished.outcome.result
-    return isinstance(result, Failure) and result.failure_class == "budget"
 
 
 def _same_rung(job: AnyJob, other: AnyJob) -> bool:

@@ -88,11 +88,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     training = adapted.training
     return Measurement(
         rows=results,
-        rows_truncated=sum(answer.truncated for answer in answers),
-        rows_failed=sum(answer.failed for answer in answers),
-        rows_unusable=sum(answer.unusable for answer in answers),
-        retries=sum(answer.retries for answer in answers),
-        served_by=sorted({answer.served_by for answer in answers} - {""}),
+        **_counts(answers),
         training=_training_usage(bench.devices, training, training_joules),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
         from_cache=total_usage(a.usage for a in answers if a.cached and a.usage is not None),
@@ -114,6 +110,17 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         parameters_trained=training.parameters_trained,
         parameters_total=adapted.parameters_total,
     )
+
+
+def _counts(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Fields of a measurement that count what befell its answers."""
+    return {
+        "rows_truncated": sum(answer.truncated for answer in answers),
+        "rows_failed": sum(answer.failed for answer in answers),
+        "rows_unusable": sum(answer.unusable for answer in answers),
+        "retries": sum(answer.retries for answer in answers),
+        "served_by": sorted({answer.served_by for answer in answers} - {""}),
+    }
 
 
 def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
