@@ -35,6 +35,8 @@ class Scored(StrictModel):
     """Single requests, one after the other."""
     latency_p95_ms: float | None
     """None: fewer than 59 samples, too few to state a 95th percentile."""
+    network: bool = False
+    """Whether latencies are those that a client of a server saw, with the network and the server's queue in them."""
 
     @property
     def best_known_quality(self) -> tuple[float, tuple[float, float]]:

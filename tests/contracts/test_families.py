@@ -1,9 +1,11 @@
 """Every family of models keeps its interface: it claims, finds, states what it can do, opens, loads and drops."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from job_runs import DEVICES, JobRun
+from remote_server import Chat, chat_server
 
 from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.model import Capabilities, ModelReference
@@ -19,8 +21,18 @@ Model = tuple[ModelFamily, ModelReference]
 def model(request: pytest.FixtureRequest, tiny_model: Path) -> Model:
     """A family with one of its models; a new family adds a model's name here."""
     names = {"causal_lm": str(tiny_model), "scripted": "scripted:parameters=1000"}
+    if request.param == "remote":
+        url, _ = request.getfixturevalue("chat")
+        names["remote"] = f"server:m@{url}"
     family = FAMILIES.new(request.param)
     return family, family.find(names[request.param], Path(), download=False)
+
+
+@pytest.fixture
+def chat() -> Iterator[tuple[str, Chat]]:
+    """A server for models that answer over the network."""
+    with chat_server() as server:
+        yield server
 
 
 def test_family_claims_its_own_models_alone(model: Model, tmp_path: Path) -> None:
@@ -35,7 +47,7 @@ def test_family_states_what_its_model_can_do(model: Model) -> None:
     family, reference = model
     capabilities = family.capabilities(reference)
     assert capabilities.generates or capabilities.scores_labels or capabilities.embeds
-    assert capabilities.parameters > 0
+    assert capabilities.parameters > 0 or capabilities.remote
     assert any(not METHODS.get(name).lacks(capabilities, "label") for name in METHODS.names())
 
 
@@ -65,7 +77,9 @@ def test_family_loads_again_after_it_has_dropped_its_models(model: Model, tmp_pa
 
 
 def test_family_repeats_a_training_from_its_seed(model: Model, tmp_path: Path) -> None:
-    _, reference = model
+    family, reference = model
+    if METHODS.get("lora").lacks(family.capabilities(reference), "label"):
+        pytest.skip("it cannot be trained")
     jobs = JobRun(tmp_path / "run", reference)
     first, again = (jobs.measure(jobs.fit("lora", trial=trial)) for trial in (0, 1))
     assert first.train_loss == again.train_loss
