@@ -101,6 +101,8 @@ class Scored(StrictModel):
     """None: fewer than 59 samples, too few to state a 95th percentile."""
     cascade: Cascade | None = None
     """None: it is a trial."""
+    network: bool = False
+    """Whether latencies are those that a client of a server saw, with the network and the server's queue in them."""
 
     def named(self, note: str = "") -> str:
         """``trial 7 (lora)``, or ``cascade 3 > 12``, with a note in the brackets."""

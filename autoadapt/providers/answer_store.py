@@ -1,8 +1,9 @@
 """What the jobs of a run share about servers: answers that were paid for, money under way, and what servers can do.
 
 One SQLite file in the run folder, with a rollback journal, which works on a file system that several machines share (a
-write-ahead log does not). An answer is kept under the SHA-256 of everything that was sent, so that a resumed or repeated job finds it. Money is
-reserved before a request is sent and settled after it, in transactions, so that all workers together stay under the cap.
+write-ahead log does not). An answer is kept under the SHA-256 of everything that was sent, so that a resumed or
+repeated job finds it. Money is reserved before a request is sent and settled after it, in transactions, so that all
+workers together stay under the cap.
 """
 
 import contextlib
@@ -69,8 +70,8 @@ class AnswerStore:
             ":memory:" if self._path is None else self._path, timeout=WAIT_SECONDS, isolation_level=None
         )
         try:
-            # not flushed to the disk at every commit: a killed process loses nothing, a machine that loses its power may
-            # leave a damaged file, which is found here
+            # not flushed to the disk at every commit: a killed process loses nothing; a machine that loses its power
+            # may leave a damaged file, which is found here
             database.execute("pragma synchronous = off")
             if database.execute("pragma quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError(f"{self._path} is damaged")
@@ -133,6 +134,20 @@ class AnswerStore:
                 "update money set usd = ?, estimated = ?, open = 0 where id = ?", (usd, int(estimated), number)
             )
 
+    def take_over(self, other: Path, label: str) -> None:
+        """Adds the content of another store's file; `label` is put before the names of its jobs."""
+        self._database.execute("attach database ? as other", (str(other),))
+        try:
+            with self._writing() as database:
+                database.execute("insert or ignore into answers select * from other.answers")
+                database.execute("insert or ignore into servers select * from other.servers")
+                database.execute(
+                    "insert into money (job, usd, estimated, open) select ? || job, usd, estimated, 0 from other.money",
+                    (label,),
+                )
+        finally:
+            self._database.execute("detach database other")
+
     def features(self, key: str) -> str | None:
         """What was found out about a server, as JSON; None: nothing."""
         row = self._database.execute("select features from servers where key = ?", (key,)).fetchone()
@@ -155,6 +170,24 @@ def billed_by_job(folder: Path) -> dict[str, float]:
     except sqlite3.DatabaseError:  # not made in full yet, or damaged
         return {}
     return {str(job): float(usd) for job, usd in rows}
+
+
+def adopt(source: Path, target: Path, label: str) -> None:
+    """Adds answers, bills and what is known of servers to another run's, and removes them here.
+
+    Args:
+        source: folder of a run that ends with this, such as the probe of a plan.
+        target: folder of the run that goes on.
+        label: put before the names of the jobs that were billed.
+    """
+    if not (source / STORE_FILE).is_file():
+        return
+    store = AnswerStore(target)
+    try:
+        store.take_over(source / STORE_FILE, label)
+    finally:
+        store.close()
+    (source / STORE_FILE).unlink()
 
 
 def content_key(*parts: Any) -> str:

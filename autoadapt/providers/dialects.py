@@ -1,8 +1,8 @@
 """Dialects: a question as the body of a request, and the body of the answer as a reply.
 
 Chat completions and responses are OpenAI's (their documentation of 2026-10; vLLM, SGLang, llama.cpp and others speak
-them too). Typed questions are asked as OpenAI's ``/v1/decisions`` has them (beta of 2026-10, types of openai-python), or
-as ``/v1/systemone`` has them (transformers 5.23 and later, and others).
+them too). Typed questions are asked as OpenAI's ``/v1/decisions`` has them (beta of 2026-10, types of openai-python),
+or as ``/v1/systemone`` has them (transformers 5.23 and later, and others).
 """
 
 import json

@@ -1,7 +1,7 @@
 """What a server can really do, found out by a few tiny requests before it is used.
 
-A server may answer 200 and ignore what it does not know: so an answer is only taken for constrained if it is a word that
-nobody would have said, and log-probabilities only exist where they came back.
+A server may answer 200 and ignore what it does not know: so an answer is only taken for constrained if it is a word
+that nobody would have said, and log-probabilities only exist where they came back.
 """
 
 import contextlib

@@ -83,7 +83,7 @@ class Pace:
         """The server is overloaded.
 
         Args:
-            sent: when the request was sent, by ``time.monotonic``; one that was sent before the last halving says nothing new.
+            sent: when the request was sent, by ``time.monotonic``; one sent before the last halving says nothing new.
             wait: seconds that the server asks to wait; None: it states none.
         """
         if sent >= self._halved_at:

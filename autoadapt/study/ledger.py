@@ -83,7 +83,7 @@ class Ledger:
         return sums
 
     def _unrecorded_usd(self) -> float:
-        """USD that providers have billed for jobs that run, or whose outcome does not say so because they were killed."""
+        """USD that providers have billed for jobs that run, or that were killed before they could say so."""
         if not self.folder.lasting:
             return 0.0
         left = billed_by_job(self.folder.root)

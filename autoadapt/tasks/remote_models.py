@@ -44,8 +44,8 @@ def _priced(
         if is_this_machine(model.place):
             return remote, []
         raise UserError(
-            f"model '{model.name}': what it costs is not known and not guessed; give {give}, or usd_per_hour in place of "
-            "price for a server of your own"
+            f"model '{model.name}': what it costs is not known and not guessed; give {give}, or usd_per_hour in place "
+            "of price for a server of your own"
         )
     try:
         quote = Prices(own_book(economics.price_book, base)).token(remote.model, remote.provider)

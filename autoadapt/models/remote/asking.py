@@ -152,10 +152,11 @@ class RemoteAdapted:
         results = await asyncio.gather(*asked.values(), return_exceptions=True)
         if self._client.stopped is not None:
             raise self._client.stopped
-        by_key = dict(zip(asked, results, strict=True))
-        for result in results:
+        by_key: dict[str, Answer] = {}
+        for key, result in zip(asked, results, strict=True):
             if isinstance(result, BaseException):
                 raise result
+            by_key[key] = result
         # a question that stands twice in a batch is sent once, and its second answer is one from the cache
         return [by_key[key] if first[key] == i else _again(by_key[key]) for i, key in enumerate(keys)]
 
@@ -236,8 +237,8 @@ class _Failures:
         if self._count > self._most and self._client.stopped is None:
             model = self._client.access.model.model
             self._client.stopped = UserError(
-                f"model '{model}': {self._count} requests have failed, more than {MOST_FAILED:.0%} of the rows; the log "
-                "of the job says why",
+                f"model '{model}': {self._count} requests have failed, more than {MOST_FAILED:.0%} of the rows; the "
+                "log of the job says why",
                 Exit.PROVIDER,
             )
         return answer

@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from autoadapt.domain.model import ModelReference
@@ -31,7 +31,7 @@ PROVIDERS = {
     "together": Provider("https://api.together.xyz/v1", "TOGETHER_API_KEY"),
     "x-ai": Provider("https://api.x.ai/v1", "XAI_API_KEY"),
 }
-"""By their names in genai-prices; from the providers' documentation of the interface that is compatible with OpenAI's."""
+"""By their names in genai-prices; places and keys are those of the providers' documentation (2026-11)."""
 BASE_URL = "OPENAI_BASE_URL"
 """Environment variable that names another place for ``openai:`` models, as OpenAI's own clients read it."""
 
@@ -48,9 +48,11 @@ def reference_of(name: str) -> ModelReference:
         UserError: the name is incomplete, or holds a password.
     """
     prefix, _, rest = name.partition(":")
-    model, url, settings = rest, "", {}
+    model, url = rest, ""
+    settings: dict[str, Any] = {}
     if prefix == "server":
-        model, _, url = rest.rpartition("@")
+        model, at, url = rest.rpartition("@http")
+        url = f"http{url}" if at else ""
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
             raise UserError(f"model '{name}': write server:MODEL@URL, such as server:qwen@http://127.0.0.1:8000/v1")
     else:
