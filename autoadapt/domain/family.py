@@ -113,16 +113,6 @@ class ModelFamily(ABC):
         """
         return []
 
-    def unsupported(self, model: ModelReference, params: Mapping[str, Any], labels: Sequence[str] | None) -> str | None:
-        """Why a candidate of ``prompt`` cannot work on a model, as far as `check` has found out; None: it may.
-
-        Args:
-            model: as it was found.
-            params: of the candidate.
-            labels: to choose from; None: free text.
-        """
-        return None
-
     def begin(self, run: Path, folder: Path, job: JobBase) -> None:  # noqa: B027 - most families need not know
         """A worker begins a job; called before `open` or `load`.
 

@@ -244,6 +244,15 @@ class Method(ABC):
         """About how many weights it trains; 0: none. Memory is estimated from it before anything runs."""
         return float(capabilities.parameters) if self.tunes else 0.0
 
+    def suited(self, start: Mapping[str, Any], capabilities: Capabilities) -> Mapping[str, Any]:
+        """Parameters known to be good, as they suit a model: a larger one may want a lower learning rate.
+
+        Args:
+            start: good for a small model.
+            capabilities: of the base model.
+        """
+        return start
+
     @abstractmethod
     def fit(self, context: Context, model: Model) -> Adapted:
         """Adapts the model to the task and, unless a later rung goes on, saves the artifact."""

@@ -103,8 +103,8 @@ class Search:
                 self._replay_open(self._trials[trial.number])
         ended = sum(self._trials.counts[state] for state in ENDED)
         if ended or open_trials:
-            interruptions = f"{len(open_trials)} continue ({interrupted} jobs were interrupted)"
-            self.emit("resumed", f"{ended} trials were finished before; {interruptions}")
+            continued = f"{len(open_trials)} continue ({interrupted} jobs were interrupted)"
+            self.emit("resumed", f"{ended} trials were finished before; {continued}")
 
     def run(self, stop: StopSignals) -> None:
         """Searches until the budget ends; returns early when a signal asked for it."""
@@ -230,11 +230,8 @@ class Search:
         here = [r for r in past if isinstance(r.job, Fit) and r.job.rung == opened.rung]
         failures = [r.failure.failure_class for r in here if r.failure is not None]
         memory = sum(r.failure is not None and r.failure.failure_class == "oom" for r in past)
-        change = {
-            "attempt": len(here),
-            "keep_checkpoint": opened.rung + 1 < len(ladder),
-            "training": job.training.model_copy(update={"micro_batches": 2**memory}),
-        }
+        training = job.training.model_copy(update={"micro_batches": 2**memory})
+        change = {"attempt": len(here), "keep_checkpoint": opened.rung + 1 < len(ladder), "training": training}
         return job.model_copy(update=change), [f for f in failures if f != "interrupted"]
 
     def _check_disk(self) -> None:

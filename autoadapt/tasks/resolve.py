@@ -189,8 +189,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with _at(document, "objectives"):
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
-    prompted = frozenset(name for name, known in capabilities.items() if known.reads_prompts)
-    space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, prompted))
+    space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
     return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
 
 

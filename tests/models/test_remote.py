@@ -118,8 +118,9 @@ def test_a_server_that_ignores_what_it_is_asked_is_found_out(tmp_path: Path) -> 
             assert "as a test request has shown (it does: text)" in failure.reason
         family = jobs.workshop.family("remote")
         model = jobs.model
-        assert "test request" in (family.unsupported(model, {"label_way": "schema"}, ["a", "b"]) or "")
-        assert family.unsupported(model, {"label_way": "text"}, ["a", "b"]) is None
+        schema, text = (jobs.fit("prompt", params={"label_way": way}) for way in ("schema", "text"))
+        assert "test request" in (family.obstacle(model, schema, {}) or "")
+        assert family.obstacle(model, text, {}) is None
         assert not any("no. " in json.dumps(body) for body in chat.ledger.bodies), "no row was sent"
         measured = jobs.measure(jobs.fit("prompt", trial=2))
         assert quality(measured) > 0.8, "auto takes what works"

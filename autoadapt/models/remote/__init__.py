@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.jobs import Devices, JobBase
+from autoadapt.domain.jobs import Devices, Fit, JobBase
 from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.remote import LABEL_WAYS, RemoteModel
+from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
 from autoadapt.models.remote.names import is_remote, reference_of
@@ -77,14 +78,14 @@ class Remote(ModelFamily):
         features = self._features(self._access(model, CHECK, cap), lambda: None)
         return [f"{model.name}: {note}" for note in features.notes]
 
-    def unsupported(self, model: ModelReference, params: Mapping[str, Any], labels: Sequence[str] | None) -> str | None:
-        way = params.get("label_way", "auto")
+    def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
+        way = job.candidate.params.get("label_way", "auto")
         key = _key(_settings(model), model.place)
-        if not labels or way == "auto" or key not in self._known:
+        if not job.labels or way == "auto" or key not in self._known:
             return None
         from autoadapt.models.remote.labels import lacking
 
-        return lacking(way, labels, self._known[key])
+        return lacking(str(way), job.labels, self._known[key])
 
     def begin(self, run: Path, folder: Path, job: JobBase) -> None:
         self._run, self._cap = run, job.provider_usd_cap
