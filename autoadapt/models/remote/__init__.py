@@ -8,7 +8,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.family import ModelFamily
@@ -16,7 +16,7 @@ from autoadapt.domain.jobs import Devices, Fit, JobBase
 from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
-from autoadapt.domain.remote import LABEL_WAYS, RemoteModel
+from autoadapt.domain.remote import LABEL_WAYS, LabelWay, RemoteModel
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
@@ -85,7 +85,7 @@ class Remote(ModelFamily):
             return None
         from autoadapt.models.remote.labels import lacking
 
-        return lacking(str(way), job.labels, self._known[key])
+        return lacking(cast(LabelWay, way), job.labels, self._known[key])
 
     def begin(self, run: Path, folder: Path, job: JobBase) -> None:
         self._run, self._cap = run, job.provider_usd_cap
