@@ -1,5 +1,7 @@
 """Heads: a linear classifier on the features of a model, how it is stored, and how it answers."""
 
+import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -123,7 +125,7 @@ class HeadAnswerer:
             numbers = self.head(self.features.of(chosen)).float().log_softmax(-1).tolist()
             done = time.perf_counter() - begun
             for i, one, log_probs in zip(batch, chosen, numbers, strict=True):
-                answers[i] = label_answer(self.labels, log_probs, one, done)
+                answers[i] = dataclasses.replace(label_answer(self.labels, log_probs, one), first_s=done, done_s=done)
             self.tick()
         return [answers[i] for i in range(len(encoded))]
 
@@ -131,24 +133,29 @@ class HeadAnswerer:
         """It holds nothing but the model."""
 
 
-def label_answer(labels: Sequence[str], log_probs: Sequence[float], encoded: Encoded, done: float) -> Answer:
-    """The label of the greatest probability; no token is written for it.
+def label_answer(
+    labels: Sequence[str], log_probs: Sequence[float], encoded: Encoded, lengths: Sequence[int] = ()
+) -> Answer:
+    """The label of the greatest probability.
 
     Args:
         labels: in the order of the numbers.
         log_probs: natural logarithms of their probabilities.
         encoded: the input.
-        done: seconds since it was asked.
+        lengths: tokens of each label; empty: no tokens are written for a label.
+
+    Raises:
+        FloatingPointError: a number is not finite.
     """
+    if not all(map(math.isfinite, log_probs)):
+        raise FloatingPointError("the model's scores of labels are not finite numbers")
     best = max(range(len(labels)), key=lambda k: log_probs[k])
     return Answer(
         labels[best],
         len(encoded.ids),
-        0,
+        lengths[best] if lengths else 0,
         encoded.truncated,
-        first_s=done,
-        done_s=done,
-        confidence=float(np.exp(log_probs[best])),
+        confidence=math.exp(log_probs[best]),
         log_probs=tuple(log_probs),
     )
 

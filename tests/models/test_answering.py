@@ -82,6 +82,40 @@ def test_label_scores_decide_differently(tiny_model: Path) -> None:
     assert model.answer([INPUTS[0]])[0].text == expected
 
 
+@pytest.mark.parametrize("score", ["sum", "mean", "calibrated"])
+def test_confidence_of_a_label_is_its_share_of_the_scores_that_are_compared(tiny_model: Path, score: str) -> None:
+    model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, decoding=Decoding(label_score=score))
+    model.prepare(INPUTS)
+    blank = model.encoder.encode("N/A")
+    for text, answer in zip(INPUTS, model.answer(INPUTS), strict=True):
+        compared = torch.tensor([brute_force(model, text, ids) for ids in model._label_ids])
+        if score == "mean":
+            compared = compared / torch.tensor([len(ids) for ids in model._label_ids])
+        if score == "calibrated":
+            compared = compared - model._score([blank])[0]
+        shares = compared.softmax(-1)
+        assert answer.text == LABELS[int(shares.argmax())]
+        assert answer.confidence == pytest.approx(shares.max().item(), abs=1e-3)
+        assert answer.log_probs == pytest.approx(shares.log().tolist(), abs=1e-3)
+
+
+def test_confidence_of_a_text_is_the_geometric_mean_of_its_tokens(tiny_model: Path) -> None:
+    model = answerer(language_model.load(str(tiny_model), "cpu"), [])
+    for text, answer in zip(INPUTS, model.answer(INPUTS), strict=True):
+        ids, log_probs = model.encoder.encode(text).ids, []
+        for _ in range(max(1, answer.tokens_out)):
+            with torch.no_grad():
+                numbers = model.lm.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+            log_probs.append(numbers.max().item())
+            ids = [*ids, int(numbers.argmax())]
+        assert answer.confidence == pytest.approx(2.718281828 ** (sum(log_probs) / len(log_probs)), abs=1e-3)
+
+
+def test_beams_state_no_confidence(tiny_model: Path) -> None:
+    model = answerer(language_model.load(str(tiny_model), "cpu"), [], decoding=Decoding(num_beams=3))
+    assert [a.confidence for a in model.answer(INPUTS)] == [None] * len(INPUTS)
+
+
 @pytest.mark.parametrize("beams", [1, 3])
 def test_generation_in_batches_equals_single_requests(tiny_model: Path, beams: int) -> None:
     model = answerer(language_model.load(str(tiny_model), "cpu"), [], decoding=Decoding(num_beams=beams))

@@ -177,7 +177,7 @@ def test_two_columns_are_read_as_a_pair(tiny_encoder: Path) -> None:
     lm = load(str(tiny_encoder), "cpu")
     columns = ["question", "passage"]
     encoded = input_reader(lm, columns)(joined_input(columns, ["a ripe apple", "the long saw"]))
-    expected = lm.tokenizer("a ripe apple", "the long saw")
+    expected = lm.tokenizer("a ripe apple", "the long saw", return_token_type_ids=True)
     assert encoded.ids == expected["input_ids"]
     assert encoded.types == expected["token_type_ids"]
     assert 1 in encoded.types
@@ -221,7 +221,7 @@ def test_long_texts_are_no_reason_to_refuse_an_encoder(jobs: JobRun) -> None:
     for split in ("train", "validation"):
         file = jobs.root / "data" / f"{split}.jsonl"
         rows = [json.loads(line) for line in file.read_text().splitlines()]
-        file.write_text("".join(json.dumps({**row, "input": row["input"] * 20}) + "\n" for row in rows))
+        file.write_text("".join(json.dumps({**row, "input": f"{row['input']} " * 40}) + "\n" for row in rows))
     measurement = jobs.measure(jobs.fit("head", params={"C": 100.0}))
     assert measurement.rows_truncated == len(measurement.rows)
     assert max(row.tokens_in for row in measurement.rows) == 128

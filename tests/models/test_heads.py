@@ -201,9 +201,8 @@ def test_a_fit_on_fewer_rows_uses_the_features_of_all(jobs: JobRun, monkeypatch:
     part = jobs.measure(jobs.refit(fitted, train_rows=20))
     assert len(counts) == 1
     assert 0 < part.train_tokens < whole.train_tokens / 2
-    (jobs.root / "data" / "train.jsonl").write_text(
-        "".join((jobs.root / "data" / "train.jsonl").open().readlines()[:20])
-    )
+    file = jobs.root / "data" / "train.jsonl"
+    file.write_text("".join(f"{line}\n" for line in file.read_text().splitlines()[:20]))
     alone = jobs.measure(jobs.fit("head", trial=5, params={"C": 100.0}))
     assert alone.train_tokens == part.train_tokens
     assert len(counts) == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import environment
-from job_runs import DEVICES, JobRun, causal_lm
+from job_runs import DEVICES, JobRun, causal_lm, encoder
 
 from autoadapt.domain.jobs import Devices, TrainingSettings
 from autoadapt.domain.outcome import Measurement, Outcome
@@ -47,7 +47,9 @@ def check_equal(deepspeed: Measurement, plain: Measurement) -> None:
 
 
 @pytest.mark.parametrize("method", ["ia3", pytest.param("full", marks=pytest.mark.slow)])
-def test_every_stage_trains_as_the_plain_loop_does(tmp_path: Path, tiny_model: Path, method: str) -> None:
+def test_every_stage_trains_as_the_plain_loop_does(
+    tmp_path: Path, tiny_model: Path, tiny_encoder: Path, method: str
+) -> None:
     jobs = JobRun(tmp_path / "run", causal_lm(tiny_model))
     plain = jobs.measure(jobs.fit(method))
     stages = (0, 2, 3)
@@ -61,11 +63,16 @@ def test_every_stage_trains_as_the_plain_loop_does(tmp_path: Path, tiny_model: P
         )
         for stage in stages
     ]
-    process = start(Place(devices=DEVICES), folders)
+    encoders = JobRun(tmp_path / "encoders", encoder(tiny_encoder))
+    zero = TrainingSettings(engine="deepspeed", zero_stage=2, precision="fp32")
+    of_encoder = encoders.fit(method, trial=1, training=zero)
+    process = start(Place(devices=DEVICES), [encoders.folder(of_encoder), *folders])
     output, errors = process.communicate(timeout=280)
     assert process.returncode == 0, errors
     for folder in folders:
         check_equal(measured(folder), plain)
+    check_equal(measured(encoders.folder(of_encoder)), encoders.measure(encoders.fit(method)))
+    encoders.measure(encoders.score(of_encoder))
     assert output.splitlines()[-1] == "retire", "ZeRO-3 leaves models behind"
 
 

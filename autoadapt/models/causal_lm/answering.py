@@ -19,6 +19,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from autoadapt.domain.method import Answer, Decoding, Training
+from autoadapt.local_models.heads import label_answer
 from autoadapt.local_models.texts import Encoded, batches
 from autoadapt.models.causal_lm.encoding import Encoder
 from autoadapt.models.causal_lm.language_model import LanguageModel
@@ -116,20 +117,8 @@ class Answerer:
             if self._bias is not None:
                 scores = scores - self._bias
             numbers = scores.log_softmax(dim=-1).tolist()
-        answers = []
-        for e, log_probs in zip(encoded, numbers, strict=True):
-            best = max(range(len(self.labels)), key=log_probs.__getitem__)
-            answers.append(
-                Answer(
-                    self.labels[best],
-                    len(e.ids),
-                    len(self._label_ids[best]),
-                    e.truncated,
-                    confidence=math.exp(log_probs[best]),
-                    log_probs=tuple(log_probs),
-                )
-            )
-        return answers
+        lengths = [len(ids) for ids in self._label_ids]
+        return [label_answer(self.labels, log_probs, e, lengths) for log_probs, e in zip(numbers, encoded, strict=True)]
 
     def _score(self, encoded: list[Encoded]) -> torch.Tensor:
         """Summed log-likelihood of every label behind every prompt: shape (rows, labels)."""

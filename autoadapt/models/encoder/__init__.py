@@ -47,7 +47,7 @@ class Encoder(ModelFamily):
             "lora_alpha": [16, 32, 64],
             "lora_dropout": [0.0, 0.1],
             "target_modules": ["all-linear", "attention"],
-            "learning_rate": {"low": 2e-4, "high": 5e-3, "log": True},
+            "learning_rate": {"low": 2e-4, "high": 3e-3, "log": True},
             **TRAINING,
         },
         "ia3": {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, **TRAINING, "weight_decay": 0.0},
@@ -58,9 +58,9 @@ class Encoder(ModelFamily):
             {"pooling": "mean", "scaling": "unit", "depth": 1.0, "C": 30.0},
             {"pooling": "mean", "scaling": "unit", "depth": 0.8, "C": 30.0},
         ),
-        "lora": ({"r": 16, "lora_alpha": 32, "learning_rate": 2e-3, "num_train_epochs": 8},),
-        "ia3": ({"learning_rate": 1e-2, "num_train_epochs": 8},),
-        "full": ({"learning_rate": 2e-4, "num_train_epochs": 8},),
+        "lora": ({"r": 16, "lora_alpha": 32, "learning_rate": 1e-3, "num_train_epochs": 8, "warmup_ratio": 0.1},),
+        "ia3": ({"learning_rate": 1e-2, "num_train_epochs": 8, "warmup_ratio": 0.1},),
+        "full": ({"learning_rate": 1e-4, "num_train_epochs": 8, "warmup_ratio": 0.1},),
     }
 
     def __init__(self) -> None:
