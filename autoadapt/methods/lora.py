@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from autoadapt.domain.learning_rates import suited_lora_rate
 from autoadapt.domain.method import Adapted, AdapterSpec, Context, Method, Model
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.params import TunedParams
@@ -50,6 +51,11 @@ class Lora(Method):
 
     def parameters_trained(self, params: Mapping[str, Any], capabilities: Capabilities) -> float:
         return TRAINED_SHARE * capabilities.parameters
+
+    def suited(self, start: Mapping[str, Any], capabilities: Capabilities) -> Mapping[str, Any]:
+        if "learning_rate" not in start:
+            return start
+        return {**start, "learning_rate": suited_lora_rate(start["learning_rate"], capabilities.parameters)}
 
     def fit(self, context: Context, model: Model) -> Adapted:
         params = LoraParams.model_validate(context.job.candidate.params)

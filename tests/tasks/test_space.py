@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 import pytest
 
+from autoadapt.domain.model import Capabilities
 from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
@@ -193,3 +194,53 @@ def test_candidate_of_another_space_has_no_place_on_an_incompatible_model() -> N
     fitting = space.fit("full", "c", values)
     assert fitting is not None
     assert space.candidate(fitting).model == "c"
+
+
+def test_first_learning_rates_suit_the_size_of_each_model() -> None:
+    sizes = {"small": 17_000_000, "large": 135_000_000, "unknown": 0}
+    known = {name: Capabilities(reads_prompts=True, parameters=n) for name, n in sizes.items()}
+    pairs = Pairs(dict.fromkeys(["lora", "full"], tuple(sizes)), {}, known)
+    space = joint(name="quick", models=list(sizes), methods=["lora", "full"]).restricted(pairs)
+    rates = {(c.method, c.model): c.params["learning_rate"] for c in map(space.candidate, space.first())}
+    assert rates["full", "small"] == rates["full", "unknown"] == 1e-3
+    assert rates["full", "large"] == pytest.approx(3.5e-4, rel=0.05)
+    assert rates["lora", "small"] == rates["lora", "unknown"] == 5e-3
+    assert rates["lora", "large"] == 2e-3
+
+
+def test_models_that_read_no_prompts_have_an_arm_without_prompt_parameters() -> None:
+    known = {"reads": Capabilities(reads_prompts=True), "does not": Capabilities()}
+    families = {"reads": "causal_lm", "does not": "scripted"}
+    space = joint(models=list(known)).restricted(Pairs({"lora": tuple(known)}, families, known))
+    assert set(space.arms) == {"lora", "lora@scripted"}
+    own = {name for name in space.arms["lora"].specs if name not in ("template", "instruction")}
+    assert set(space.arms["lora@scripted"].specs) == own
+    assert (space.arms["lora"].shared, space.arms["lora@scripted"].shared) == (2, 0)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for candidate in (space.suggest(study.ask()) for _ in range(20)):
+        assert ("template" in candidate.params) == (candidate.model == "reads")
+
+
+def test_branch_of_a_family_in_a_space_goes_before_that_of_the_method() -> None:
+    content = load_space("quick", Path(".")).model_dump()
+    content["branches"]["lora@encoder"] = {"learning_rate": [0.004]}
+    pairs = Pairs({"lora": ("a", "b")}, {"a": "causal_lm", "b": "encoder"}, {"b": Capabilities()})
+    space = JointSpace(SearchSpace.model_validate(content), task(models=["a", "b"], methods=["lora"]), "label", pairs)
+    assert list(space.arms["lora@encoder"].specs) == ["learning_rate"]
+    assert space.default("lora", "b").params == {"learning_rate": 0.004}
+    assert "r" in space.default("lora", "a").params
+
+
+@pytest.mark.parametrize(
+    ("branch", "expected"),
+    [
+        ("lora@encodr", "unknown family: did you mean 'encoder'"),
+        ("loar@encoder", "unknown method: did you mean 'lora'"),
+    ],
+)
+def test_branch_of_an_unknown_family_error(branch: str, expected: str) -> None:
+    content = load_space("quick", Path(".")).model_dump()
+    content["branches"][branch] = {"learning_rate": [0.004]}
+    with pytest.raises(UserError) as caught:
+        JointSpace(SearchSpace.model_validate(content), task(), "label")
+    assert expected in str(caught.value)
