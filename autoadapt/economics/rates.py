@@ -64,7 +64,7 @@ def mixed_latency(
     weights = np.concatenate([np.full(len(a), kept / len(a)), np.full(len(both), (1 - kept) / len(both))])
     order = np.argsort(times, kind="stable")
     reached = np.searchsorted(np.cumsum(weights[order]), percent / 100 - 1e-12)
-    return float(times[order][min(reached, len(times) - 1)])
+    return float(times[order][min(int(reached), len(times) - 1)])
 
 
 def _thinned(samples: NDArray[Any]) -> NDArray[Any]:
