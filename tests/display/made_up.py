@@ -8,7 +8,7 @@ from typing import Any
 from autoadapt.domain.comparison import Column
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
-from autoadapt.domain.option import Option, RawOption, Recommendation, Spent
+from autoadapt.domain.option import Calibration, Option, RawOption, Recommendation, Spent
 from autoadapt.domain.plan import Plan, Range
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Task
@@ -206,6 +206,18 @@ class MadeUp:
         baseline=0,
     )
     results = SimpleNamespace(
+        weighed=RAWS,
+        calibration=[
+            Calibration(
+                trial=1,
+                temperature=1.5,
+                validation_rows=100,
+                test_rows=200,
+                error_before=0.1,
+                error=0.03,
+                error_by_chance=0.02,
+            )
+        ],
         spent=Spent(trials=4, usd=0.04, device_seconds=120.0, fit_measure_seconds=90.0, wall_seconds=65.0),
         complete=3,
         stopped_early=0,

@@ -8,10 +8,12 @@ import plotly.graph_objects as go
 
 from autoadapt.display.figures._style import GOLD, error_bars, escaped, lay_out
 from autoadapt.display.goals import goal_named, pairs, shown_value
-from autoadapt.display.method_style import MethodStyle
+from autoadapt.display.method_style import GREY, MethodStyle
 from autoadapt.domain.objective import Goal
+from autoadapt.domain.option import Option
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.trial_state import TrialState
+from autoadapt.shelves import OBJECTIVES
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -56,7 +58,8 @@ def draw(study: "Study", x: str | None = None, y: str | None = None) -> go.Figur
             members = [r for r in rows if r.method == method and group.includes(r)]
             if members:
                 plot.add_group(members, group)
-    plot.mark_recommended(rows)
+    plot.add_cascades()
+    plot.mark_recommended()
     lay_out(plot.figure, across.title, up.title)
     for axis, goal in (("xaxis", across), ("yaxis", up)):
         if goal.scale == "log":
@@ -92,19 +95,47 @@ class _Plot:
             },
         )
 
-    def mark_recommended(self, rows: Sequence[TrialRow]) -> None:
-        chosen = [r for r in rows if r.trial == self.recommended and r.trial in self.options]
-        if not chosen:
+    def add_cascades(self) -> None:
+        """Options that are made of two others and are no trials."""
+        cascades = [o for o in self.options.values() if o.cascade is not None]
+        if not cascades:
+            return
+        self.figure.add_scatter(
+            x=[_option_value(o, self.x) for o in cascades],
+            y=[_option_value(o, self.y) for o in cascades],
+            error_y=_option_bars(cascades) if self.y.name == "quality" else None,
+            mode="markers",
+            name="cascades (test)",
+            text=[escaped(o.name) for o in cascades],
+            hovertemplate=f"%{{text}}<br>{self.x.title}: %{{x:.4g}}<br>{self.y.title}: %{{y:.4g}}<extra></extra>",
+            marker={"color": GREY, "symbol": "star-diamond", "size": 14},
+        )
+
+    def mark_recommended(self) -> None:
+        chosen = self.options.get(self.recommended) if self.recommended is not None else None
+        if chosen is None:
             return
         ring = {"size": 24, "color": "rgba(0,0,0,0)", "line": {"width": 3, "color": GOLD}}
         self.figure.add_scatter(
-            x=self._values(chosen, self.x),
-            y=self._values(chosen, self.y),
+            x=[_option_value(chosen, self.x)],
+            y=[_option_value(chosen, self.y)],
             mode="markers",
             marker=ring,
             name="recommended",
             hoverinfo="skip",
         )
+
+
+def _option_value(option: Option, goal: Goal) -> float:
+    """Quality on test rows where scored, everything else as in the tables."""
+    if goal.name == "quality":
+        return option.best_known_quality[0]
+    return OBJECTIVES.get(goal.name).of_option(option, goal.name)
+
+
+def _option_bars(options: Sequence[Option]) -> dict[str, Any]:
+    known = [o.best_known_quality for o in options]
+    return error_bars([q for q, _ in known], [ci[0] for _, ci in known], [ci[1] for _, ci in known])
 
 
 def _quality_bars(rows: Sequence[TrialRow]) -> dict[str, Any]:
