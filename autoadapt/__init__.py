@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autoadapt.api.frontiers import frontiers
     from autoadapt.api.init import init
     from autoadapt.api.latency import latency
+    from autoadapt.api.models import get_model, list_models
     from autoadapt.api.plan import plan
     from autoadapt.api.prices import prices
     from autoadapt.api.schema import schema
@@ -35,8 +36,10 @@ __all__ = [
     "__version__",
     "check",
     "frontiers",
+    "get_model",
     "init",
     "latency",
+    "list_models",
     "plan",
     "prices",
     "schema",
@@ -47,6 +50,8 @@ _MODULES = {
     "Study": "autoadapt.api.study",
     "UserError": "autoadapt.errors",
     **{name: f"autoadapt.api.{name}" for name in ("check", "frontiers", "init", "latency", "plan", "prices")},
+    "get_model": "autoadapt.api.models",
+    "list_models": "autoadapt.api.models",
     "schema": "autoadapt.api.schema",
     "search": "autoadapt.api.search",
 }

@@ -1,6 +1,6 @@
 """Model folders: found by name, checked, and what their config.json and the headers of their weights state.
 
-A name is ``embedded``, a local folder or a hub id; no weights are read.
+A name is one of `autoadapt.named_models`, a local folder or a hub id; no weights are read.
 """
 
 import contextlib
@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from autoadapt.errors import Exit, UserError
+from autoadapt.named_models import NAMED, required_folder
 
-EMBEDDED = Path(__file__).parent / "embedded"
-"""The small model that comes with the package; its README.md is the model card."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 NO_LIMIT = 10**6
 """A context length of so many tokens or more means that there is no limit."""
@@ -46,16 +45,17 @@ def find_model(name: str, base: Path, download: bool) -> Path:
     """The folder of a model.
 
     Args:
-        name: ``embedded``, a folder (relative to `base`), or a hub id ``owner/name``.
+        name: of a named model, a folder (relative to `base`), or a hub id ``owner/name``.
         base: folder of the task file.
         download: fetch it from the hub where it is not in the cache; otherwise only look.
 
     Raises:
         UserError: there is none, or it must not be used (pickled weights, code of its own).
     """
-    if name == "embedded":
-        check_model_folder(EMBEDDED, name)
-        return EMBEDDED
+    if name in NAMED:
+        folder = required_folder(name)
+        check_model_folder(folder, name)
+        return folder
     folder = (base / name).expanduser()
     if folder.is_dir():
         check_model_folder(folder, name)
@@ -66,13 +66,13 @@ def find_model(name: str, base: Path, download: bool) -> Path:
 
 
 def is_model_name(name: str, base: Path) -> bool:
-    """Whether a name could be a model folder: ``embedded``, a folder that exists, or a text formed like a hub id.
+    """Whether a name could be a model folder: a named model, a folder that exists, or a text formed like a hub id.
 
     Args:
         name: as written in the task.
         base: folder of the task file.
     """
-    return name == "embedded" or bool(HUB_ID.fullmatch(name)) or (base / name).expanduser().is_dir()
+    return name in NAMED or bool(HUB_ID.fullmatch(name)) or (base / name).expanduser().is_dir()
 
 
 def names_encoder(name: str, base: Path) -> bool:
@@ -85,8 +85,8 @@ def names_encoder(name: str, base: Path) -> bool:
         name: as written in the task.
         base: folder of the task file.
     """
-    if name == "embedded":
-        return False
+    if name in NAMED:
+        return NAMED[name].family == "encoder"
     folder = (base / name).expanduser()
     if folder.is_dir():
         return is_encoder(read_config(folder))
@@ -112,7 +112,7 @@ def unknown_model(name: str, base: Path) -> UserError:
         base: folder of the task file.
     """
     folder = (base / name).expanduser()
-    known = ["embedded", *(str(Path(name).parent / p.name) for p in _models_beside(folder))]
+    known = [*NAMED, *(str(Path(name).parent / p.name) for p in _models_beside(folder))]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return UserError(f"model '{name}': no such folder ({folder}), and no hub id (owner/name).{hint}")
@@ -192,6 +192,7 @@ def _models_beside(folder: Path) -> list[Path]:
 
 
 def _snapshot(name: str, download: bool) -> Path:
+    import httpx2
     import huggingface_hub
     from huggingface_hub import errors
     from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -220,7 +221,7 @@ def _snapshot(name: str, download: bool) -> Path:
         raise UserError(
             f"model '{name}': the hub has no such repository (or it is private: `hf auth login`)"
         ) from error
-    except (errors.HfHubHTTPError, OSError, ValueError) as error:
+    except (errors.HfHubHTTPError, httpx2.HTTPError, OSError, ValueError) as error:
         begun = isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str)
         cause = "it is in the cache only in part" if begun else "it is not in the cache"
         raise UserError(

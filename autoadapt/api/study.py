@@ -4,6 +4,7 @@ import html
 from pathlib import Path
 from typing import Any
 
+from autoadapt.domain.option import number_text
 from autoadapt.runs import study as runs_study
 
 
@@ -42,7 +43,7 @@ class Study(runs_study.Study):
         rows = []
         for option in self.options:
             cells = [
-                f"{'* ' if option.trial == self.recommendation.trial else ''}{option.trial}",
+                f"{'* ' if option.trial == self.recommendation.trial else ''}{number_text(option.trial)}",
                 option.method,
                 with_interval(*option.best_known_quality),
                 f"{option.cost_usd_per_1k:.2g}",

@@ -39,13 +39,18 @@ class AssessmentJobs:
         ]
 
     def load_tests(self) -> list[LoadTest]:
-        """A load test for each shown option that has none; the recommended one first."""
+        """A load test for each shown option that has none; the recommended one first.
+
+        Options behind a server have none: the load of others on it is not known, and every request is billed.
+        """
         task = self.resolved.task
         if not task.evaluation.load_requests or not self.folder.lasting:
             return []
         recommended = self.results.recommendation().trial
         jobs = []
         for trial in sorted(self.results.shown_trials(), key=lambda t: t != recommended):
+            if self.resolved.capabilities[self.results.trials.record(trial).job.candidate.model].remote:
+                continue
             attempts = len(self.folder.of(trial, "load_test"))
             if attempts >= MOST_LOAD_TESTS or self.folder.last_done(trial, "load_test") is not None:
                 continue

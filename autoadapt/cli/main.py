@@ -13,6 +13,7 @@ from autoadapt.cli.compare import compare
 from autoadapt.cli.frontier import frontier
 from autoadapt.cli.init import init
 from autoadapt.cli.latency import latency
+from autoadapt.cli.models import models
 from autoadapt.cli.plan import plan
 from autoadapt.cli.prices import prices
 from autoadapt.cli.recommend import recommend
@@ -48,6 +49,7 @@ app.command()(compare)
 app.command()(recommend)
 app.command()(frontier)
 app.command()(latency)
+app.add_typer(models, name="models")
 app.command()(prices)
 app.command()(schema)
 

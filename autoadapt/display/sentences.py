@@ -1,12 +1,13 @@
 """Results in sentences that terminal and report share."""
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 
 from autoadapt.display.text import dollars, too_few
 from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.load import Load
-from autoadapt.domain.option import Spent
+from autoadapt.domain.option import Calibration, Cascade, Option, Spent, trial_name
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Optimism, Verdict
 from autoadapt.economics.rates import percentiles, service_rate
@@ -18,7 +19,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     lines = []
     if verdict.compared:
         rows = verdict.compared[0].rows
-        named = f"trials {', '.join(map(str, ties))}" if len(ties) > 1 else f"trial {ties[0]}" if ties else "none"
+        named = ", ".join(map(trial_name, ties)) or "none"
         lines.append(f"Tied with the best option, trial {verdict.best}, on validation and {rows} test rows: {named}.")
     lines.append(_optimism_line(verdict.optimism))
     if verdict.within_noise:
@@ -42,6 +43,42 @@ def _optimism_line(optimism: Optimism) -> str:
         return text + "."
     ends = f"[{100 * -optimism.observed_high:+.1f}, {100 * -optimism.observed_low:+.1f}]"
     return f"{text}; the test score differs from it by {100 * -optimism.observed:+.1f} points {ends}."
+
+
+def cascade_lines(options: Sequence[Option]) -> list[str]:
+    """How each cascade answers, how good it is, and what it saves under the task's own economics: one line each."""
+    return [_cascade_line(o, o.cascade) for o in options if o.cascade is not None]
+
+
+def cascade_rule(option: Option) -> str:
+    """Which part of a cascade answers, as a clause; empty for a trial."""
+    c = option.cascade
+    if c is None:
+        return ""
+    return (
+        f"trial {c.first} ({c.first_method}) answers where its calibrated confidence is at least {c.threshold:.3f} "
+        f"({c.kept:.0%} of rows), else trial {c.second} ({c.second_method})"
+    )
+
+
+def _cascade_line(option: Option, c: Cascade) -> str:
+    quality, (low, high) = option.best_known_quality
+    points = f"{100 * c.difference:+.1f} points [{100 * c.difference_low:+.1f}, {100 * c.difference_high:+.1f}]"
+    money = f"saves {c.saved:.0%} of" if c.saved >= 0 else f"adds {-c.saved:.0%} to"
+    latency = "its latency is computed from both load tests" if c.under_load else "it was not measured under load"
+    return (
+        f"{option.title}: {cascade_rule(option)}: {quality:.3f} [{low:.3f}-{high:.3f}] on test rows, {points} from "
+        f"trial {c.second}; {money} trial {c.second}'s cost of a query. Both must be served; {latency}."
+    )
+
+
+def calibration_line(found: Calibration) -> str:
+    """How far the confidences of an option can be taken for probabilities, in a sentence."""
+    return (
+        f"Confidences of trial {found.trial} are {100 * found.error_before:.1f} points off on average on "
+        f"{found.test_rows} test rows, {100 * found.error:.1f} after calibration (temperature {found.temperature:.2f}, "
+        f"from {found.validation_rows} validation rows); chance alone shows {100 * found.error_by_chance:.1f}."
+    )
 
 
 def load_lines(load: Load, latency_p95_ms: float | None, subject: str = "Recommended option") -> list[str]:
@@ -76,11 +113,11 @@ def break_even_line(pair: BreakEven, methods: dict[int, str]) -> str:
 
     Args:
         pair: of options.
-        methods: trial -> its method.
+        methods: trial -> its method; cascades are named by their trials alone.
     """
 
     def name(trial: int) -> str:
-        return f"trial {trial} ({methods.get(trial, '?')})"
+        return trial_name(trial) + (f" ({methods[trial]})" if trial in methods else "")
 
     names = f"{name(pair.trial)} / {name(pair.other)}: "
     if not pair.volumes:

@@ -38,8 +38,10 @@ def too_few(percent: float = 95) -> str:
 
 
 def p95_text(option: Option) -> str:
-    """The 95th percentile of latency in milliseconds, if there are enough samples for it."""
-    return too_few() if option.latency_p95_ms is None else f"{option.latency_p95_ms:.1f}"
+    """The 95th percentile of latency in milliseconds, if there are enough samples; marked where a network is in it."""
+    if option.latency_p95_ms is None:
+        return too_few()
+    return f"{option.latency_p95_ms:.1f}{' (network)' if option.network else ''}"
 
 
 def params_text(option: Option) -> str:

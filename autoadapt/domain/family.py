@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from autoadapt.domain.artifact import ArtifactDescription
-from autoadapt.domain.jobs import Devices, Fit
+from autoadapt.domain.jobs import Devices, Fit, JobBase
 from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
+from autoadapt.domain.usage import Usage
 
 
 class ModelFamily(ABC):
@@ -98,6 +99,33 @@ class ModelFamily(ABC):
 
     def drop(self) -> None:  # noqa: B027 - a family that keeps nothing warm has nothing to do
         """Forgets models kept warm and frees their memory."""
+
+    def check(self, model: ModelReference, run: Path, cap: float | None) -> list[str]:
+        """Asks a model that is not on this machine whether it answers, once per run; returns notes for the user.
+
+        Args:
+            model: as it was found.
+            run: the run folder, where what was learned is kept.
+            cap: the most that providers may bill the whole study, in USD; None: there is no limit.
+
+        Raises:
+            UserError: it does not answer, or must not be asked; nothing can be tried with it.
+        """
+        return []
+
+    def begin(self, run: Path, folder: Path, job: JobBase) -> None:  # noqa: B027 - most families need not know
+        """A worker begins a job; called before `open` or `load`.
+
+        Args:
+            run: the run folder, where jobs may keep what they share.
+            folder: of the job.
+            job: what is done.
+        """
+
+    @property
+    def billed(self) -> Usage:
+        """What providers have billed since `begin`."""
+        return Usage()
 
     @property
     def loading_seconds(self) -> float:

@@ -49,6 +49,7 @@ class History:
         branches: the parameters of each arm: of a method, on the models that it suits.
         models: base models that may be used.
         tunes: methods that train.
+        floor: simple methods that are measured before all others.
         left_seconds: device-seconds the budget still pays for; None without such a limit.
         may_try: whether the budget allows another candidate.
         constraints: what a recommended option must satisfy.
@@ -71,6 +72,7 @@ class History:
     least_gain: float = 0.0
     first: tuple[Candidate, ...] = ()
     can_work: Callable[[Candidate], bool] = lambda candidate: True
+    floor: frozenset[str] = frozenset()
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def arm(self, candidate: Candidate) -> str:

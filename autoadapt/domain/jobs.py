@@ -79,6 +79,8 @@ class JobBase(StrictModel):
     seed: int
     """Derived from study seed and trial number; the same for every attempt, so that a repeated job repeats."""
     training: TrainingSettings = TrainingSettings()
+    provider_usd_cap: float | None = None
+    """What providers may have billed the whole study by the end of this job, in USD; None: there is no limit."""
     state_folder: str
     """Run-relative folder for what outlives the job: checkpoints, predictions and, as ``artifact``, the option."""
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, Field
 
@@ -31,6 +31,8 @@ class Decoding(StrictModel):
     """Labels: how their likelihoods are compared."""
     num_beams: int = Field(default=1, ge=1)
     """Free text: 1 is greedy decoding, more is beam search."""
+    label_way: Literal["auto", "schema", "logprobs", "decisions", "text"] = "auto"
+    """Labels, models behind a server: how a label is read off an answer; auto: the first way that the server knows."""
     tuned: bool = False
     """Whether the model was tuned, so that its answers end with the end token."""
 
@@ -48,7 +50,17 @@ class Answer:
     done_s: float = field(default=0.0, compare=False)
     """Seconds from the call until it was whole."""
     usage: Usage | None = field(default=None, compare=False)
-    """What a server billed for it; None: nothing but device time."""
+    """What a server billed for it, failed attempts included; None: nothing but device time."""
+    cached: bool = field(default=False, compare=False)
+    """Whether it was given before and is not billed again; its times are those of the request that was sent."""
+    failed: bool = field(default=False, compare=False)
+    """Whether there is no answer, after all attempts."""
+    unusable: bool = field(default=False, compare=False)
+    """Whether the model refused, or no label was found in what it wrote; such an answer counts as wrong."""
+    retries: int = field(default=0, compare=False)
+    """Further attempts that it took."""
+    served_by: str = field(default="", compare=False)
+    """Model and fingerprint of its configuration as the server states them."""
     confidence: float | None = field(default=None, compare=False)
     """How sure the model is of its answer, from 0 to 1 and not calibrated: the probability of the label among all of
     them, or the geometric mean of the probabilities of the tokens written; None: it does not say."""
@@ -87,6 +99,20 @@ class Adapted(Protocol):
 
     def close(self) -> None:
         """Gives the base model back and frees what fitting took."""
+        ...
+
+
+@runtime_checkable
+class TimesItself(Protocol):
+    """An adapted model that times its single requests where they are sent, because repeated ones are not sent."""
+
+    def answer_alone(self, text: str, repetition: int) -> Answer:
+        """Answers one input while nothing else is under way; `done_s` is the time of the request that was sent.
+
+        Args:
+            text: the input.
+            repetition: which request with this input it is; each is sent once and kept.
+        """
         ...
 
 
@@ -193,6 +219,8 @@ class Method(ABC):
     """Whether it is one of the simple methods that are measured first, and with which every other one is compared."""
     one_rung: ClassVar[bool] = False
     """Whether it is always done in full at once, because a part of its work would take about as long."""
+    most_trials: ClassVar[int | None] = None
+    """Candidates of it after which no further one is tried; None: as many as are worth their cost."""
     shares_base: ClassVar[bool] = False
     """Whether many of its results can be served on one copy of the base model."""
     branch: ClassVar[Mapping[str, Any]] = {}
@@ -215,6 +243,15 @@ class Method(ABC):
     def parameters_trained(self, params: Mapping[str, Any], capabilities: Capabilities) -> float:
         """About how many weights it trains; 0: none. Memory is estimated from it before anything runs."""
         return float(capabilities.parameters) if self.tunes else 0.0
+
+    def suited(self, start: Mapping[str, Any], capabilities: Capabilities) -> Mapping[str, Any]:
+        """Parameters known to be good, as they suit a model: a larger one may want a lower learning rate.
+
+        Args:
+            start: good for a small model.
+            capabilities: of the base model.
+        """
+        return start
 
     @abstractmethod
     def fit(self, context: Context, model: Model) -> Adapted:

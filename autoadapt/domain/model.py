@@ -1,5 +1,7 @@
 """ModelReference, Capabilities: a base model that a family has found, and what can be done with it."""
 
+from typing import Any
+
 from pydantic import Field
 
 from autoadapt.domain.strict import StrictModel
@@ -16,6 +18,8 @@ class ModelReference(StrictModel):
     location: str
     """What the family loads it from: a folder or a URL; empty where the name is enough. A reference ``${NAME}`` in the
     name stands here too as it was written."""
+    settings: dict[str, Any] = Field(default={})
+    """Of this model, as its family defines them; references ``${NAME}`` stand as they were written."""
 
     @property
     def place(self) -> str:

@@ -7,11 +7,73 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
+CASCADE_NUMBERS = 1_000_000
+"""Numbers of cascades begin here; those of trials end below."""
+
+
+def cascade_number(first: int, second: int) -> int:
+    """The number by which a cascade of two trials is known wherever options are known by the number of their trial."""
+    return CASCADE_NUMBERS * (first + 1) + second
+
+
+def number_text(number: int) -> str:
+    """``7`` of a trial, ``3 > 12`` of a cascade of two."""
+    first, second = divmod(number, CASCADE_NUMBERS)
+    return str(number) if not first else f"{first - 1} > {second}"
+
+
+def trial_name(number: int) -> str:
+    """``trial 7``, or ``cascade 3 > 12``."""
+    return f"{'trial' if number < CASCADE_NUMBERS else 'cascade'} {number_text(number)}"
+
+
+class Cascade(StrictModel):
+    """How a cascade answers: its first part where that one's calibrated confidence is high enough, else its second."""
+
+    first: int
+    second: int
+    """Trials."""
+    first_method: str
+    second_method: str
+    temperature: float
+    """By which the first part's confidences are calibrated."""
+    threshold: float
+    """Calibrated confidence from which the first part's answer is taken; chosen on validation rows."""
+    kept_validation: float
+    kept: float
+    """Share of the rows that the first part answers, on validation and on test rows; costs are computed from the
+    latter."""
+    difference: float
+    difference_low: float
+    difference_high: float
+    """Quality minus that of the second part, with its 95 % interval, on test rows."""
+    under_load: bool
+    """Whether both parts were measured under load, so that its latency is computed from that."""
+    saved: float
+    """Share of the cost of the second part that is saved under the task's own economics; below 0: it costs more."""
+
+
+class Calibration(StrictModel):
+    """How far an option's confidences can be taken for probabilities."""
+
+    trial: int
+    temperature: float
+    """Of its confidences, fitted on validation rows (see `verdict.calibration.temperature`)."""
+    validation_rows: int
+    test_rows: int
+    error_before: float
+    """Expected calibration error on test rows as the model states its confidences, from 0 to 1."""
+    error: float
+    """The same after calibration."""
+    error_by_chance: float
+    """What perfectly calibrated confidences show on as many rows on average."""
+
 
 class Scored(StrictModel):
     """One way to adapt, with its quality: what is the same under any economics."""
 
     trial: int
+    """Its number; of a cascade see `cascade_number`."""
     method: str
     model: str
     params: Params
@@ -37,6 +99,25 @@ class Scored(StrictModel):
     """Single requests, one after the other."""
     latency_p95_ms: float | None
     """None: fewer than 59 samples, too few to state a 95th percentile."""
+    cascade: Cascade | None = None
+    """None: it is a trial."""
+    network: bool = False
+    """Whether latencies are those that a client of a server saw, with the network and the server's queue in them."""
+
+    def named(self, note: str = "") -> str:
+        """``trial 7 (lora)``, or ``cascade 3 > 12``, with a note in the brackets."""
+        inside = ", ".join(part for part in ("" if self.cascade is not None else self.method, note) if part)
+        return trial_name(self.trial) + (f" ({inside})" if inside else "")
+
+    @property
+    def name(self) -> str:
+        """``trial 7 (lora)``, or ``cascade 3 > 12``."""
+        return self.named()
+
+    @property
+    def title(self) -> str:
+        """Its name as a sentence begins with it."""
+        return self.name[0].upper() + self.name[1:]
 
     @property
     def best_known_quality(self) -> tuple[float, tuple[float, float]]:
@@ -79,6 +160,10 @@ class RawOption(Scored):
     """Of the task's own economics."""
     weights_kept: bool
     """False: it was trained, and its weights were deleted when others dominated it."""
+    parts_latency_ms: tuple[list[float], list[float]] | None = None
+    """Of a cascade: single requests to its first and to its second part."""
+    parts: "tuple[RawOption, RawOption] | None" = Field(default=None, exclude=True)
+    """Of a cascade: its parts, from which it is priced; files refer to them by their trials."""
 
 
 class Option(Scored):

@@ -10,7 +10,7 @@ from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
 Stage = Literal["start", "load", "fit", "measure", "save"]
-FailureClass = Literal["oom", "nan", "timeout", "data", "config", "disk", "provider", "crash", "interrupted"]
+FailureClass = Literal["oom", "nan", "timeout", "data", "config", "disk", "provider", "budget", "crash", "interrupted"]
 
 
 class RowResult(StrictModel):
@@ -33,10 +33,20 @@ class Measurement(StrictModel):
     """One per answered row, in the split's order."""
     rows_truncated: int = 0
     """Rows whose prompt was shortened to fit the model's context."""
+    rows_failed: int = 0
+    """Rows without an answer after all attempts; they count as wrong."""
+    rows_unusable: int = 0
+    """Rows whose answer was a refusal, or held no label; they count as wrong."""
+    retries: int = 0
+    """Further attempts at requests that failed."""
+    served_by: list[str] = Field(default=[])
+    """Models with the fingerprints of their configurations, as a server states them."""
     training: Usage = Usage()
     """What training used, earlier rungs of the same trial included."""
     answering: Usage = Usage()
     """What answering `rows` in batches used."""
+    from_cache: Usage = Usage()
+    """Of `answering`, what was billed before: these answers were kept and not asked for again."""
     judging: Usage = Usage()
     """What the metric used; it counts against the budget, not against the option."""
     timing: Usage = Usage()
@@ -76,6 +86,8 @@ class Failure(StrictModel):
     failure_class: FailureClass
     reason: str
     """One line."""
+    usage: Usage = Usage()
+    """What providers billed before it failed."""
 
     def __str__(self) -> str:
         return f"{self.failure_class} in {self.stage}: {self.reason}"
@@ -119,11 +131,12 @@ class Outcome(StrictModel):
         parts: tuple[Usage, ...] = ()
         if isinstance(result, Measurement):
             parts = (result.training, result.answering, result.judging, result.timing)
-        elif isinstance(result, Load):
+        else:
             parts = (result.usage,)
-        if parts:
-            billed = Usage(usd=sum(u.usd for u in parts), usd_estimated=any(u.usd_estimated for u in parts))
-            held = held.plus(billed)
+        earlier = result.from_cache.usd if isinstance(result, Measurement) else 0.0
+        billed = max(0.0, sum(u.usd for u in parts) - earlier)
+        if billed:
+            held = held.plus(Usage(usd=billed, usd_estimated=any(u.usd_estimated for u in parts)))
         return cls(
             trial=job.trial, attempt=job.attempt, result=result, devices=devices, seconds=seconds, usage=held, **more
         )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.remote import RemoteSettings
 from autoadapt.domain.strict import StrictModel, Usd
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -77,13 +78,14 @@ class Budget(StrictModel):
     """What may be spent, in total over every resumed run; the first limit reached ends the search."""
 
     trials: int | None = Field(default=None, ge=1)
-    """Candidates tried; answers from the cache are free."""
+    """Candidates tried; answers from the cache, and the simple methods that come with `floor`, do not count."""
     hours: float | None = Field(default=None, gt=0)
     """Wall-clock hours of searching and re-scoring."""
     device_hours: float | None = Field(default=None, gt=0)
     """Hours of devices held, by all slots together."""
     usd: Usd | None = None
-    """Device time of every trial, failed ones and re-scoring included, at `economics.usd_per_hour`."""
+    """Device time of every trial, failed ones and re-scoring included, at `economics.usd_per_hour`, and all that
+    providers bill."""
 
     @model_validator(mode="after")
     def _some_limit(self) -> "Budget":
@@ -260,6 +262,8 @@ class Task(StrictModel):
     models: list[str] = Field(min_length=1)
     """Base models: `embedded` (installed with AutoAdapt), `minilm`, `smollm2`, local folders, hub ids, hosted models
     (`openai:NAME`) and servers (`server:NAME@URL`); all of them are searched together."""
+    remote: dict[str, RemoteSettings] = Field(default={})
+    """Settings of models behind a server, by their name in `models`: price, key, tier, concurrency, time-out."""
     methods: list[str] = Field(default=["prompt", "head", "lora", "full"], min_length=1)
     """Names in the methods folder (prompt, head, lora, ia3, full; majority, tfidf and nearest come with `floor`)."""
     floor: bool = True

@@ -18,6 +18,8 @@ class Usage(StrictModel):
     """Input tokens found in a cache."""
     tokens_out: int = 0
     """Tokens written."""
+    tokens_reasoning: int = 0
+    """Of the tokens written, those that a model reasoned with before it answered."""
     usd: float = 0.0
     """Billed by a provider, apart from device time."""
     usd_estimated: bool = False
@@ -41,9 +43,22 @@ class Usage(StrictModel):
             tokens_in=self.tokens_in + other.tokens_in,
             tokens_cached=self.tokens_cached + other.tokens_cached,
             tokens_out=self.tokens_out + other.tokens_out,
+            tokens_reasoning=self.tokens_reasoning + other.tokens_reasoning,
             usd=self.usd + other.usd,
             usd_estimated=self.usd_estimated or other.usd_estimated,
             joules=None if None in joules else sum(j for j in joules if j is not None) if joules else None,
+        )
+
+    def times(self, factor: float) -> "Usage":
+        """A multiple of it; tokens are rounded to whole ones."""
+        return Usage(
+            device_seconds={kind: seconds * factor for kind, seconds in self.device_seconds.items()},
+            tokens_in=round(self.tokens_in * factor),
+            tokens_cached=round(self.tokens_cached * factor),
+            tokens_out=round(self.tokens_out * factor),
+            usd=self.usd * factor,
+            usd_estimated=self.usd_estimated,
+            joules=None if self.joules is None else self.joules * factor,
         )
 
 

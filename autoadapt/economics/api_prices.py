@@ -7,6 +7,7 @@ from autoadapt.domain.comparison import ApiPrice, Terms
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.economics import costs
+from autoadapt.economics.cascade_pricer import pricer_of
 from autoadapt.economics.pricer import Pricer
 
 CACHED_FROM = 1024
@@ -40,7 +41,9 @@ def api_price(
         high=high,
         usd_per_month=likely * terms.cell().volume / 1000,
         source=quote.source,
-        cheaper_from=None if recommended is None else _cheaper_from(Pricer(recommended, terms, loaded_share), likely),
+        cheaper_from=None
+        if recommended is None
+        else _cheaper_from(pricer_of(recommended, terms, loaded_share), likely),
     )
 
 

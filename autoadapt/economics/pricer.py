@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
-
 from autoadapt.domain.comparison import Cell, Priced, Terms
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.economics import costs
 from autoadapt.economics.rates import percentile, run_at, service_rate
 
 ONE, ZERO = Decimal(1), Decimal(0)
-LEAST_VOLUME, MOST_VOLUME, VOLUMES = 100, 10**9, 71
-"""Queries a month of cost curves, and the number of their points."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ class Pricer:
 
     def price(self, cell: Cell) -> Priced:
         """Cost, replicas and latency of the option."""
-        service, longer = self._service(cell), self._longer(cell)
+        service = self._service(cell)
         per_1k = self._usd_per_1k(cell, service)
         return Priced.model_construct(
             trial=self.option.trial,
@@ -93,22 +89,28 @@ class Pricer:
             kwh_per_1k=self._kwh_per_1k(),
             replicas=service.replicas,
             requests_per_s=float(service.requests_per_s),
-            rate_measured=self._measured_rate(longer) is not None,
-            latency_p95_ms=self._latency_p95_ms(service.rate_each, float(longer)),
+            rate_measured=self._rate_is_measured(cell),
+            latency_p95_ms=self._latency_p95_ms(cell, service),
         )
 
     def as_option(self, cell: Cell) -> Option:
         """The option with the cost and latency of a scenario's numbers."""
-        service, longer = self._service(cell), self._longer(cell)
-        per_query = (self._row_seconds * cell.hour_usd / 3600 + self._row_usd) * longer
+        service = self._service(cell)
         figures = {
             "cost_usd_per_1k": float(self._usd_per_1k(cell, service)),
-            "inference_usd_per_1k": float(per_query * 1000),
+            "inference_usd_per_1k": float(self._answer_usd(cell) * 1000),
             "training_usd": float(self.training_usd(cell)),
-            "latency_p95_ms": self._latency_p95_ms(service.rate_each, float(longer)),
-            "requests_per_s": None if self._measured_rate(longer) is None else float(service.requests_per_s),
+            "latency_p95_ms": self._latency_p95_ms(cell, service),
+            "requests_per_s": float(service.requests_per_s) if self._rate_is_measured(cell) else None,
         }
         return self._unpriced.model_copy(update=figures)
+
+    def _answer_usd(self, cell: Cell) -> Decimal:
+        """USD of an answer: its device time, and what a provider bills."""
+        return (self._row_seconds * cell.hour_usd / 3600 + self._row_usd) * self._longer(cell)
+
+    def _rate_is_measured(self, cell: Cell) -> bool:
+        return self._measured_rate(self._longer(cell)) is not None
 
     def _longer(self, cell: Cell) -> Decimal:
         """Device time of an answer over that of the answers measured."""
@@ -189,8 +191,8 @@ class Pricer:
         per_1k = Decimal(repr(joules)) / self.option.rows * 1000
         return float(costs.energy_kwh(per_1k, Decimal(repr(owned.pue if owned else 1.0))))
 
-    def _latency_p95_ms(self, rate: float, longer: float) -> float | None:
-        option = self.option
+    def _latency_p95_ms(self, cell: Cell, service: Service) -> float | None:
+        option, rate, longer = self.option, service.rate_each, float(self._longer(cell))
         if option.load is not None and option.load.runs:
             run = run_at(option.load, rate)
             if run.rate not in self._p95s:
@@ -209,17 +211,6 @@ def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
         if rate is not None and raw.answering.total_device_seconds:
             shares.append(rate * raw.answering.total_device_seconds / raw.rows)
     return Decimal(repr(statistics.median(shares))) if shares else ONE
-
-
-def monthly_costs(raws: Sequence[RawOption], terms: Terms) -> dict[int, list[tuple[float, float]]]:
-    """(Queries a month, USD a month) of each option by trial, from 100 to 1,000,000,000 queries."""
-    share, curves = loaded_share(raws, terms), {}
-    volumes = [float(v) for v in np.geomspace(LEAST_VOLUME, MOST_VOLUME, VOLUMES)]
-    cells = [terms.cell().model_copy(update={"volume": Decimal(repr(round(v)))}) for v in volumes]
-    for raw in raws:
-        pricer = Pricer(raw, terms, share)
-        curves[raw.trial] = [(v, float(pricer.month_usd(c))) for v, c in zip(volumes, cells, strict=True)]
-    return curves
 
 
 def _decimal(value: float | None) -> Decimal | None:

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autoadapt.domain.load import Load, LoadRun
 
@@ -30,6 +32,45 @@ def percentile(samples: Sequence[float], percent: float) -> float | None:
     if not samples or (percent > 50 and len(samples) < least_samples(percent)):
         return None
     return float(np.percentile(np.array(samples), percent))
+
+
+MOST_SUMMED = 500
+"""Samples of each part whose sums with all of the other part are formed; of more, so many quantiles stand for them."""
+
+
+def mixed_latency(
+    first: Sequence[float], second: Sequence[float], kept: float, percent: float, aligned: bool = False
+) -> float | None:
+    """A percentile of the latency of a cascade: kept queries take the first part's time, the others both times.
+
+    The smallest x with ``k P(A <= x) + (1 - k) P(A + B <= x) >= percent / 100``. Every sample of A is added to every
+    one of B, as of independent times, unless they belong to the same inputs.
+
+    Args:
+        first, second: milliseconds of single requests.
+        kept: k, from 0 to 1.
+        percent: such as 95.
+        aligned: both parts answered the same inputs in the same order; taken as independent where they are not as many.
+
+    Returns:
+        None: too few samples to state it (see `least_samples`).
+    """
+    a, b = np.array(first, dtype=float), np.array(second, dtype=float)
+    few = min(len(a), len(b))
+    if not few or (percent > 50 and few < least_samples(percent)):
+        return None
+    both = a + b if aligned and len(a) == len(b) else np.add.outer(_thinned(a), _thinned(b)).ravel()
+    times = np.concatenate([a, both])
+    weights = np.concatenate([np.full(len(a), kept / len(a)), np.full(len(both), (1 - kept) / len(both))])
+    order = np.argsort(times, kind="stable")
+    reached = np.searchsorted(np.cumsum(weights[order]), percent / 100 - 1e-12)
+    return float(times[order][min(int(reached), len(times) - 1)])
+
+
+def _thinned(samples: NDArray[Any]) -> NDArray[Any]:
+    if len(samples) <= MOST_SUMMED:
+        return samples
+    return np.asarray(np.quantile(samples, (np.arange(MOST_SUMMED) + 0.5) / MOST_SUMMED))
 
 
 def typical_ms(samples: Sequence[float]) -> float:

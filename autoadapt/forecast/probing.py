@@ -11,6 +11,7 @@ from autoadapt.domain.jobs import Devices, Fidelity, Fit
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.plan import Plan, Probe, Probes
 from autoadapt.files import read_model, write_json
+from autoadapt.providers.answer_store import adopt
 from autoadapt.runs.lock import version
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.shelves import EXECUTORS, METHODS
@@ -118,6 +119,7 @@ def probe(resolved: ResolvedTask, root: Path, skip: set[tuple[str, str]]) -> tup
         finally:
             supervisor.close()
     finally:
+        adopt(folder.root, root, "plan/")  # a search need not pay again for what its plan has asked
         shutil.rmtree(folder.root, ignore_errors=True)
         folder.close()
     probes = Probes(
@@ -152,7 +154,9 @@ def _job(resolved: ResolvedTask, candidate: Candidate, number: int) -> Fit:
         share = min(1.0, PROBE_STEPS / (per_epoch * candidate.passes))
     rows = min(PROBE_ROWS, len(resolved.splits.validation))
     fidelity = Fidelity(rows=rows, steps=share, latency_requests=PROBE_REQUESTS)
-    return resolved.fit_job(number, candidate, 0, fidelity).model_copy(update={"keep_checkpoint": True})
+    usd = resolved.task.budget.usd
+    change = {"keep_checkpoint": True, "provider_usd_cap": None if usd is None else float(usd)}
+    return resolved.fit_job(number, candidate, 0, fidelity).model_copy(update=change)
 
 
 def _probe(job: Fit, outcome: Outcome) -> Probe:

@@ -76,14 +76,8 @@ def deployed_bytes(folder: Path, weights: Weights, prompt: PromptText) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
-def place_here(model: ModelReference, find: Callable[[str], Path] | None = None) -> str:
-    """Folder of a base model on this machine, which need not be the machine that wrote the reference.
-
-    Args:
-        model: the reference.
-        find: looks for a model by its name; `autoadapt.model_files.find_model` by default.
-    """
+def place_here(model: ModelReference) -> str:
+    """Folder of a base model on this machine, which need not be the machine that wrote the reference."""
     if Path(model.place).is_dir():
         return model.place
-    name = expanded(model.name)
-    return str(find(name) if find else model_files.find_model(name, Path(), download=False))
+    return str(model_files.find_model(expanded(model.name), Path(), download=False))

@@ -5,7 +5,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from autoadapt.domain.learning_rates import suited_learning_rate
 from autoadapt.domain.method import Adapted, Context, Method, Model
+from autoadapt.domain.model import Capabilities
 from autoadapt.domain.params import TunedParams
 
 
@@ -27,6 +29,11 @@ class Full(Method):
         "weight_decay": [0.0, 0.01],
     }
     first: ClassVar[Sequence[Mapping[str, Any]]] = ({"learning_rate": 3e-4, "num_train_epochs": 4},)
+
+    def suited(self, start: Mapping[str, Any], capabilities: Capabilities) -> Mapping[str, Any]:
+        if "learning_rate" not in start:
+            return start
+        return {**start, "learning_rate": suited_learning_rate(start["learning_rate"], capabilities.parameters)}
 
     def fit(self, context: Context, model: Model) -> Adapted:
         return model.tune(FullParams.model_validate(context.job.candidate.params), adapter=None)

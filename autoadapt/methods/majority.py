@@ -21,6 +21,7 @@ class Majority(Method):
     needs: ClassVar[tuple[str, ...]] = ("counts_words",)
     floor: ClassVar[bool] = True
     one_rung: ClassVar[bool] = True
+    most_trials: ClassVar[int | None] = 1
     first: ClassVar[tuple[dict[str, str], ...]] = ({},)
 
     def fit(self, context: Context, model: Model) -> Adapted:

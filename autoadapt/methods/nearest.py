@@ -26,6 +26,7 @@ class Nearest(Method):
     answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("text",)
     floor: ClassVar[bool] = True
     one_rung: ClassVar[bool] = True
+    most_trials: ClassVar[int | None] = 3
     branch: ClassVar[Mapping[str, Any]] = {"units": ["words", "characters", "both"]}
     first: ClassVar[Sequence[Mapping[str, Any]]] = ({"units": "both"},)
 

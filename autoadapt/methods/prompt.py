@@ -21,6 +21,9 @@ class PromptParams(PromptedParams):
     (contextual calibration, Zhao et al. 2021)."""
     num_beams: int = Field(default=1, ge=1, le=16)
     """Free text: 1 is greedy decoding, more is beam search."""
+    label_way: Literal["auto", "schema", "logprobs", "decisions", "text"] = "auto"
+    """Labels, models behind a server: by a schema that allows labels alone, by the log-probabilities of option letters,
+    by a typed question (decisions), or by free text in which a label is looked for; auto: the first that works."""
 
 
 class Prompt(Method):
@@ -40,4 +43,6 @@ class Prompt(Method):
 
     def fit(self, context: Context, model: Model) -> Adapted:
         params = PromptParams.model_validate(context.job.candidate.params)
-        return model.prompt(Decoding(label_score=params.label_score, num_beams=params.num_beams))
+        return model.prompt(
+            Decoding(label_score=params.label_score, num_beams=params.num_beams, label_way=params.label_way)
+        )

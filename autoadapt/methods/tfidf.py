@@ -18,6 +18,7 @@ class Tfidf(Method):
     answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label",)
     floor: ClassVar[bool] = True
     one_rung: ClassVar[bool] = True
+    most_trials: ClassVar[int | None] = 6
     branch: ClassVar[Mapping[str, Any]] = {
         "units": ["words", "characters", "both"],
         "classifier": ["logistic_regression", "linear_svm"],

@@ -8,13 +8,13 @@ written for people and other programs.
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from autoadapt.domain.option import Option, RawOption, Recommendation, Spent
+from autoadapt.domain.option import Calibration, Option, RawOption, Recommendation, Spent
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.verdict import Verdict
@@ -40,6 +40,10 @@ class Results(StrictModel):
     """The frontier by falling quality, and the untuned prompt even where it is dominated."""
     measured: list[RawOption]
     """Every trial measured in full on this hardware, by number: what other scenarios are computed from."""
+    cascades: list[RawOption] = Field(default=[])
+    """Pairs of options of which the first answers where it is sure; see `study.cascading`."""
+    calibration: list[Calibration] = Field(default=[])
+    """Of every shown option that states confidences and was scored on test rows."""
     recommendation: Recommendation
     verdict: Verdict | None = None
     """None until the search has ended, and again while it goes on."""
@@ -53,6 +57,18 @@ class Results(StrictModel):
     """Trials by how they ended."""
     methods: dict[str, MethodUse] = Field(default={})
     """By name."""
+
+    @property
+    def weighed(self) -> list[RawOption]:
+        """All that can be recommended: every trial measured in full, and the cascades with their parts."""
+        by_trial = {raw.trial: raw for raw in self.measured}
+        return [*self.measured, *(_with_parts(raw, by_trial) for raw in self.cascades)]
+
+
+def _with_parts(raw: RawOption, by_trial: Mapping[int, RawOption]) -> RawOption:
+    if raw.cascade is None:
+        return raw
+    return raw.model_copy(update={"parts": (by_trial[raw.cascade.first], by_trial[raw.cascade.second])})
 
 
 def write_results(root: Path, results: Results) -> None:

@@ -55,7 +55,7 @@ def _column(study: FinishedStudy, name: str, scenario: Scenario, prices: Prices)
     scenario_terms, warnings = terms(name, scenario, study.task, study.price_source, spent, prices)
     quotes = [prices.token(model) for model in scenario.api]
     warnings += [w for q in quotes if (w := q.stale_now())]
-    column = compare_options(study.results.measured, scenario_terms, quotes, _pairs(study), study.goals)
+    column = compare_options(study.results.weighed, scenario_terms, quotes, _pairs(study), study.goals)
     return column.model_copy(update={"warnings": warnings + _notes(study, scenario_terms)})
 
 
@@ -94,7 +94,7 @@ def recommend_again(
     of_task = {name: limit for name, limit in study.task.constraints.model_dump().items() if limit is not None}
     constraints = check(type(study.task.constraints), {**of_task, **given}, "recommend")
     own_terms = task_terms(study.task.model_copy(update={"constraints": constraints}))
-    options = options_under(study.results.measured, own_terms, own_terms.cell(), study.goals)
+    options = options_under(study.results.weighed, own_terms, own_terms.cell(), study.goals)
     if knee:
         weights = {goal.name: 1.0 for goal in study.goals}
     if weights is not None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from autoadapt.domain.executor import Finished
+from autoadapt.domain.outcome import Failure
 from autoadapt.runs.run_folder import Record
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrials
@@ -44,11 +46,19 @@ class Budget:
             seconds: predicted device-seconds.
             apart_from: trial whose own job is not counted among those that run.
         """
-        held = self._supervisor.running_seconds()
-        running = [
-            (self._trials[n].predicted, held[n]) for n in self._trials.numbers() if n != apart_from and n in held
-        ]
-        return self._ledger.allows(seconds, running, self._kept_back())
+        return self._ledger.allows(seconds, self._running(apart_from), self._kept_back())
+
+    def provider_usd_cap(self, seconds: float, apart_from: int | None = None, keep_back: bool = True) -> float | None:
+        """The most that providers may have billed the study by the end of a job, in USD; None without a limit.
+
+        Args:
+            seconds: predicted device-seconds of the job.
+            apart_from: trial whose own job is not counted among those that run.
+            keep_back: whether a part is kept for the end of the search.
+        """
+        rows = min(len(self._resolved.splits.test), self._resolved.task.evaluation.test_rows)
+        kept_back = self._ledger.kept_back_usd(self._unscored(), rows) if keep_back else 0.0
+        return self._ledger.provider_usd_cap(seconds, self._running(apart_from), kept_back)
 
     def device_seconds_left(self) -> float | None:
         """Device-seconds that one more job may take; None without such a limit."""
@@ -63,6 +73,19 @@ class Budget:
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self._kept_back() if keep_back else 0.0)
 
+    def _running(self, apart_from: int | None) -> list[tuple[float, float]]:
+        """Of every running job of a trial, device-seconds predicted and held so far."""
+        held = self._supervisor.running_seconds()
+        return [(self._trials[n].predicted, held[n]) for n in self._trials.numbers() if n != apart_from and n in held]
+
+    def _unscored(self) -> Sequence[Record]:
+        return [self._results.trials.record(t) for t in self._results.unscored_trials()]
+
+    @staticmethod
+    def paid_too_little(finished: Finished) -> bool:
+        """Whether a job ended because the budget does not pay for its next request to a provider."""
+        result = finished.outcome.result
+        return isinstance(result, Failure) and result.failure_class == "budget"
+
     def _kept_back(self) -> float:
-        unscored: Sequence[Record] = [self._results.trials.record(t) for t in self._results.unscored_trials()]
-        return self._ledger.kept_back(unscored, self._resolved.task.evaluation, len(self._resolved.splits.test))
+        return self._ledger.kept_back(self._unscored(), self._resolved.task.evaluation, len(self._resolved.splits.test))

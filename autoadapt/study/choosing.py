@@ -47,6 +47,7 @@ class Chooser:
             branches=resolved.space.arms,
             models=tuple(task.models),
             tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
+            floor=frozenset(m for m in resolved.space.methods if METHODS.get(m).floor),
             left_seconds=self.budget.device_seconds_left(),
             may_try=not self.exhausted and self.budget.may_try(),
             constraints=task.constraints,
@@ -78,7 +79,7 @@ class Chooser:
     def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
         """Whether the trial must be run; else it cannot work, or its answer is known or comes with another trial's."""
         candidate = self.resolved.space.suggest(trial)
-        reason = self.resolved.obstacle(candidate)
+        reason = self._reason_against(candidate)
         if reason is not None:
             self.trials.refuse(trial, reason)
             if (pair := (candidate.method, candidate.model)) not in self._refused:
@@ -111,7 +112,16 @@ class Chooser:
         return None if decision.candidate is None else describe(decision.candidate)
 
     def _can_work(self, candidate: Candidate) -> bool:
-        return self.resolved.obstacle(candidate) is None
+        return self._reason_against(candidate) is None
+
+    def _reason_against(self, candidate: Candidate) -> str | None:
+        """Why a candidate is not to be tried; None: nothing speaks against it."""
+        most = METHODS.get(candidate.method).most_trials
+        if most is not None and candidate.key() not in self.trials.by_key:
+            tried = sum(t.candidate.method == candidate.method for t in self.histories.all())
+            if tried >= most:
+                return f"{candidate.method} is searched no further after {most} candidates"
+        return self.resolved.obstacle(candidate)
 
     def _ask(self, history: History, straight: bool = False) -> bool:
         study = self.trials.study

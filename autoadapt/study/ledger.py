@@ -13,6 +13,7 @@ from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.task import Evaluation, Task
 from autoadapt.economics.rates import typical_ms
 from autoadapt.economics.usage_costs import device_usd
+from autoadapt.providers.answer_store import billed_by_job
 from autoadapt.runs.run_folder import AnyJob, Record, RunFolder
 
 MARGIN = 1.25
@@ -65,7 +66,7 @@ class Ledger:
         sums = self._spent()
         return Spent(
             trials=trials,
-            usd=self.usd(sums.device_seconds) + sums.billed_usd,
+            usd=self.usd(sums.device_seconds) + sums.billed_usd + self._unrecorded_usd(),
             device_seconds=sums.device_seconds,
             fit_measure_seconds=sums.fit_measure_seconds,
             wall_seconds=self.folder.wall_seconds,
@@ -80,6 +81,43 @@ class Ledger:
         for record in records[self._counted :]:  # from a job on that a killed run left without an outcome
             sums = sums.plus(record.outcome) if record.outcome is not None else sums
         return sums
+
+    def _unrecorded_usd(self) -> float:
+        """USD that providers have billed for jobs that run, or that were killed before they could say so."""
+        if not self.folder.lasting:
+            return 0.0
+        left = billed_by_job(self.folder.root)
+        for record in self.folder.records if left else ():
+            name = f"{record.folder.parent.name}/{record.folder.name}"
+            if name in left and record.outcome is not None:
+                left[name] -= record.outcome.usage.usd
+        return sum(max(0.0, usd) for usd in left.values())
+
+    def provider_usd_cap(
+        self, seconds: float, running: Iterable[tuple[float, float]], kept_back_usd: float
+    ) -> float | None:
+        """The most that providers may have billed the study by the end of a job, in USD; None without a limit.
+
+        What is left of the budget after the device time of this job and of those that run, and after other bills.
+
+        Args:
+            seconds: predicted device-seconds of the job.
+            running: as of `allows`.
+            kept_back_usd: for the end of the search.
+        """
+        if self.task.budget.usd is None:
+            return None
+        budget, sums = float(self.task.budget.usd), self._spent()
+        wanted = seconds + sum(max(predicted, held) for predicted, held in running)
+        billed = sum(billed_by_job(self.folder.root).values()) if self.folder.lasting else 0.0
+        others = sums.billed_usd + self._unrecorded_usd() - billed
+        kept_back = min(kept_back_usd, MOST_KEPT_BACK * budget)
+        return max(0.0, budget - self.usd(sums.device_seconds + wanted) - max(0.0, others) - kept_back)
+
+    def kept_back_usd(self, frontier: Sequence[Record], test_rows: int) -> float:
+        """USD that providers will probably bill for scoring these trials on test rows."""
+        measured = [record.measurement for record in frontier if record.measurement is not None]
+        return sum(MARGIN * m.answering.usd / len(m.rows) * test_rows for m in measured)
 
     def usd(self, device_seconds: float) -> float:
         """USD of device-seconds."""
@@ -141,7 +179,8 @@ class Ledger:
         """Limits on device time, by name, in device-seconds; money that providers billed leaves less of it."""
         budget, limits = self.task.budget, []
         if budget.usd is not None:
-            left_usd, hour_usd = float(budget.usd) - self._spent().billed_usd, self.usd(3600)
+            billed = self._spent().billed_usd + self._unrecorded_usd()
+            left_usd, hour_usd = float(budget.usd) - billed, self.usd(3600)
             if hour_usd > 0:
                 limits.append(("budget.usd", left_usd / hour_usd * 3600))
             elif left_usd <= 0:  # devices cost nothing: only what was billed can reach the limit

@@ -8,6 +8,7 @@ import optuna
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.trial_state import TrialState
+from autoadapt.shelves import METHODS
 from autoadapt.tasks.space import JointSpace
 
 OPTUNA_STATES = {
@@ -56,6 +57,8 @@ class OpenTrials:
         """Open trials whose next job waits for a slot."""
         self.by_key: dict[str, int] = {}
         """Candidate key -> the trial that runs or ran it."""
+        self._floor = 0
+        """Trials of simple methods, which do not count against the budget in trials."""
         self._waiting: dict[int, list[optuna.Trial]] = defaultdict(list)
         """Repeated candidates of a trial that still runs."""
         self.counts = dict.fromkeys(
@@ -80,8 +83,9 @@ class OpenTrials:
         return list(self._open)
 
     def tried(self) -> int:
-        """Candidates tried, cached answers and those that could not work apart."""
-        return len(self._open) + sum(n for state, n in self.counts.items() if state not in NOT_TRIED)
+        """Candidates tried, without cached answers, those that could not work, and the simple methods of the floor."""
+        begun = len(self._open) + sum(n for state, n in self.counts.items() if state not in NOT_TRIED)
+        return begun - self._floor
 
     def refuse(self, trial: optuna.Trial, reason: str) -> None:
         """Ends a trial whose candidate cannot work."""
@@ -112,6 +116,7 @@ class OpenTrials:
             trial.set_user_attr("straight", True)
         opened = OpenTrial(trial, candidate, straight=bool(trial.user_attrs.get("straight")))
         self._open[trial.number] = opened
+        self._floor += METHODS.get(candidate.method).floor
         self.queue.append(trial.number)
         return opened
 
@@ -127,6 +132,8 @@ class OpenTrials:
             if candidate is not None and frozen.user_attrs.get("stopped_by") != "budget":
                 self.by_key[candidate.key()] = frozen.number
         self.counts[state] += 1
+        if candidate is not None and state not in NOT_TRIED:
+            self._floor += METHODS.get(candidate.method).floor
         return state
 
     def end(self, number: int, state: TrialState, values: list[float] | None = None) -> list[optuna.Trial]:

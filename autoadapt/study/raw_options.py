@@ -107,6 +107,7 @@ class RawOptions:
             decode_share=sums.decode_share if free_text else 0.0,
             latency_p50_ms=sums.p50,
             latency_p95_ms=sums.p95,
+            network=self.resolved.capabilities[candidate.model].remote,
             load=_load(self.folder.last_done(trial, "load_test")),
             artifact_bytes=measurement.artifact_bytes,
             peak_memory_bytes=measurement.peak_memory_bytes,

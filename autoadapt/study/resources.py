@@ -15,7 +15,7 @@ from autoadapt.domain.sampler import Sampler
 from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.runs.storage import open_study, write_note
-from autoadapt.shelves import EXECUTORS, SAMPLERS
+from autoadapt.shelves import EXECUTORS, FAMILIES, SAMPLERS
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
@@ -81,16 +81,29 @@ def open_resources(
         stack.callback(folder.close)
         if folder.lasting:
             check_same(root / LOCK_FILE, resolved)
+        answering = list(_check_models(resolved, root)) if folder.lasting else []
         supervisor = Supervisor(executor, task.compute, root, folder.prepare, resolved.preload)
         stack.callback(supervisor.close)
         notes = list(_freeze(resolved, folder, supervisor)) if folder.lasting else []
         study = open_study(root / "study.db", task.name, resolved.goals, stand_ins.storage)
         portfolio = Portfolio(study, resolved.space, warm_start)
-        notes = [*portfolio.load(), *resolved.splits.notes, *resolved.warnings, *notes]
+        notes = [*portfolio.load(), *resolved.splits.notes, *resolved.warnings, *answering, *notes]
         if folder.lasting:
             write_note(study, _about(resolved))
         sampler = stand_ins.sampler or SAMPLERS.new(task.search.sampler.name, task.search.sampler.settings)
         yield Resources(resolved, folder, supervisor, study, sampler, portfolio, on_event, tuple(notes), plan)
+
+
+def _check_models(resolved: ResolvedTask, root: Path) -> Iterator[str]:
+    """Asks models that are not on this machine whether they answer; yields notes on what they cannot do.
+
+    Raises:
+        UserError: one does not; exit 7.
+    """
+    usd = resolved.task.budget.usd
+    for name, model in resolved.models.items():
+        if resolved.capabilities[name].remote:
+            yield from FAMILIES.get(model.family).check(model, root, None if usd is None else float(usd))
 
 
 def _freeze(resolved: ResolvedTask, folder: RunFolder, supervisor: Supervisor) -> Iterator[str]:

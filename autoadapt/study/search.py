@@ -101,12 +101,10 @@ class Search:
         for trial in open_trials:
             if self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
-        if self._trials.tried():
-            self.emit(
-                "resumed",
-                f"{self._trials.tried() - len(open_trials)} trials were finished before; "
-                f"{len(open_trials)} continue ({interrupted} jobs were interrupted)",
-            )
+        ended = sum(self._trials.counts[state] for state in ENDED)
+        if ended or open_trials:
+            continued = f"{len(open_trials)} continue ({interrupted} jobs were interrupted)"
+            self.emit("resumed", f"{ended} trials were finished before; {continued}")
 
     def run(self, stop: StopSignals) -> None:
         """Searches until the budget ends; returns early when a signal asked for it."""
@@ -143,7 +141,8 @@ class Search:
         todo, running = deque(jobs), 0
         while (todo or running) and stop.code is None:
             while todo and self._supervisor.free and running < side_by_side:
-                job = todo.popleft()
+                cap = self._budget.provider_usd_cap(0.0, keep_back=False)
+                job = todo.popleft().model_copy(update={"provider_usd_cap": cap})
                 self._supervisor.submit(job, self.folder.prepare(job))
                 running += 1
             finished = self._supervisor.next_finished(timeout=0.5)
@@ -152,6 +151,9 @@ class Search:
                 self.folder.add(finished.folder, finished.job, finished.outcome)
                 running -= 0 if finished.retried else 1
                 done(finished)
+                if self._budget.paid_too_little(finished):
+                    self.stand_down()
+                    return False
             if (todo or running) and self._budget.reached(keep_back=False) is not None:
                 self.stand_down()
                 return False
@@ -212,6 +214,8 @@ class Search:
                 self._give_up(opened.number)
                 continue
             self._check_disk()
+            cap = self._budget.provider_usd_cap(opened.predicted, apart_from=opened.number)
+            job = job.model_copy(update={"provider_usd_cap": cap})
             self._supervisor.submit(job, self.folder.prepare(job), failed_before)
             if job.rung == 0 and job.attempt == 0:
                 self.emit("trial_started", describe(opened.candidate), opened.number)
@@ -226,11 +230,8 @@ class Search:
         here = [r for r in past if isinstance(r.job, Fit) and r.job.rung == opened.rung]
         failures = [r.failure.failure_class for r in here if r.failure is not None]
         memory = sum(r.failure is not None and r.failure.failure_class == "oom" for r in past)
-        change = {
-            "attempt": len(here),
-            "keep_checkpoint": opened.rung + 1 < len(ladder),
-            "training": job.training.model_copy(update={"micro_batches": 2**memory}),
-        }
+        training = job.training.model_copy(update={"micro_batches": 2**memory})
+        change = {"attempt": len(here), "keep_checkpoint": opened.rung + 1 < len(ladder), "training": training}
         return job.model_copy(update=change), [f for f in failures if f != "interrupted"]
 
     def _check_disk(self) -> None:
@@ -280,6 +281,11 @@ class Search:
     def _handle_failure(self, record: Record, failure: Failure) -> None:
         number = record.job.trial
         if self.stopped_by is not None and (failure.failure_class == "interrupted" or self._retried_later(record)):
+            self._give_up(number)
+            return
+        if failure.failure_class == "budget":
+            self.stopped_by = self.stopped_by or "budget.usd"
+            self.emit("note", f"trial {number}: {failure.reason}")
             self._give_up(number)
             return
         self._last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"

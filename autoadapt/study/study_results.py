@@ -5,7 +5,7 @@ from typing import Any
 
 from autoadapt.domain.events import Status
 from autoadapt.domain.jobs import Devices
-from autoadapt.domain.option import Option, RawOption, Recommendation
+from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Paired, Verdict
@@ -14,6 +14,8 @@ from autoadapt.errors import UserError
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.results import MethodUse, Results, read_results, write_results
 from autoadapt.runs.run_folder import RunFolder
+from autoadapt.study.cascading import Built, Cascades
+from autoadapt.study.confidences import Confidences
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.prices import task_terms
@@ -48,6 +50,11 @@ class StudyResults:
         )
         self._raw = RawOptions(resolved, folder, self.trials, _earlier(folder))
         self._terms = task_terms(resolved.task)
+        self._confidences = Confidences(folder, self.trials)
+        self._cascading = Cascades(resolved, self._raw, self._confidences, self._terms)
+        self._cascades: list[Built] = []
+        self._cascades_of = (-1, -1)
+        """As `_options_of`."""
         self._pairs: dict[tuple[int, int], Paired] = {}
         self._options: dict[int, Option] = {}
         self._options_of = (-1, -1)
@@ -78,12 +85,28 @@ class StudyResults:
         return list(dict.fromkeys([*trials, *known]))
 
     def options(self) -> list[Option]:
-        """The shown trials as options."""
+        """The shown trials as options, and the cascades of them that are shown."""
+        return [*self._trial_options(), *(built.option for built in self.cascades())]
+
+    def _trial_options(self) -> list[Option]:
         frontier = set(self.trials.frontier())
         return [
             option if option.trial in frontier else option.model_copy(update={"on_frontier": False})
             for option in map(self.option, self.shown_trials())
         ]
+
+    def cascades(self) -> list[Built]:
+        """The cascades that are shown; none before their parts were scored on test rows."""
+        now = (self.trials.revision, len(self.folder.records))
+        if now != self._cascades_of:
+            self._cascades, self._cascades_of = self._cascading.shown(self._trial_options()), now
+            # the same two parts may have another threshold after an option was fitted again
+            self._pairs = {pair: p for pair, p in self._pairs.items() if max(pair) < CASCADE_NUMBERS}
+        return self._cascades
+
+    def calibrations(self) -> list[Calibration]:
+        """Of the shown trials that state confidences and were scored on test rows."""
+        return [c for trial in self.shown_trials() if (c := self._confidences.calibration(trial)) is not None]
 
     def recommendation(self) -> Recommendation:
         """The advice under the task's constraints."""
@@ -92,6 +115,7 @@ class StudyResults:
     def pairs(self) -> list[Paired]:
         """The shown options compared on test rows, as far as they were re-scored."""
         stats = {t: s for t in self.shown_trials() if (s := self.test_stats(t)) is not None}
+        stats |= {built.raw.trial: built.scored.test_stats for built in self.cascades()}
         return all_pairs(self.resolved.metric, stats, self.resolved.task.seed, self._pairs)
 
     def validation_stats(self, trial: int) -> Any:
@@ -115,6 +139,8 @@ class StudyResults:
         results = Results(
             options=self.options(),
             measured=[self.raw(trial) for trial in self.trials.trials()],
+            cascades=[built.raw for built in self.cascades()],
+            calibration=self.calibrations(),
             recommendation=self.recommendation(),
             verdict=self.verdict,
             plan=self._plan(),

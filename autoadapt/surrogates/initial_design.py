@@ -20,10 +20,14 @@ STEEP_WEIGHT = 5.0
 def cheapest_of_portfolio(history: History, prices: Prices) -> Candidate | None:
     """The cheapest of the portfolio's candidates, unless even that one is expensive relative to the budget.
 
+    Simple methods come before all others, so that everything can be compared with them however the budget ends.
     Prices of methods and models are learnt as trials finish. Untuned candidates need no price: they are the cheapest.
     """
     if not history.first:
         return None
+    simple = [c for c in history.first if c.method in history.floor]
+    if simple:
+        return simple[0]
     untuned = [c for c in history.first if c.method not in history.tunes]
     for candidate in untuned:
         if candidate.model not in prices.priced:

@@ -116,7 +116,7 @@ def _message(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
     if kind == "is_instance_of":
         return key, f"should be a number, not {error['input']!r:.60}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    shown = error["input"]
+    shown = error["input"] if location[-1:] != ("key",) else None  # what stands there may be a secret
     value = f", not {shown!r}" if isinstance(shown, str | int | float | bool) and len(repr(shown)) < 60 else ""
     return key, f"{message}{value}"
 

@@ -49,14 +49,18 @@ class Prices:
             )
         return self.devices[name]
 
-    def token(self, name: str) -> TokenPrice:
+    def token(self, name: str, provider: str | None = None) -> TokenPrice:
         """The price of a model's tokens: by its full name in a price file, or by its id as providers call it.
+
+        Args:
+            name: of the model.
+            provider: whose price; None: the first that has such a model.
 
         Raises:
             UserError: it is unknown; the message asks for it.
         """
-        listed = [p for p in self.tokens.values() if name in (p.name, p.model)]
-        price = listed[-1] if listed else _snapshot_price(name)
+        listed = [p for p in self.tokens.values() if name in (p.name, p.model) and provider in (None, p.provider)]
+        price = listed[-1] if listed else _snapshot_price(name, provider)
         if price is None:
             raise UserError(
                 f"no token price of a model called '{name}': add it under tokens: in a price file of your own "
@@ -70,11 +74,11 @@ def _book(path: Path) -> PriceBook:
     return parse(Document(path), PriceBook)
 
 
-def _snapshot_price(name: str) -> TokenPrice | None:
+def _snapshot_price(name: str, provider_id: str | None) -> TokenPrice | None:
     from genai_prices.data_snapshot import get_snapshot
 
     try:
-        provider, model = get_snapshot().find_provider_model(name, None, None, None)
+        provider, model = get_snapshot().find_provider_model(name, None, provider_id, None)
     except LookupError:
         return None
     quoted = model.get_prices(datetime.datetime.now(datetime.UTC))
@@ -129,7 +133,7 @@ def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]
         return _priced(economics, hour), OWNED_SOURCE, []
     if economics.price is None:
         return economics, "given in the task", []
-    quote = Prices(_own(economics.price_book, base)).device(economics.price)
+    quote = Prices(own_book(economics.price_book, base)).device(economics.price)
     return _priced(economics, quote.usd_per_hour), quote.description, [w for w in [quote.stale_now()] if w]
 
 
@@ -137,7 +141,8 @@ def _priced(economics: Economics, hour: Decimal) -> Economics:
     return economics.model_copy(update={"usd_per_hour": hour, "price": None, "owned": None})
 
 
-def _own(name: str | None, base: Path) -> Path | None:
+def own_book(name: str | None, base: Path) -> Path | None:
+    """The path of a price file as a task names it, relative to the folder of the task; None: it names none."""
     return None if name is None else (base / expanded(name)).expanduser()
 
 

@@ -22,6 +22,7 @@ from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
+from autoadapt.tasks.remote_models import check_names, with_settings
 from autoadapt.tasks.space import JointSpace, Pairs, load_space
 from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.yaml_document import Document
@@ -172,18 +173,23 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         space = JointSpace(load_space(expanded(task.search_space), base), task, metric.answers)
     splits = make_splits(task, base, metric.answers)
     _check_prompts(space, splits)
-    models = {}
+    models, capabilities = {}, {}
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
             models[name] = find_model(name, base, download)
-    capabilities = {name: FAMILIES.get(model.family).capabilities(model) for name, model in models.items()}
+            capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
+            if capabilities[name].remote:
+                models[name], old_prices = with_settings(models[name], task, base)
+                capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
+                warnings = [*warnings, *old_prices]
+    with _at(document, "remote"):
+        check_names(task, capabilities)
     with _at(document, "methods"):
         compatible, notes = _compatible(task, metric, capabilities)
     with _at(document, "objectives"):
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
-    prompted = frozenset(name for name, known in capabilities.items() if known.reads_prompts)
-    space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, prompted))
+    space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
     return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
 
 

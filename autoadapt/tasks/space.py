@@ -17,6 +17,7 @@ import optuna
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.model import Capabilities
 from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError, did_you_mean
@@ -57,17 +58,21 @@ class Pairs:
     Args:
         models: method -> the models it can be used with.
         families: model -> its family; a model that is absent belongs to none of the shelf.
-        prompted: models that read prompts.
+        capabilities: model -> what can be done with it; of a model that is absent nothing is known.
     """
 
     models: Mapping[str, tuple[str, ...]]
     families: Mapping[str, str]
-    prompted: frozenset[str]
+    capabilities: Mapping[str, Capabilities]
 
     @classmethod
     def every(cls, task: Task) -> "Pairs":
         """Every method with every model, as long as nothing is known of the models."""
-        return cls(dict.fromkeys(task.methods, tuple(task.models)), {}, frozenset(task.models))
+        return cls(dict.fromkeys(task.methods, tuple(task.models)), {}, {})
+
+    def reads_prompts(self, model: str) -> bool:
+        """Whether a model reads prompts; one of which nothing is known does."""
+        return model not in self.capabilities or self.capabilities[model].reads_prompts
 
 
 class JointSpace:
@@ -120,7 +125,7 @@ class JointSpace:
         for model in self.pairs.models[method]:
             groups.setdefault(self._arm_name(method, model), []).append(model)
         for name, models in groups.items():
-            plugin, prompted = METHODS.get(method), models[0] in self.pairs.prompted
+            plugin, prompted = METHODS.get(method), self.pairs.reads_prompts(models[0])
             shared = {n: s for n, s in self.space.shared.items() if prompted and n in plugin.Params.model_fields}
             specs = self._branch(name, method)
             self.arms[name] = Branch(method, {**shared, **specs}, len(shared), self.answers, tuple(models))
@@ -132,8 +137,8 @@ class JointSpace:
         own = f"{method}@{family}"
         if own in self.space.branches or method in FAMILIES.get(family).branches:
             return own
-        mixed = {m in self.pairs.prompted for m in self.pairs.models[method]}
-        return own if len(mixed) > 1 and model not in self.pairs.prompted else method
+        mixed = {self.pairs.reads_prompts(m) for m in self.pairs.models[method]}
+        return own if len(mixed) > 1 and not self.pairs.reads_prompts(model) else method
 
     def _branch(self, name: str, method: str) -> dict[str, Choices | Range]:
         plugin, family = METHODS.get(method), name.partition("@")[2]
@@ -228,9 +233,17 @@ class JointSpace:
         for arm, written in self._first:
             method = self.arms[arm].method
             complete += [
-                {**self._named(method, model), **self._complete(arm, written)} for model in self.arms[arm].models
+                {**self._named(method, model), **self._complete(arm, self._suited(arm, model, written))}
+                for model in self.arms[arm].models
             ]
         return complete
+
+    def _suited(self, arm: str, model: str, written: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+        """Known-good parameters as they suit a model, as far as the space allows it."""
+        branch, known = self.arms[arm], self.pairs.capabilities.get(model)
+        suited = written if known is None else METHODS.get(branch.method).suited(written, known)
+        within = {name: _nearest(branch.specs[name], v) for name, v in suited.items() if written.get(name) != v}
+        return {**suited, **within}
 
     def _complete(self, arm: str, written: Mapping[str, Scalar]) -> dict[str, Scalar]:
         specs = self.arms[arm].specs
@@ -300,6 +313,13 @@ def _middle(spec: Choices | Range) -> Scalar:
         step = int(spec.step) if spec.step is not None else 1
         return spec.low + round((middle - spec.low) / step) * step
     return spec.low + round((middle - spec.low) / spec.step) * spec.step if spec.step else middle
+
+
+def _nearest(spec: Choices | Range, value: Scalar) -> Scalar:
+    """A number moved to the nearer end of its range where it lies outside."""
+    if isinstance(spec, Choices) or not isinstance(value, int | float):
+        return value
+    return min(max(value, spec.low), spec.high)
 
 
 def _allowed(spec: Choices | Range, value: Scalar) -> bool:

@@ -8,7 +8,8 @@ from autoadapt.domain.comparison import BreakEven, Terms
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.verdict import Paired
 from autoadapt.economics import costs
-from autoadapt.economics.pricer import ONE, Pricer
+from autoadapt.economics.cascade_pricer import pricer_of
+from autoadapt.economics.pricer import ONE
 from autoadapt.verdict.recommendation import recommend
 
 TIMES_WITHIN = Decimal("1.1")
@@ -49,7 +50,7 @@ def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -
     """
 
     def crossings(slower: Decimal, output: int, price: int) -> tuple[list[Decimal], int]:
-        first, second = Pricer(a, terms, share, slower), Pricer(b, terms, share, 1 / slower)
+        first, second = pricer_of(a, terms, share, slower), pricer_of(b, terms, share, 1 / slower)
 
         def difference(volume: Decimal) -> Decimal:
             cell = terms.cell(output=output, price=price).model_copy(update={"volume": volume})
@@ -77,7 +78,11 @@ def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -
 
 
 def _billed(option: RawOption) -> bool:
-    return bool(option.answering.usd or option.training.usd)
+    return (
+        any(map(_billed, option.parts))
+        if option.parts is not None
+        else bool(option.answering.usd or option.training.usd)
+    )
 
 
 def _sign(value: Decimal) -> int:

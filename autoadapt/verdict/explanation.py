@@ -30,8 +30,9 @@ def reasons(
 
 
 def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], constraints: Constraints) -> str:
-    what = "" if option.on_frontier else ", the floor" if option.floor else ", the untuned prompt"
-    name = f"Trial {option.trial} ({option.method}{what})"
+    what = "" if option.on_frontier else "the floor" if option.floor else "the untuned prompt"
+    name = option.named(what)
+    name = name[0].upper() + name[1:]
     violated = violations(option, constraints)
     if violated:
         return f"{name} violates a constraint: {' and '.join(violated)}."

@@ -28,8 +28,7 @@ def floor_sentence(chosen: Option, options: Sequence[Option], pairs: Sequence[Pa
         return ""
     if chosen.floor:
         return _nothing_better(chosen, options, pairs)
-    name = f"Trial {chosen.trial} ({chosen.method})"
-    simple = f"the floor, trial {floor.trial} ({floor.method}, {floor.best_known_quality[0]:.3f}),"
+    name, simple = chosen.title, f"the floor, {floor.named(f'{floor.best_known_quality[0]:.3f}')},"
     pair = pairs_with(floor.trial, pairs).get(chosen.trial)
     if pair is None:
         points = 100 * (chosen.quality - floor.quality)
@@ -44,7 +43,7 @@ def floor_sentence(chosen: Option, options: Sequence[Option], pairs: Sequence[Pa
 def _nothing_better(chosen: Option, options: Sequence[Option], pairs: Sequence[Paired]) -> str:
     """Where a simple method is recommended: whether anything is better, and what the best of the others gives."""
     others = [o for o in options if not o.floor and o.on_frontier]
-    name = f"trial {chosen.trial} ({chosen.method})"
+    name = chosen.name
     if not others:
         return f"Nothing else was measured beside the floor, {name}."
     best = max(others, key=lambda o: o.quality_expected)
@@ -53,7 +52,5 @@ def _nothing_better(chosen: Option, options: Sequence[Option], pairs: Sequence[P
         return f"Nothing beats the floor, {name}."
     by = f"{100 * pair.difference:+.1f} points [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}] on {pair.rows} test rows"
     if pair.difference > 0 and pair.p < LEVEL:
-        return (
-            f"The floor, {name}, is what the constraints leave: trial {best.trial} ({best.method}) is better by {by}."
-        )
-    return f"Nothing beats the floor, {name}: the best of the others, trial {best.trial} ({best.method}), gives {by}."
+        return f"The floor, {name}, is what the constraints leave: {best.name} is better by {by}."
+    return f"Nothing beats the floor, {name}: the best of the others, {best.name}, gives {by}."

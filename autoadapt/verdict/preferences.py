@@ -54,7 +54,7 @@ def recommend_by_weights(
     ordered = sorted(scores, reverse=True)
     margin = f", {ordered[0] - ordered[1]:.2f} ahead of the next" if len(ordered) > 1 else ""
     reason = (
-        f"Trial {chosen.trial} ({chosen.method}) {how}: the weights of {' : '.join(names)} are "
+        f"{chosen.title} {how}: the weights of {' : '.join(names)} are "
         f"{' : '.join(f'{w:g}' for w in weight)}; on scales from 0 to 1 it has {parts}, a weighted mean of "
         f"{scores[best]:.2f}{margin}."
     )

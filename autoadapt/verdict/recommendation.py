@@ -135,7 +135,7 @@ def binding(options: Sequence[Option], constraints: Constraints, pairs: Sequence
 def _nothing_fits(frontier: Sequence[Option], constraints: Constraints) -> str:
     nearest = min(frontier, key=lambda o: len(violations(o, constraints)))
     return (
-        f"No option satisfies the constraints; trial {nearest.trial} ({nearest.method}) comes nearest, but "
+        f"No option satisfies the constraints; {nearest.name} comes nearest, but "
         + " and ".join(violations(nearest, constraints))
         + "."
     )
@@ -146,10 +146,10 @@ def _reason(
 ) -> str:
     within = " that satisfies the constraints" if some_violate else ""
     if len(fitting) == 1:
-        return f"Trial {chosen.trial} ({chosen.method}) is the only option{within}."
+        return f"{chosen.title} is the only option{within}."
     if chosen.trial == best.trial:
         return (
-            f"Trial {chosen.trial} ({chosen.method}) has the highest quality{within} ({chosen.quality:.3f}), and no "
+            f"{chosen.title} has the highest quality{within} ({chosen.quality:.3f}), and no "
             "option of statistically equal quality costs clearly less."
         )
     saved = "a query costs about as much"
@@ -167,8 +167,8 @@ def _reason(
         interval = f"95 % interval [{best.quality_ci[0]:.3f}, {best.quality_ci[1]:.3f}]"
         evidence = f"its quality ({chosen.quality:.3f}) lies within the {interval} of the best"
     return (
-        f"Trial {chosen.trial} ({chosen.method}) is the cheaper equivalent of the best option{within}, trial "
-        f"{best.trial} ({best.method}, {best.quality:.3f}): {evidence}, and {saved}."
+        f"{chosen.title} is the cheaper equivalent of the best option{within}, {best.named(f'{best.quality:.3f}')}: "
+        f"{evidence}, and {saved}."
     )
 
 

@@ -10,6 +10,7 @@ from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.verdict import Paired
 from autoadapt.economics.api_prices import api_price
+from autoadapt.economics.cascade_pricer import pricer_of
 from autoadapt.economics.pricer import Pricer, loaded_share
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.verdict.break_evens import break_evens
@@ -32,7 +33,7 @@ def options_under(
         goals: the objectives of the task.
     """
     share = loaded_share(raws, terms)
-    return _options([Pricer(raw, terms, share) for raw in raws], terms, cell, goals)
+    return _options([pricer_of(raw, terms, share) for raw in raws], terms, cell, goals)
 
 
 def _options(pricers: Sequence[Pricer], terms: Terms, cell: Cell, goals: Sequence[Goal]) -> list[Option]:
@@ -55,17 +56,19 @@ def contenders(raws: Sequence[RawOption], terms: Terms, goals: Sequence[Goal] = 
     """Options that could be recommended: no other is as good in every raw figure that counts, and better in one.
 
     Cost rises with every figure compared, under any price and volume, so the others need not be priced. Options of the
-    task's frontier and those measured under load are always included.
+    task's frontier, those measured under load and cascades are always included. A cascade rules no other option out:
+    two parts are served, which may cost more than one even where all figures are smaller.
     """
-    if not raws:
+    trials = [raw for raw in raws if raw.cascade is None]
+    if not trials:
         return []
-    table = np.array([_losses(raw, terms, goals) for raw in raws])
+    table = np.array([_losses(raw, terms, goals) for raw in trials])
     included = []
-    for i, raw in enumerate(raws):
+    for i, raw in enumerate(trials):
         dominated = ((table <= table[i]).all(1) & (table < table[i]).any(1)).any()
         if not dominated or raw.on_frontier or raw.load is not None:
             included.append(raw)
-    return included
+    return [*included, *(raw for raw in raws if raw.cascade is not None)]
 
 
 def _losses(raw: RawOption, terms: Terms, goals: Sequence[Goal]) -> list[float]:
@@ -106,7 +109,7 @@ def compare(
     """
     raws = contenders(raws, terms, goals)
     share = loaded_share(raws, terms)
-    pricers = [Pricer(raw, terms, share) for raw in raws]
+    pricers = [pricer_of(raw, terms, share) for raw in raws]
     options = _options(pricers, terms, terms.cell(), goals)
     advice = recommend(options, terms.constraints, None, pairs)
     winners = _winners(pricers, terms, pairs, goals)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoadapt.domain.jobs import Devices, Fit, LoadTest, Refit, Score
-from autoadapt.domain.method import Adapted, Answer, Training
+from autoadapt.domain.method import Adapted, Answer, TimesItself, Training
 from autoadapt.domain.metric import Metric, Scores, answered_rows
 from autoadapt.domain.outcome import FailureClass, Measurement, RowResult
 from autoadapt.domain.rows import Row
@@ -88,9 +88,10 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     training = adapted.training
     return Measurement(
         rows=results,
-        rows_truncated=sum(answer.truncated for answer in answers),
+        **_counts(answers),
         training=_training_usage(bench.devices, training, training_joules),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
+        from_cache=total_usage(a.usage for a in answers if a.cached and a.usage is not None),
         judging=scores.usage,
         timing=single.billed,
         train_seconds=training.seconds,
@@ -109,6 +110,17 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         parameters_trained=training.parameters_trained,
         parameters_total=adapted.parameters_total,
     )
+
+
+def _counts(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Fields of a measurement that count what befell its answers."""
+    return {
+        "rows_truncated": sum(answer.truncated for answer in answers),
+        "rows_failed": sum(answer.failed for answer in answers),
+        "rows_unusable": sum(answer.unusable for answer in answers),
+        "retries": sum(answer.retries for answer in answers),
+        "served_by": sorted({answer.served_by for answer in answers} - {""}),
+    }
 
 
 def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
@@ -157,14 +169,22 @@ class _SingleRequests:
 
 
 def _time_single_requests(bench: Bench, adapted: Adapted, inputs: Sequence[str]) -> _SingleRequests:
-    """Single requests, one after the other, after warm-up; rows are used again."""
+    """Single requests, one after the other, after warm-up; rows are used again.
+
+    A model behind a server times its requests itself: a request that was sent before is not sent again, and its time is
+    the one that was seen then.
+    """
     count = bench.job.fidelity.latency_requests if isinstance(bench.job, Fit) else 0
     warm_up = inputs[:WARM_UP_REQUESTS] if count else []
     answers = [answer for text in warm_up for answer in adapted.answer([text])]
     samples = []
     for i in range(count):
         text = inputs[i % len(inputs)]
-        timed, seconds = bench.meters.timed(lambda text=text: adapted.answer([text]))  # type: ignore[misc]
+        if isinstance(adapted, TimesItself):
+            alone = adapted.answer_alone(text, i // len(inputs))
+            timed, seconds = [alone], alone.done_s
+        else:
+            timed, seconds = bench.meters.timed(lambda text=text: adapted.answer([text]))  # type: ignore[misc]
         samples.append(seconds * 1000)
         answers += timed
     if not all(0 < sample < math.inf for sample in samples):
@@ -173,8 +193,8 @@ def _time_single_requests(bench: Bench, adapted: Adapted, inputs: Sequence[str])
 
 
 def billed_usage(answers: Iterable[Answer]) -> Usage:
-    """What servers billed for answers; nothing of a model on this machine."""
-    return total_usage(answer.usage for answer in answers if answer.usage is not None)
+    """What servers billed for answers now; nothing of a model on this machine or of answers that were kept."""
+    return total_usage(answer.usage for answer in answers if answer.usage is not None and not answer.cached)
 
 
 def _training_usage(devices: Devices, training: Training, joules: float | None) -> Usage:

@@ -116,17 +116,20 @@ def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
             watch.fit_measure_seconds = time.monotonic() - began - (workshop.loading_seconds - loading)
     except BaseException as error:  # noqa: BLE001 - the one place where everything becomes data
         traceback.print_exc()
+        failure_class, reason = _failure_class(error, workshop), _reason(error)
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            return Failure(stage=watch.stage, failure_class="interrupted", reason="the worker was asked to stop")
-        return Failure(stage=watch.stage, failure_class=_failure_class(error, workshop), reason=_reason(error))
+            failure_class, reason = "interrupted", "the worker was asked to stop"
+        return Failure(stage=watch.stage, failure_class=failure_class, reason=reason, usage=workshop.billed)
 
 
 def _bench(job: AnyJob, session: _Session) -> Bench:
     devices = session.place.devices
     family = session.workshop.family(job.model.family)
+    folder = session.folder.resolve()
+    family.begin(folder.parents[2], folder, job)
     return Bench(
         job=job,
-        run=session.folder.resolve().parents[2],
+        run=folder.parents[2],
         devices=devices,
         metric=METRICS.new(job.metric.name, job.metric.settings),
         meters=Meters(family.meters(devices.accelerator)),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.outcome import Failure, FailureClass, Outcome
+from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.shelves import FAMILIES
 
 RETIRE_GROWTH = 2.0
@@ -35,6 +36,11 @@ class Workshop:
     def loading_seconds(self) -> float:
         """Seconds that all families together have spent loading models."""
         return sum(family.loading_seconds for family in self._families.values())
+
+    @property
+    def billed(self) -> Usage:
+        """What providers have billed all families since the job began."""
+        return total_usage(family.billed for family in self._families.values())
 
     @property
     def should_retire(self) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeTask, autoadapt, call, environment
+from remote_server import chat_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -202,8 +203,14 @@ def test_dir_shows_the_api() -> None:
     assert all(getattr(package, name) is not None for name in package.__all__)
 
 
-def test_search_loads_no_torch_in_the_driver(make_task: MakeTask) -> None:
-    task = make_task(budget={"trials": 2}, methods=["prompt"])
+@pytest.mark.parametrize("remote", [False, True])
+def test_search_loads_no_torch_in_the_driver(make_task: MakeTask, remote: bool) -> None:
+    with chat_server() as (url, _):
+        models = [f"server:m@{url}"] if remote else ["scripted"]
+        search_without_torch(make_task(budget={"trials": 2}, methods=["prompt"], models=models))
+
+
+def search_without_torch(task: Path) -> None:
     code = (
         f"import sys; sys.argv = ['autoadapt', 'search', {str(task)!r}, '--runs', {str(task.parent / 'runs')!r}]\n"
         "from autoadapt.cli.main import main\n"

@@ -1,9 +1,11 @@
 """Every family of models keeps its interface: it claims, finds, states what it can do, opens, loads and drops."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from job_runs import DEVICES, JobRun
+from remote_server import Chat, chat_server
 
 from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.model import Capabilities, ModelReference
@@ -24,8 +26,18 @@ def model(request: pytest.FixtureRequest, tiny_model: Path, tiny_encoder: Path) 
         "encoder": str(tiny_encoder),
         "scripted": "scripted:parameters=1000",
     }
+    if request.param == "remote":
+        url, _ = request.getfixturevalue("chat")
+        names["remote"] = f"server:m@{url}"
     family = FAMILIES.new(request.param)
     return family, family.find(names[request.param], Path(), download=False)
+
+
+@pytest.fixture
+def chat() -> Iterator[tuple[str, Chat]]:
+    """A server for models that answer over the network."""
+    with chat_server() as server:
+        yield server
 
 
 def test_family_claims_its_own_models_alone(model: Model, tmp_path: Path) -> None:
@@ -40,7 +52,7 @@ def test_family_states_what_its_model_can_do(model: Model) -> None:
     family, reference = model
     capabilities = family.capabilities(reference)
     assert capabilities.generates or capabilities.scores_labels or capabilities.embeds
-    assert (capabilities.parameters > 0) != capabilities.counts_words
+    assert capabilities.parameters > 0 or capabilities.remote or capabilities.counts_words
     assert any(not METHODS.get(name).lacks(capabilities, "label") for name in METHODS.names())
 
 

@@ -10,10 +10,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autoadapt.domain.rows import Row
 from autoadapt.errors import UserError
-from autoadapt.model_files import EMBEDDED, find_model
+from autoadapt.model_files import find_model
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.answering import Answerer
 from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.named_models import EMBEDDED
 from autoadapt.prompts.rendering import Prompt
 from autoadapt.tasks.space import load_space
 from autoadapt.tasks.starting import example_folder

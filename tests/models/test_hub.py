@@ -1,8 +1,11 @@
 """Base models: local folders that may be used or not, and a hub that is there, gated, typing errors, or gone."""
 
+import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -112,6 +115,41 @@ def test_a_hub_model_is_fetched_once_and_then_works_offline(make_task: MakeTask,
     assert list(Path(hub["HF_HOME"]).rglob("*.safetensors"))
     offline = autoadapt("check", task, env={**hub, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert offline.returncode == 0, offline.stderr
+    listed = json.loads(autoadapt("models", "list", "--json", env={**hub, "HF_HUB_OFFLINE": "1"}).stdout)
+    assert {m["name"]: m["family"] for m in listed}["test/tiny"] == "causal_lm"
+
+
+def test_a_named_model_is_fetched_from_its_commit_on_the_hub(
+    tiny_model: Path, hub: dict[str, str], tmp_path: Path
+) -> None:
+    sha256 = hashlib.sha256((tiny_model / "model.safetensors").read_bytes()).hexdigest()
+    code = (
+        "import sys\n"
+        "from autoadapt.cli import main\n"
+        "from autoadapt.named_models import NAMED, HubSource, NamedModel\n"
+        f"NAMED['tiny'] = NamedModel(name='tiny', family='causal_lm', parameters=1, licence='MIT', title='a test',\n"
+        f"    hub=HubSource('test/tiny', {COMMIT!r}, sys.argv.pop(1)))\n"
+        "sys.argv[:] = ['autoadapt', 'models', 'get', 'tiny']\n"
+        "main.main()"
+    )
+    env = {**hub, "AUTOADAPT_CACHE": str(tmp_path / "cache")}
+    get = [sys.executable, "-c", code]
+    changed = subprocess.run([*get, "0" * 64], env=env, capture_output=True, text=True)
+    assert changed.returncode == 4
+    assert "test/tiny at 0123" in changed.stderr
+    assert "is not the file that was published" in changed.stderr
+    run = subprocess.run([*get, sha256], env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    folder = tmp_path / "cache" / "models" / "tiny"
+    assert {f.name for f in folder.iterdir()} == {f.name for f in tiny_model.iterdir()} | {"README.md"}
+    assert COMMIT in (folder / "README.md").read_text()
+
+
+def test_a_hub_that_does_not_answer_is_said(make_task: MakeTask, hub: dict[str, str]) -> None:
+    task = make_task(models=["test/tiny"], methods=["prompt"], budget={"trials": 1})
+    run = autoadapt("check", task, env={**hub, "HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert run.returncode == 4, run.stderr
+    assert "cannot be reached and it is not in the cache" in run.stderr
 
 
 @pytest.mark.parametrize(

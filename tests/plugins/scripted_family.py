@@ -44,6 +44,8 @@ class Settings(StrictModel):
     """Each training step takes so long."""
     row_seconds: float = Field(default=0.0, ge=0)
     """Each answer takes so long."""
+    informs: float = Field(default=0.8, ge=0, le=1)
+    """How much a confidence says: 0 nothing, 1 almost everything."""
     loading_seconds: float = Field(default=0.0, ge=0)
     """Loading the model into a process takes so long, once."""
     checkpoint_steps: int = Field(default=0, ge=0)
@@ -104,6 +106,13 @@ class Script:
             return outputs[0]
         return next((label for label in labels if label not in outputs), "")
 
+    def confidence(self, query: str, text: str, least: float, informs: float) -> float:
+        """Of an answer: from `least` to 1, higher for right answers, with noise that depends on the query alone."""
+        noise = random.Random(f"{query} {self.shift}").random()
+        right = text in self.table.get(query, (0, [""]))[1]
+        sharp = 1 / (1 - 0.95 * informs)
+        return least + (1 - least) * (noise ** (1 / sharp) if right else 1 - (1 - noise) ** (1 / sharp))
+
 
 def _radical_inverse(number: int) -> float:
     """The van der Corput sequence: any first n of it are spread evenly from 0 to 1."""
@@ -143,8 +152,29 @@ class ScriptedAdapted:
             text, tokens, room = self.script.text(query, self.labels), self._tokens(query), self.settings.context_length
             spend(self.settings.row_seconds, self.tick)
             done = time.perf_counter() - begun
-            answers.append(Answer(text, min(len(tokens), room), len(text.split()), len(tokens) > room, done, done))
+            tokens_in, truncated = min(len(tokens), room), len(tokens) > room
+            sure, log_probs = self._sure(query, text)
+            answers.append(
+                Answer(
+                    text,
+                    tokens_in,
+                    len(text.split()),
+                    truncated,
+                    done,
+                    done,
+                    confidence=sure,
+                    log_probs=log_probs,
+                )
+            )
         return answers
+
+    def _sure(self, query: str, text: str) -> tuple[float, tuple[float, ...]]:
+        """The confidence of an answer, and the logarithms of the probabilities of all labels."""
+        count = len(self.labels)
+        sure = self.script.confidence(query, text, 1 / count if count else 0.0, self.settings.informs)
+        sure = min(0.999, max(sure, 1e-3))
+        others = (1 - sure) / max(1, count - 1)
+        return sure, tuple(math.log(sure if label == text else others) for label in self.labels)
 
     def close(self) -> None:
         pass

@@ -12,6 +12,7 @@ from autoadapt.domain.jobs import Devices, Fit, Refit
 from autoadapt.domain.outcome import Failure, Measurement, Outcome, RowResult
 from autoadapt.domain.task import Task
 from autoadapt.domain.usage import Usage
+from autoadapt.providers.answer_store import AnswerStore
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.ledger import Ledger
 
@@ -191,3 +192,47 @@ def test_limit_in_hours(ledger: MakeLedger) -> None:
     book.folder._clock_before = 2.0
     assert book.reached(0.0, 0.0) == "budget.hours"
     assert not book.allows(0.0, [], 0.0)
+
+
+def test_a_job_that_failed_has_cost_what_providers_billed_for_it(ledger: MakeLedger) -> None:
+    one = ledger(usd=10)
+    failed = Failure(stage="measure", failure_class="provider", reason="down", usage=Usage(usd=1.5, usd_estimated=True))
+    add(one, 2.0, result=failed)
+    assert one.spent(1).usd == pytest.approx(3.5)
+    assert one.reached(6.4, 0.0) is None
+    assert one.reached(6.6, 0.0) == "budget.usd"
+
+
+def test_answers_from_the_cache_cost_an_option_but_not_the_study(ledger: MakeLedger) -> None:
+    one = ledger(usd=10)
+    answering = Usage(usd=2.0)
+    add(one, 1.0, result=measured(answering=answering, from_cache=Usage(usd=1.75)))
+    assert one.spent(1).usd == pytest.approx(1.25)
+
+
+def test_money_of_jobs_that_run_or_were_killed_counts_as_it_is_spent(ledger: MakeLedger) -> None:
+    one = ledger(usd=10)
+    store = AnswerStore(one.folder.root)
+    store.settle(store.reserve("0000/rung0", 3.0, None), 2.0, estimated=False)
+    store.reserve("0000/rung0", 1.0, None)
+    assert one.spent(1).usd == pytest.approx(3.0), "what is under way counts in full"
+    assert one.provider_usd_cap(2.0, [(1.0, 3.0)], kept_back_usd=1.0) == pytest.approx(10 - 5 - 1)
+    folder = one.folder.root / "trials" / "0000" / "rung0"
+    killed = Failure(stage="start", failure_class="interrupted", reason="the run was killed")
+    one.folder.add(folder, job(), outcome(job(), 1.0, result=killed))
+    assert one.spent(1).usd == pytest.approx(1.0 + 3.0), "its outcome says nothing of it"
+    said = Failure(stage="measure", failure_class="provider", reason="down", usage=Usage(usd=3.0))
+    other = ledger(usd=10)
+    again = AnswerStore(other.folder.root)
+    again.reserve("0000/rung0", 3.0, None)
+    other.folder.add(other.folder.root / "trials" / "0000" / "rung0", job(), outcome(job(), 1.0, result=said))
+    assert other.spent(1).usd == pytest.approx(1.0 + 3.0), "it is not counted twice"
+    assert ledger(trials=3).provider_usd_cap(0.0, [], 0.0) is None
+    store.close()
+    again.close()
+
+
+def test_money_for_the_test_rows_is_kept_back(ledger: MakeLedger) -> None:
+    one = ledger(usd=10)
+    add(one, 1.0, result=measured(answering=Usage(usd=0.01)))
+    assert one.kept_back_usd(one.folder.records, test_rows=100) == pytest.approx(1.25 * 0.01 * 100)

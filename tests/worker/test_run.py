@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import environment
 from job_runs import DEVICES, SPLITS, JobRun, quality, scripted
+from remote_server import chat_server
 from scripted_family import ScriptedAdapted
 
 from autoadapt.domain.choice import PluginChoice
@@ -17,6 +18,7 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.method import Answer
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.usage import Usage
+from autoadapt.shelves import FAMILIES
 from autoadapt.worker.place import Place
 from autoadapt.worker.run import run_job
 from autoadapt.worker.workshop import Workshop, should_retire
@@ -218,7 +220,18 @@ def test_a_rank_that_only_helps_to_train_reports_no_rows(jobs: JobRun, tmp_path:
 
 def test_a_worker_process_on_a_scripted_model_imports_no_torch(jobs: JobRun) -> None:
     fitted = jobs.fit("lora")
-    folders = [jobs.folder(job) for job in (fitted, jobs.score(fitted), jobs.load_test(fitted))]
+    imports_no_torch([jobs.folder(job) for job in (fitted, jobs.score(fitted), jobs.load_test(fitted))])
+
+
+def test_a_worker_process_on_a_model_behind_a_server_imports_no_torch(tmp_path: Path) -> None:
+    with chat_server() as (url, _):
+        jobs = JobRun(tmp_path / "run", FAMILIES.get("remote").find(f"server:m@{url}", tmp_path, download=False))
+        fitted = jobs.fit("prompt")
+        imports_no_torch([jobs.folder(job) for job in (fitted, jobs.score(fitted))])
+
+
+def imports_no_torch(folders: list[Path]) -> None:
+    """Runs jobs in a process of their own, which must do without torch and its kin."""
     program = f"""
 import sys
 from pathlib import Path

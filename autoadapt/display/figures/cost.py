@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from autoadapt.display.figures._style import DASHES, GOLD, error_bars, escaped, lay_out
 from autoadapt.display.method_style import GREY, MethodStyle
 from autoadapt.domain.comparison import BreakEven
-from autoadapt.economics.pricer import monthly_costs
+from autoadapt.domain.option import number_text, trial_name
+from autoadapt.economics.cascade_pricer import monthly_costs
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -30,12 +31,12 @@ def draw(study: "Study", hosting: str = "per_use") -> go.Figure | None:
         return None
     column = study.hosted(hosting)
     compared = {t for b in column.break_even for t in (b.trial, b.other)} | {study.recommendation.baseline}
-    raws = [r for r in study.raws if r.on_frontier or r.trial in compared]
+    raws = [r for r in study.results.weighed if r.on_frontier or r.trial in compared]
     style, figure = MethodStyle.of(study), go.Figure()
     curves = monthly_costs(raws, column.terms)
     for i, raw in enumerate(raws):
         volumes, usd = zip(*curves[raw.trial], strict=True)
-        name = f"{raw.trial} {escaped(raw.method)}"
+        name = f"{escaped(number_text(raw.trial))} {escaped(raw.method)}"
         figure.add_scatter(
             x=volumes,
             y=usd,
@@ -64,10 +65,10 @@ def _add_break_even(figure: go.Figure, pair: BreakEven, curves: Mapping[int, Cur
         y=[usd_at(curves[pair.other], volume)],
         error_x=bars,
         mode="markers",
-        name=f"break-even {pair.trial} / {pair.other}",
+        name=escaped(f"break-even {number_text(pair.trial)} / {number_text(pair.other)}"),
         marker={"symbol": "x-thin", "size": 14, "line": {"width": 3, "color": GOLD}},
-        hovertemplate=f"from {volume:,.0f}{around} queries a month trial {pair.other} is cheaper than trial "
-        f"{pair.trial}<extra></extra>",
+        hovertemplate=f"from {volume:,.0f}{around} queries a month {escaped(trial_name(pair.other))} is cheaper than "
+        f"{escaped(trial_name(pair.trial))}<extra></extra>",
     )
 
 

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from autoadapt.display.figures._style import error_bars, escaped, lay_out
 from autoadapt.display.method_style import GREY, MethodStyle
+from autoadapt.domain.option import trial_name
 from autoadapt.domain.verdict import Compared
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ def draw(study: "Study") -> go.Figure | None:
         return None
     style, figure = MethodStyle.of(study), go.Figure()
     for pair in sorted(verdict.compared, key=lambda c: -c.difference):
-        raw = study.raw(pair.trial)
-        method = raw.method if raw is not None else "?"
+        option = study.option(pair.trial)
+        method = option.method if option is not None else "?"
         figure.add_scatter(
             x=[100 * pair.difference],
-            y=[f"trial {pair.trial} ({escaped(method)})"],
+            y=[escaped(option.name if option is not None else trial_name(pair.trial))],
             error_x=error_bars([100 * pair.difference], [100 * pair.low], [100 * pair.high]),
             mode="markers",
             marker={"size": 11, "color": style.colour(method), "symbol": "circle-open" if pair.tied else "circle"},

@@ -20,6 +20,12 @@ DEFINITIONS = (
     "billed, plus the option's own training spread over the queries of the horizon.",
     "Latency is the p95 of single requests during the search; for frontier options it is the p95 under load, measured "
     "at the end. A p95 needs 59 samples, a p99 needs 299.",
+    "A cascade asks its second part only where the calibrated confidence of its first part is below a threshold: the "
+    "one that keeps most rows of those by which validation rows assure that no more than a point is lost (tests in a "
+    "fixed order at 10 %). Its quality on validation rows is that of thresholds chosen on other rows; test rows decide "
+    "only whether it is shown. Its cost is the expected one, its latency that of the mixture; both parts are paid for.",
+    "The calibration error is the mean difference of confidence and score in bins of equally many test rows, in points "
+    "before and after dividing log-probabilities by one temperature (Guo et al. 2017), fitted on validation rows.",
     "Parameter importances are fANOVA (Hutter et al. 2014) over complete trials of one method; objectives on a "
     "logarithmic scale enter by their logarithm.",
 )

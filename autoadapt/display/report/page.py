@@ -21,7 +21,7 @@ from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.report import sections, verdict
 from autoadapt.display.report.notes import ABSENT, DEFINITIONS, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
-from autoadapt.display.sentences import verdict_lines
+from autoadapt.display.sentences import calibration_line, cascade_lines, verdict_lines
 from autoadapt.display.text import printable
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_atomic
@@ -105,7 +105,8 @@ def _content(study: "Study") -> dict[str, Any]:
         "tabs": TABS,
         "why": outcome.why if outcome is not None else [study.recommendation.reason],
         "next": outcome.next if outcome is not None else ["The search has not ended yet."],
-        "notes": verdict_lines(outcome) if outcome is not None else [],
+        "notes": [*cascade_lines(study.options), *(verdict_lines(outcome) if outcome is not None else [])],
+        "calibrations": [calibration_line(c) for c in study.results.calibration],
         "options": [verdict.option_row(o, study) for o in study.options],
         "further": [goal.title for goal in further_goals(study.goals)],
         "frontier_keys": [f"frontier-{i}" for i in range(len(pairs(study)))],

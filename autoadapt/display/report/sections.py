@@ -96,7 +96,7 @@ def answers(study: "Study") -> list[dict[str, Any]]:
     """Samples of right and wrong answers of every option."""
     return [
         {
-            "title": f"trial {option.trial} ({option.method})",
+            "title": option.name,
             "samples": [
                 {
                     "right": a.right,
@@ -108,6 +108,7 @@ def answers(study: "Study") -> list[dict[str, Any]]:
             ],
         }
         for option in study.options
+        if option.cascade is None
     ]
 
 

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from autoadapt.display.goals import further_goals, goal_text
+from autoadapt.display.sentences import cascade_rule
 from autoadapt.display.text import dollars, p95_text, params_text, with_interval
-from autoadapt.domain.option import Option
+from autoadapt.domain.option import Option, number_text
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.verdict.comparisons import LEVEL
 from autoadapt.verdict.explanation import p_text
@@ -36,7 +37,7 @@ def cards(study: "Study") -> list[dict[str, str]]:
     rows = f"{chosen.test_rows} test rows" if chosen.test_quality is not None else "validation rows"
     rate = "" if chosen.requests_per_s is None else f"up to {chosen.requests_per_s:.3g} requests/s"
     figures = [
-        ("recommended", f"trial {chosen.trial}, {chosen.method}", chosen.model),
+        ("recommended", chosen.name, chosen.model),
         (f"quality ({rows})", f"{quality:.3f}", f"95 %: {interval[0]:.3f} - {interval[1]:.3f}"),
         ("1,000 queries", f"${dollars(chosen.cost_usd_per_1k)}", f"training once ${dollars(chosen.training_usd)}"),
         ("p95 latency", p95_text(chosen) + (" ms" if chosen.latency_p95_ms is not None else ""), rate),
@@ -57,7 +58,7 @@ def option_row(option: Option, study: "Study") -> dict[str, Any]:
     """A row of the table of options."""
     test = option.test_quality_ci
     return {
-        "trial": option.trial,
+        "trial": number_text(option.trial),
         "chosen": option.trial == study.recommendation.trial,
         "method": option.method if option.on_frontier else f"{option.method} (untuned, dominated)",
         "validation": with_interval(option.quality, option.quality_ci),
@@ -68,8 +69,15 @@ def option_row(option: Option, study: "Study") -> dict[str, Any]:
         "p95": p95_text(option),
         "rate": "-" if option.requests_per_s is None else f"{option.requests_per_s:.3g}",
         "further": [goal_text(option, goal) for goal in further_goals(study.goals)],
-        "params": params_text(option),
+        "params": cascade_rule(option) or params_text(option),
+        "calibration": _calibration(option, study),
     }
+
+
+def _calibration(option: Option, study: "Study") -> str:
+    """Calibration error on test rows in points, before and after calibration; a dash where it is not known."""
+    found = next((c for c in study.results.calibration if c.trial == option.trial), None)
+    return "-" if found is None else f"{100 * found.error_before:.1f} > {100 * found.error:.1f}"
 
 
 def _comparison(option: Option, study: "Study") -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from autoadapt.display.sentences import cascade_lines
 from autoadapt.display.terminal.options import frontier_table
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import params_text
@@ -35,4 +36,5 @@ def print_advice(
     if chosen:
         console.print()
         console.print(frontier_table(chosen, advice.trial, goals))
-        console.print(Text("  ").append_text(plain(params_text(chosen[0]))))
+        detail = cascade_lines(chosen) or [params_text(chosen[0])]
+        console.print(Text("  ").append_text(plain(detail[0])))

@@ -7,7 +7,7 @@ from rich.table import Table
 from autoadapt.display.goals import further_goals, goal_text
 from autoadapt.display.text import dollars, p95_text, with_interval
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
-from autoadapt.domain.option import Option
+from autoadapt.domain.option import Option, number_text
 
 CORRECTED = 0.005
 """Difference of measured and expected quality from which a table states that the frontier is chosen by the latter."""
@@ -28,7 +28,7 @@ def frontier_table(
         if option.test_quality is not None and option.test_quality_ci is not None:
             test = with_interval(option.test_quality, option.test_quality_ci)
         table.add_row(
-            f"{'* ' if option.trial == recommended else ''}{option.trial}",
+            f"{'* ' if option.trial == recommended else ''}{number_text(option.trial)}",
             option.method if option.on_frontier else f"{option.method} (base)",
             with_interval(option.quality, option.quality_ci),
             test,
@@ -57,7 +57,7 @@ def small_frontier(options: Sequence[Option], most: int = 8) -> Table:
         table.add_column(name, justify="left" if name == "method" else "right")
     for option in options[:most]:
         quality, cost = f"{option.quality:.3f}", dollars(option.cost_usd_per_1k)
-        table.add_row(str(option.trial), option.method, quality, cost, p95_text(option))
+        table.add_row(number_text(option.trial), option.method, quality, cost, p95_text(option))
     if len(options) > most:
         table.add_row("", f"and {len(options) - most} more", "", "", "")
     return table

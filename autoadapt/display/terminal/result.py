@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from autoadapt.display.sentences import load_lines, plan_line, verdict_lines
+from autoadapt.display.sentences import cascade_lines, load_lines, plan_line, verdict_lines
 from autoadapt.display.terminal.options import frontier_table
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars, duration, params_text
@@ -29,7 +29,7 @@ def print_result(study: "Study", report: Path | None) -> None:
     _print_params(console, study)
     console.print()
     _print_recommendation(console, study)
-    for line in _verdict_lines(study):
+    for line in [*cascade_lines(study.options), *_verdict_lines(study)]:
         console.print(plain(line))
     _print_spent(console, study)
     console.print(f"Files: {study.root}" + (f"; open {report}" if report else ""), soft_wrap=True)
@@ -37,7 +37,7 @@ def print_result(study: "Study", report: Path | None) -> None:
 
 def _print_params(console: Console, study: "Study") -> None:
     several = len({o.model for o in study.options}) > 1
-    for option in study.options:
+    for option in (o for o in study.options if o.cascade is None):
         model = f" [{option.model}]" if several else ""
         trained = f"; trained {option.train_seconds:.0f} s" if option.train_seconds else ""
         text = params_text(option) + model + trained
@@ -60,7 +60,7 @@ def _print_recommendation(console: Console, study: "Study") -> None:
             option = by_trial[trial]
             tested = "" if option.test_quality is None else f", {option.test_quality:.3f} on test"
             console.print(
-                f"  {name}: trial {trial} ({option.method}), quality {option.quality:.3f}{tested}, "
+                f"  {name}: {option.name}, quality {option.quality:.3f}{tested}, "
                 f"${dollars(option.cost_usd_per_1k)} per 1k"
             )
 

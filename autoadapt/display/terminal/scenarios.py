@@ -7,12 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from autoadapt.display.goals import further_goals, goal_text
-from autoadapt.display.sentences import break_even_line, count_text
+from autoadapt.display.sentences import break_even_line, cascade_rule, count_text
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars, too_few
 from autoadapt.domain.comparison import ApiPrice, Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
-from autoadapt.domain.option import Option
+from autoadapt.domain.option import Option, number_text, trial_name
 from autoadapt.domain.scenario import OUTPUT_SPREAD, PRICE_SPREAD, VOLUME_SPREAD
 
 ASSUMPTIONS = (
@@ -82,7 +82,7 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
         )
         return {"recommended": "none"} | dict.fromkeys((*names, *(goal.title for goal in further)), "-")
     return {
-        "recommended": f"{option.trial} {option.method}",
+        "recommended": f"{number_text(option.trial)} {option.method}",
         "quality": f"{option.quality:.3f}",
         "test quality": "-" if option.test_quality is None else f"{option.test_quality:.3f}",
         "$ per month": dollars(float(priced.usd_per_month)),
@@ -111,18 +111,20 @@ def _lines(column: Column) -> list[str]:
     terms = column.terms
     lines = [f"price: {terms.price_source}; horizon {float(terms.horizon_months):g} months"]
     option = _recommended(column)
+    if option is not None and option.cascade is not None:
+        lines.append(f"{option.name}: {cascade_rule(option)}; both must be served")
     if option is not None and option.test_quality is None:
         lines.append(
             f"trial {option.trial} is not on the frontier under the task's own economics: it was neither scored on "
             "test rows nor measured under load, and weights that it trained were deleted; its trial folder can be run "
             "again"
         )
-    others = [f"trial {t} in {n}" for t, n in column.winners.items() if t != column.recommended][:3]
+    others = [f"{trial_name(t)} in {n}" for t, n in column.winners.items() if t != column.recommended][:3]
     if others:
         lines.append(
             f"of the {column.cells} cells of low, likely and high, other options are recommended: {', '.join(others)}"
         )
-    methods = {o.trial: o.method for o in column.options}
+    methods = {o.trial: o.method for o in column.options if o.cascade is None}
     lines += [f"break-even {break_even_line(b, methods)}" for b in column.break_even]
     lines += [_api_text(a) for a in column.api]
     lines += [f"note: {w}" for w in column.warnings]

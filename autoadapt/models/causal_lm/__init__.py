@@ -1,4 +1,4 @@
-"""Causal language models of transformers: folders and hub repositories, the embedded one among them.
+"""Causal language models of transformers: named ones (embedded, smollm2), folders and hub repositories.
 
 This file imports no heavy library; the modules beside it do, and they are imported when a worker opens a model.
 """

@@ -193,8 +193,16 @@ class AdaptedWords:
         answers = self._label(inputs) if self.labels else self._copy(inputs)
         seconds = time.perf_counter() - begun
         return [
-            Answer(text, len(i.split()), len(text.split()), False, seconds, seconds, None, confidence, log_probs)
-            for i, (text, confidence, log_probs) in zip(inputs, answers, strict=True)
+            Answer(
+                text,
+                tokens_in=len(asked.split()),
+                tokens_out=len(text.split()),
+                first_s=seconds,
+                done_s=seconds,
+                confidence=confidence,
+                log_probs=log_probs,
+            )
+            for asked, (text, confidence, log_probs) in zip(inputs, answers, strict=True)
         ]
 
     def close(self) -> None:

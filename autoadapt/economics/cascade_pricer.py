@@ -1,0 +1,112 @@
+"""The cost of any option under a scenario: of a trial, or of a cascade of two, both of which must be served."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from autoadapt.domain.comparison import Cell, Terms
+from autoadapt.domain.option import RawOption
+from autoadapt.economics.pricer import ONE, Pricer, Service, loaded_share
+from autoadapt.economics.rates import mixed_latency, run_at
+
+LEAST_VOLUME, MOST_VOLUME, VOLUMES = 100, 10**9, 71
+"""Queries a month of cost curves, and the number of their points."""
+
+
+def pricer_of(option: RawOption, terms: Terms, share: Decimal = ONE, slower: Decimal = ONE) -> Pricer:
+    """The pricer of a trial or a cascade.
+
+    Args:
+        option: raw figures.
+        terms: the scenario.
+        share: see `economics.pricer.loaded_share`.
+        slower: factor on the measured device-seconds of answering.
+    """
+    kind = Pricer if option.cascade is None else CascadePricer
+    return kind(option, terms, share, slower)
+
+
+class CascadePricer(Pricer):
+    """A cascade's cost under a scenario: every query goes to its first part, a share of them to its second part too.
+
+    Both parts are trained, and each has its own replicas, so that costs that do not depend on use add up. Its latency
+    is that of the mixture, from both parts' load tests where both have one (their queues are taken to be independent),
+    else from single requests.
+
+    Args:
+        as of `Pricer`; the option has its parts.
+    """
+
+    def __init__(self, option: RawOption, terms: Terms, loaded_share: Decimal = ONE, slower: Decimal = ONE) -> None:
+        super().__init__(option, terms, loaded_share, slower)
+        if option.cascade is None or option.parts is None:
+            raise ValueError(f"trial {option.trial} is no cascade with its parts")
+        self._kept = option.cascade.kept
+        self._passed = 1 - Decimal(repr(self._kept))
+        """Share of queries that the second part answers too."""
+        self._first, self._second = (Pricer(part, terms, loaded_share, slower) for part in option.parts)
+        self._mixed: dict[tuple[float, float, Decimal], float | None] = {}
+
+    def training_usd(self, cell: Cell) -> Decimal:
+        return self._first.training_usd(cell) + self._second.training_usd(cell)
+
+    def _answer_usd(self, cell: Cell) -> Decimal:
+        return self._first._answer_usd(cell) + self._passed * self._second._answer_usd(cell)
+
+    def _rate_is_measured(self, cell: Cell) -> bool:
+        return self._first._rate_is_measured(cell) and self._second._rate_is_measured(cell)
+
+    def _second_cell(self, cell: Cell) -> Cell:
+        return cell.model_copy(update={"volume": cell.volume * self._passed})
+
+    def _services(self, cell: Cell) -> tuple[Service, Service]:
+        return self._first._service(cell), self._second._service(self._second_cell(cell))
+
+    def _service(self, cell: Cell) -> Service:
+        first, second = self._services(cell)
+        return Service(
+            month_usd=first.month_usd + second.month_usd - self.scenario.ops_usd,  # operations are paid once
+            requests_per_s=min(first.requests_per_s, second.requests_per_s / self._passed),
+            replicas=first.replicas + second.replicas,
+            peak_rate=first.peak_rate,
+        )
+
+    def _floor_usd_per_1k(self, cell: Cell, service: Service) -> Decimal:
+        first, second = self._services(cell)
+        floor = self._second._floor_usd_per_1k(self._second_cell(cell), second)
+        return self._first._floor_usd_per_1k(cell, first) + self._passed * floor
+
+    def _latency_p95_ms(self, cell: Cell, service: Service) -> float | None:
+        first, second = self._services(cell)
+        key = (first.rate_each, second.rate_each, cell.output)
+        if key not in self._mixed:
+            self._mixed[key] = self._mixture_p95_ms(cell, first, second)
+        return self._mixed[key]
+
+    def _mixture_p95_ms(self, cell: Cell, first: Service, second: Service) -> float | None:
+        loaded = self._loaded_ms(first, second)
+        samples = loaded or self.option.parts_latency_ms
+        if samples is None:
+            return None
+        longer = [float(part._longer(cell)) for part in (self._first, self._second)]
+        a, b = ([ms * factor for ms in part] for part, factor in zip(samples, longer, strict=True))
+        return mixed_latency(a, b, self._kept, 95, aligned=loaded is None)
+
+    def _loaded_ms(self, first: Service, second: Service) -> tuple[list[float], list[float]] | None:
+        """Latencies of both parts under load, at the rates that reach each; None: one of them was not measured."""
+        a, b = self._first.option.load, self._second.option.load
+        if a is None or b is None or not a.runs or not b.runs:
+            return None
+        return run_at(a, first.rate_each).e2el_ms, run_at(b, second.rate_each).e2el_ms
+
+
+def monthly_costs(raws: Sequence[RawOption], terms: Terms) -> dict[int, list[tuple[float, float]]]:
+    """(Queries a month, USD a month) of each option by trial, from 100 to 1,000,000,000 queries."""
+    share, curves = loaded_share(raws, terms), {}
+    volumes = [float(v) for v in np.geomspace(LEAST_VOLUME, MOST_VOLUME, VOLUMES)]
+    cells = [terms.cell().model_copy(update={"volume": Decimal(repr(round(v)))}) for v in volumes]
+    for raw in raws:
+        pricer = pricer_of(raw, terms, share)
+        curves[raw.trial] = [(v, float(pricer.month_usd(c))) for v, c in zip(volumes, cells, strict=True)]
+    return curves

@@ -1,0 +1,191 @@
+"""Models behind servers that speak OpenAI's interface: hosted ones and those of one's own.
+
+This file imports no client; the modules that do are imported when a model is asked.
+"""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from autoadapt.domain.artifact import ArtifactDescription
+from autoadapt.domain.family import ModelFamily
+from autoadapt.domain.jobs import Devices, Fit, JobBase
+from autoadapt.domain.method import Adapted, Context, Model
+from autoadapt.domain.model import Capabilities, ModelReference
+from autoadapt.domain.outcome import FailureClass
+from autoadapt.domain.remote import LABEL_WAYS, LabelWay, RemoteModel
+from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import Select
+from autoadapt.domain.usage import Usage
+from autoadapt.models.remote.names import is_remote, reference_of
+from autoadapt.registry import expanded
+
+if TYPE_CHECKING:
+    from autoadapt.models.remote.asking import Session
+    from autoadapt.providers.answer_store import AnswerStore
+    from autoadapt.providers.client import Access, Client
+    from autoadapt.providers.features import Features
+
+CHECK = "check"
+"""Under which the money for finding out what a server can do is booked."""
+MOST_CHECK_RETRIES = 3
+
+
+class Remote(ModelFamily):
+    """Models that answer over a network. They can be prompted; nothing of them can be trained."""
+
+    branches: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "prompt": {
+            "shots": [0, 2, 4, 8, 16],
+            "selector": {"search": ["random", "balanced", "nearest"], "when": {"shots": [2, 4, 8, 16]}},
+            "label_way": {"search": list(LABEL_WAYS), "when": {"answers": "label"}},
+        }
+    }
+    first: ClassVar[Mapping[str, Sequence[Mapping[str, Any]]]] = {
+        "prompt": ({"shots": 0}, {"shots": 8, "selector": "nearest"})
+    }
+
+    def __init__(self) -> None:
+        self._stores: dict[Path | None, AnswerStore] = {}
+        self._known: dict[str, Features] = {}
+        self._run: Path | None = None
+        self._job_name = ""
+        self._cap: float | None = None
+        self._clients: list[Client] = []
+        self._seconds = 0.0
+
+    def claims(self, name: str, base: Path) -> bool:
+        return is_remote(name)
+
+    def find(self, name: str, base: Path, download: bool) -> ModelReference:
+        return reference_of(name)
+
+    def capabilities(self, model: ModelReference) -> Capabilities:
+        settings = _settings(model)
+        return Capabilities(
+            generates=settings.dialect != "decisions",
+            reads_prompts=True,
+            scores_labels=True,
+            context_length=settings.context_length,
+            remote=True,
+        )
+
+    def check(self, model: ModelReference, run: Path, cap: float | None) -> list[str]:
+        self._run = run
+        features = self._features(self._access(model, CHECK, cap), lambda: None)
+        return [f"{model.name}: {note}" for note in features.notes]
+
+    def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
+        way = job.candidate.params.get("label_way", "auto")
+        key = _key(_settings(model), model.place)
+        if not job.labels or way == "auto" or key not in self._known:
+            return None
+        from autoadapt.models.remote.labels import lacking
+
+        return lacking(cast(LabelWay, way), job.labels, self._known[key])
+
+    def begin(self, run: Path, folder: Path, job: JobBase) -> None:
+        self._run, self._cap = run, job.provider_usd_cap
+        self._job_name = f"{folder.parent.name}/{folder.name}"
+        self._clients = []
+
+    @property
+    def billed(self) -> Usage:
+        spent = [client.spent for client in self._clients]
+        return Usage(usd=sum(s.usd for s in spent), usd_estimated=any(s.estimated for s in spent))
+
+    def open(self, context: Context, model: ModelReference) -> Model:
+        from autoadapt.models.remote.asking import OpenedRemote
+
+        return OpenedRemote(context, self._session(model, context.tick))
+
+    def load(
+        self,
+        folder: Path,
+        description: ArtifactDescription,
+        devices: Devices,
+        tick: Callable[[], None],
+        select: Select | None,
+    ) -> Adapted:
+        from autoadapt.models.remote.asking import RemoteAdapted
+
+        return RemoteAdapted(self._session(description.model, tick), description, description.decoding, select)
+
+    def drop(self) -> None:
+        for store in self._stores.values():
+            store.close()
+        self._stores, self._known = {}, {}
+
+    @property
+    def loading_seconds(self) -> float:
+        return self._seconds
+
+    def failure_class(self, error: BaseException) -> FailureClass | None:
+        from autoadapt.providers.answer_store import OutOfMoneyError
+
+        return "budget" if isinstance(error, OutOfMoneyError) else None
+
+    def _session(self, model: ModelReference, tick: Callable[[], None]) -> "Session":
+        from autoadapt.models.remote.asking import Session
+
+        access = self._access(model, self._job_name, self._cap)
+        return Session(access, self._store(), self._features(access, tick), tick, self._clients.append)
+
+    def _access(self, model: ModelReference, job: str, cap: float | None) -> "Access":
+        from autoadapt.providers.client import Access
+
+        settings = _settings(model)
+        key = None if settings.key is None else str(expanded(settings.key))
+        return Access(settings, model.place, key, job, cap)
+
+    def _store(self) -> "AnswerStore":
+        from autoadapt.providers.answer_store import AnswerStore
+
+        if self._run not in self._stores:
+            self._stores[self._run] = AnswerStore(self._run)
+        return self._stores[self._run]
+
+    def _features(self, access: "Access", tick: Callable[[], None]) -> "Features":
+        """What the server can do: as this process knows, as the run knows, or else as it answers now."""
+        from autoadapt.providers.features import Features
+
+        key = _key(access.model, access.url)
+        if key not in self._known:
+            begun = time.monotonic()
+            stored = self._store().features(key)
+            if stored is None:
+                stored = self._found(access, tick).model_dump_json()
+                self._store().keep_features(key, stored)
+            self._known[key] = Features.model_validate_json(stored)
+            self._seconds += time.monotonic() - begun
+        return self._known[key]
+
+    def _found(self, access: "Access", tick: Callable[[], None]) -> "Features":
+        from autoadapt.providers.client import Client
+        from autoadapt.providers.features import find_features
+
+        fewer = access.model.model_copy(update={"retries": min(access.model.retries, MOST_CHECK_RETRIES)})
+
+        async def ask() -> "Features":
+            client = Client(dataclasses.replace(access, model=fewer), self._store(), tick)
+            self._clients.append(client)
+            try:
+                return await find_features(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(ask())
+
+
+def _settings(model: ModelReference) -> RemoteModel:
+    return RemoteModel.model_validate(model.settings)
+
+
+def _key(settings: RemoteModel, url: str) -> str:
+    from autoadapt.providers.answer_store import content_key
+
+    what = settings.model_dump(mode="json", include={"model", "dialect", "tier", "reasoning_effort", "extra"})
+    return content_key(url, what)

@@ -1,0 +1,140 @@
+"""Labels: how a server is asked for one in each way, and how it is found in what comes back."""
+
+import math
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autoadapt.domain.remote import LabelWay
+from autoadapt.domain.rows import Row
+from autoadapt.providers.dialects import constrained_choice
+from autoadapt.providers.features import MOST_ALTERNATIVES, Features
+from autoadapt.providers.replies import Reply, TokenScore
+
+LETTERS = string.ascii_uppercase[:MOST_ALTERNATIVES]
+MOST_CHOICES = 255
+"""Choices of a typed question, by OpenAI's documentation."""
+LEAST_PROBABILITY = 1e-9
+"""Of a label that a server gives no chance; its logarithm is finite."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer as it was read."""
+
+    text: str
+    confidence: float | None = None
+    log_probs: tuple[float, ...] = ()
+    unusable: bool = False
+
+
+def lacking(way: LabelWay, labels: Sequence[str], features: Features) -> str | None:
+    """Why labels cannot be asked for in a way; None: they can."""
+    if way not in features.ways:
+        known = ", ".join(features.ways)
+        return f"its server does not do label_way: {way}, as a test request has shown (it does: {known})"
+    if way == "logprobs" and len(labels) > min(len(LETTERS), features.alternatives):
+        return f"label_way: logprobs is for {min(len(LETTERS), features.alternatives)} labels at most on its server"
+    if way == "decisions" and not 2 <= len(labels) <= MOST_CHOICES:
+        return f"label_way: decisions is for 2 to {MOST_CHOICES} labels"
+    return None
+
+
+def with_letters(examples: Sequence[Row], labels: Sequence[str]) -> list[Row]:
+    """Examples that are answered by the letters of their labels."""
+    letters = dict(zip(labels, LETTERS, strict=False))
+    return [row.model_copy(update={"outputs": [letters.get(row.outputs[0], row.outputs[0])]}) for row in examples]
+
+
+def letter_list(labels: Sequence[str]) -> str:
+    """What stands before a prompt that is answered by a letter."""
+    lines = "\n".join(f"{letter}. {label}" for letter, label in zip(LETTERS, labels, strict=False))
+    return f"Each label has a letter:\n{lines}\nAnswer with the letter alone.\n\n"
+
+
+def read_label(way: LabelWay, reply: Reply, labels: Sequence[str]) -> Found:
+    """The label in a reply.
+
+    Args:
+        way: in which it was asked for.
+        reply: what came back.
+        labels: to choose from.
+    """
+    if reply.refused:
+        return Found(reply.text[:200], unusable=True)
+    if way == "decisions":
+        return _most_probable(reply.probabilities, labels, reply)
+    if way == "logprobs":
+        return _by_letter(reply, labels)
+    label = constrained_choice(reply.text, tuple(labels)) if way == "schema" else mentioned(reply.text, labels)
+    if label is None:
+        return Found(reply.text[:200], unusable=True)
+    return Found(label, confidence=_confidence(reply.scores, label))
+
+
+def _by_letter(reply: Reply, labels: Sequence[str]) -> Found:
+    first = next((score for score in reply.scores if score.token.strip()), None)
+    found: dict[str, float] = {}
+    if first is not None:
+        for token, logprob in {first.token: first.logprob, **first.others}.items():
+            letter = token.strip().upper()
+            if letter in LETTERS[: len(labels)] and len(letter) == 1:
+                label = labels[LETTERS.index(letter)]
+                found[label] = found.get(label, 0.0) + math.exp(logprob)
+    return _most_probable(found, labels, reply)
+
+
+def _most_probable(found: Mapping[str, float], labels: Sequence[str], reply: Reply) -> Found:
+    total = sum(found.get(label, 0.0) for label in labels)
+    if total <= 0:
+        return Found(reply.text[:200], unusable=True)
+    shares = [max(LEAST_PROBABILITY, found.get(label, 0.0) / total) for label in labels]
+    best = max(range(len(labels)), key=shares.__getitem__)
+    return Found(labels[best], shares[best], tuple(math.log(share) for share in shares))
+
+
+def mentioned(text: str, labels: Sequence[str]) -> str | None:
+    """The only label that a text mentions; None: none, or several.
+
+    A text that is a label but for case and punctuation mentions that one. Otherwise whole words count, and a label
+    within a longer one that is mentioned does not.
+    """
+    plain = _plain(text)
+    exact = [label for label in labels if _plain(label) == plain]
+    if len(exact) == 1:
+        return exact[0]
+    rest, found = f" {plain} ", []
+    for label in sorted(labels, key=lambda one: -len(_plain(one))):
+        words = f" {_plain(label)} "
+        if words.strip() and words in rest:
+            found.append(label)
+            rest = rest.replace(words, " | ")
+    return found[0] if len(found) == 1 else None
+
+
+def _plain(text: str) -> str:
+    """A text in lower case, words apart by one space, without punctuation."""
+    return " ".join(re.findall(r"\w+", text.casefold().replace("_", " ")))
+
+
+def _confidence(scores: Sequence[TokenScore], label: str) -> float | None:
+    """The probability of the tokens that spell a label within an answer."""
+    written = "".join(score.token for score in scores)
+    begin = written.find(label)
+    if begin < 0:
+        return None
+    position, total = 0, 0.0
+    for score in scores:
+        end = position + len(score.token)
+        if position < begin + len(label) and end > begin:
+            total += score.logprob
+        position = end
+    return min(1.0, math.exp(total))
+
+
+def fluency(scores: Sequence[TokenScore]) -> float | None:
+    """The geometric mean of the probabilities of the tokens written."""
+    if not scores:
+        return None
+    return min(1.0, math.exp(sum(score.logprob for score in scores) / len(scores)))

@@ -1,0 +1,197 @@
+"""Cascades of a study's options: built from stored confidences, scored once on test rows, shown where they pay.
+
+Nothing is run. For two options the threshold of the first one's calibrated confidence is chosen on validation rows;
+test rows then say how good the cascade is, and whether it is shown. It is shown where all of this holds:
+
+- On test rows it is significantly better than its first part (p below 5 % after Holm's correction for all cascades
+  tried), so that the second part is worth asking.
+- It either costs clearly less than its second part (by more than the ratio within which costs count as equal), does not
+  lose more on test rows than is tolerated, and no paired test there finds it worse; or it is significantly better than
+  its second part.
+- No option shown, and no other cascade, is as good in every objective and better in one.
+
+At most `MOST_SHOWN` are shown, and one for each second part: the cheapest.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+from autoadapt.domain.comparison import Terms
+from autoadapt.domain.option import Cascade, Option, RawOption, cascade_number
+from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.verdict import Paired
+from autoadapt.economics.cascade_pricer import pricer_of
+from autoadapt.pareto.dominance import non_dominated
+from autoadapt.row_statistics import stats_array
+from autoadapt.study.cascade_options import Parts, Reader, Scores, cascade_option
+from autoadapt.study.confidences import Confidences
+from autoadapt.study.raw_options import RawOptions
+from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.verdict.cascades import TOLERATED_LOSS, Threshold, cascaded, choose_threshold, cross_fitted
+from autoadapt.verdict.comparisons import LEVEL, SAME_COST, holm, paired
+from autoadapt.verdict.intervals import interval
+from autoadapt.verdict.option_values import option_values
+
+MOST_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A cascade as rows show it, apart from all costs."""
+
+    chosen: Threshold
+    temperature: float
+    kept: float
+    """Share of test rows that the first part answers."""
+    scores: Scores
+    test_stats: Any
+    """Statistics, shape (rows, statistics)."""
+    to_first: Paired
+    to_second: Paired
+
+
+@dataclass(frozen=True)
+class Built:
+    """A cascade with its costs."""
+
+    raw: RawOption
+    option: Option
+    scored: Scored
+
+
+class Cascades:
+    """Builds the cascades of a study.
+
+    Args:
+        resolved: the task.
+        raw_options: makes the raw figures of trials.
+        confidences: of the options.
+        terms: the task's own economics.
+    """
+
+    def __init__(self, resolved: ResolvedTask, raw_options: RawOptions, confidences: Confidences, terms: Terms) -> None:
+        self._resolved, self._raw, self._sure, self._terms = resolved, raw_options, confidences, terms
+        self._scored: dict[tuple[Any, ...], Scored | None] = {}
+        """By the jobs that answered the rows: resampling takes its time, and further jobs change costs alone."""
+
+    def shown(self, options: Sequence[Option]) -> list[Built]:
+        """The cascades that are shown, the best first.
+
+        Args:
+            options: the trials shown, under the task's economics.
+        """
+        built = [b for first, second in _pairs(options) if (b := self._built(first, second)) is not None]
+        paying = _paying(built, {o.trial: o for o in options})
+        goals = self._resolved.goals
+        together = [*options, *(b.option for b in paying)]
+        flags = non_dominated(option_values(together, goals), [g.direction == "maximize" for g in goals])
+        fronts = {o.trial for o, flag in zip(together, flags, strict=True) if flag}
+        cheapest: dict[int, Built] = {}
+        for b in sorted((b for b in paying if b.raw.trial in fronts), key=lambda b: b.option.cost_usd_per_1k):
+            cheapest.setdefault(b.scored.to_second.other, b)
+        return sorted(cheapest.values(), key=lambda b: -b.option.quality_expected)[:MOST_SHOWN]
+
+    def _built(self, first: Option, second: Option) -> Built | None:
+        """The cascade of two options; None: no threshold is assured by validation rows, or it would be one of them."""
+        key = (*self._sure.jobs(first.trial), *self._sure.jobs(second.trial))
+        if key not in self._scored:
+            self._scored[key] = self._score(first.trial, second.trial)
+        scored = self._scored[key]
+        if scored is None:
+            return None
+        trials = (first.trial, second.trial)
+        raws = (self._raw.option(first.trial), self._raw.option(second.trial))
+        cascade = Cascade(
+            first=first.trial,
+            second=second.trial,
+            first_method=first.method,
+            second_method=second.method,
+            temperature=scored.temperature,
+            threshold=scored.chosen.threshold,
+            kept_validation=scored.chosen.kept,
+            kept=scored.kept,
+            difference=scored.to_second.difference,
+            difference_low=scored.to_second.low,
+            difference_high=scored.to_second.high,
+            under_load=all(raw.load is not None for raw in raws),
+            saved=0.0,
+        )
+        measured = self._raw.measured
+        parts = Parts(raws, (measured.measurement(trials[0]), measured.measurement(trials[1])))
+        reader = Reader(self._resolved.goals, self._resolved.metric, self._resolved.task.economics)
+        raw = cascade_option(cascade, scored.scores, parts, reader)
+        option = pricer_of(raw, self._terms).as_option(self._terms.cell())
+        saved = 1 - option.cost_usd_per_1k / second.cost_usd_per_1k if second.cost_usd_per_1k else 0.0
+        known = {"cascade": cascade.model_copy(update={"saved": saved})}
+        return Built(raw.model_copy(update=known), option.model_copy(update=known), scored)
+
+    def _score(self, first: int, second: int) -> Scored | None:
+        metric, seed = self._resolved.metric, self._resolved.task.seed
+        t = self._sure.temperature(first)
+        on_validation, on_test = (self._rows(first, second, split) for split in ("validation", "test"))
+        if t is None or on_validation is None or on_test is None:
+            return None
+        chosen = choose_threshold(metric, *on_validation, seed=seed)
+        if chosen is None:
+            return None
+        kept = on_test[0] >= chosen.threshold
+        if not 0 < kept.mean() < 1:
+            return None
+        answered = cross_fitted(metric, *on_validation, seed=seed)
+        validation_stats = cascaded(answered, *on_validation[1:])
+        stats = cascaded(kept, *on_test[1:])
+        number = cascade_number(first, second)
+        return Scored(
+            chosen=chosen,
+            temperature=t,
+            kept=float(kept.mean()),
+            scores=Scores(
+                kept=answered,
+                quality=metric.value(validation_stats),
+                quality_ci=interval(metric, validation_stats, seed),
+                test=metric.value(stats),
+                test_ci=interval(metric, stats, seed),
+                test_rows=len(stats),
+            ),
+            test_stats=stats,
+            to_first=paired(metric, stats, on_test[1], (number, first), seed),
+            to_second=paired(metric, stats, on_test[2], (number, second), seed),
+        )
+
+    def _rows(self, first: int, second: int, split: Any) -> tuple[Any, Any, Any] | None:
+        """The first part's calibrated confidences, and both parts' statistics; None: not of the same rows."""
+        sure = self._sure.of(first, split)
+        a, b = self._sure.measurement(first, split), self._sure.measurement(second, split)
+        if sure is None or a is None or b is None or not _same_rows(a, b):
+            return None
+        return sure, stats_array(a), stats_array(b)
+
+
+def _pairs(options: Sequence[Option]) -> Iterator[tuple[Option, Option]]:
+    """Pairs of which the first is clearly cheaper and the second is expected to be better."""
+    for first, second in permutations(options, 2):
+        cheaper = first.cost_usd_per_1k * SAME_COST <= second.cost_usd_per_1k
+        if cheaper and first.quality_expected < second.quality_expected:
+            yield first, second
+
+
+def _same_rows(first: Measurement, second: Measurement) -> bool:
+    return [row.id for row in first.rows] == [row.id for row in second.rows]
+
+
+def _paying(built: Sequence[Built], options: Mapping[int, Option]) -> list[Built]:
+    """Cascades that beat their parts beyond noise; see the head of this file."""
+    beside_first = holm({b.raw.trial: b.scored.to_first.p for b in built})
+    beside_second = holm({b.raw.trial: b.scored.to_second.p for b in built})
+    paying = []
+    for b in built:
+        to_first, to_second = b.scored.to_first, b.scored.to_second
+        worth_asking = to_first.difference > 0 and beside_first[b.raw.trial] < LEVEL
+        saves = b.option.cost_usd_per_1k * SAME_COST <= options[to_second.other].cost_usd_per_1k
+        as_good = to_second.difference >= -TOLERATED_LOSS and (to_second.difference >= 0 or to_second.p >= LEVEL)
+        better = to_second.difference > 0 and beside_second[b.raw.trial] < LEVEL
+        if worth_asking and ((saves and as_good) or better):
+            paying.append(b)
+    return paying

