@@ -78,8 +78,8 @@ def is_model_name(name: str, base: Path) -> bool:
 def names_encoder(name: str, base: Path) -> bool:
     """Whether a name is that of an encoder, which reads a whole text at once and writes none.
 
-    Its config.json decides: in the folder, in the hub's cache, or fetched alone. Where none can be read, as when the
-    hub cannot be reached, the name is not taken for an encoder's.
+    Its configuration decides: in the folder, in the hub's cache, or what the hub states. Where none can be had, as when
+    the hub cannot be reached, the name is not taken for an encoder's.
 
     Args:
         name: as written in the task.
@@ -175,12 +175,19 @@ def _read_object(file: Path) -> dict[str, Any]:
 
 @functools.cache
 def _hub_config(name: str) -> dict[str, Any]:
-    """The config.json of a hub repository; empty where it cannot be had, which `find_model` explains."""
+    """The configuration of a hub repository, from the cache or as the hub states it in short.
+
+    Empty where it cannot be had, for a reason that `find_model` explains.
+    """
+    import httpx2
     import huggingface_hub
     from huggingface_hub import errors
 
-    with contextlib.suppress(errors.HfHubHTTPError, OSError, ValueError):
-        return _read_object(Path(huggingface_hub.hf_hub_download(name, "config.json")))
+    cached = huggingface_hub.try_to_load_from_cache(name, "config.json")
+    if isinstance(cached, str):
+        return _read_object(Path(cached))
+    with contextlib.suppress(errors.HfHubHTTPError, httpx2.HTTPError, OSError, ValueError):
+        return dict(huggingface_hub.HfApi().model_info(name, expand=["config"]).config or {})
     return {}
 
 

