@@ -235,8 +235,8 @@ class Client:
         return _Tried("again", message, overloaded=status in OVERLOADED, wait=_retry_after(answer))
 
     def _shown(self, text: str) -> str:
-        """A server's words in one line, without the key, which some servers repeat."""
-        line = " ".join(text.split())
+        """A server's words in one inert line, without the key, which some servers repeat."""
+        line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
         return (line.replace(self.access.key, "***") if self.access.key else line)[:SHOWN]
 
 
