@@ -19,6 +19,8 @@ class Probe(StrictModel):
     step_seconds: float
     """Median of a training step; 0 for a prompt."""
     peak_memory_bytes: int
+    row_usd: float = 0.0
+    """What a provider bills for one row."""
     failure: str | None = None
     """Why it failed; the other figures are then 0."""
 

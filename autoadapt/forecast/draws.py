@@ -15,6 +15,7 @@ from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import Probe
+from autoadapt.domain.usage import Usage
 from autoadapt.executors.replay import Answers, Simulated
 from autoadapt.forecast.simulation import SimulatedTimes, run_simulated, simulated_answer
 from autoadapt.forecast.times import Times
@@ -47,9 +48,11 @@ class Draws:
         self._spent = [search.status().spent for search in self.searches]
         self._scale = [_rest(resolved, search) for search in self.searches]
         self.trials = [spent.trials * k for spent, k in zip(self._spent, self._scale, strict=True)]
-        self.wall_seconds, self.device_seconds = [], []
+        self.wall_seconds, self.device_seconds, self.billed_usd = [], [], []
+        hour = float(resolved.task.economics.hour_usd)
         for search, spent, scale in zip(self.searches, self._spent, self._scale, strict=True):
-            end = _end(resolved, search, self.times)
+            end, end_usd = _end(resolved, search, self.times)
+            self.billed_usd.append(max(0.0, spent.usd - spent.device_seconds / 3600 * hour) * scale + end_usd)
             # each slot starts a worker, side by side
             starting = self.cold * min(slots, max(1, spent.trials))
             self.wall_seconds.append(spent.wall_seconds * scale + self.cold + end)
@@ -116,25 +119,28 @@ def _answers(times: Times, seed: int, devices: int) -> Answers:
         simulated = simulated_answer(
             quality,
             fidelity.rows,
-            SimulatedTimes(train, row, latency, times.load_seconds[key], devices),
+            SimulatedTimes(train, row, latency, times.load_seconds[key], devices, times.row_usd(candidate)),
             seed=trial_seed,
         )
         single = (fidelity.latency_requests + WARM_UP_REQUESTS * (fidelity.latency_requests > 0)) * latency / 1000
-        return dataclasses.replace(simulated, seconds=simulated.seconds + single)
+        timing = Usage(usd=fidelity.latency_requests * times.row_usd(candidate))
+        measurement = simulated.measurement.model_copy(update={"timing": timing})
+        return dataclasses.replace(simulated, measurement=measurement, seconds=simulated.seconds + single)
 
     return answer
 
 
-def _end(resolved: ResolvedTask, search: Search, times: Times) -> float:
-    """Seconds of re-scoring and load tests on one slot, after the search."""
+def _end(resolved: ResolvedTask, search: Search, times: Times) -> tuple[float, float]:
+    """Seconds of re-scoring and load tests on one slot, after the search, and USD that providers bill for it."""
     evaluation, test = resolved.task.evaluation, len(resolved.splits.test)
-    seconds = 0.0
+    seconds = usd = 0.0
     full = Fidelity(rows=1, steps=1.0, latency_requests=0)
     for option in search.results.options():
         candidate = Candidate(method=option.method, model=option.model, params=option.params)
         _, row, latency = times.of(candidate, full)
         load = times.load_seconds[candidate.method, candidate.model]
         seconds += row * min(test, evaluation.test_rows) + load
-        if evaluation.load_requests:
+        usd += times.row_usd(candidate) * min(test, evaluation.test_rows)
+        if evaluation.load_requests and not resolved.capabilities[candidate.model].remote:
             seconds += min(evaluation.load_seconds, RATES * evaluation.load_requests * latency / 1000) + load
-    return seconds
+    return seconds, usd

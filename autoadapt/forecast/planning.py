@@ -38,7 +38,7 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         raise UserError(f"no method can run here: {'; '.join(failed) or needs_line(needs, memory)}", Exit.ENVIRONMENT)
     draws = Draws(resolved, good, slots, devices.count)
     hour, budget = float(resolved.task.economics.hour_usd), resolved.task.budget
-    cheapest = cheapest_seconds(resolved, draws.times, draws.cold)
+    cheapest, cheapest_usd = _cheapest(resolved, draws.times, draws.cold)
     held = [seconds / 3600 for seconds in draws.device_seconds]
     plan = Plan(
         task=resolved.task.name,
@@ -50,7 +50,11 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         trials=_range(draws.trials),
         hours=_range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, budget.hours),
         device_hours=_range(held, TIMES_WITHIN, budget.device_hours),
-        usd=_range([h * hour for h in held], TIMES_WITHIN, None if budget.usd is None else float(budget.usd)),
+        usd=_range(
+            [h * hour + billed for h, billed in zip(held, draws.billed_usd, strict=True)],
+            TIMES_WITHIN,
+            None if budget.usd is None else float(budget.usd),
+        ),
         methods={
             method: _method_plan(
                 method, draws, probes.probes, hour, {k[1]: v for k, v in needs.items() if k[0] == method}
@@ -60,7 +64,7 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         hour_usd=hour,
         price_source=resolved.price_source,
         probe_seconds=probes.device_seconds,
-        cheapest_usd=cheapest / 3600 * hour,
+        cheapest_usd=cheapest_usd,
         cheapest_seconds=cheapest,
         limit=draws.limit(),
     )
@@ -102,17 +106,20 @@ def _range(values: Sequence[float], within: float = 1.0, most: float | None = No
     return Range(low=min(low, limit), likely=min(likely, limit), high=min(high, limit))
 
 
-def cheapest_seconds(resolved: ResolvedTask, times: Times, cold: float) -> float:
-    """Device-seconds of the cheapest possible run: one of the first candidates measured in full and re-scored."""
+def _cheapest(resolved: ResolvedTask, times: Times, cold: float) -> tuple[float, float]:
+    """Device-seconds and USD of the cheapest possible run: one of the first candidates measured in full and scored."""
     evaluation, splits = resolved.task.evaluation, resolved.splits
-    seconds = []
+    devices, hour = resolved.task.compute.devices_per_trial, float(resolved.task.economics.hour_usd)
+    runs = []
     for candidate in first_candidates(resolved):
         if times.known(candidate):
             rows = min(evaluation.rows, len(splits.validation))
             train, row, latency = times.of(candidate, Fidelity(rows=rows, steps=1.0, latency_requests=0))
             test = min(evaluation.test_rows, len(splits.test))
-            seconds.append(train + row * (rows + test) + latency / 1000 * evaluation.latency_requests)
-    return (cold + min(seconds)) * resolved.task.compute.devices_per_trial
+            seconds = (cold + train + row * (rows + test) + latency / 1000 * evaluation.latency_requests) * devices
+            billed = times.row_usd(candidate) * (rows + test + evaluation.latency_requests)
+            runs.append((seconds, seconds / 3600 * hour + billed))
+    return min(seconds for seconds, _ in runs), min(usd for _, usd in runs)
 
 
 def check_budget(resolved: ResolvedTask, root: Path) -> None:
@@ -125,9 +132,8 @@ def check_budget(resolved: ResolvedTask, root: Path) -> None:
     good = [p for p in probes.probes if p.failure is None] if probes is not None else []
     if not good:
         return
-    seconds = cheapest_seconds(resolved, Times(resolved, good), max(p.cold_seconds for p in good))
-    budget, economics = resolved.task.budget, resolved.task.economics
-    usd = seconds / 3600 * float(economics.hour_usd)
+    seconds, usd = _cheapest(resolved, Times(resolved, good), max(p.cold_seconds for p in good))
+    budget = resolved.task.budget
     cheapest = f"the cheapest possible run costs about ${usd:.2g} ({seconds:.0f} s of device time), as the probe says"
     if budget.usd is not None and float(budget.usd) < usd:
         raise UserError(f"budget.usd {budget.usd} is too small for anything: {cheapest}; raise it")

@@ -178,4 +178,5 @@ def _probe(job: Fit, outcome: Outcome) -> Probe:
         latency_ms=latency[len(latency) // 2] if latency else 0.0,
         step_seconds=measurement.train_step_seconds,
         peak_memory_bytes=measurement.peak_memory_bytes,
+        row_usd=measurement.answering.usd / len(measurement.rows),
     )

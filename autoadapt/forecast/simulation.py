@@ -149,6 +149,7 @@ class SimulatedTimes:
         latency_ms: of a single request.
         loading_seconds: further seconds that every job takes.
         devices: held while training.
+        usd_per_row: that a provider bills.
     """
 
     train_seconds: float
@@ -156,6 +157,7 @@ class SimulatedTimes:
     latency_ms: float
     loading_seconds: float = 0.0
     devices: int = 1
+    usd_per_row: float = 0.0
 
 
 def simulated_answer(quality: float, rows: int, times: SimulatedTimes, seed: int = 0) -> Simulated:
@@ -175,7 +177,7 @@ def simulated_answer(quality: float, rows: int, times: SimulatedTimes, seed: int
     measurement = Measurement.model_construct(
         rows=results,
         training=Usage(device_seconds={VIRTUAL_DEVICE: times.train_seconds * times.devices}),
-        answering=Usage(device_seconds={VIRTUAL_DEVICE: inference}),
+        answering=Usage(device_seconds={VIRTUAL_DEVICE: inference}, usd=rows * times.usd_per_row),
         train_seconds=times.train_seconds,
         inference_seconds=inference,
         latency_ms=[times.latency_ms],

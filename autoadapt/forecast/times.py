@@ -57,6 +57,11 @@ class Times:
             train += late * len(self.resolved.splits.dev) * row
         return train, row, latency
 
+    def row_usd(self, candidate: Candidate) -> float:
+        """What a provider will bill for a row."""
+        nearest = self._nearest(candidate)
+        return nearest.row_usd * _ratio(self._length(candidate)[1], self._length(nearest.candidate)[1])
+
     def _nearest(self, candidate: Candidate) -> Probe:
         group = self.probes[candidate.method, candidate.model]
         length = self._length(candidate)[0]

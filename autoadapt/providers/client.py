@@ -163,7 +163,7 @@ class Client:
         usd, estimated = most, True  # what a request costs that is broken off
         try:
             tried = await self._post(dialect, question)
-            busy = await self.pace.end(place)
+            busy = self.pace.share(place)
             if tried.reply is not None:
                 usd, estimated = self.tariff.cost(question, tried.reply, busy)
                 self.pace.succeeded()
@@ -174,6 +174,7 @@ class Client:
         finally:
             self.store.settle(number, usd, estimated)
             spent.add(usd, estimated)
+            await self.pace.end()
         if tried.overloaded or tried.wait is not None:
             self.pace.overloaded(sent_at, tried.wait)
         return tried, sent, busy
@@ -187,11 +188,11 @@ class Client:
                     raise self.stopped
                 return place, self.store.reserve(self.access.job, most, self.access.cap)
             except OutOfMoneyError:
-                await self.pace.end(place)
+                await self.pace.end()
                 if not await self.pace.another_ends():
                     raise
             except BaseException:
-                await self.pace.end(place)
+                await self.pace.end()
                 raise
 
     async def _post(self, dialect: Dialect, question: Question) -> _Tried:
@@ -234,8 +235,8 @@ class Client:
         return _Tried("again", message, overloaded=status in OVERLOADED, wait=_retry_after(answer))
 
     def _shown(self, text: str) -> str:
-        """A server's words in one line, without the key, which some servers repeat."""
-        line = " ".join(text.split())
+        """A server's words in one inert line, without the key, which some servers repeat."""
+        line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
         return (line.replace(self.access.key, "***") if self.access.key else line)[:SHOWN]
 
 

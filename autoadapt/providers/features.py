@@ -92,6 +92,8 @@ async def find_features(client: Client) -> Features:
 def _notes(constraint: str | None, logprobs: bool, reply: Reply) -> list[str]:
     notes = [] if constraint else ["it holds no answer to a schema, so labels are not asked for by one"]
     notes += [] if logprobs else ["it gives no log-probabilities"]
+    if reply.cut and not reply.text.strip():
+        notes.append("its test answer was cut off before a word was written: give it more reasoning_tokens")
     return notes + ([] if reply.tokens is not None else ["it states no usage, so costs are estimated"])
 
 

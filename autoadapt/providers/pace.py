@@ -35,7 +35,7 @@ class Pace:
         self._clock = self._clock_at = 0.0
 
     async def begin(self) -> float:
-        """Waits for a place; returns the server's clock, by which `end` tells a request's share of its time."""
+        """Waits for a place; returns the server's clock, by which `share` tells a request's part of its time."""
         async with self._free:
             while True:
                 if (left := self._resume_at - time.monotonic()) > 0:
@@ -49,14 +49,18 @@ class Pace:
             self._active += 1
         return self._clock
 
-    async def end(self, begun: float) -> float:
-        """Gives the place back; returns the seconds of the server that the request has taken, shared with its peers."""
+    def share(self, begun: float) -> float:
+        """Seconds of the server that a request has taken so far, shared with its peers."""
+        self._advance()
+        return self._clock - begun
+
+    async def end(self) -> None:
+        """Gives a place back; what the request has cost is settled by then, so that others can go on with the rest."""
         self._advance()
         self._active -= 1
         self._tick()
         async with self._free:
             self._free.notify_all()
-        return self._clock - begun
 
     async def another_ends(self) -> bool:
         """Waits until a request under way has ended; False: there is none."""

@@ -181,3 +181,17 @@ def test_nothing_can_be_tuned_behind_a_server(make_task: MakeTask) -> None:
         checked = call("check", task_on(make_task, url, methods=["prompt", "lora"], space=SPACE))
     assert checked.returncode == 0, checked.stderr
     assert "lora is left out" in checked.stdout + checked.stderr
+
+
+def test_a_plan_counts_what_a_provider_will_bill_and_its_answers_are_not_paid_for_twice(make_task: MakeTask) -> None:
+    with chat_server() as (url, chat):
+        task = task_on(make_task, url, budget={"trials": 2}, economics={"usd_per_hour": 0})
+        planned = call("plan", task, "--runs", task.parent / "runs", "--json")
+        assert planned.returncode == 0, planned.stderr
+        paid, plan = chat.ledger.usd, json.loads(planned.stdout)
+        assert search(task).returncode == 0
+        spent = read(task, "results.json")["spent"]["usd"]
+        assert spent == pytest.approx(chat.ledger.usd), "the plan's test requests and answers are in it"
+        assert spent > paid > 0
+        assert plan["usd"]["low"] / 2 < spent < plan["usd"]["high"] * 2
+        assert 0 < plan["cheapest_usd"] < spent

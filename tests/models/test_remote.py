@@ -264,8 +264,8 @@ def test_faults_of_a_fifth_of_all_requests_change_neither_quality_nor_keep_money
 def test_no_more_is_spent_than_the_cap_under_faults(tmp_path: Path) -> None:
     with chat_server() as (url, chat), faulty_proxy(url, share=0.2, seed=5, quiet=4) as (spoilt, _):
         jobs = JobRun(tmp_path / "run", remote(spoilt, timeout_s=0.6))
-        cap = 0.0015
-        outcome = jobs.run(jobs.fit("prompt", provider_usd_cap=cap))
+        cap = 0.0012
+        outcome = jobs.run(jobs.fit("prompt", params={"shots": 2}, provider_usd_cap=cap))
         failure = outcome.result
         assert isinstance(failure, Failure)
         assert failure.failure_class == "budget"

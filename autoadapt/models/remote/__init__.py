@@ -75,7 +75,10 @@ class Remote(ModelFamily):
 
     def check(self, model: ModelReference, run: Path, cap: float | None) -> list[str]:
         self._run = run
-        features = self._features(self._access(model, CHECK, cap), lambda: None)
+        try:
+            features = self._features(self._access(model, CHECK, cap), lambda: None)
+        finally:
+            self._close_stores()  # the driver needs no more of it, and keeps no file open
         return [f"{model.name}: {note}" for note in features.notes]
 
     def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
@@ -115,9 +118,13 @@ class Remote(ModelFamily):
         return RemoteAdapted(self._session(description.model, tick), description, description.decoding, select)
 
     def drop(self) -> None:
+        self._close_stores()
+        self._known = {}
+
+    def _close_stores(self) -> None:
         for store in self._stores.values():
             store.close()
-        self._stores, self._known = {}, {}
+        self._stores = {}
 
     @property
     def loading_seconds(self) -> float:
