@@ -83,28 +83,14 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     joules = joules_between(before, counter())
     scores = _scores(bench, rows, answers)
     single = _time_single_requests(bench, adapted, inputs)
-    results = [
-        RowResult(
-            id=row.id,
-            stats=stats,
-            tokens_in=answer.tokens_in,
-            tokens_out=answer.tokens_out,
-            confidence=None if answer.confidence is None else round(answer.confidence, 6),
-        )
-        for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
-    ]
+    results = _results(rows, answers, scores)
     _write_predictions(bench, rows, answers, results)
     training = adapted.training
     return Measurement(
         rows=results,
-        rows_truncated=sum(answer.truncated for answer in answers),
-        rows_failed=sum(answer.failed for answer in answers),
-        rows_unusable=sum(answer.unusable for answer in answers),
-        retries=sum(answer.retries for answer in answers),
-        served_by=sorted({answer.served_by for answer in answers} - {""}),
+        **_told(answers),
         training=_training_usage(bench.devices, training, training_joules),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
-        from_cache=total_usage(a.usage for a in answers if a.cached and a.usage is not None),
         judging=scores.usage,
         timing=single.billed,
         train_seconds=training.seconds,
@@ -123,6 +109,31 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         parameters_trained=training.parameters_trained,
         parameters_total=adapted.parameters_total,
     )
+
+
+def _results(rows: Sequence[Row], answers: Sequence[Answer], scores: Scores) -> list[RowResult]:
+    return [
+        RowResult(
+            id=row.id,
+            stats=stats,
+            tokens_in=answer.tokens_in,
+            tokens_out=answer.tokens_out,
+            confidence=None if answer.confidence is None else round(answer.confidence, 6),
+        )
+        for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
+    ]
+
+
+def _told(answers: Sequence[Answer]) -> dict[str, Any]:
+    """What answers say of themselves, summed up in the fields of a measurement."""
+    return {
+        "rows_truncated": sum(answer.truncated for answer in answers),
+        "rows_failed": sum(answer.failed for answer in answers),
+        "rows_unusable": sum(answer.unusable for answer in answers),
+        "retries": sum(answer.retries for answer in answers),
+        "served_by": sorted({answer.served_by for answer in answers} - {""}),
+        "from_cache": total_usage(a.usage for a in answers if a.cached and a.usage is not None),
+    }
 
 
 def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
