@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from autoadapt.domain.jobs import Devices, Job
-from autoadapt.domain.outcome import FailureClass, Outcome
+from autoadapt.domain.outcome import Failure, FailureClass, Outcome
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.task import Compute
 
@@ -130,3 +130,9 @@ class Finished:
     outcome: Outcome
     retried: bool = False
     """Whether another attempt has been started: this outcome's cost counts, and nothing else follows from it."""
+
+    @property
+    def out_of_money(self) -> bool:
+        """Whether it ended because the budget does not pay for its next request to a provider."""
+        result = self.outcome.result
+        return isinstance(result, Failure) and result.failure_class == "budget"

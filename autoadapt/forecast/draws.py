@@ -49,14 +49,20 @@ class Draws:
         self._scale = [_rest(resolved, search) for search in self.searches]
         self.trials = [spent.trials * k for spent, k in zip(self._spent, self._scale, strict=True)]
         self.wall_seconds, self.device_seconds, self.billed_usd = [], [], []
-        hour = float(resolved.task.economics.hour_usd)
+        self._hour = float(resolved.task.economics.hour_usd)
         for search, spent, scale in zip(self.searches, self._spent, self._scale, strict=True):
             end, end_usd = _end(resolved, search, self.times)
-            self.billed_usd.append(max(0.0, spent.usd - spent.device_seconds / 3600 * hour) * scale + end_usd)
+            self.billed_usd.append(max(0.0, spent.usd - spent.device_seconds / 3600 * self._hour) * scale + end_usd)
             # each slot starts a worker, side by side
             starting = self.cold * min(slots, max(1, spent.trials))
             self.wall_seconds.append(spent.wall_seconds * scale + self.cold + end)
             self.device_seconds.append(spent.device_seconds * scale + (starting + end) * devices)
+
+    @property
+    def usd(self) -> list[float]:
+        """USD of each draw: of device time, and what providers bill."""
+        hours = [seconds / 3600 for seconds in self.device_seconds]
+        return [h * self._hour + billed for h, billed in zip(hours, self.billed_usd, strict=True)]
 
     def of(self, method: str) -> tuple[list[float], list[float]]:
         """Trials and device-seconds of a method in each draw, without the end."""

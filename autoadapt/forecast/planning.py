@@ -50,11 +50,7 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         trials=_range(draws.trials),
         hours=_range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, budget.hours),
         device_hours=_range(held, TIMES_WITHIN, budget.device_hours),
-        usd=_range(
-            [h * hour + billed for h, billed in zip(held, draws.billed_usd, strict=True)],
-            TIMES_WITHIN,
-            None if budget.usd is None else float(budget.usd),
-        ),
+        usd=_range(draws.usd, TIMES_WITHIN, None if budget.usd is None else float(budget.usd)),
         methods={
             method: _method_plan(
                 method, draws, probes.probes, hour, {k[1]: v for k, v in needs.items() if k[0] == method}

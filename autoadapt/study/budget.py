@@ -1,15 +1,17 @@
 """Budget: whether the next job can be paid for, given what was spent, what runs, and what the end will take."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
-from autoadapt.domain.executor import Finished
-from autoadapt.domain.outcome import Failure
+from autoadapt.domain.jobs import JobBase
 from autoadapt.runs.run_folder import Record
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrials
 from autoadapt.study.study_results import StudyResults
 from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
+
+J = TypeVar("J", bound=JobBase)
 
 
 class Budget:
@@ -48,17 +50,19 @@ class Budget:
         """
         return self._ledger.allows(seconds, self._running(apart_from), self._kept_back())
 
-    def provider_usd_cap(self, seconds: float, apart_from: int | None = None, keep_back: bool = True) -> float | None:
-        """The most that providers may have billed the study by the end of a job, in USD; None without a limit.
+    def capped(self, job: J, seconds: float, apart_from: int | None = None, keep_back: bool = True) -> J:
+        """A job with the most that providers may have billed the study by its end.
 
         Args:
-            seconds: predicted device-seconds of the job.
+            job: that starts now.
+            seconds: its predicted device-seconds.
             apart_from: trial whose own job is not counted among those that run.
             keep_back: whether a part is kept for the end of the search.
         """
         rows = min(len(self._resolved.splits.test), self._resolved.task.evaluation.test_rows)
         kept_back = self._ledger.kept_back_usd(self._unscored(), rows) if keep_back else 0.0
-        return self._ledger.provider_usd_cap(seconds, self._running(apart_from), kept_back)
+        cap = self._ledger.provider_usd_cap(seconds, self._running(apart_from), kept_back)
+        return job.model_copy(update={"provider_usd_cap": cap})
 
     def device_seconds_left(self) -> float | None:
         """Device-seconds that one more job may take; None without such a limit."""
@@ -80,12 +84,6 @@ class Budget:
 
     def _unscored(self) -> Sequence[Record]:
         return [self._results.trials.record(t) for t in self._results.unscored_trials()]
-
-    @staticmethod
-    def paid_too_little(finished: Finished) -> bool:
-        """Whether a job ended because the budget does not pay for its next request to a provider."""
-        result = finished.outcome.result
-        return isinstance(result, Failure) and result.failure_class == "budget"
 
     def _kept_back(self) -> float:
         return self._ledger.kept_back(self._unscored(), self._resolved.task.evaluation, len(self._resolved.splits.test))

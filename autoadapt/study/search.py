@@ -141,8 +141,7 @@ class Search:
         todo, running = deque(jobs), 0
         while (todo or running) and stop.code is None:
             while todo and self._supervisor.free and running < side_by_side:
-                cap = self._budget.provider_usd_cap(0.0, keep_back=False)
-                job = todo.popleft().model_copy(update={"provider_usd_cap": cap})
+                job = self._budget.capped(todo.popleft(), 0.0, keep_back=False)
                 self._supervisor.submit(job, self.folder.prepare(job))
                 running += 1
             finished = self._supervisor.next_finished(timeout=0.5)
@@ -151,7 +150,7 @@ class Search:
                 self.folder.add(finished.folder, finished.job, finished.outcome)
                 running -= 0 if finished.retried else 1
                 done(finished)
-                if self._budget.paid_too_little(finished):
+                if finished.out_of_money:
                     self.stand_down()
                     return False
             if (todo or running) and self._budget.reached(keep_back=False) is not None:
@@ -214,8 +213,7 @@ class Search:
                 self._give_up(opened.number)
                 continue
             self._check_disk()
-            cap = self._budget.provider_usd_cap(opened.predicted, apart_from=opened.number)
-            job = job.model_copy(update={"provider_usd_cap": cap})
+            job = self._budget.capped(job, opened.predicted, apart_from=opened.number)
             self._supervisor.submit(job, self.folder.prepare(job), failed_before)
             if job.rung == 0 and job.attempt == 0:
                 self.emit("trial_started", describe(opened.candidate), opened.number)
@@ -284,9 +282,8 @@ class Search:
             self._give_up(number)
             return
         if failure.failure_class == "budget":
-            self.stopped_by = self.stopped_by or "budget.usd"
-            self.emit("note", f"trial {number}: {failure.reason}")
-            self._give_up(number)
+            self.stopped_by = "budget.usd"
+            self._give_up(number, failure.reason)
             return
         self._last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"
         if failure.failure_class == "disk":  # the trial stays open, so that it is resumed when there is room
@@ -297,11 +294,11 @@ class Search:
         self._trials[number].trial.set_user_attr("failure", str(failure))
         self._end(number, TrialState.FAILED, str(failure))
 
-    def _give_up(self, number: int) -> None:
+    def _give_up(self, number: int, message: str = "the budget ended before it was done") -> None:
         """Ends a trial that the budget no longer pays for."""
         self.stopped_by = self.stopped_by or "budget"
         self._trials[number].trial.set_user_attr("stopped_by", "budget")
-        self._end(number, TrialState.STOPPED_EARLY, "the budget ended before it was done")
+        self._end(number, TrialState.STOPPED_EARLY, message)
 
     def _update_expected(self) -> None:
         """Gives the results what the sampler expects of trials, given all that was measured."""

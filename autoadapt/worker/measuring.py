@@ -91,7 +91,6 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         **_counts(answers),
         training=_training_usage(bench.devices, training, training_joules),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
-        from_cache=total_usage(a.usage for a in answers if a.cached and a.usage is not None),
         judging=scores.usage,
         timing=single.billed,
         train_seconds=training.seconds,
@@ -112,14 +111,28 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     )
 
 
+def _row_results(rows: Sequence[Row], answers: Sequence[Answer], scores: Scores) -> list[RowResult]:
+    return [
+        RowResult(
+            id=row.id,
+            stats=stats,
+            tokens_in=answer.tokens_in,
+            tokens_out=answer.tokens_out,
+            confidence=None if answer.confidence is None else round(answer.confidence, 6),
+        )
+        for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
+    ]
+
+
 def _counts(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Fields of a measurement that count what befell its answers."""
+    """What answers say of themselves, summed up in the fields of a measurement."""
     return {
         "rows_truncated": sum(answer.truncated for answer in answers),
         "rows_failed": sum(answer.failed for answer in answers),
         "rows_unusable": sum(answer.unusable for answer in answers),
         "retries": sum(answer.retries for answer in answers),
         "served_by": sorted({answer.served_by for answer in answers} - {""}),
+        "from_cache": total_usage(a.usage for a in answers if a.cached and a.usage is not None),
     }
 
 
@@ -134,23 +147,9 @@ def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
     )
 
 
-def _row_results(rows: Sequence[Row], answers: Sequence[Answer], scores: Scores) -> list[RowResult]:
-    return [
-        RowResult(
-            id=row.id,
-            stats=stats,
-            tokens_in=answer.tokens_in,
-            tokens_out=answer.tokens_out,
-            confidence=None if answer.confidence is None else round(answer.confidence, 6),
-        )
-        for row, answer, stats in zip(rows, answers, scores.stats, strict=True)
-    ]
-
-
 def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Scores:
     truncated = sum(answer.truncated for answer in answers)
-    prompted = "template" in bench.job.candidate.params  # others read the beginning of an input, as they will in use
-    if prompted and truncated > TRUNCATED_LIMIT * len(rows):
+    if truncated > TRUNCATED_LIMIT * len(rows):
         raise JobFailedError(
             "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
         )

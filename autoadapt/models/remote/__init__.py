@@ -45,7 +45,13 @@ class Remote(ModelFamily):
         }
     }
     first: ClassVar[Mapping[str, Sequence[Mapping[str, Any]]]] = {
-        "prompt": ({"shots": 0}, {"shots": 8, "selector": "nearest"})
+        "prompt": (  # what a server does not do is not tried
+            {"shots": 0, "label_way": "schema"},
+            {"shots": 0, "label_way": "logprobs"},
+            {"shots": 0, "label_way": "text"},
+            {"shots": 8, "selector": "nearest", "label_way": "schema"},
+            {"shots": 8, "selector": "nearest", "label_way": "text"},
+        )
     }
 
     def __init__(self) -> None:
