@@ -1,7 +1,7 @@
 """RawOption: everything measured of one trial, put together from its records."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import RawOption
@@ -73,8 +73,6 @@ class RawOptions:
             self._sums[trial] = _Sums.of(measurement)
         sums, metric = self._sums[trial], self.resolved.metric
         free_text = metric.answers == "text"
-        scored = self.folder.last_done(trial, "score")
-        tested = scored.measurement if scored is not None else None
         values: Values = self.measured.values()[trial]
         outcome = record.outcome
         if outcome is None:
@@ -87,9 +85,7 @@ class RawOptions:
             quality=metric.value(stats_array(measurement)),
             quality_ci=self._interval(trial, "validation", measurement),
             quality_expected=self.measured.expected_quality(trial),
-            test_quality=metric.value(stats_array(tested)) if tested else None,
-            test_quality_ci=self._interval(trial, "test", tested) if tested else None,
-            test_rows=len(tested.rows) if tested else 0,
+            **self._tested(trial),
             values=values,
             hardware=outcome.devices.kind,
             devices=outcome.devices.count,
@@ -116,6 +112,18 @@ class RawOptions:
             on_frontier=trial in self.measured.frontier(),
             weights_kept=trial not in self.measured.discarded,
         )
+
+    def _tested(self, trial: int) -> dict[str, Any]:
+        """Fields of what was scored on test rows; none where it was not."""
+        scored = self.folder.last_done(trial, "score")
+        tested = scored.measurement if scored is not None else None
+        if tested is None:
+            return {}
+        return {
+            "test_quality": self.resolved.metric.value(stats_array(tested)),
+            "test_quality_ci": self._interval(trial, "test", tested),
+            "test_rows": len(tested.rows),
+        }
 
     def _interval(self, trial: int, split: Split, measurement: Measurement) -> tuple[float, float]:
         key = (trial, split)
