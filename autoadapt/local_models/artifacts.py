@@ -59,9 +59,15 @@ def write_weights(
         model: of transformers or peft.
         tokenizer: its tokenizer.
         gathered: the weights where they had to be gathered from several ranks.
+
+    Raises:
+        FloatingPointError: by the function; the last step of training has left weights that are not finite.
     """
 
     def fill(target: Path) -> None:
+        trained = (p for p in model.parameters() if p.requires_grad) if gathered is None else gathered.values()
+        if not all(bool(torch.isfinite(weights).all()) for weights in trained):
+            raise FloatingPointError("training has ended with weights that are not finite")
         # save_pretrained empties the dict it is given, hence a copy
         model.save_pretrained(target, state_dict=dict(gathered) if gathered is not None else None)
         tokenizer.save_pretrained(target)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.files import write_atomic
+from autoadapt.named_models import named_folder
 from autoadapt.tasks.space import PACKAGE
 from autoadapt.tasks.tables import FORMATS, records_of
 
@@ -35,7 +36,7 @@ def example_folder() -> Path:
 
 
 def copy_example(folder: Path) -> list[Path]:
-    """Puts the bundled example, task and data, into a folder.
+    """Puts the bundled example, task and data, into a folder; without the model minilm where that is not here.
 
     Raises:
         UserError: one of its files is there already.
@@ -47,6 +48,8 @@ def copy_example(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for source, target in zip(sources, targets, strict=True):
         shutil.copyfile(source, target)
+        if target.name == "task.yaml" and named_folder("minilm") is None:
+            target.write_text(target.read_text().replace("models: [embedded, minilm]", "models: [embedded]"))
     return targets
 
 

@@ -94,7 +94,7 @@ def compare(run: Path) -> str:
     for recipe in (tfidf, minilm_head, minilm_tuned):
         began = time.time()
         recipes[recipe.__name__] = (recipe(texts, labels, asked), time.time() - began)
-    chosen = next(o for o in results["options"] if o["trial"] == advice["trial"])
+    chosen = next(o for o in [*results["options"], *results.get("cascades", [])] if o["trial"] == advice["trial"])
     report(run, results)
     figures = {name: score(answers, expected) for name, (answers, _) in recipes.items()}
     best = max(figures, key=lambda n: figures[n])
@@ -117,12 +117,23 @@ def report(run: Path, results: dict) -> None:
 
 
 def recommended_answers(run: Path, results: dict, trial: int) -> list[str]:
-    """Answers of the recommended option to the test rows; a cascade's are put together from its parts."""
-    chosen = next(o for o in results["options"] if o["trial"] == trial)
-    cascade = chosen.get("cascade")
+    """Answers of the recommended option to the test rows; those of a cascade are put together from its two parts."""
+    cascade = next((o["cascade"] for o in results["options"] if o["trial"] == trial), None)
     if cascade is None:
-        return [line["answer"] for line in read(run / "trials" / f"{trial:04d}" / "predictions-test.jsonl")]
-    raise SystemExit(f"trial {trial} is a cascade: {cascade}")
+        return [line["answer"] for line in predictions(run, trial)]
+    first, second = predictions(run, cascade["first"]), predictions(run, cascade["second"])
+    sure = [confidence(line["log_probs"], cascade["temperature"]) >= cascade["threshold"] for line in first]
+    return [(a if kept else b)["answer"] for a, b, kept in zip(first, second, sure, strict=True)]
+
+
+def predictions(run: Path, trial: int) -> list[dict]:
+    return read(run / "trials" / f"{trial:04d}" / "predictions-test.jsonl")
+
+
+def confidence(log_probs: list[float], temperature: float) -> float:
+    """Highest probability after the log-probabilities are divided by a temperature."""
+    scaled = np.array(log_probs) / temperature
+    return float(1 / np.exp(scaled - scaled.max()).sum())
 
 
 def tfidf(texts: list[str], labels: list[str], asked: list[str]) -> list[str]:

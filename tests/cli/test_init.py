@@ -1,5 +1,6 @@
 """autoadapt init: from nothing, or from a file of rows, to a task that passes the check."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -78,3 +79,14 @@ def test_data_that_cannot_be_used(tmp_path: Path, name: str, content: str | None
     assert run.returncode == 3
     assert expected in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_example_is_without_minilm_where_that_is_not_on_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOADAPT_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert call("init", tmp_path / "new").returncode == 0
+    assert "models: [embedded]" in (tmp_path / "new" / "task.yaml").read_text()
+    monkeypatch.undo()
+    assert call("check", tmp_path / "new" / "task.yaml").returncode == 0

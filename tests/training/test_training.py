@@ -9,6 +9,7 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.rows import Row
+from autoadapt.local_models.artifacts import write_weights
 from autoadapt.local_models.memory import is_out_of_memory
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.encoding import Encoder
@@ -203,3 +204,19 @@ def test_running_out_of_memory_is_known_when_seen() -> None:
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf"])
+def test_weights_that_the_last_step_has_broken_are_not_saved(
+    bad: str, lm: language_model.LanguageModel, tmp_path: Path
+) -> None:
+    """The loss of a step is computed before its update, so that only the weights show what the last one did."""
+    weight = next(iter(lm.model.requires_grad_(True).parameters()))
+    write_weights(lm.model, lm.tokenizer)(tmp_path / "whole")
+    with torch.no_grad():
+        weight.view(-1)[3] = float(bad)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        write_weights(lm.model, lm.tokenizer)(tmp_path / "broken")
+    gathered = {"weight": weight.detach()}
+    with pytest.raises(FloatingPointError, match="not finite"):
+        write_weights(lm.model, lm.tokenizer, gathered)(tmp_path / "gathered")
