@@ -5,22 +5,20 @@ This file imports no heavy library; the modules beside it do, and they are impor
 `minilm` is all-MiniLM-L6-v2 (see `autoadapt.named_models`).
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from autoadapt import model_files
 from autoadapt.domain.artifact import ArtifactDescription
-from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
-from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.selector import Select
+from autoadapt.local_models.family import LocalFamily
 
 if TYPE_CHECKING:
-    from autoadapt.local_models.warm_models import WarmModels
+    from autoadapt.local_models.warm_models import Load
     from autoadapt.models.encoder.encoder_model import EncoderModel
 
 TRAINING: Mapping[str, Any] = {
@@ -31,10 +29,10 @@ TRAINING: Mapping[str, Any] = {
 }
 
 
-class Encoder(ModelFamily):
+class Encoder(LocalFamily["EncoderModel"]):
     """Models that read a whole text at once and choose a label; they read no prompt and write nothing."""
 
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft")
+    name: ClassVar[str] = "encoder"
     branches: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "head": {
             "pooling": ["mean", "cls"],
@@ -63,14 +61,8 @@ class Encoder(ModelFamily):
         "full": ({"learning_rate": 1e-4, "num_train_epochs": 8, "warmup_ratio": 0.1},),
     }
 
-    def __init__(self) -> None:
-        self._models: WarmModels[EncoderModel] | None = None
-
     def claims(self, name: str, base: Path) -> bool:
         return model_files.names_encoder(name, base)
-
-    def find(self, name: str, base: Path, download: bool) -> ModelReference:
-        return ModelReference(name=name, family="encoder", location=str(model_files.find_model(name, base, download)))
 
     def capabilities(self, model: ModelReference) -> Capabilities:
         folder = Path(model.place)
@@ -86,7 +78,7 @@ class Encoder(ModelFamily):
     def open(self, context: Context, model: ModelReference) -> Model:
         from autoadapt.models.encoder.opened import OpenedEncoder
 
-        return OpenedEncoder(context, model, self._warm_models(context.devices))
+        return OpenedEncoder(context, model, self.warm_models(context.devices))
 
     def load(
         self,
@@ -100,48 +92,9 @@ class Encoder(ModelFamily):
         from autoadapt.models.encoder.options import load_option
 
         option = Option(folder, description.weights, place_here(description.model), description.precision)
-        return load_option(self._warm_models(devices), option, description, devices, tick)
+        return load_option(self.warm_models(devices), option, description, devices, tick)
 
-    def drop(self) -> None:
-        if self._models is not None:
-            self._models.drop()
+    def loader(self) -> "Load[EncoderModel]":
+        from autoadapt.models.encoder import encoder_model
 
-    @property
-    def loading_seconds(self) -> float:
-        return self._models.loading_seconds if self._models is not None else 0.0
-
-    @property
-    def should_retire(self) -> bool:
-        # ZeRO-3 leaves models behind in module variables of DeepSpeed
-        return self._models is not None and self._models.used_stage_3
-
-    def failure_class(self, error: BaseException) -> FailureClass | None:
-        if "torch" not in sys.modules:
-            return None
-        from autoadapt.local_models.memory import is_out_of_memory
-
-        return "oom" if is_out_of_memory(error) else None
-
-    def meters(self, accelerator: str) -> Mapping[str, Callable[[], Any]]:
-        if accelerator != "cuda":
-            return {}
-        from autoadapt.local_models.memory import gpu_meters
-
-        return gpu_meters()
-
-    def join_group(self, rank: int, world: int, meeting_file: Path, accelerator: str) -> None:
-        from autoadapt.training.deepspeed_backend import join_group
-
-        join_group(rank, world, meeting_file, accelerator)
-
-    def _warm_models(self, devices: Devices) -> "WarmModels[EncoderModel]":
-        import torch
-
-        # the process may have been forked after torch was imported, when environment variables come too late
-        torch.set_num_threads(devices.threads)
-        if self._models is None:
-            from autoadapt.local_models.warm_models import WarmModels
-            from autoadapt.models.encoder import encoder_model
-
-            self._models = WarmModels(encoder_model.load)
-        return self._models
+        return encoder_model.load

@@ -1,0 +1,82 @@
+"""What every family of models has in common whose weights are loaded into a worker; imports no heavy library."""
+
+import sys
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from autoadapt import model_files
+from autoadapt.domain.family import ModelFamily
+from autoadapt.domain.jobs import Devices
+from autoadapt.domain.model import ModelReference
+from autoadapt.domain.outcome import FailureClass
+
+if TYPE_CHECKING:
+    from autoadapt.local_models.loading import LoadedModel
+    from autoadapt.local_models.warm_models import Load, WarmModels
+
+M = TypeVar("M", bound="LoadedModel")
+
+
+class LocalFamily(ModelFamily, Generic[M]):
+    """A family of transformers models: found as named models, folders or hub repositories, kept warm by a worker."""
+
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft")
+    name: ClassVar[str]
+    """Of the family."""
+
+    def __init__(self) -> None:
+        self._models: WarmModels[M] | None = None
+
+    @abstractmethod
+    def loader(self) -> "Load[M]":
+        """How a folder of this family is loaded; imports what that needs."""
+
+    def find(self, name: str, base: Path, download: bool) -> ModelReference:
+        location = str(model_files.find_model(name, base, download))
+        return ModelReference(name=name, family=self.name, location=location)
+
+    def warm_models(self, devices: Devices) -> "WarmModels[M]":
+        """The models that this process keeps, its threads set as the devices ask for."""
+        import torch
+
+        # the process may have been forked after torch was imported, when environment variables come too late
+        torch.set_num_threads(devices.threads)
+        if self._models is None:
+            from autoadapt.local_models.warm_models import WarmModels
+
+            self._models = WarmModels(self.loader())
+        return self._models
+
+    def drop(self) -> None:
+        if self._models is not None:
+            self._models.drop()
+
+    @property
+    def loading_seconds(self) -> float:
+        return self._models.loading_seconds if self._models is not None else 0.0
+
+    @property
+    def should_retire(self) -> bool:
+        # ZeRO-3 leaves models behind in module variables of DeepSpeed
+        return self._models is not None and self._models.used_stage_3
+
+    def failure_class(self, error: BaseException) -> FailureClass | None:
+        if "torch" not in sys.modules:
+            return None
+        from autoadapt.local_models.memory import is_out_of_memory
+
+        return "oom" if is_out_of_memory(error) else None
+
+    def meters(self, accelerator: str) -> Mapping[str, Callable[[], Any]]:
+        if accelerator != "cuda":
+            return {}
+        from autoadapt.local_models.memory import gpu_meters
+
+        return gpu_meters()
+
+    def join_group(self, rank: int, world: int, meeting_file: Path, accelerator: str) -> None:
+        from autoadapt.training.deepspeed_backend import join_group
+
+        join_group(rank, world, meeting_file, accelerator)
