@@ -21,15 +21,16 @@ def frontier_table(
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column("method", no_wrap=True)
     further = further_goals(goals)
-    for name in ("quality [95 %]", "test [95 %]", "$ per 1k", "p95 ms", *(goal.title for goal in further)):
+    for name in ("quality [95 %]", "test [95 %]", "$ / 1k", "p95 ms", *(goal.title for goal in further)):
         table.add_column(name, justify="right", no_wrap=True)
     for option in options:
         test = "-"
         if option.test_quality is not None and option.test_quality_ci is not None:
             test = with_interval(option.test_quality, option.test_quality_ci)
         table.add_row(
-            f"{'* ' if option.trial == recommended else ''}{number_text(option.trial)}",
-            option.method if option.on_frontier else f"{option.method} (base)",
+            # without spaces: the table of a cascade fits into 80 columns
+            f"{'*' if option.trial == recommended else ''}{number_text(option.trial).replace(' ', '')}",
+            option.method if option.on_frontier else f"{option.method} ({'floor' if option.floor else 'base'})",
             with_interval(option.quality, option.quality_ci),
             test,
             dollars(option.cost_usd_per_1k),
