@@ -77,6 +77,7 @@ class Encoder(ModelFamily):
         return Capabilities(
             scores_labels=True,
             embeds=True,
+            contrasts=True,
             trains=True,
             adapters=True,
             context_length=model_files.context_length(folder),
