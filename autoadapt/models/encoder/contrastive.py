@@ -68,28 +68,18 @@ def pair_trainee(
         rows: for training.
         read: token ids of an input.
     """
-    from autoadapt.local_models.logistic_regression import fit_head
-
-    labels = context.job.labels or []
     model = make_trainable(lm, None)
 
     @functools.cache
     def classifier() -> _Classifier:
-        begun = time.perf_counter()
-        as_head = HeadParams(pooling="mean", scaling="unit", C=params.C)
-        encoded = [Encoded(row.ids, False, row.types) for row in rows]
-        computed = compute_features(Features(lm, as_head.pooling), encoded, context.tick)
-        if not np.isfinite(computed.vectors).all():
-            raise FloatingPointError("training has ended with features that are not finite")
-        head = fit_head(computed.vectors, np.array([row.label for row in rows]), len(labels), as_head).to(lm.device)
-        return _Classifier(head, time.perf_counter() - begun, int(computed.tokens.sum()))
+        return _fit_classifier(context, lm, params, rows)
 
     def answerer(training: Training) -> Adapted:
         fitted = classifier()
         whole = dataclasses.replace(
             training, seconds=training.seconds + fitted.seconds, tokens=training.tokens + fitted.tokens
         )
-        return HeadAnswerer(lm, fitted.head, read, labels, training=whole, tick=context.tick)
+        return HeadAnswerer(lm, fitted.head, read, context.job.labels or [], training=whole, tick=context.tick)
 
     def write(gathered: dict[str, torch.Tensor] | None) -> Callable[[Path], None]:
         def fill(folder: Path) -> None:
@@ -108,3 +98,19 @@ def pair_trainee(
         merge=lambda: None,
         stops_early=False,
     )
+
+
+def _fit_classifier(
+    context: Context, lm: EncoderModel, params: ContrastParams, rows: Sequence[LabelledExample]
+) -> _Classifier:
+    from autoadapt.local_models.logistic_regression import fit_head
+
+    begun = time.perf_counter()
+    as_head = HeadParams(pooling="mean", scaling="unit", C=params.C)
+    encoded = [Encoded(row.ids, False, row.types) for row in rows]
+    computed = compute_features(Features(lm, as_head.pooling), encoded, context.tick)
+    if not np.isfinite(computed.vectors).all():
+        raise FloatingPointError("training has ended with features that are not finite")
+    answers = np.array([row.label for row in rows])
+    head = fit_head(computed.vectors, answers, len(context.job.labels or []), as_head).to(lm.device)
+    return _Classifier(head, time.perf_counter() - begun, int(computed.tokens.sum()))
