@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 
+from autoadapt.domain.params import MOST_PAIRS
 from autoadapt.domain.space import Scalar
 from autoadapt.domain.strict import StrictModel
 
@@ -23,8 +25,21 @@ class Candidate(StrictModel):
 
     @property
     def passes(self) -> float:
-        """Passes over the training rows, to which the time of training is in proportion; 1 for what does not train."""
-        return float(self.params.get("num_train_epochs") or 1.0)
+        """Passes over the training rows, to which the time of training is in proportion; 1 for what does not train.
+
+        A pass over pairs of rows counts as one for every pair that a row begins (`pairs_per_row`).
+        """
+        return float(self.params.get("num_train_epochs") or 1.0) * float(self.params.get("pairs_per_row") or 1.0)
+
+    def steps(self, rows: int) -> int:
+        """Optimizer steps of its whole training.
+
+        Args:
+            rows: for training.
+        """
+        pairs, batch = self.params.get("pairs_per_row"), int(self.params.get("batch_size") or 16)
+        examples = min(rows * int(pairs), MOST_PAIRS) if pairs else rows
+        return math.ceil(examples / batch) * int(self.params.get("num_train_epochs") or 1)
 
     def key(self) -> str:
         """A short hash that is equal for equal candidates, whatever the order of their parameters."""

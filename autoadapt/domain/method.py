@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from autoadapt.domain.jobs import Devices, Fit, FitJob, Refit
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.model import Capabilities
-from autoadapt.domain.params import HeadParams, WordModel, WordParams
+from autoadapt.domain.params import ContrastParams, HeadParams, WordModel, WordParams
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.strict import StrictModel
@@ -193,6 +193,18 @@ class Model:
     def fit_head(self, params: HeadParams) -> Adapted:
         """Fits a logistic regression on the model's frozen features of the training rows; saves the artifact."""
         raise TypeError(f"{type(self).__name__} gives no features")
+
+    def contrast(self, params: ContrastParams) -> Adapted:
+        """Trains every weight until texts of one label have similar vectors and those of different labels do not, then
+        fits a logistic regression on the vectors; saves the artifact of the last rung.
+
+        Args:
+            params: of training and classifier.
+
+        Raises:
+            FloatingPointError: training diverged.
+        """
+        raise TypeError(f"{type(self).__name__} is not trained on pairs of texts")
 
     def fit_words(self, kind: WordModel, params: WordParams) -> Adapted:
         """Fits a model of words to the training rows; saves the artifact.

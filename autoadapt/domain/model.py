@@ -42,6 +42,8 @@ class Capabilities(StrictModel):
     """Follows an instruction and examples that stand before the input."""
     embeds: bool = False
     """Gives a vector for a text."""
+    contrasts: bool = False
+    """Its vectors of texts can be trained by comparing pairs of texts."""
     counts_words: bool = False
     """Learns from the words of the training rows alone; it is no language model."""
     trains: bool = False

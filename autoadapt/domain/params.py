@@ -31,6 +31,26 @@ class TunedParams(PromptedParams):
     """AdamW's decoupled weight decay."""
 
 
+MOST_PAIRS = 8000
+"""Pairs of texts in a pass at most, so that contrastive training stays affordable with many rows: 16,000 texts, a few
+minutes of a CPU core for MiniLM."""
+
+
+class ContrastParams(TunedParams):
+    """Training an encoder on pairs of rows, and the logistic regression on its features afterwards."""
+
+    learning_rate: float = Field(default=5e-5, gt=0, le=1)
+    """Peak rate of AdamW; linear warm-up, linear decay to 0. It is lower than that of training with a classifier."""
+    num_train_epochs: int = Field(default=1, ge=1, le=1000)
+    """Passes over the pairs."""
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    """Pairs per optimizer step."""
+    pairs_per_row: int = Field(default=20, ge=1, le=1000)
+    """Pairs that each training row begins, half of them with a row of its own label; at most 8,000 in all."""
+    C: float = Field(default=10.0, gt=0, le=1e6)
+    """Inverse of the strength of the logistic regression's L2 regularisation, as scikit-learn calls it."""
+
+
 class HeadParams(StrictModel):
     """A logistic regression on frozen features of a model."""
 

@@ -265,7 +265,8 @@ class Task(StrictModel):
     remote: dict[str, RemoteSettings] = Field(default={})
     """Settings of models behind a server, by their name in `models`: price, key, tier, concurrency, time-out."""
     methods: list[str] = Field(default=["prompt", "head", "lora", "full"], min_length=1)
-    """Names in the methods folder (prompt, head, lora, ia3, full; majority, tfidf and nearest come with `floor`)."""
+    """Names in the methods folder (prompt, head, lora, ia3, full, contrastive; majority, tfidf and nearest come with
+    `floor`)."""
     floor: bool = True
     """Measure simple methods of words first (`majority`, `tfidf`, `nearest` on the model `classical`), and compare
     every recommendation with the best of them; they take seconds."""

@@ -149,9 +149,7 @@ def _run(supervisor: Supervisor, folder: RunFolder, jobs: list[Fit]) -> list[Fin
 def _job(resolved: ResolvedTask, candidate: Candidate, number: int) -> Fit:
     share = 1.0
     if METHODS.get(candidate.method).tunes:
-        batch = int(candidate.params.get("batch_size") or 16)
-        per_epoch = -(-len(resolved.splits.train) // batch)
-        share = min(1.0, PROBE_STEPS / (per_epoch * candidate.passes))
+        share = min(1.0, PROBE_STEPS / candidate.steps(len(resolved.splits.train)))
     rows = min(PROBE_ROWS, len(resolved.splits.validation))
     fidelity = Fidelity(rows=rows, steps=share, latency_requests=PROBE_REQUESTS)
     usd = resolved.task.budget.usd

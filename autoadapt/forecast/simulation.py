@@ -42,7 +42,15 @@ from autoadapt.tasks.splits import Splits
 
 DEFAULT_ECONOMICS = Economics(usd_per_hour=Decimal(2))
 NO_CONSTRAINTS = Constraints()
-ANYTHING = Capabilities(generates=True, scores_labels=True, reads_prompts=True, embeds=True, trains=True, adapters=True)
+ANYTHING = Capabilities(
+    generates=True,
+    scores_labels=True,
+    reads_prompts=True,
+    embeds=True,
+    contrasts=True,
+    trains=True,
+    adapters=True,
+)
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,10 @@ class Times:
         if METHODS.get(candidate.method).tunes:
             rows, batch = len(self.resolved.splits.train), int(candidate.params.get("batch_size") or 16)
             at_probe = int(nearest.candidate.params.get("batch_size") or 16)
-            steps = math.ceil(rows / batch) * candidate.passes * fidelity.steps
+            steps = candidate.steps(rows) * fidelity.steps
             train = steps * nearest.step_seconds * _ratio(whole, there_whole) * batch / at_probe
             # the metric on rows for early stopping, once an epoch from half of the schedule on
-            late = max(0.0, fidelity.steps - 0.5) * candidate.passes
+            late = max(0.0, fidelity.steps - 0.5) * float(candidate.params.get("num_train_epochs") or 1.0)
             train += late * len(self.resolved.splits.dev) * row
         return train, row, latency
 

@@ -6,13 +6,17 @@ often say more about what a text is.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from autoadapt.errors import UserError
+from autoadapt.local_models.feature_cache import CachedFeatures
 from autoadapt.local_models.loading import LoadedModel
-from autoadapt.local_models.texts import Encoded
+from autoadapt.local_models.texts import Encoded, batches
 from autoadapt.training.batches import right_padded
 
 
@@ -45,6 +49,33 @@ class Features:
         if self.layers is None or cut:
             return pooled(out.last_hidden_state, batch["attention_mask"], self.pooling)
         return pooled(out.hidden_states[self.layers], batch["attention_mask"], self.pooling)
+
+
+@torch.no_grad()
+def compute_features(features: Features, encoded: Sequence[Encoded], tick: Callable[[], None]) -> CachedFeatures:
+    """Features of texts, computed in batches with the model in eval mode.
+
+    Args:
+        features: the model as it gives vectors.
+        encoded: the texts.
+        tick: called for every batch.
+
+    Raises:
+        UserError: there are no texts.
+    """
+    lm = features.lm
+    lm.model.eval()
+    seconds, vectors = np.zeros(len(encoded)), None
+    for batch in batches(encoded, lm.device.type):
+        begun = time.perf_counter()
+        numbers = features.of([encoded[i] for i in batch]).cpu().numpy()
+        seconds[batch] = (time.perf_counter() - begun) / len(batch)
+        vectors = np.zeros((len(encoded), numbers.shape[1]), dtype=np.float32) if vectors is None else vectors
+        vectors[batch] = numbers
+        tick()
+    if vectors is None:
+        raise UserError("there are no training rows")
+    return CachedFeatures(vectors, seconds, np.array([len(e.ids) for e in encoded]))
 
 
 def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:

@@ -20,11 +20,11 @@ from autoadapt.domain.rows import Row
 from autoadapt.errors import UserError
 from autoadapt.local_models.artifacts import Option, deployed_bytes
 from autoadapt.local_models.feature_cache import CachedFeatures, cache_file, content_hash, features_of
-from autoadapt.local_models.features import Features
+from autoadapt.local_models.features import Features, compute_features
 from autoadapt.local_models.heads import HEAD_FILE, HeadAnswerer, label_indices
 from autoadapt.local_models.loading import LoadedModel, compute_dtype
 from autoadapt.local_models.memory import device_memory
-from autoadapt.local_models.texts import Encoded, batches
+from autoadapt.local_models.texts import Encoded
 from autoadapt.local_models.warm_models import WarmModels
 from autoadapt.training.batches import HasTokens
 from autoadapt.training.loop import Backend, Plan, Progress, seed_everything, train
@@ -51,6 +51,8 @@ class Trainee:
     """A function that writes the weights into a folder; given those of `module` where they had to be gathered."""
     merge: Callable[[], None]
     """Merges an adapter into the weights."""
+    stops_early: bool = True
+    """Whether `answerer` may be asked during training, to stop it early."""
 
 
 class OpenedLocalModel(Model, Generic[M]):
@@ -89,14 +91,24 @@ class OpenedLocalModel(Model, Generic[M]):
             return self._tune_deepspeed(params, adapter)
         # all weights are trained in fp32; a frozen model below an adapter need not be
         lm = self.models.take(self.base, self.accelerator, torch.float32 if adapter is None else self.dtype)
-        trainee = self.trainee(lm, adapter)
+        return self.train_here(params, lm, self.trainee(lm, adapter), "full" if adapter is None else "adapter")
+
+    def train_here(self, params: TunedParams, lm: M, trainee: Trainee, weights: Weights) -> Adapted:
+        """Trains in this process alone, saves the artifact of the last rung, and answers.
+
+        Args:
+            params: of the training loop.
+            lm: taken from the warm models; in single precision where all of its weights are trained.
+            trainee: `lm` made ready for training.
+            weights: what the artifact holds.
+        """
+        context = self.context
         backend = PlainBackend(trainee.module, self._backend_settings(trainee, params, self.dtype))
         trained = list(backend.trained.values())
         progress = self._train(params, lm, trainee, backend)
         backend.close()
-        if adapter is None:
+        if weights == "full":
             lm.model.to(self.dtype)  # trained in fp32, served like every other option
-        weights: Weights = "full" if adapter is None else "adapter"
         # what the finished option will take, before there is one
         size = sum(p.numel() * p.element_size() for p in trained)
         if not context.keeps_checkpoint:
@@ -138,7 +150,7 @@ class OpenedLocalModel(Model, Generic[M]):
         features, read = Features(lm, params.pooling, params.depth), self.reader(lm)
 
         def compute() -> CachedFeatures:
-            return _compute(features, [read(text) for text in texts], context.tick)
+            return compute_features(features, [read(text) for text in texts], context.tick)
 
         described = {
             "model": content_hash(Path(self.base)),
@@ -170,7 +182,7 @@ class OpenedLocalModel(Model, Generic[M]):
         backend.close()
         self.models.drop()
         if not leader:
-            return _Follower(_training(progress, trained, 0), total, self.models)
+            return Follower(_training(progress, trained, 0), total, self.models)
         del lm, trainee, gathered, backend
         size = deployed_bytes(option.folder, option.weights, context.job.prompt)
         return self.finished(option, _training(progress, trained, size))
@@ -219,7 +231,7 @@ class OpenedLocalModel(Model, Generic[M]):
             share=context.share_of_steps,
             folder=context.state,
             keep_checkpoint=context.keeps_checkpoint,
-            dev_score=dev_score if context.metric.early_stopping else None,
+            dev_score=dev_score if trainee.stops_early and context.metric.early_stopping else None,
             tick=context.tick,
         )
         return train(backend, plan)
@@ -232,25 +244,8 @@ def metric_value(context: Context, adapted: Adapted, rows: Sequence[Row]) -> flo
     return context.metric.value(np.array(scores.stats))
 
 
-@torch.no_grad()
-def _compute(features: Features, encoded: Sequence[Encoded], tick: Callable[[], None]) -> CachedFeatures:
-    lm = features.lm
-    lm.model.eval()
-    seconds, vectors = np.zeros(len(encoded)), None
-    for batch in batches(encoded, lm.device.type):
-        begun = time.perf_counter()
-        numbers = features.of([encoded[i] for i in batch]).cpu().numpy()
-        seconds[batch] = (time.perf_counter() - begun) / len(batch)
-        vectors = np.zeros((len(encoded), numbers.shape[1]), dtype=np.float32) if vectors is None else vectors
-        vectors[batch] = numbers
-        tick()
-    if vectors is None:
-        raise UserError("there are no training rows")
-    return CachedFeatures(vectors, seconds, np.array([len(e.ids) for e in encoded]))
-
-
 @dataclasses.dataclass
-class _Follower:
+class Follower:
     """What ranks other than 0 hold after training: nothing that answers."""
 
     training: Training

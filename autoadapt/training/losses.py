@@ -1,4 +1,4 @@
-"""What a training minimises: the likelihood of an answer's tokens, or that of a label."""
+"""What a training minimises: the likelihood of an answer's tokens or of a label, or the error of similarities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,3 +63,43 @@ class LabelLoss:
         logits = model(**right_padded([e.ids for e in examples], [e.types for e in examples], self.pad, device))
         target = torch.tensor([e.label for e in examples], device=device)
         return torch.nn.functional.cross_entropy(logits.float(), target, reduction="sum")
+
+
+@dataclass(frozen=True)
+class PairExample:
+    """Two labelled texts, which shall be similar where their labels are the same."""
+
+    first: LabelledExample
+    second: LabelledExample
+
+    @property
+    def ids(self) -> list[int]:
+        """Token ids of both texts, one behind the other."""
+        return [*self.first.ids, *self.second.ids]
+
+    @property
+    def same(self) -> bool:
+        """Whether both texts have the same label."""
+        return self.first.label == self.second.label
+
+
+@dataclass(frozen=True)
+class PairLoss:
+    """Squared error of the cosine similarity of two texts: 1 where their labels are the same, otherwise 0.
+
+    It is the loss with which SetFit trains (Tunstall et al. 2022, arXiv 2209.11055; CosineSimilarityLoss of
+    sentence-transformers). The model gives vectors of shape (texts, width) for a right-padded batch.
+    """
+
+    pad: int
+    """Token id for padding."""
+
+    def count(self, examples: Sequence[PairExample]) -> int:
+        return len(examples)
+
+    def summed(self, model: Callable[..., Any], examples: Sequence[PairExample], device: torch.device) -> torch.Tensor:
+        texts = [e.first for e in examples] + [e.second for e in examples]
+        vectors = model(**right_padded([t.ids for t in texts], [t.types for t in texts], self.pad, device)).float()
+        similarity = torch.cosine_similarity(vectors[: len(examples)], vectors[len(examples) :], dim=-1)
+        target = torch.tensor([float(e.same) for e in examples], device=device)
+        return torch.nn.functional.mse_loss(similarity, target, reduction="sum")

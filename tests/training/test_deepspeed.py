@@ -77,10 +77,13 @@ def test_every_stage_trains_as_the_plain_loop_does(
 
 
 @pytest.mark.slow
-def test_two_ranks_train_as_one_and_leave_one_artifact(tmp_path: Path, tiny_model: Path) -> None:
-    jobs = JobRun(tmp_path / "run", causal_lm(tiny_model))
-    plain = jobs.measure(jobs.fit("lora"))
-    job = jobs.fit("lora", trial=1, training=TrainingSettings(engine="deepspeed", zero_stage=3, precision="fp32"))
+@pytest.mark.parametrize("method", ["lora", "contrastive"])
+def test_two_ranks_train_as_one_and_leave_one_artifact(
+    tmp_path: Path, tiny_model: Path, tiny_encoder: Path, method: str
+) -> None:
+    jobs = JobRun(tmp_path / "run", encoder(tiny_encoder) if method == "contrastive" else causal_lm(tiny_model))
+    plain = jobs.measure(jobs.fit(method))
+    job = jobs.fit(method, trial=1, training=TrainingSettings(engine="deepspeed", zero_stage=3, precision="fp32"))
     folder, devices = jobs.folder(job), Devices(kind="a CPU", count=2, accelerator="cpu", threads=1)
     places = [
         Place(devices=devices, rank=rank, world=2, meeting_file=str(tmp_path / "meeting"), cores=None)

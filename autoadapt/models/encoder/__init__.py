@@ -69,6 +69,7 @@ class Encoder(LocalFamily["EncoderModel"]):
         return Capabilities(
             scores_labels=True,
             embeds=True,
+            contrasts=True,
             trains=True,
             adapters=True,
             context_length=model_files.context_length(folder),

@@ -1,4 +1,4 @@
-"""An encoder opened for one job: trained with a classifier, or with a head on its frozen features."""
+"""An encoder opened for one job: trained with a classifier or on pairs of texts, or with a head on frozen features."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,16 @@ from pathlib import Path
 import torch
 
 from autoadapt.domain.method import Adapted, AdapterSpec, Decoding, Training
+from autoadapt.domain.params import ContrastParams
 from autoadapt.local_models.adapters import make_trainable
 from autoadapt.local_models.artifacts import Option, load_weights, write_weights
 from autoadapt.local_models.heads import HeadAnswerer, LinearHead, label_indices, read_head
-from autoadapt.local_models.opened import OpenedLocalModel, Trainee
+from autoadapt.local_models.opened import Follower, OpenedLocalModel, Trainee
 from autoadapt.local_models.texts import Encoded
 from autoadapt.models.encoder.classifier import Classifier
+from autoadapt.models.encoder.contrastive import pair_trainee
 from autoadapt.models.encoder.encoder_model import EncoderModel, input_reader
+from autoadapt.training.loop import seed_everything
 from autoadapt.training.losses import LabelledExample, LabelLoss
 
 BACKBONE = "backbone."
@@ -53,6 +56,17 @@ class OpenedEncoder(OpenedLocalModel[EncoderModel]):
             answerer=answerer,
             write=write,
             merge=merge,
+        )
+
+    def contrast(self, params: ContrastParams) -> Adapted:
+        """Trains on one device, of a group on that of rank 0; the others hold nothing."""
+        context = self.context
+        if context.rank > 0:
+            return Follower(Training(), 0, self.models)
+        seed_everything(context.job.seed)
+        lm = self.models.take(self.base, self.accelerator, torch.float32)
+        return self.train_here(
+            params, lm, pair_trainee(context, lm, params, self._examples(lm), self.reader(lm)), "full"
         )
 
     def finished(self, option: Option, training: Training) -> Adapted:
