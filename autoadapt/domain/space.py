@@ -89,7 +89,7 @@ class Branch:
         models: on which it can be used; empty: all.
         specs: parameter -> its choices or range.
         shared: how many of them are the prompt's, which other arms share; 0 where no prompt is read.
-        answers: ``label`` or ``text``, from the metric.
+        answers: ``label``, ``labels`` or ``text``, from the metric.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""What a training minimises: the likelihood of an answer's tokens, or that of a label."""
+"""What a training minimises: the negative log-likelihood of an answer's tokens, of a label, or of a set of labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,10 +39,11 @@ class AnswerLoss:
 
 @dataclass(frozen=True)
 class LabelledExample:
-    """Token ids of a text, and the index of its label."""
+    """Token ids of a text, and its label or its set of labels."""
 
     ids: list[int]
-    label: int
+    label: int | list[float]
+    """Index of the label; of a set, 1 for each label in it and 0 for every other."""
     types: list[int] | None = None
     """Which of two texts each token belongs to; None: the model is not told."""
 
@@ -60,6 +61,32 @@ class LabelLoss:
     def summed(
         self, model: Callable[..., Any], examples: Sequence[LabelledExample], device: torch.device
     ) -> torch.Tensor:
-        logits = model(**right_padded([e.ids for e in examples], [e.types for e in examples], self.pad, device))
+        logits = _logits(model, examples, self.pad, device)
         target = torch.tensor([e.label for e in examples], device=device)
-        return torch.nn.functional.cross_entropy(logits.float(), target, reduction="sum")
+        return torch.nn.functional.cross_entropy(logits, target, reduction="sum")
+
+
+@dataclass(frozen=True)
+class LabelSetLoss:
+    """Binary cross-entropy summed over labels: the negative log-likelihood of a set of independent labels."""
+
+    pad: int
+    """Token id for padding."""
+
+    def count(self, examples: Sequence[LabelledExample]) -> int:
+        return len(examples)
+
+    def summed(
+        self, model: Callable[..., Any], examples: Sequence[LabelledExample], device: torch.device
+    ) -> torch.Tensor:
+        logits = _logits(model, examples, self.pad, device)
+        target = torch.tensor([e.label for e in examples], dtype=torch.float32, device=device)
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+
+
+def _logits(
+    model: Callable[..., Any], examples: Sequence[LabelledExample], pad: int, device: torch.device
+) -> torch.Tensor:
+    batch = right_padded([e.ids for e in examples], [e.types for e in examples], pad, device)
+    logits: torch.Tensor = model(**batch)
+    return logits.float()

@@ -44,6 +44,7 @@ class CausalLm(ModelFamily):
             generates=True,
             reads_prompts=True,
             scores_labels=True,
+            answers_label_sets=True,
             embeds=True,
             trains=True,
             adapters=True,

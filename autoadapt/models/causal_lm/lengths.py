@@ -55,7 +55,7 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
 
 def _room(tokenizer: Tokenizer, job: Fit) -> int:
     """Tokens of the longest answer."""
-    return max(_counts(tokenizer, job.labels)) if job.labels else job.max_new_tokens
+    return max(_counts(tokenizer, job.scored_labels)) if job.scored_labels else job.max_new_tokens
 
 
 def _counts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:

@@ -76,6 +76,7 @@ class Encoder(ModelFamily):
         folder = Path(model.place)
         return Capabilities(
             scores_labels=True,
+            answers_label_sets=True,
             embeds=True,
             trains=True,
             adapters=True,
