@@ -286,7 +286,7 @@ def _check_prompts(space: JointSpace, splits: Splits) -> None:
     for template_name, template in space.space.templates.items():
         for name, instruction in space.space.instructions.items():
             try:
-                check_prompt(template, instruction, labels)
+                check_prompt(template, instruction, labels, space.answers == "labels")
             except UserError as error:
                 raise UserError(f"search space, template '{template_name}', instruction '{name}': {error}") from error
 

@@ -24,7 +24,8 @@ def make_encoder(lm: LanguageModel, described: Described, select: Select | None,
         select: few-shot selection; None for zero-shot.
         tuned: whether answers end with the end token.
     """
-    prompt = Prompt(described.prompt.template, described.prompt.instruction, described.labels or [])
+    text = described.prompt
+    prompt = Prompt(text.template, text.instruction, described.labels or [], described.multi_label)
     room = described.max_new_tokens
     if scored := described.scored_labels:
         probe = Encoder(lm, prompt, None, 0, tuned)
