@@ -14,6 +14,10 @@ SET_SPACE = f"""{SPACE.split("first:")[0]}\
 """
 
 
+NO_SERVER = "server:m@http://127.0.0.1:9/v1"
+"""It is left out, so that it is not asked and need not answer."""
+
+
 def set_task(make_task: MakeTask, **changes: object) -> Path:
     """A task whose rows have a set of labels each."""
     task = make_task(
@@ -27,13 +31,14 @@ def set_task(make_task: MakeTask, **changes: object) -> Path:
 def test_search_over_sets_of_labels(make_task: MakeTask, tiny_encoder: Path) -> None:
     task = set_task(
         make_task,
-        models=[str(tiny_encoder), "scripted"],
+        models=[str(tiny_encoder), "scripted", NO_SERVER],
         data={"path": "data.jsonl", "columns": {"input": "text", "output": "label"}},
     )
     run = search(task, "--json", "--set", "evaluation.test_rows=40")
     assert run.returncode == 0, run.stderr
     notes = [e["message"] for e in events(run) if e["event"] == "note"]
-    assert "scripted is left out: no method that the task names can be used with it" in notes
+    for left_out in ("scripted", NO_SERVER):
+        assert f"{left_out} is left out: no method that the task names can be used with it" in notes
     study = Study.load(task.parent / "runs" / "fruits")
     best: dict[str, float] = {}
     for row in study.rows:
