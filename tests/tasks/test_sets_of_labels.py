@@ -85,7 +85,7 @@ def test_several_accepted_texts_are_still_references(tmp_path: Path) -> None:
     assert read_table("a.jsonl", tmp_path, columns, "train", "text").rows[0].outputs == ["one", "two"]
 
 
-SETS = (["a"], ["a", "b"], [], ["c"], ["b", "c"])
+SETS: Sequence[list[str]] = (["a"], ["a", "b"], [], ["c"], ["b", "c"])
 
 
 def splits(
