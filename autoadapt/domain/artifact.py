@@ -51,9 +51,16 @@ class ArtifactDescription(StrictModel):
     """Columns that an input is joined from, where there are several."""
     labels: list[str] | None
     """The label words, in the order in which they are scored; None: free text."""
+    multi_label: bool = False
+    """Whether an answer is a set of labels (`autoadapt.domain.label_sets`)."""
     decoding: Decoding
     max_new_tokens: int
     precision: Literal["auto", "bf16", "fp32"]
     few_shot: FewShot | None = None
     files: dict[str, FileHash] = Field(default={})
     """Every other file of the folder."""
+
+    @property
+    def scored_labels(self) -> list[str]:
+        """The labels of which a prompted model scores each; empty: it writes its answer, a text or a set of labels."""
+        return [] if self.multi_label else self.labels or []

@@ -71,6 +71,8 @@ class JobBase(StrictModel):
     metric: PluginChoice
     labels: list[str] | None
     """The labels to choose from; None when answers are free text."""
+    multi_label: bool = False
+    """Whether an answer is a set of labels (`autoadapt.domain.label_sets`)."""
     prompt: PromptText
     input_columns: list[str] = Field(default=[])
     """Columns that an input was joined from, where there are several (`autoadapt.domain.rows.joined_input`)."""
@@ -83,6 +85,11 @@ class JobBase(StrictModel):
     """What providers may have billed the whole study by the end of this job, in USD; None: there is no limit."""
     state_folder: str
     """Run-relative folder for what outlives the job: checkpoints, predictions and, as ``artifact``, the option."""
+
+    @property
+    def scored_labels(self) -> list[str]:
+        """The labels of which a prompted model scores each; empty: it writes its answer, a text or a set of labels."""
+        return [] if self.multi_label else self.labels or []
 
     @property
     def artifact_folder(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, Field
 
 from autoadapt.domain.jobs import Devices, Fit, FitJob, Refit
-from autoadapt.domain.metric import Metric
+from autoadapt.domain.metric import AnswerKind, Metric
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.params import ContrastParams, HeadParams, WordModel, WordParams
 from autoadapt.domain.rows import Row
@@ -22,6 +22,9 @@ from autoadapt.domain.usage import Usage
 
 Weights = Literal["none", "adapter", "head", "full"]
 """What an artifact holds: nothing trained, an adapter or a classifier beside the base model, or a whole model."""
+
+GIVES: Mapping[AnswerKind, str] = {"label": "scores_labels", "labels": "answers_label_sets", "text": "generates"}
+"""The capability that a model needs for each kind of answer."""
 
 
 class Decoding(StrictModel):
@@ -63,9 +66,11 @@ class Answer:
     """Model and fingerprint of its configuration as the server states them."""
     confidence: float | None = field(default=None, compare=False)
     """How sure the model is of its answer, from 0 to 1 and not calibrated: the probability of the label among all of
-    them, or the geometric mean of the probabilities of the tokens written; None: it does not say."""
+    them, the probability of exactly this set of labels, or the geometric mean of the probabilities of the tokens
+    written; None: it does not say."""
     log_probs: tuple[float, ...] = field(default=(), compare=False)
-    """Labels: the natural logarithm of the probability of each, in the job's order; empty: not known."""
+    """Labels: the natural logarithm of the probability of each, in the job's order; empty: not known, or the answer is
+    a set."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +230,7 @@ class Method(ABC):
     """Whether it trains weights (and so has rungs in steps and can use several devices)."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Names of `Capabilities` that a base model must have, in addition to giving the answers that the task asks for."""
-    answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label", "text")
+    answers: ClassVar[tuple[AnswerKind, ...]] = ("label", "labels", "text")
     """The kinds of answers it can give."""
     floor: ClassVar[bool] = False
     """Whether it is one of the simple methods that are measured first, and with which every other one is compared."""
@@ -240,16 +245,16 @@ class Method(ABC):
     first: ClassVar[Sequence[Mapping[str, Any]]] = ()
     """Parameters known to be good, tried first where a space names none for this method."""
 
-    def lacks(self, capabilities: Capabilities, answers: Literal["label", "text"]) -> list[str]:
+    def lacks(self, capabilities: Capabilities, answers: AnswerKind) -> list[str]:
         """Names of the capabilities that a model lacks for this method; empty: they fit together.
 
         Args:
             capabilities: of the base model.
-            answers: whether the task asks for labels or for free text.
+            answers: whether the task asks for a label, for a set of labels, or for free text.
         """
         if answers not in self.answers:
             return [f"answers of the kind {answers}"]
-        wanted = [*self.needs, "scores_labels" if answers == "label" else "generates"]
+        wanted = [*self.needs, GIVES[answers]]
         return [name for name in wanted if not getattr(capabilities, name)]
 
     def parameters_trained(self, params: Mapping[str, Any], capabilities: Capabilities) -> float:

@@ -9,6 +9,9 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
+AnswerKind = Literal["label", "labels", "text"]
+"""What a task asks for: one label, a set of labels (`autoadapt.domain.label_sets`), or free text."""
+
 
 @dataclass(frozen=True)
 class AnsweredRow:
@@ -56,8 +59,8 @@ class Metric(ABC):
     class Settings(StrictModel):
         """Settings of this metric, filled from the task: ``metric: {NAME: {setting: value}}``."""
 
-    answers: ClassVar[Literal["label", "text"]]
-    """Whether the model chooses a label or writes a text."""
+    answers: ClassVar[AnswerKind]
+    """Whether the model chooses a label, chooses a set of labels, or writes a text."""
     interval: ClassVar[Literal["wilson", "bootstrap"]] = "bootstrap"
     """How its 95 % interval is computed; `wilson` for shares of rows that are right or wrong."""
     early_stopping: ClassVar[bool] = True

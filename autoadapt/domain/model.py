@@ -38,6 +38,8 @@ class Capabilities(StrictModel):
     """Writes free text."""
     scores_labels: bool = False
     """Chooses among given labels by its own scores of them."""
+    answers_label_sets: bool = False
+    """Chooses any number of the given labels by a probability of each, or writes them."""
     reads_prompts: bool = False
     """Follows an instruction and examples that stand before the input."""
     embeds: bool = False

@@ -89,7 +89,7 @@ class Branch:
         models: on which it can be used; empty: all.
         specs: parameter -> its choices or range.
         shared: how many of them are the prompt's, which other arms share; 0 where no prompt is read.
-        answers: ``label`` or ``text``, from the metric.
+        answers: ``label``, ``labels`` or ``text``, from the metric.
     """
 
     method: str
@@ -125,9 +125,9 @@ class SearchSpace(StrictModel):
     version: int = Field(default=1, ge=1, le=1)
     """Version of this file's format."""
     templates: dict[str, str] = Field(min_length=1)
-    """Prompt templates by name (Jinja; variables: instruction, labels, examples, input)."""
+    """Prompt templates by name (Jinja; variables: instruction, labels, multi_label, examples, input)."""
     instructions: dict[str, str] = Field(min_length=1)
-    """Instructions by name (Jinja; variable: labels); the empty text is allowed."""
+    """Instructions by name (Jinja; variables: labels, multi_label); the empty text is allowed."""
     shared: dict[str, Spec]
     """Prompt parameters of all methods and models that read prompts: `template` and `instruction`; a tuned branch tunes
     WITH this prompt."""

@@ -26,7 +26,7 @@ class Columns(StrictModel):
     """Column with the text the model is given, or several, such as ``[question, passage]``: they are joined as lines
     ``COLUMN: TEXT``, and an encoder reads two of them as a pair."""
     output: str = "output"
-    """Column with the right answer: a label or a text."""
+    """Column with the right answer: a label, a list of labels (possibly empty), or a text."""
     references: str | None = None
     """Column with a list of accepted answers, where there are several; rows without it use `output`."""
 
@@ -255,8 +255,8 @@ class Task(StrictModel):
     data: Data
     """Labelled rows."""
     metric: PluginChoice
-    """A name in the metrics folder (accuracy, macro_f1, exact_match, rouge_l, bleu), alone or with its settings:
-    {NAME: {setting: value}}."""
+    """A name in the metrics folder (accuracy, macro_f1, exact_match, rouge_l, bleu; for sets of labels micro_f1,
+    subset_accuracy), alone or with its settings: {NAME: {setting: value}}."""
     objectives: list[str] = Field(default=["quality", "cost_usd_per_1k", "latency_ms"], min_length=2, max_length=5)
     """What is optimised: two to five names in the objectives folder."""
     models: list[str] = Field(min_length=1)

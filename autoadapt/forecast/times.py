@@ -75,7 +75,7 @@ class Times:
         if key not in self._lengths:
             splits = self.resolved.splits
             template, instruction = space.templates.get(key[0], "{{ input }}"), space.instructions.get(key[1], "")
-            prompt = Prompt(template, instruction, splits.labels or [])
+            prompt = Prompt(template, instruction, splits.labels or [], self.resolved.metric.answers == "labels")
             pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
             asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
             # where each row has examples of its own, prompts share nothing

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from autoadapt.domain.label_sets import labels_in, probable_set
 from autoadapt.domain.method import Answer, Training
 from autoadapt.errors import Exit, UserError
 from autoadapt.local_models.features import Features
@@ -31,16 +32,24 @@ class LinearHead(torch.nn.Module):
         pooling: of the features.
         depth: share of the layers from which they are read.
         unit: whether every vector is scaled to length 1 first.
+        sets: whether an answer is a set of labels: each logit then gives the probability of its label by itself.
     """
 
     mean: torch.Tensor
     scale: torch.Tensor
 
     def __init__(
-        self, width: int, labels: int, *, pooling: str = "mean", depth: float = 1.0, unit: bool = False
+        self,
+        width: int,
+        labels: int,
+        *,
+        pooling: str = "mean",
+        depth: float = 1.0,
+        unit: bool = False,
+        sets: bool = False,
     ) -> None:
         super().__init__()
-        self.pooling, self.depth, self.unit = pooling, depth, unit
+        self.pooling, self.depth, self.unit, self.sets = pooling, depth, unit, sets
         self.linear = torch.nn.Linear(width, labels)
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
@@ -53,7 +62,12 @@ class LinearHead(torch.nn.Module):
 
     def write(self, folder: Path) -> None:
         """Writes weights, means and scales, and how features are read, into a folder."""
-        described = {"pooling": self.pooling, "depth": str(self.depth), "unit": str(int(self.unit))}
+        described = {
+            "pooling": self.pooling,
+            "depth": str(self.depth),
+            "unit": str(int(self.unit)),
+            "sets": str(int(self.sets)),
+        }
         tensors = {name: value.detach().float().cpu().contiguous() for name, value in self.state_dict().items()}
         save_file(tensors, folder / HEAD_FILE, metadata=described)
 
@@ -76,6 +90,7 @@ def read_head(folder: Path, device: torch.device) -> LinearHead:
         pooling=described["pooling"],
         depth=float(described["depth"]),
         unit=described["unit"] == "1",
+        sets=described.get("sets") == "1",
     )
     head.load_state_dict(tensors)
     return head.to(device).eval()
@@ -122,10 +137,12 @@ class HeadAnswerer:
         answers: dict[int, Answer] = {}
         for batch in batches(encoded, self.lm.device.type):
             chosen = [encoded[i] for i in batch]
-            numbers = self.head(self.features.of(chosen)).float().log_softmax(-1).tolist()
+            logits = self.head(self.features.of(chosen)).float()
+            numbers = (logits.sigmoid() if self.head.sets else logits.log_softmax(-1)).tolist()
             done = time.perf_counter() - begun
-            for i, one, log_probs in zip(batch, chosen, numbers, strict=True):
-                answers[i] = dataclasses.replace(label_answer(self.labels, log_probs, one), first_s=done, done_s=done)
+            for i, one, row in zip(batch, chosen, numbers, strict=True):
+                answer = set_answer(self.labels, row, one) if self.head.sets else label_answer(self.labels, row, one)
+                answers[i] = dataclasses.replace(answer, first_s=done, done_s=done)
             self.tick()
         return [answers[i] for i in range(len(encoded))]
 
@@ -158,6 +175,27 @@ def label_answer(
         confidence=math.exp(log_probs[best]),
         log_probs=tuple(log_probs),
     )
+
+
+def set_answer(labels: Sequence[str], probabilities: Sequence[float], encoded: Encoded) -> Answer:
+    """The most probable set of labels.
+
+    Args:
+        labels: in the order of the numbers.
+        probabilities: that each label belongs to the set.
+        encoded: the input.
+
+    Raises:
+        FloatingPointError: a number is not finite.
+    """
+    text, confidence = probable_set(labels, probabilities)
+    return Answer(text, len(encoded.ids), 0, encoded.truncated, confidence=confidence)
+
+
+def label_members(labels: Sequence[str], answers: Sequence[str]) -> NDArray[Any]:
+    """Which labels the set of each answer holds, as 0 or 1; shape (answers, labels)."""
+    sets = [labels_in(answer) for answer in answers]
+    return np.array([[int(label in one) for label in labels] for one in sets])
 
 
 def label_indices(labels: Sequence[str], answers: Sequence[str]) -> NDArray[Any]:

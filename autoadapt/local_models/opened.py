@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from autoadapt.domain.jobs import JobBase
 from autoadapt.domain.method import Adapted, AdapterSpec, Answer, Context, Decoding, Model, Training, Weights
 from autoadapt.domain.metric import answered_rows
 from autoadapt.domain.model import ModelReference
@@ -21,7 +23,7 @@ from autoadapt.errors import UserError
 from autoadapt.local_models.artifacts import Option, deployed_bytes
 from autoadapt.local_models.feature_cache import CachedFeatures, cache_file, content_hash, features_of
 from autoadapt.local_models.features import Features, compute_features
-from autoadapt.local_models.heads import HEAD_FILE, HeadAnswerer, label_indices
+from autoadapt.local_models.heads import HEAD_FILE, HeadAnswerer, label_indices, label_members
 from autoadapt.local_models.loading import LoadedModel, compute_dtype
 from autoadapt.local_models.memory import device_memory
 from autoadapt.local_models.texts import Encoded
@@ -131,8 +133,8 @@ class OpenedLocalModel(Model, Generic[M]):
         rows = context.training_rows()
         cached = self._cached_features(lm, params)
         begun = time.perf_counter()
-        answers = label_indices(labels, [row.outputs[0] for row in rows])
-        head = fit_head(cached.vectors[: len(rows)], answers, len(labels), params).to(lm.device)
+        targets = label_targets(job, rows)
+        head = fit_head(cached.vectors[: len(rows)], targets, len(labels), params).to(lm.device)
         seconds = float(cached.seconds[: len(rows)].sum()) + time.perf_counter() - begun
         context.save_artifact(Decoding(), "head", head.write)
         training = Training(
@@ -235,6 +237,12 @@ class OpenedLocalModel(Model, Generic[M]):
             tick=context.tick,
         )
         return train(backend, plan)
+
+
+def label_targets(job: JobBase, rows: Sequence[Row]) -> NDArray[Any]:
+    """What a classifier learns of rows: the index of each label, or 0 or 1 for every label, shape (rows, labels)."""
+    numbers = label_members if job.multi_label else label_indices
+    return numbers(job.labels or [], [row.outputs[0] for row in rows])
 
 
 def metric_value(context: Context, adapted: Adapted, rows: Sequence[Row]) -> float:

@@ -1,11 +1,12 @@
 """Head: frozen features of a model with a logistic regression on top; the model itself is not changed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from autoadapt.domain.method import Adapted, Context, Method, Model
+from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.params import HeadParams
 
 
@@ -15,7 +16,7 @@ class Head(Method):
     Params: ClassVar[type[BaseModel]] = HeadParams
     tunes: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("embeds",)
-    answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label",)
+    answers: ClassVar[tuple[AnswerKind, ...]] = ("label", "labels")
     one_rung: ClassVar[bool] = True
     shares_base: ClassVar[bool] = True
     branch: ClassVar[Mapping[str, Any]] = {

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel
 
 from autoadapt.domain.method import Adapted, Context, Method, Model
+from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.params import WordParams
 from autoadapt.domain.strict import StrictModel
 
@@ -23,7 +24,7 @@ class Nearest(Method):
     Params: ClassVar[type[BaseModel]] = NearestParams
     tunes: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("counts_words",)
-    answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("text",)
+    answers: ClassVar[tuple[AnswerKind, ...]] = ("text",)
     floor: ClassVar[bool] = True
     one_rung: ClassVar[bool] = True
     most_trials: ClassVar[int | None] = 3

@@ -1,11 +1,12 @@
 """TF-IDF: weighted counts of words and characters with a linear classifier, by scikit-learn."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from autoadapt.domain.method import Adapted, Context, Method, Model
+from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.params import WordParams
 
 
@@ -15,7 +16,7 @@ class Tfidf(Method):
     Params: ClassVar[type[BaseModel]] = WordParams
     tunes: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("counts_words",)
-    answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label",)
+    answers: ClassVar[tuple[AnswerKind, ...]] = ("label", "labels")
     floor: ClassVar[bool] = True
     one_rung: ClassVar[bool] = True
     most_trials: ClassVar[int | None] = 6

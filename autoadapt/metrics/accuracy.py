@@ -2,13 +2,13 @@
 
 from typing import ClassVar, Literal
 
-from autoadapt.domain.metric import AnsweredRow, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 
 
 class Accuracy(Metric):
     """1 for the right label, else 0; the mean over rows. Interval: Wilson (1927)."""
 
-    answers: ClassVar[Literal["label", "text"]] = "label"
+    answers: ClassVar[AnswerKind] = "label"
     interval: ClassVar[Literal["wilson", "bootstrap"]] = "wilson"
 
     def row(self, answered: AnsweredRow) -> list[float]:

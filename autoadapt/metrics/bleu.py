@@ -1,9 +1,9 @@
 """BLEU of the whole corpus (Papineni et al. 2002), by sacrebleu (Post 2018), from 0 to 1."""
 
 import functools
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from autoadapt.domain.metric import AnsweredRow, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 from autoadapt.errors import Exit, UserError
 
 
@@ -23,7 +23,7 @@ class Bleu(Metric):
     counts.
     """
 
-    answers: ClassVar[Literal["label", "text"]] = "text"
+    answers: ClassVar[AnswerKind] = "text"
 
     def row(self, answered: AnsweredRow) -> list[float]:
         score = _bleu().sentence_score(answered.prediction, list(answered.references))

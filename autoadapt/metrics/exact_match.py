@@ -3,7 +3,7 @@
 import json
 from typing import ClassVar, Literal
 
-from autoadapt.domain.metric import AnsweredRow, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 
 
 def normal(text: str) -> str:
@@ -18,7 +18,7 @@ def normal(text: str) -> str:
 class ExactMatch(Metric):
     """1 when the answer equals a reference but for case, white space and JSON key order. Interval: Wilson (1927)."""
 
-    answers: ClassVar[Literal["label", "text"]] = "text"
+    answers: ClassVar[AnswerKind] = "text"
     interval: ClassVar[Literal["wilson", "bootstrap"]] = "wilson"
 
     def row(self, answered: AnsweredRow) -> list[float]:

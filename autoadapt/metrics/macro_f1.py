@@ -1,10 +1,10 @@
 """F1 averaged over labels, each label counting the same."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
-from autoadapt.domain.metric import AnsweredRow, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 
 
 class MacroF1(Metric):
@@ -15,7 +15,7 @@ class MacroF1(Metric):
     scikit-learn's ``f1_score(average="macro")``; written with counts because intervals call it thousands of times.
     """
 
-    answers: ClassVar[Literal["label", "text"]] = "label"
+    answers: ClassVar[AnswerKind] = "label"
 
     def row(self, answered: AnsweredRow) -> list[float]:
         prediction, labels = answered.prediction, answered.labels

@@ -1,9 +1,9 @@
 """ROUGE-L: longest common subsequence of words, F-measure (Lin 2004), by Google's rouge-score package."""
 
 import functools
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from autoadapt.domain.metric import AnsweredRow, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 from autoadapt.errors import Exit, UserError
 
 
@@ -19,7 +19,7 @@ def _scorer() -> Any:
 class RougeL(Metric):
     """Greatest ROUGE-L F-measure over the references; the mean over rows."""
 
-    answers: ClassVar[Literal["label", "text"]] = "text"
+    answers: ClassVar[AnswerKind] = "text"
 
     def row(self, answered: AnsweredRow) -> list[float]:
         return [float(_scorer().score_multi(list(answered.references), answered.prediction)["rougeL"].fmeasure)]

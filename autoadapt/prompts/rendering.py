@@ -40,17 +40,19 @@ class Prompt:
     """A template with its instruction.
 
     Args:
-        template: Jinja text over ``instruction``, ``labels``, ``examples`` and ``input``.
-        instruction: Jinja text over ``labels``.
+        template: Jinja text over ``instruction``, ``labels``, ``multi_label``, ``examples`` and ``input``.
+        instruction: Jinja text over ``labels`` and ``multi_label``.
         labels: the labels to choose from; empty for free text.
+        multi_label: whether an answer is a set of labels.
 
     Raises:
         UserError: one of them cannot be read or uses an unknown variable.
     """
 
-    def __init__(self, template: str, instruction: str, labels: Sequence[str]) -> None:
+    def __init__(self, template: str, instruction: str, labels: Sequence[str], multi_label: bool = False) -> None:
         self.labels = list(labels)
         environment = _environment()
+        environment.globals["multi_label"] = multi_label
         try:
             self._template = environment.from_string(template)
             self.instruction = environment.from_string(instruction).render(labels=self.labels).strip()
@@ -92,13 +94,13 @@ def common_prefix(sequences: Sequence[S]) -> S:
     return first[:same]  # type: ignore[return-value]
 
 
-def check_prompt(template: str, instruction: str, labels: Sequence[str]) -> None:
-    """Renders a probe with and without an example.
+def check_prompt(template: str, instruction: str, labels: Sequence[str], multi_label: bool = False) -> None:
+    """Renders a probe with and without an example; arguments as of `Prompt`.
 
     Raises:
         UserError: the template fails, or does not show the input or the example's output.
     """
-    prompt = Prompt(template, instruction, labels)
+    prompt = Prompt(template, instruction, labels, multi_label)
     probe, answer = "probe-input-6174", "probe-output-6174"
     if probe not in prompt.render(probe):
         raise UserError("prompt template: the input does not appear in the result; it should contain {{ input }}")

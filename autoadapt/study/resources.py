@@ -97,12 +97,15 @@ def open_resources(
 def _check_models(resolved: ResolvedTask, root: Path) -> Iterator[str]:
     """Asks models that are not on this machine whether they answer; yields notes on what they cannot do.
 
+    Those that no method can be used with are not asked.
+
     Raises:
         UserError: one does not; exit 7.
     """
     usd = resolved.task.budget.usd
+    used = {name for models in resolved.space.pairs.models.values() for name in models}
     for name, model in resolved.models.items():
-        if resolved.capabilities[name].remote:
+        if resolved.capabilities[name].remote and name in used:
             yield from FAMILIES.get(model.family).check(model, root, None if usd is None else float(usd))
 
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
-from autoadapt.domain.metric import AnsweredRow, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.task import Task
@@ -135,6 +135,7 @@ class ResolvedTask:
             model=self.models[candidate.model],
             metric=task.metric,
             labels=self.splits.labels,
+            multi_label=self.metric.answers == "labels",
             prompt=self._prompt(candidate),
             input_columns=task.data.columns.joined,
             max_new_tokens=task.evaluation.max_new_tokens,
@@ -193,7 +194,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
 
 
-def with_floor(task: Task, answers: Literal["label", "text"]) -> Task:
+def with_floor(task: Task, answers: AnswerKind) -> Task:
     """The task with the model of words and the simple methods that it is compared with, unless `floor` is off.
 
     Args:
@@ -272,6 +273,11 @@ def _compatible(
         lines = "\n".join(f"  {method}: {reasons[method]}" for method in wanted)
         raise UserError(f"no method can be used with any of the models:\n{lines}\nName other methods or models.")
     notes = [f"{m} is left out: {reasons[m]}" for m, models in compatible.items() if not models]
+    notes += [
+        f"{model} is left out: no method that the task names can be used with it"
+        for model in capabilities
+        if not any(model in models for models in compatible.values())
+    ]
     return {method: models for method, models in compatible.items() if models}, notes
 
 
@@ -280,7 +286,7 @@ def _check_prompts(space: JointSpace, splits: Splits) -> None:
     for template_name, template in space.space.templates.items():
         for name, instruction in space.space.instructions.items():
             try:
-                check_prompt(template, instruction, labels)
+                check_prompt(template, instruction, labels, space.answers == "labels")
             except UserError as error:
                 raise UserError(f"search space, template '{template_name}', instruction '{name}': {error}") from error
 

@@ -11,12 +11,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of
 from autoadapt.domain.task import Task
@@ -92,9 +93,7 @@ class JointSpace:
         UserError: a parameter is unknown or can take a value outside its limits.
     """
 
-    def __init__(
-        self, space: SearchSpace, task: Task, answers: Literal["label", "text"], pairs: Pairs | None = None
-    ) -> None:
+    def __init__(self, space: SearchSpace, task: Task, answers: AnswerKind, pairs: Pairs | None = None) -> None:
         self.space, self.task, self.answers = space, task, answers
         self.pairs = pairs or Pairs.every(task)
         self.methods = [method for method in task.methods if method in self.pairs.models]

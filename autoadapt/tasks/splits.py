@@ -11,14 +11,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from autoadapt.domain.label_sets import SEPARATOR, labels_in
+from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
 from autoadapt.registry import expanded
-from autoadapt.tasks.tables import read_table
+from autoadapt.tasks.tables import label_with_separator, read_table
 
 DEV_ROWS = 64
 LEAST_DEV_ROWS = 30
@@ -53,13 +54,13 @@ class Splits:
             write_rows(folder / f"{name}.jsonl", getattr(self, name))
 
 
-def make_splits(task: Task, base: Path, answers: Literal["label", "text"]) -> Splits:
+def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
     """Reads and splits a task's data; the same data and seed give the same splits.
 
     Args:
         task: names files, columns and how many rows are used.
         base: folder of the task file.
-        answers: whether outputs are labels.
+        answers: whether outputs are labels, sets of labels, or free text.
 
     Raises:
         UserError: exit code 3.
@@ -67,18 +68,20 @@ def make_splits(task: Task, base: Path, answers: Literal["label", "text"]) -> Sp
     data, notes = task.data, []
     source = data.path or data.train
     assert source is not None
-    table = read_table(expanded(source), base, data.columns, "train")
+    if answers == "labels" and data.columns.references:
+        raise UserError("data.columns.references: a set of labels has no other accepted answers; remove it", Exit.DATA)
+    table = read_table(expanded(source), base, data.columns, "train", answers)
     notes += table.notes
     given: dict[str, list[Row]] = {}
     for name, part in (("validation", data.validation), ("test", data.test)):
         if part is not None:
-            read = read_table(expanded(part), base, data.columns, name)
+            read = read_table(expanded(part), base, data.columns, name, answers)
             notes += read.notes
             given[name] = read.rows
     rows = _without_repeats(table.rows, table.name, notes)
     labels = _labels(data.labels, rows, answers)
     for name, part_rows in [("train", rows), *given.items()]:
-        _check_labels(name, part_rows, labels)
+        _check_labels(name, part_rows, labels, answers)
     order = stratified(rows, labels is not None, f"{task.seed}/all")
     parts: dict[str, list[Row]] = {}
     for name in ("test", "validation"):
@@ -147,13 +150,20 @@ def _without_overlap(train: list[Row], parts: dict[str, list[Row]], notes: list[
     return remaining
 
 
-def _labels(given: list[str] | None, rows: list[Row], answers: str) -> list[str] | None:
+def _labels_of(row: Row, answers: AnswerKind) -> list[str]:
+    """The labels of a row: one, or those of its set."""
+    return sorted(labels_in(row.outputs[0])) if answers == "labels" else [row.outputs[0]]
+
+
+def _labels(given: list[str] | None, rows: list[Row], answers: AnswerKind) -> list[str] | None:
     if answers == "text":
         return None
-    found = sorted({row.outputs[0] for row in rows})
-    labels = given or found
+    labels = given or sorted({label for row in rows for label in _labels_of(row, answers)})
+    if answers == "labels" and (unfit := next((label for label in labels if SEPARATOR in label), None)):
+        raise UserError(f"data.labels: {label_with_separator(unfit)}", Exit.DATA)
     if len(labels) < 2:
-        raise UserError(f"only one label ('{labels[0]}') in the training rows: nothing to decide", Exit.DATA)
+        found = f"only one label ('{labels[0]}')" if labels else "no label"
+        raise UserError(f"{found} in the training rows: nothing to decide", Exit.DATA)
     if len(labels) > max(50, len(rows) // 2):
         raise UserError(
             f"{len(labels)} different labels in {len(rows)} rows: is data.columns.output the right column? "
@@ -163,15 +173,16 @@ def _labels(given: list[str] | None, rows: list[Row], answers: str) -> list[str]
     return labels
 
 
-def _check_labels(name: str, rows: list[Row], labels: list[str] | None) -> None:
+def _check_labels(name: str, rows: list[Row], labels: list[str] | None, answers: AnswerKind) -> None:
     if labels is None:
         return
     known = set(labels)
     for row in rows:
-        if row.outputs[0] not in known:
+        unknown = next((label for label in _labels_of(row, answers) if label not in known), None)
+        if unknown is not None:
             shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
             raise UserError(
-                f"{name}, row {row.id + 1}: label '{row.outputs[0][:80]}' is not among the labels ({shown})", Exit.DATA
+                f"{name}, row {row.id + 1}: label '{unknown[:80]}' is not among the labels ({shown})", Exit.DATA
             )
 
 

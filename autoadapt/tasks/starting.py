@@ -4,12 +4,13 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.files import write_atomic
 from autoadapt.named_models import named_folder
 from autoadapt.tasks.space import PACKAGE
-from autoadapt.tasks.tables import FORMATS, records_of
+from autoadapt.tasks.tables import FORMATS, list_in, records_of
 
 INPUTS = (
     "input",
@@ -79,8 +80,7 @@ def write_task(folder: Path, data: Path, input_column: str | None, output_column
     columns = list(records[0])
     source = _column(data, columns, input_column, INPUTS, "input", None)
     answer = _column(data, columns, output_column, OUTPUTS, "output", source)
-    answers = [str(r[answer]) for r in records if r.get(answer) not in (None, "")]
-    metric, seen = _metric(answers)
+    metric, seen = _metric([r[answer] for r in records if r.get(answer) not in (None, "")])
     folder.mkdir(parents=True, exist_ok=True)
     try:
         path = str(data.resolve().relative_to(folder.resolve()))
@@ -134,11 +134,14 @@ def _column(
     )
 
 
-def _metric(answers: list[str]) -> tuple[str, str]:
+def _metric(values: list[Any]) -> tuple[str, str]:
     """A metric, and what was seen that led to it."""
-    counts: Counter[str] = Counter(answers)
-    if not counts:
+    if not values:
         raise UserError("the output column is empty", Exit.DATA)
+    if all(list_in(value) is not None for value in values):
+        return "micro_f1", "rows have a set of labels each"
+    answers = [str(value) for value in values]
+    counts: Counter[str] = Counter(answers)
     if len(counts) <= max(2, len(answers) // 4) and max(map(len, counts)) <= 80:
         share = counts.most_common(1)[0][1] / len(answers)
         seen = f"{len(counts)} labels; the most frequent is right {share:.0%} of the time"

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autoadapt.domain.label_sets import SEPARATOR, text_of_set
+from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row, joined_input
 from autoadapt.domain.task import Columns
 from autoadapt.errors import Exit, UserError, did_you_mean
@@ -29,7 +31,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-def read_table(source: str, base: Path, columns: Columns, split: str) -> Table:
+def read_table(source: str, base: Path, columns: Columns, split: str, answers: AnswerKind = "label") -> Table:
     """Reads a file (relative to `base`) or a hub data set.
 
     Args:
@@ -37,6 +39,7 @@ def read_table(source: str, base: Path, columns: Columns, split: str) -> Table:
         base: folder of the task file.
         columns: which column is what.
         split: what the rows are for; on the hub, the split's name.
+        answers: what the output column holds; of a row with a set of labels the answer is the text of the set.
 
     Raises:
         UserError: exit code 3, with file, line and column.
@@ -50,7 +53,7 @@ def read_table(source: str, base: Path, columns: Columns, split: str) -> Table:
         records = hub_records(source, split)
     else:
         raise UserError(f"{path}: no such file, and no hub id (owner/name)", Exit.DATA)
-    return _table(source, records, columns)
+    return _table(source, records, columns, answers)
 
 
 def records_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -125,7 +128,7 @@ def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[str, dict[str, An
         raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8", Exit.DATA) from error
 
 
-def _table(name: str, records: Iterable[tuple[str, dict[str, Any]]], columns: Columns) -> Table:
+def _table(name: str, records: Iterable[tuple[str, dict[str, Any]]], columns: Columns, kind: AnswerKind) -> Table:
     table = Table(name, [])
     blank = 0
     for number, (where, record) in enumerate(records):
@@ -133,7 +136,7 @@ def _table(name: str, records: Iterable[tuple[str, dict[str, Any]]], columns: Co
             table.notes.append(f"{name}: only the first {MOST_ROWS:,} rows are used")
             break
         text = _input(record, columns, where)
-        answers = _answers(record, columns, where)
+        answers = _label_set(record, columns, where) if kind == "labels" else _answers(record, columns, where, kind)
         if not text.strip() or not answers:
             blank += 1
             continue
@@ -153,25 +156,72 @@ def _input(record: dict[str, Any], columns: Columns, where: str) -> str:
     return joined_input(columns.input, texts) if any(text.strip() for text in texts) else ""
 
 
-def _answers(record: dict[str, Any], columns: Columns, where: str) -> list[str]:
+def _label_set(record: dict[str, Any], columns: Columns, where: str) -> list[str]:
+    """The set of labels of a row as its one answer; nothing where the cell is empty, so that it is not known."""
+    value = _value(record, columns.output, where)
+    listed = list_in(value)
+    if listed is None:
+        if value is None or not str(value).strip():
+            return []
+        raise UserError(
+            f"{where}: column '{columns.output}' holds {str(value)[:80]!r}, not a list of labels; write "
+            f"{json.dumps([str(value)[:80]], ensure_ascii=False)}, and [] for no label",
+            Exit.DATA,
+        )
+    labels = [_text(label, where, columns.output).strip() for label in listed]
+    for label in labels:
+        if not label:
+            raise UserError(f"{where}: column '{columns.output}' lists an empty label; [] means no label", Exit.DATA)
+        if SEPARATOR in label:
+            raise UserError(f"{where}: {label_with_separator(label)}", Exit.DATA)
+    return [text_of_set(labels)]
+
+
+def label_with_separator(label: str) -> str:
+    """What is wrong with a label of a set that contains the separator."""
+    return f"label '{label[:80]}' contains '{SEPARATOR}', which separates the labels of a set; write it in another way"
+
+
+def list_in(value: Any) -> list[Any] | None:
+    """A list, or one that is written as JSON in a cell of text; None for anything else."""
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, list) else None
+
+
+def _answers(record: dict[str, Any], columns: Columns, where: str, kind: AnswerKind) -> list[str]:
     listed = record.get(columns.references) if columns.references else None
     if listed is not None:
         values = listed if isinstance(listed, list) else [listed]
     elif columns.references and columns.output not in record:
         raise UserError(f"{where}: neither column '{columns.output}' nor '{columns.references}'", Exit.DATA)
     else:
-        values = [_cell(record, columns.output, where)]
+        value = _value(record, columns.output, where)
+        if isinstance(value, list) or (kind == "label" and list_in(value) is not None):
+            raise UserError(
+                f"{where}: column '{columns.output}' holds a list. Where a row has a set of labels, choose "
+                "`metric: micro_f1`; where it has several accepted answers, set data.columns.references",
+                Exit.DATA,
+            )
+        values = [value]
     texts = [_text(v, where, columns.references or columns.output) for v in values]
     return [t for t in texts if t.strip()]
 
 
 def _cell(record: dict[str, Any], column: str, where: str) -> str:
+    return _text(_value(record, column, where), where, column)
+
+
+def _value(record: dict[str, Any], column: str, where: str) -> Any:
     if column not in record:
         raise UserError(
             f"{where}: no column '{column}': {did_you_mean(column, record)} Set data.columns in the task file.",
             Exit.DATA,
         )
-    return _text(record[column], where, column)
+    return record[column]
 
 
 def _text(value: Any, where: str, column: str) -> str:

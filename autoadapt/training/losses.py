@@ -1,4 +1,5 @@
-"""What a training minimises: the likelihood of an answer's tokens or of a label, or the error of similarities."""
+"""What a training minimises: the likelihood of an answer's tokens, of a label or a set of labels, or the error of
+similarities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,10 +40,11 @@ class AnswerLoss:
 
 @dataclass(frozen=True)
 class LabelledExample:
-    """Token ids of a text, and the index of its label."""
+    """Token ids of a text, and its label or its set of labels."""
 
     ids: list[int]
-    label: int
+    label: int | list[float]
+    """Index of the label; of a set, 1 for each label in it and 0 for every other."""
     types: list[int] | None = None
     """Which of two texts each token belongs to; None: the model is not told."""
 
@@ -60,9 +62,27 @@ class LabelLoss:
     def summed(
         self, model: Callable[..., Any], examples: Sequence[LabelledExample], device: torch.device
     ) -> torch.Tensor:
-        logits = model(**right_padded([e.ids for e in examples], [e.types for e in examples], self.pad, device))
+        logits = _logits(model, examples, self.pad, device)
         target = torch.tensor([e.label for e in examples], device=device)
-        return torch.nn.functional.cross_entropy(logits.float(), target, reduction="sum")
+        return torch.nn.functional.cross_entropy(logits, target, reduction="sum")
+
+
+@dataclass(frozen=True)
+class LabelSetLoss:
+    """Binary cross-entropy summed over labels: the negative log-likelihood of a set of independent labels."""
+
+    pad: int
+    """Token id for padding."""
+
+    def count(self, examples: Sequence[LabelledExample]) -> int:
+        return len(examples)
+
+    def summed(
+        self, model: Callable[..., Any], examples: Sequence[LabelledExample], device: torch.device
+    ) -> torch.Tensor:
+        logits = _logits(model, examples, self.pad, device)
+        target = torch.tensor([e.label for e in examples], dtype=torch.float32, device=device)
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
 
 
 @dataclass(frozen=True)
@@ -103,3 +123,11 @@ class PairLoss:
         similarity = torch.cosine_similarity(vectors[: len(examples)], vectors[len(examples) :], dim=-1)
         target = torch.tensor([float(e.same) for e in examples], device=device)
         return torch.nn.functional.mse_loss(similarity, target, reduction="sum")
+
+
+def _logits(
+    model: Callable[..., Any], examples: Sequence[LabelledExample], pad: int, device: torch.device
+) -> torch.Tensor:
+    batch = right_padded([e.ids for e in examples], [e.types for e in examples], pad, device)
+    logits: torch.Tensor = model(**batch)
+    return logits.float()

@@ -81,6 +81,7 @@ def save_artifact(
             prompt=job.prompt,
             input_columns=job.input_columns,
             labels=job.labels,
+            multi_label=job.multi_label,
             decoding=decoding,
             max_new_tokens=job.max_new_tokens,
             precision=job.training.precision,

@@ -40,11 +40,12 @@ def test_columns_and_metric_are_guessed_from_the_data(tmp_path: Path) -> None:
     ("answers", "metric"),
     [
         (["yes"] * 80 + ["no"] * 20, "macro_f1"),
+        ([["yes", "no"][: i % 3] for i in range(100)], "micro_f1"),
         ([f"code {i}" for i in range(100)], "exact_match"),
         ([f"a whole sentence that is number {i}" for i in range(100)], "rouge_l"),
     ],
 )
-def test_the_metric_follows_from_the_answers(tmp_path: Path, answers: list[str], metric: str) -> None:
+def test_the_metric_follows_from_the_answers(tmp_path: Path, answers: list[object], metric: str) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps({"prompt": f"text {i}", "completion": a}) + "\n" for i, a in enumerate(answers)))
     assert call("init", tmp_path, "--data", data).returncode == 0

@@ -1,13 +1,13 @@
 """Every method keeps its interface: it documents its parameters, fits, and leaves an artifact that answers alike."""
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from job_runs import CLASSICAL, DEVICES, SPLITS, JobRun, causal_lm, encoder, scripted
 from pydantic import TypeAdapter
 
 from autoadapt.domain.method import Method
+from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.space import Spec
 from autoadapt.shelves import FAMILIES, METHODS
@@ -22,11 +22,12 @@ ALL = Capabilities(
     contrasts=True,
     counts_words=True,
     scores_labels=True,
+    answers_label_sets=True,
     trains=True,
     adapters=True,
     parameters=1_000_000,
 )
-ANSWERS: dict[Literal["label", "text"], str] = {"label": "scores_labels", "text": "generates"}
+ANSWERS: dict[AnswerKind, str] = {"label": "scores_labels", "labels": "answers_label_sets", "text": "generates"}
 
 
 @pytest.fixture(params=METHODS.names())

@@ -15,7 +15,7 @@ ROWS = [
 
 def answered(name: str, right: bool) -> AnsweredRow:
     """A row that is answered rightly or wrongly, as metric `name` sees it."""
-    labels = ("x", "y") if METRICS.get(name).answers == "label" else ()
+    labels = ("x", "y") if METRICS.get(name).answers != "text" else ()
     truth = "x" if labels else "the cat sat on the mat"
     return AnsweredRow("what is it?", truth if right else "y", (truth,), labels)
 

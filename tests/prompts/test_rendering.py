@@ -45,9 +45,11 @@ def test_a_template_must_show_input_and_examples(template: str) -> None:
 
 
 @pytest.mark.parametrize("name", [p.stem for p in space_folder().glob("*.yaml")])
-@pytest.mark.parametrize("labels", [[], ["a", "b"]])
-def test_bundled_prompts_render(name: str, labels: list[str]) -> None:
+@pytest.mark.parametrize(("labels", "multi_label"), [([], False), (["a", "b"], False), (["a", "b"], True)])
+def test_bundled_prompts_render(name: str, labels: list[str], multi_label: bool) -> None:
     space = Document(space_folder() / f"{name}.yaml").values
     for template in space["templates"].values():
         for instruction in space["instructions"].values():
-            check_prompt(template, instruction, labels)
+            check_prompt(template, instruction, labels, multi_label)
+            asked = Prompt(template, instruction, labels, multi_label).instruction
+            assert "one of" not in asked or not multi_label

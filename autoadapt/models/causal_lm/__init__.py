@@ -35,6 +35,7 @@ class CausalLm(LocalFamily["LanguageModel"]):
             generates=True,
             reads_prompts=True,
             scores_labels=True,
+            answers_label_sets=True,
             embeds=True,
             trains=True,
             adapters=True,

@@ -34,7 +34,7 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
     if tokenizer is None or not asked:
         return None
     shots = int(job.candidate.params.get("shots") or 0)
-    prompt = Prompt(job.prompt.template, job.prompt.instruction, job.labels or [])
+    prompt = Prompt(job.prompt.template, job.prompt.instruction, job.labels or [], job.multi_label)
     asked, room = asked[:SAMPLED_ROWS], _room(tokenizer, job)
     lengths = _counts(tokenizer, [prompt.render(row.input) for row in asked])
     each = 0.0
@@ -55,7 +55,7 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
 
 def _room(tokenizer: Tokenizer, job: Fit) -> int:
     """Tokens of the longest answer."""
-    return max(_counts(tokenizer, job.labels)) if job.labels else job.max_new_tokens
+    return max(_counts(tokenizer, job.scored_labels)) if job.scored_labels else job.max_new_tokens
 
 
 def _counts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:

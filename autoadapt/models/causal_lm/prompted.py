@@ -24,11 +24,12 @@ def make_encoder(lm: LanguageModel, described: Described, select: Select | None,
         select: few-shot selection; None for zero-shot.
         tuned: whether answers end with the end token.
     """
-    prompt = Prompt(described.prompt.template, described.prompt.instruction, described.labels or [])
+    text = described.prompt
+    prompt = Prompt(text.template, text.instruction, described.labels or [], described.multi_label)
     room = described.max_new_tokens
-    if described.labels:
+    if scored := described.scored_labels:
         probe = Encoder(lm, prompt, None, 0, tuned)
-        room = max(len(probe.answer(label)) for label in described.labels)
+        room = max(len(probe.answer(label)) for label in scored)
     return Encoder(lm, prompt, select, room, tuned)
 
 
@@ -51,7 +52,7 @@ def make_answerer(
         tick: called for every batch.
     """
     answerer = Answerer(
-        lm, encoder, described.labels or [], decoding=decoding, max_new_tokens=described.max_new_tokens, tick=tick
+        lm, encoder, described.scored_labels, decoding=decoding, max_new_tokens=described.max_new_tokens, tick=tick
     )
     answerer.training = training
     return answerer

@@ -30,7 +30,7 @@ class Classical(ModelFamily):
         return ModelReference(name=name, family="classical", location="")
 
     def capabilities(self, model: ModelReference) -> Capabilities:
-        return Capabilities(generates=True, scores_labels=True, counts_words=True)
+        return Capabilities(generates=True, scores_labels=True, answers_label_sets=True, counts_words=True)
 
     def open(self, context: Context, model: ModelReference) -> Model:
         return OpenedClassical(context)
@@ -64,10 +64,10 @@ class OpenedClassical(Model):
 
         from autoadapt.models.classical.words import AdaptedWords, fit_words, save_words
 
-        context, labels = self.context, self.context.job.labels
+        context, labels, sets = self.context, self.context.job.labels, self.context.job.multi_label
         rows = context.training_rows()
         begun = time.perf_counter()
-        fitted = fit_words(kind, params, [row.input for row in rows], [row.outputs[0] for row in rows], labels)
+        fitted = fit_words(kind, params, [row.input for row in rows], [row.outputs[0] for row in rows], labels, sets)
         seconds = time.perf_counter() - begun
         context.save_artifact(Decoding(tuned=True), "full", save_words(fitted))
         size = sum(file.stat().st_size for file in context.artifact.glob("words.*"))

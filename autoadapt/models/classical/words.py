@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
+from autoadapt.domain.label_sets import labels_in, probable_set
 from autoadapt.domain.method import Answer, Training
 from autoadapt.domain.params import WordModel, WordParams
 
@@ -50,6 +51,8 @@ class Words:
     """Units by column, for every vectorizer."""
     probabilistic: bool = True
     """Whether scores are log-odds of probabilities; False: margins of support vector machines."""
+    sets: bool = False
+    """Whether an answer is a set of labels."""
 
     def __post_init__(self) -> None:
         self._vectorizers: list[TfidfVectorizer] = []
@@ -72,11 +75,18 @@ class Words:
         """Log-probabilities of `answers`, shape (texts, answers); of margins they are not calibrated."""
         if self.kind == "majority":
             return np.log(np.tile(self.arrays["frequencies"], (len(texts), 1)))
-        scores = self.vectors(texts) @ self.arrays["coefficients"].T + self.arrays["intercepts"]
+        scores = self._scores(texts)
         if self.probabilistic:  # each label against the rest; their probabilities are scaled to sum to 1
             scores = -np.logaddexp(0.0, -scores)
         scores = scores - scores.max(axis=1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+    def members(self, texts: Sequence[str]) -> Any:
+        """Sets: the probability of every label by itself, shape (texts, answers); of margins it is not calibrated."""
+        return np.exp(-np.logaddexp(0.0, -self._scores(texts)))
+
+    def _scores(self, texts: Sequence[str]) -> Any:
+        return self.vectors(texts) @ self.arrays["coefficients"].T + self.arrays["intercepts"]
 
     def nearest(self, texts: Sequence[str]) -> tuple[list[str], list[float]]:
         """Of every text the answer of the row that is most similar by cosine, and the similarity from 0 to 1."""
@@ -93,7 +103,12 @@ class Words:
 
 
 def fit_words(
-    kind: WordModel, params: WordParams, texts: Sequence[str], answers: Sequence[str], labels: Sequence[str] | None
+    kind: WordModel,
+    params: WordParams,
+    texts: Sequence[str],
+    answers: Sequence[str],
+    labels: Sequence[str] | None,
+    sets: bool = False,
 ) -> Words:
     """Fits a model of words.
 
@@ -103,14 +118,15 @@ def fit_words(
         texts: inputs of the training rows.
         answers: as many answers.
         labels: the allowed labels; None: free text.
+        sets: whether an answer is a set of labels (`autoadapt.domain.label_sets`).
     """
     counts = Counter(answers)
     if kind == "majority" or (kind == "tfidf" and len(counts) == 1) or not any(text.strip() for text in texts):
         common = [answer for answer, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-        seen = common if labels else common[:1]
+        seen = common if labels and not sets else common[:1]
         shares = np.array([counts[answer] / len(answers) for answer in seen])
-        return Words("majority", params.units, seen, {"frequencies": shares})
-    words = Words(kind, params.units, list(answers))
+        return Words("majority", params.units, seen, {"frequencies": shares}, sets=sets)
+    words = Words(kind, params.units, list(answers), sets=sets)
     parts = []
     for i, settings in enumerate(UNITS[params.units]):
         vectorizer = _fitted(TfidfVectorizer(**settings, sublinear_tf=True), texts)
@@ -136,12 +152,30 @@ def _classified(words: Words, params: WordParams, matrix: csr_matrix, answers: S
     one: Any = LinearSVC(C=params.C, max_iter=MOST_ITERATIONS, random_state=0)
     if words.probabilistic:
         one = LogisticRegression(C=params.C, solver="liblinear", dual=True, max_iter=MOST_ITERATIONS, random_state=0)
+    if words.sets:
+        return _classified_by_label(words, one, matrix, answers)
     fitted = OneVsRestClassifier(one).fit(matrix, list(answers))
     coefficients = np.vstack([e.coef_ for e in fitted.estimators_])
     intercepts = np.concatenate([e.intercept_ for e in fitted.estimators_])
     words.answers = [str(label) for label in fitted.classes_]
     if len(words.answers) == 2:  # one classifier decides between two
         coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
+    words.arrays |= {"coefficients": coefficients, "intercepts": intercepts}
+    return words
+
+
+def _classified_by_label(words: Words, one: Any, matrix: csr_matrix, answers: Sequence[str]) -> Words:
+    """A classifier for every label, which decides by itself whether the label belongs to a set."""
+    sets = [labels_in(answer) for answer in answers]
+    words.answers = sorted(frozenset().union(*sets))
+    coefficients, intercepts = np.zeros((len(words.answers), matrix.shape[1])), np.zeros(len(words.answers))
+    for i, label in enumerate(words.answers):
+        member = np.array([label in one_set for one_set in sets])
+        if member.all():  # there is nothing to learn of a label that every row has
+            intercepts[i] = -np.log(LEAST_PROBABILITY)
+        else:
+            fitted = one.fit(matrix, member)
+            coefficients[i], intercepts[i] = fitted.coef_[0], fitted.intercept_[0]
     words.arrays |= {"coefficients": coefficients, "intercepts": intercepts}
     return words
 
@@ -156,6 +190,7 @@ def save_words(words: Words) -> Callable[[Path], None]:
             "answers": words.answers,
             "vocabularies": words.vocabularies,
             "probabilistic": words.probabilistic,
+            "sets": words.sets,
         }
         (folder / DESCRIPTION).write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
         save_file({name: np.ascontiguousarray(array) for name, array in words.arrays.items()}, folder / ARRAYS)
@@ -190,7 +225,7 @@ class AdaptedWords:
         begun = time.perf_counter()
         if not inputs:
             return []
-        answers = self._label(inputs) if self.labels else self._copy(inputs)
+        answers = self._answered(inputs)
         seconds = time.perf_counter() - begun
         return [
             Answer(
@@ -207,6 +242,11 @@ class AdaptedWords:
 
     def close(self) -> None:
         """There is nothing to give back."""
+
+    def _answered(self, inputs: Sequence[str]) -> list[tuple[str, float, tuple[float, ...]]]:
+        if self.words.sets and self.words.kind != "majority":
+            return [(*probable_set(self.words.answers, row), ()) for row in self.words.members(inputs).tolist()]
+        return self._label(inputs) if self.labels and not self.words.sets else self._copy(inputs)
 
     def _label(self, inputs: Sequence[str]) -> list[tuple[str, float, tuple[float, ...]]]:
         known = self.words.log_probs(inputs)

@@ -68,6 +68,7 @@ class Encoder(LocalFamily["EncoderModel"]):
         folder = Path(model.place)
         return Capabilities(
             scores_labels=True,
+            answers_label_sets=True,
             embeds=True,
             contrasts=True,
             trains=True,

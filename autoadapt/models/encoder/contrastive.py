@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -88,7 +88,8 @@ def pair_trainee(
 
         return fill
 
-    drawn = draw_pairs([row.label for row in rows], params.pairs_per_row, context.job.seed)
+    labels = [cast(int, row.label) for row in rows]  # the method is not for sets of labels
+    drawn = draw_pairs(labels, params.pairs_per_row, context.job.seed)
     return Trainee(
         module=TextVectors(model),
         examples=[PairExample(rows[i], rows[j]) for i, j in drawn],

@@ -9,14 +9,14 @@ from autoadapt.domain.method import Adapted, AdapterSpec, Decoding, Training
 from autoadapt.domain.params import ContrastParams
 from autoadapt.local_models.adapters import make_trainable
 from autoadapt.local_models.artifacts import Option, load_weights, write_weights
-from autoadapt.local_models.heads import HeadAnswerer, LinearHead, label_indices, read_head
-from autoadapt.local_models.opened import Follower, OpenedLocalModel, Trainee
+from autoadapt.local_models.heads import HeadAnswerer, LinearHead, read_head
+from autoadapt.local_models.opened import Follower, OpenedLocalModel, Trainee, label_targets
 from autoadapt.local_models.texts import Encoded
 from autoadapt.models.encoder.classifier import Classifier
 from autoadapt.models.encoder.contrastive import pair_trainee
 from autoadapt.models.encoder.encoder_model import EncoderModel, input_reader
 from autoadapt.training.loop import seed_everything
-from autoadapt.training.losses import LabelledExample, LabelLoss
+from autoadapt.training.losses import LabelledExample, LabelLoss, LabelSetLoss
 
 BACKBONE = "backbone."
 HEAD = "head."
@@ -29,9 +29,9 @@ class OpenedEncoder(OpenedLocalModel[EncoderModel]):
 
     def trainee(self, lm: EncoderModel, adapter: AdapterSpec | None) -> Trainee:
         context = self.context
-        labels = context.job.labels or []
+        labels, sets = context.job.labels or [], context.job.multi_label
         model = make_trainable(lm, adapter)
-        head = LinearHead(lm.model.config.hidden_size, len(labels)).to(lm.device)
+        head = LinearHead(lm.model.config.hidden_size, len(labels), sets=sets).to(lm.device)
 
         def answerer(training: Training) -> Adapted:
             return HeadAnswerer(lm, head, self.reader(lm), labels, training=training, tick=context.tick)
@@ -52,7 +52,7 @@ class OpenedEncoder(OpenedLocalModel[EncoderModel]):
         return Trainee(
             module=Classifier(model, head),
             examples=self._examples(lm),
-            loss=LabelLoss(lm.tokenizer.pad_token_id),
+            loss=(LabelSetLoss if sets else LabelLoss)(lm.tokenizer.pad_token_id),
             answerer=answerer,
             write=write,
             merge=merge,
@@ -80,9 +80,9 @@ class OpenedEncoder(OpenedLocalModel[EncoderModel]):
 
     def _examples(self, lm: EncoderModel) -> list[LabelledExample]:
         rows, read = self.context.training_rows(), self.reader(lm)
-        indices = label_indices(self.context.job.labels or [], [row.outputs[0] for row in rows])
+        targets = label_targets(self.context.job, rows).tolist()
         encoded = [read(row.input) for row in rows]
-        return [LabelledExample(e.ids, int(i), e.types) for e, i in zip(encoded, indices, strict=True)]
+        return [LabelledExample(e.ids, target, e.types) for e, target in zip(encoded, targets, strict=True)]
 
 
 def _below(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
