@@ -11,6 +11,7 @@ from autoadapt.domain.option import Calibration, Cascade, Option, Spent, trial_n
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Optimism, Verdict
 from autoadapt.economics.rates import percentiles, service_rate
+from autoadapt.verdict.comparisons import difference_text
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:
@@ -41,8 +42,8 @@ def _optimism_line(optimism: Optimism) -> str:
     )
     if optimism.observed is None or optimism.observed_low is None or optimism.observed_high is None:
         return text + "."
-    ends = f"[{100 * -optimism.observed_high:+.1f}, {100 * -optimism.observed_low:+.1f}]"
-    return f"{text}; the test score differs from it by {100 * -optimism.observed:+.1f} points {ends}."
+    by = difference_text(-optimism.observed, -optimism.observed_high, -optimism.observed_low)
+    return f"{text}; the test score differs from it by {by}."
 
 
 def cascade_lines(options: Sequence[Option]) -> list[str]:
@@ -63,11 +64,11 @@ def cascade_rule(option: Option) -> str:
 
 def _cascade_line(option: Option, c: Cascade) -> str:
     quality, (low, high) = option.best_known_quality
-    points = f"{100 * c.difference:+.1f} points [{100 * c.difference_low:+.1f}, {100 * c.difference_high:+.1f}]"
+    by = difference_text(c.difference, c.difference_low, c.difference_high)
     money = f"saves {c.saved:.0%} of" if c.saved >= 0 else f"adds {-c.saved:.0%} to"
     latency = "its latency is computed from both load tests" if c.under_load else "it was not measured under load"
     return (
-        f"{option.title}: {cascade_rule(option)}: {quality:.3f} [{low:.3f}-{high:.3f}] on test rows, {points} from "
+        f"{option.title}: {cascade_rule(option)}: {quality:.3f} [{low:.3f}-{high:.3f}] on test rows, {by} from "
         f"trial {c.second}; {money} trial {c.second}'s cost of a query. Both must be served; {latency}."
     )
 

@@ -212,6 +212,8 @@ class Spent(StrictModel):
     """Candidates tried, cached answers apart."""
     usd: float = 0.0
     device_seconds: float = 0.0
+    lost_seconds: float = 0.0
+    """Of the device-seconds, those of jobs that gave nothing: they failed, or were ended with the budget."""
     fit_measure_seconds: float = 0.0
-    """Of the device-seconds, those spent fitting and measuring."""
+    """Of the device-seconds, those that all other jobs spent fitting and measuring."""
     wall_seconds: float = 0.0

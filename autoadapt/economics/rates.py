@@ -55,10 +55,17 @@ def mixed_latency(
     Returns:
         None: too few samples to state it (see `least_samples`).
     """
-    a, b = np.array(first, dtype=float), np.array(second, dtype=float)
-    few = min(len(a), len(b))
+    few = min(len(first), len(second))
     if not few or (percent > 50 and few < least_samples(percent)):
         return None
+    return mixture_quantile(first, second, kept, percent, aligned)
+
+
+def mixture_quantile(
+    first: Sequence[float], second: Sequence[float], kept: float, percent: float, aligned: bool = False
+) -> float:
+    """The same as `mixed_latency`, however few samples there are; at least one of each part."""
+    a, b = np.array(first, dtype=float), np.array(second, dtype=float)
     both = a + b if aligned and len(a) == len(b) else np.add.outer(_thinned(a), _thinned(b)).ravel()
     times = np.concatenate([a, both])
     weights = np.concatenate([np.full(len(a), kept / len(a)), np.full(len(both), (1 - kept) / len(both))])

@@ -11,12 +11,9 @@ from autoadapt.domain.objective import Goal
 from autoadapt.domain.option import Cascade, RawOption, cascade_number
 from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.task import Economics
-from autoadapt.economics.rates import mixed_latency
+from autoadapt.economics.rates import mixed_latency, mixture_quantile
 from autoadapt.runs.values import read_values
 from autoadapt.verdict.intervals import mean_interval
-
-QUANTILES = 200
-"""Of the mixture of latencies, from which objectives are read."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +128,12 @@ def _decode_share(cascade: Cascade, first: RawOption, second: RawOption) -> floa
 
 
 def _rows(first: Measurement, second: Measurement, kept: Any) -> list[RowResult]:
-    """A row that is passed on has been read by both parts."""
-    return [
-        a if keep else b.model_copy(update={"tokens_in": a.tokens_in + b.tokens_in, "confidence": None})
-        for a, b, keep in zip(first.rows, second.rows, kept, strict=True)
-    ]
+    """A row that is passed on has been read and answered by both parts."""
+    rows = []
+    for a, b, keep in zip(first.rows, second.rows, kept, strict=True):
+        both = {"tokens_in": a.tokens_in + b.tokens_in, "tokens_out": a.tokens_out + b.tokens_out, "confidence": None}
+        rows.append(a if keep else b.model_copy(update=both))
+    return rows
 
 
 def _tokens(measurement: Measurement) -> dict[str, Any]:
@@ -149,10 +147,11 @@ def _tokens(measurement: Measurement) -> dict[str, Any]:
 
 
 def _quantiles(first: Sequence[float], second: Sequence[float], kept: float) -> list[float]:
-    """Quantiles of the mixture, as many as there are samples of the part that has fewer, at most 200."""
-    count = min(QUANTILES, len(first), len(second))
-    if not count:
-        return []
-    parts = [np.quantile(s, np.linspace(0, 1, QUANTILES)).tolist() for s in (first, second)]
-    found = [mixed_latency(parts[0], parts[1], kept, 100 * (i + 0.5) / count) for i in range(count)]
-    return [ms for ms in found if ms is not None]
+    """Quantiles of the mixture, as many as there are samples of the part that has fewer.
+
+    They stand at equal distances from 0 to 100 %, so that a percentile that is interpolated between them is that of the
+    mixture.
+    """
+    count = min(len(first), len(second))
+    levels = np.linspace(0, 100, count) if count > 1 else np.full(count, 50.0)
+    return [mixture_quantile(first, second, kept, level, aligned=True) for level in levels.tolist()]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autoadapt.domain.option import Spent
-from autoadapt.domain.outcome import Measurement, Outcome
+from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.task import Evaluation, Task
 from autoadapt.economics.rates import typical_ms
 from autoadapt.economics.usage_costs import device_usd
@@ -27,13 +27,16 @@ MOST_KEPT_BACK = 0.5
 @dataclass(frozen=True)
 class _Sums:
     device_seconds: float = 0.0
+    lost_seconds: float = 0.0
     fit_measure_seconds: float = 0.0
     billed_usd: float = 0.0
 
     def plus(self, outcome: Outcome) -> "_Sums":
+        held, gave = outcome.usage.total_device_seconds, not isinstance(outcome.result, Failure)
         return _Sums(
-            self.device_seconds + outcome.usage.total_device_seconds,
-            self.fit_measure_seconds + outcome.fit_measure_seconds * outcome.devices.count,
+            self.device_seconds + held,
+            self.lost_seconds + (0.0 if gave else held),
+            self.fit_measure_seconds + (outcome.fit_measure_seconds * outcome.devices.count if gave else 0.0),
             self.billed_usd + outcome.usage.usd,
         )
 
@@ -68,6 +71,7 @@ class Ledger:
             trials=trials,
             usd=self.usd(sums.device_seconds) + sums.billed_usd + self._unrecorded_usd(),
             device_seconds=sums.device_seconds,
+            lost_seconds=sums.lost_seconds,
             fit_measure_seconds=sums.fit_measure_seconds,
             wall_seconds=self.folder.wall_seconds,
         )

@@ -19,6 +19,16 @@ TOLERANCES = {"latency_ms": SAME_LATENCY}
 """Objective -> ratio within which its values count as equal; SAME_COST where it is absent."""
 
 
+def points(value: float) -> str:
+    """A difference of quality in points with its sign, never as a negative zero."""
+    return f"{round(100 * value, 1) + 0.0:+.1f}"
+
+
+def difference_text(difference: float, low: float, high: float) -> str:
+    """A difference of quality with its interval, such as ``+1.2 points [-4.7, +7.1]``."""
+    return f"{points(difference)} points [{points(low)}, {points(high)}]"
+
+
 def paired(metric: Metric, first: Any, second: Any, trials: tuple[int, int], seed: int = 0) -> Paired:
     """Compares two options that answered the same rows.
 

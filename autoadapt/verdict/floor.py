@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from autoadapt.domain.option import Option
 from autoadapt.domain.verdict import Paired
-from autoadapt.verdict.comparisons import LEVEL, pairs_with
+from autoadapt.verdict.comparisons import LEVEL, difference_text, pairs_with, points
 
 
 def best_floor(options: Sequence[Option]) -> Option | None:
@@ -31,10 +31,10 @@ def floor_sentence(chosen: Option, options: Sequence[Option], pairs: Sequence[Pa
     name, simple = chosen.title, f"the floor, {floor.named(f'{floor.best_known_quality[0]:.3f}')},"
     pair = pairs_with(floor.trial, pairs).get(chosen.trial)
     if pair is None:
-        points = 100 * (chosen.quality - floor.quality)
-        verb = "is above" if points > 0 else "does not beat"
-        return f"{name} {verb} {simple} by {points:+.1f} points on validation rows; test rows were not scored."
-    by = f"{100 * pair.difference:+.1f} points [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}] on {pair.rows} test rows"
+        gain = chosen.quality - floor.quality
+        verb = "is above" if gain > 0 else "does not beat"
+        return f"{name} {verb} {simple} by {points(gain)} points on validation rows; test rows were not scored."
+    by = f"{difference_text(pair.difference, pair.low, pair.high)} on {pair.rows} test rows"
     if pair.difference > 0 and pair.p < LEVEL:
         return f"{name} beats {simple} by {by}."
     return f"{name} is not shown to beat {simple} which takes seconds: {by}, which may be chance."
@@ -50,7 +50,7 @@ def _nothing_better(chosen: Option, options: Sequence[Option], pairs: Sequence[P
     pair = pairs_with(chosen.trial, pairs).get(best.trial)
     if pair is None:
         return f"Nothing beats the floor, {name}."
-    by = f"{100 * pair.difference:+.1f} points [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}] on {pair.rows} test rows"
+    by = f"{difference_text(pair.difference, pair.low, pair.high)} on {pair.rows} test rows"
     if pair.difference > 0 and pair.p < LEVEL:
         return f"The floor, {name}, is what the constraints leave: {best.name} is better by {by}."
     return f"Nothing beats the floor, {name}: the best of the others, {best.name}, gives {by}."

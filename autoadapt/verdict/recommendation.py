@@ -6,7 +6,7 @@ from typing import Any
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Paired
-from autoadapt.verdict.comparisons import LEVEL, SAME_COST, compared_with, pairs_with
+from autoadapt.verdict.comparisons import LEVEL, SAME_COST, compared_with, difference_text, pairs_with
 from autoadapt.verdict.floor import best_floor, floor_sentence
 from autoadapt.verdict.option_values import latency_ms
 
@@ -157,11 +157,13 @@ def _reason(
         saved = f"a query costs {_times(best.cost_usd_per_1k, chosen.cost_usd_per_1k)} times less"
     if latency_ms(best) > latency_ms(chosen) * SAME_COST:
         saved += f" and is answered {_times(latency_ms(best), latency_ms(chosen))} times faster"
+    elif latency_ms(chosen) > latency_ms(best) * SAME_COST:
+        saved += f", but is answered {_times(latency_ms(chosen), latency_ms(best))} times slower"
     on_test = pairs_with(best.trial, pairs).get(chosen.trial)
     if on_test is not None:
         evidence = (
-            f"on {on_test.rows} test rows it differs by {round(100 * on_test.difference, 1) + 0.0:+.1f} points "
-            f"[{100 * on_test.low:+.1f}, {100 * on_test.high:+.1f}], which may be chance"
+            f"on {on_test.rows} test rows it differs by "
+            f"{difference_text(on_test.difference, on_test.low, on_test.high)}, which may be chance"
         )
     else:
         interval = f"95 % interval [{best.quality_ci[0]:.3f}, {best.quality_ci[1]:.3f}]"

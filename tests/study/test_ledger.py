@@ -77,7 +77,8 @@ def test_spend_counts_failed_jobs_and_every_device(ledger: MakeLedger) -> None:
     spent = book.spent(1)
     assert spent.device_seconds == pytest.approx(7.0)
     assert spent.usd == pytest.approx(7.0)
-    assert spent.fit_measure_seconds == pytest.approx(3.0)
+    assert spent.lost_seconds == pytest.approx(4.0), "a failed job gave nothing"
+    assert spent.fit_measure_seconds == pytest.approx(1.0)
 
 
 def test_spend_counts_dollars_of_a_judge(ledger: MakeLedger) -> None:

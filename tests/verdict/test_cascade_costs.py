@@ -8,10 +8,12 @@ import pytest
 
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.domain.option import Cascade, RawOption, cascade_number, number_text, trial_name
+from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Task
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.cascade_pricer import pricer_of
+from autoadapt.study.cascade_options import Parts, Scores, together
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.break_evens import break_even
 from autoadapt.verdict.scenarios import compare, contenders
@@ -162,3 +164,47 @@ def test_a_comparison_weighs_it_and_keeps_what_it_seems_to_dominate() -> None:
     assert hidden.trial in {r.trial for r in contenders([free, hidden, both], found)}
     column = compare([CHEAP, DEAR, BOTH], terms("s", Scenario(), TASK, "the task", 0.0, None)[0])
     assert column.recommended == BOTH.trial
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.9])
+def test_objectives_read_the_latency_of_the_mixture(kept: float) -> None:
+    """A percentile that is interpolated between its quantiles is that of many simulated queries."""
+    random = np.random.default_rng(1)
+    first, second = random.gamma(4.0, 1.0, 400), random.gamma(9.0, 4.0, 400)
+    drawn = random.integers(400, size=200_000)
+    simulated = first[drawn] + np.where(random.random(len(drawn)) < kept, 0.0, second[drawn])
+    quantiles = together_latency(first.tolist(), second.tolist(), kept)
+    assert len(quantiles) == 400
+    for percent in (5, 50, 90, 95):
+        assert np.percentile(quantiles, percent) == pytest.approx(np.percentile(simulated, percent), rel=0.03)
+
+
+def together_latency(first: list[float], second: list[float], kept: float) -> list[float]:
+    """Latencies of the measurement that a cascade of two parts would have given."""
+
+    def measured(latency_ms: list[float], tokens: int) -> Measurement:
+        rows = [RowResult(id=i, stats=[1.0], tokens_in=tokens, tokens_out=tokens) for i in range(2)]
+        return Measurement(
+            rows=rows, inference_seconds=1.0, latency_ms=latency_ms, peak_memory_bytes=1, parameters_total=1
+        )
+
+    parts = Parts((raw(0, 1.0, 0.0, 0.7), raw(1, 4.0, 0.0, 0.8)), (measured(first, 3), measured(second, 5)))
+    scores = Scores(np.array([True, False]), 0.8, (0.7, 0.9), 0.8, (0.7, 0.9), 2)
+    known = {
+        "first": 0,
+        "second": 1,
+        "first_method": "lora",
+        "second_method": "lora",
+        "temperature": 1.0,
+        "threshold": 0.8,
+        "kept_validation": kept,
+        "kept": kept,
+        "difference": 0.0,
+        "difference_low": 0.0,
+        "difference_high": 0.0,
+        "under_load": False,
+        "saved": 0.0,
+    }
+    measurement = together(Cascade.model_validate(known), scores, parts)
+    assert [(row.tokens_in, row.tokens_out) for row in measurement.rows] == [(3, 3), (8, 8)]
+    return measurement.latency_ms

@@ -10,7 +10,16 @@ from autoadapt.domain.option import Option
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Compared, Paired
 from autoadapt.shelves import METRICS
-from autoadapt.verdict.comparisons import all_pairs, dominated_within_error, holm, p_value, paired, pairs_with
+from autoadapt.verdict.comparisons import (
+    all_pairs,
+    difference_text,
+    dominated_within_error,
+    holm,
+    p_value,
+    paired,
+    pairs_with,
+    points,
+)
 from autoadapt.verdict.explanation import reasons
 from autoadapt.verdict.recommendation import best_of, recommend, tied_with
 
@@ -190,3 +199,8 @@ def test_reasons_are_sentences_with_figures() -> None:
     limited = Constraints(cost_usd_per_1k=0.5)
     lines = reasons(options, recommend(options, limited, 5, pairs), [], limited)
     assert "Trial 1 (lora) violates a constraint: its cost $1 per 1k is above $0.5." in lines
+
+
+def test_difference_is_never_a_negative_zero() -> None:
+    assert difference_text(-0.0001, -0.034, 0.0004) == "+0.0 points [-3.4, +0.0]"
+    assert points(-0.0012) == "-0.1"

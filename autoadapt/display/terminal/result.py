@@ -78,11 +78,15 @@ def _verdict_lines(study: "Study") -> list[str]:
 
 def _print_spent(console: Console, study: "Study") -> None:
     results, spent = study.results, study.results.spent
-    overhead = 1 - spent.fit_measure_seconds / spent.device_seconds if spent.device_seconds else 0.0
+    useful = spent.device_seconds - spent.lost_seconds
+    overhead = 1 - spent.fit_measure_seconds / useful if useful else 0.0
+    simple = results.complete + results.stopped_early + results.failed - spent.trials
+    beside = f" and {simple} of simple methods" if simple > 0 else ""
+    lost = f"; {duration(spent.lost_seconds)} went to jobs that gave nothing" if spent.lost_seconds >= 1 else ""
     console.print(
-        f"Spent: {spent.trials} trials ({results.complete} complete, {results.stopped_early} stopped early, "
+        f"Spent: {spent.trials} trials{beside} ({results.complete} complete, {results.stopped_early} stopped early, "
         f"{results.failed} failed, {results.cached} answered from the cache), ${spent.usd:.4f}, "
-        f"{duration(spent.wall_seconds)}; {overhead:.0%} of device time was imports and loading."
+        f"{duration(spent.wall_seconds)}; {overhead:.0%} of device time was imports and loading{lost}."
     )
     for method, part in results.methods.items():
         console.print(f"  {method}: {part.trials} trials, {duration(part.device_seconds)} of device time")
