@@ -25,7 +25,7 @@ def test_a_table_holds_every_candidate_of_its_grid_and_its_rows_are_split(table:
     joint = joint_space(table)
     full = Fidelity(rows=table.rows, steps=1.0, latency_requests=20)
     part = Fidelity(rows=50, steps=1 / 3, latency_requests=10)
-    for candidate in grid(joint.joint_branches(), table.models):
+    for candidate in grid(joint.arms, table.models):
         seen = table.answers(candidate, full, 0)
         assert len(seen.measurement.rows) == table.rows
         assert 0 <= table.truth(candidate)[0] <= 1

@@ -361,12 +361,12 @@ def _unquoted(text: str) -> Any:
 
 def _flat(joint: Any) -> list[tuple[str, Any]]:
     """All parameters of the joint space under Optuna's names; those with one choice are left out."""
-    specs_by_name: list[tuple[str, Any]] = [("method", Choices(choices=list(joint.branches)))]
+    specs_by_name: list[tuple[str, Any]] = [("method", Choices(choices=list(joint.methods)))]
     if len(joint.task.models) > 1:
         specs_by_name.append(("model", Choices(choices=list(joint.task.models))))
     specs_by_name += [(f"prompt.{n}", s) for n, s in joint.space.shared.items()]
-    for method, specs in joint.branches.items():
-        specs_by_name += [(f"{method}.{n}", s) for n, s in specs.items()]
+    for arm, branch in joint.arms.items():
+        specs_by_name += [(f"{arm}.{n}", s) for n, s in list(branch.specs.items())[branch.shared :]]
     return [
         (n, s)
         for n, s in specs_by_name

@@ -60,9 +60,9 @@ class Everything(Sampler):
 def grid(branches: Any, models: Any) -> list[Candidate]:
     """All candidates of a space whose parameters are choices, in a fixed random order."""
     candidates = [
-        Candidate(method=method, model=model, params=params)
-        for method, branch in branches.items()
-        for model in models
+        Candidate(method=branch.method, model=model, params=params)
+        for branch in branches.values()
+        for model in branch.models or models
         for params in combinations(branch)
     ]
     order = np.random.default_rng(0).permutation(len(candidates))
