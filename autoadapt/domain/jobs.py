@@ -15,6 +15,9 @@ from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.strict import StrictModel
 
+MOST_TRUNCATED = 0.05
+"""Largest share of rows whose prompt may be shortened; beyond it the numbers would be those of another task."""
+
 
 class Fidelity(StrictModel):
     """How much of the full work a job does."""

@@ -45,14 +45,14 @@ class Trainee:
 
     module: torch.nn.Module
     """What a backend trains: the weights with gradients."""
+    model: Any
+    """The base model within it, of peft where an adapter is trained."""
     examples: Sequence[HasTokens]
     loss: Loss
     answerer: Callable[[Training], Adapted]
     """The model as it answers at the moment."""
     write: Callable[[dict[str, torch.Tensor] | None], Callable[[Path], None]]
     """A function that writes the weights into a folder; given those of `module` where they had to be gathered."""
-    merge: Callable[[], None]
-    """Merges an adapter into the weights."""
     stops_early: bool = True
     """Whether `answerer` may be asked during training, to stop it early."""
 
@@ -116,7 +116,8 @@ class OpenedLocalModel(Model, Generic[M]):
         if not context.keeps_checkpoint:
             context.save_artifact(self.tuned, weights, trainee.write(None))
             size = deployed_bytes(context.artifact, weights, context.job.prompt)
-        trainee.merge()
+        if weights == "adapter":
+            lm.model = trainee.model.merge_and_unload()
         return trainee.answerer(_training(progress, sum(p.numel() for p in trained), size))
 
     def fit_head(self, params: HeadParams) -> Adapted:

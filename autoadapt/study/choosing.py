@@ -86,7 +86,7 @@ class Chooser:
                 self._refused.add(pair)
                 self.emit("note", f"not tried: {reason}", None)
             return False
-        admitted = self.trials.admit(trial, straight)
+        admitted = self.trials.admit(trial, candidate, straight)
         if isinstance(admitted, OpenTrial):
             self.histories.begin(trial.number, admitted.candidate)
             return True

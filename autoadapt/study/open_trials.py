@@ -9,7 +9,6 @@ import optuna
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
-from autoadapt.tasks.space import JointSpace
 
 OPTUNA_STATES = {
     TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
@@ -47,11 +46,10 @@ class OpenTrials:
 
     Args:
         study: the Optuna study; a trial is told to it only after its outcome is on disk.
-        space: of the task.
     """
 
-    def __init__(self, study: optuna.Study, space: JointSpace) -> None:
-        self.study, self._space = study, space
+    def __init__(self, study: optuna.Study) -> None:
+        self.study = study
         self._open: dict[int, OpenTrial] = {}
         self.queue: deque[int] = deque()
         """Open trials whose next job waits for a slot."""
@@ -93,17 +91,17 @@ class OpenTrials:
         self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         self.counts[TrialState.REFUSED] += 1
 
-    def admit(self, trial: optuna.Trial, straight: bool = False) -> OpenTrial | int:
-        """Suggests the trial's parameters and queues it.
+    def admit(self, trial: optuna.Trial, candidate: Candidate, straight: bool = False) -> OpenTrial | int:
+        """Queues a trial.
 
         Args:
             trial: as asked.
+            candidate: that it suggests.
             straight: whether it gets all of the work at once.
 
         Returns:
             The open trial; or, where its candidate is not new, the number of the trial that has it.
         """
-        candidate = self._space.suggest(trial)
         key = candidate.key()
         known = self.by_key.get(key)
         if known is not None:

@@ -59,7 +59,7 @@ class Search:
             self.resolved, self.folder, self._supervisor.devices, study.user_attrs.get("gone", ()), resources.plan
         )
         self._ledger = Ledger(self.resolved.task, self.folder, self._supervisor.slots, self._supervisor.devices.count)
-        self._trials = OpenTrials(study, self.resolved.space)
+        self._trials = OpenTrials(study)
         self._histories = TrialHistories(self.resolved, self.folder)
         self._judge = RungJudge(self.resolved, self._sampler.pauses)
         self._budget = Budget(self.resolved, self._ledger, self._supervisor, self._trials, self.results)

@@ -62,26 +62,20 @@ class LabelLoss:
     def summed(
         self, model: Callable[..., Any], examples: Sequence[LabelledExample], device: torch.device
     ) -> torch.Tensor:
-        logits = _logits(model, examples, self.pad, device)
-        target = torch.tensor([e.label for e in examples], device=device)
+        return self.between(_output(model, examples, self.pad, device), [e.label for e in examples])
+
+    def between(self, logits: torch.Tensor, labels: Sequence[Any]) -> torch.Tensor:
+        """The summed loss of logits, shape (rows, labels)."""
+        target = torch.tensor(labels, device=logits.device)
         return torch.nn.functional.cross_entropy(logits, target, reduction="sum")
 
 
 @dataclass(frozen=True)
-class LabelSetLoss:
+class LabelSetLoss(LabelLoss):
     """Binary cross-entropy summed over labels: the negative log-likelihood of a set of independent labels."""
 
-    pad: int
-    """Token id for padding."""
-
-    def count(self, examples: Sequence[LabelledExample]) -> int:
-        return len(examples)
-
-    def summed(
-        self, model: Callable[..., Any], examples: Sequence[LabelledExample], device: torch.device
-    ) -> torch.Tensor:
-        logits = _logits(model, examples, self.pad, device)
-        target = torch.tensor([e.label for e in examples], dtype=torch.float32, device=device)
+    def between(self, logits: torch.Tensor, labels: Sequence[Any]) -> torch.Tensor:
+        target = torch.tensor(labels, dtype=torch.float32, device=logits.device)
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
 
 
@@ -119,15 +113,15 @@ class PairLoss:
 
     def summed(self, model: Callable[..., Any], examples: Sequence[PairExample], device: torch.device) -> torch.Tensor:
         texts = [e.first for e in examples] + [e.second for e in examples]
-        vectors = model(**right_padded([t.ids for t in texts], [t.types for t in texts], self.pad, device)).float()
+        vectors = _output(model, texts, self.pad, device)
         similarity = torch.cosine_similarity(vectors[: len(examples)], vectors[len(examples) :], dim=-1)
         target = torch.tensor([float(e.same) for e in examples], device=device)
         return torch.nn.functional.mse_loss(similarity, target, reduction="sum")
 
 
-def _logits(
+def _output(
     model: Callable[..., Any], examples: Sequence[LabelledExample], pad: int, device: torch.device
 ) -> torch.Tensor:
-    batch = right_padded([e.ids for e in examples], [e.types for e in examples], pad, device)
-    logits: torch.Tensor = model(**batch)
-    return logits.float()
+    """What a model gives for a right-padded batch, in single precision."""
+    output: torch.Tensor = model(**right_padded([e.ids for e in examples], [e.types for e in examples], pad, device))
+    return output.float()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoadapt.domain.jobs import Devices, Fit, LoadTest, Refit, Score
+from autoadapt.domain.jobs import MOST_TRUNCATED, Devices, Fit, LoadTest, Refit, Score
 from autoadapt.domain.method import Adapted, Answer, TimesItself, Training
 from autoadapt.domain.metric import Metric, Scores, answered_rows
 from autoadapt.domain.outcome import FailureClass, Measurement, RowResult
@@ -18,8 +18,6 @@ from autoadapt.worker.energy import energy_counter, joules_between
 from autoadapt.worker.meters import Meters
 
 WARM_UP_REQUESTS = 3
-TRUNCATED_LIMIT = 0.05
-"""Largest share of rows whose prompt may be shortened; beyond it the numbers would be those of another task."""
 
 
 class JobFailedError(Exception):
@@ -150,7 +148,7 @@ def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
 def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Scores:
     truncated = sum(answer.truncated for answer in answers)
     prompted = "template" in bench.job.candidate.params  # others read the beginning of an input, as they will in use
-    if prompted and truncated > TRUNCATED_LIMIT * len(rows):
+    if prompted and truncated > MOST_TRUNCATED * len(rows):
         raise JobFailedError(
             "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
         )

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from autoadapt.domain.jobs import Fit
+from autoadapt.domain.jobs import MOST_TRUNCATED, Fit
 from autoadapt.domain.rows import Row
 from autoadapt.prompts.rendering import Prompt
 
 SAMPLED_ROWS = 100
 """Rows whose prompts are counted, and from which the mean length of an example is taken."""
-MOST_TOO_LONG = 0.05
-"""Share of the rows from which a prompt that is too long fails its job."""
 
 
 def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row], asked: Sequence[Row]) -> str | None:
@@ -43,7 +41,7 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
         bare = _counts(tokenizer, [prompt.render("x")])[0]
         each = statistics.mean(n - bare for n in _counts(tokenizer, [prompt.render("x", [row]) for row in pool]))
     over = sum(length + shots * each + room > context_length for length in lengths)
-    if over <= MOST_TOO_LONG * len(lengths):
+    if over <= MOST_TRUNCATED * len(lengths):
         return None
     longest = max(lengths) + shots * each + room
     return (

@@ -30,17 +30,13 @@ class OpenedCausalLm(OpenedLocalModel[LanguageModel]):
         encoder = make_encoder(lm, context.job, context.select, tuned=True)
         model = make_trainable(lm, adapter, "CAUSAL_LM")
 
-        def merge() -> None:
-            if adapter is not None:
-                lm.model = model.merge_and_unload()
-
         return Trainee(
             module=model,
+            model=model,
             examples=make_examples(encoder, context.training_rows(), lm.context_length),
             loss=AnswerLoss(lm.tokenizer.pad_token_id, lm.keeps_logits),
             answerer=lambda training: make_answerer(lm, encoder, context.job, self.tuned, training, context.tick),
             write=lambda gathered: write_weights(model, lm.tokenizer, gathered),
-            merge=merge,
         )
 
     def finished(self, option: Option, training: Training) -> Adapted:

@@ -92,11 +92,11 @@ def pair_trainee(
     drawn = draw_pairs(labels, params.pairs_per_row, context.job.seed)
     return Trainee(
         module=TextVectors(model),
+        model=model,
         examples=[PairExample(rows[i], rows[j]) for i, j in drawn],
         loss=PairLoss(lm.tokenizer.pad_token_id),
         answerer=answerer,
         write=write,
-        merge=lambda: None,
         stops_early=False,
     )
 

@@ -45,17 +45,13 @@ class OpenedEncoder(OpenedLocalModel[EncoderModel]):
 
             return fill
 
-        def merge() -> None:
-            if adapter is not None:
-                lm.model = model.merge_and_unload()
-
         return Trainee(
             module=Classifier(model, head),
+            model=model,
             examples=self._examples(lm),
             loss=(LabelSetLoss if sets else LabelLoss)(lm.tokenizer.pad_token_id),
             answerer=answerer,
             write=write,
-            merge=merge,
         )
 
     def contrast(self, params: ContrastParams) -> Adapted:
