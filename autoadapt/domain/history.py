@@ -23,9 +23,12 @@ class Reached:
     """Standard error of the uncertain objective over the rows it was measured on; of the first objective where none is
     uncertain."""
     device_seconds: float
-    """Of fitting and measuring, by this rung's jobs alone."""
+    """Of fitting and measuring, by this rung's jobs alone; of a training whose time was up, what the whole would have
+    taken."""
     overhead_seconds: float
     """Further device-seconds that a job with a warm worker held: loading the model, bookkeeping; 0 if none was."""
+    trained: float = field(default=1.0, kw_only=True)
+    """Share of the planned steps that were done; below 1 only where the time for training was up."""
     order: int
     """Place among all finished rungs of the study, by time."""
 

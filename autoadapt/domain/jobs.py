@@ -106,6 +106,9 @@ class Fit(JobBase):
     kind: Literal["fit"] = "fit"
     rung: int = Field(ge=0)
     fidelity: Fidelity
+    training_seconds: float | None = Field(default=None, gt=0)
+    """Longest time that this job may train; a training that would take longer ends its schedule by then and is scored
+    as it stands. None: no limit."""
     keep_checkpoint: bool = False
     """Whether a further rung may continue this job's training; the last rung leaves an artifact instead."""
 

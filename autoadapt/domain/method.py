@@ -84,6 +84,8 @@ class Training:
     step_seconds: float = 0.0
     """Median of a step."""
     stopped_early: bool = False
+    steps_planned: int = 0
+    """Steps of the schedule that this job was to have done by its end; more than `steps` where its time was up."""
     parameters_trained: int = 0
     artifact_bytes: int = 0
 
@@ -159,6 +161,11 @@ class Context:
     def keeps_checkpoint(self) -> bool:
         """Whether a later rung continues this training; otherwise the job leaves an artifact."""
         return isinstance(self.job, Fit) and self.job.keep_checkpoint
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Longest time that this job may train; None: no limit."""
+        return self.job.training_seconds if isinstance(self.job, Fit) else None
 
     def training_rows(self) -> list[Row]:
         """The rows that this job may learn from."""

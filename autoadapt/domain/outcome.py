@@ -58,6 +58,9 @@ class Measurement(StrictModel):
     train_loss: list[float] = Field(default=[])
     """Mean loss of every tenth of the steps done, oldest first."""
     stopped_early: bool = False
+    train_steps_planned: int = 0
+    """Steps that were to be done by the end of this job; more than `train_steps` where the time for training was up, or
+    where training stopped early."""
     inference_seconds: float
     """Seconds to answer `rows` in batches."""
     latency_ms: list[float]

@@ -21,6 +21,8 @@ class Decision:
     """Whether the candidate gets all of the work at once, without rungs."""
     converged: bool = False
     """Whether no job that could be run is worth its cost."""
+    waits: bool = False
+    """Whether nothing is to be begun now: there is no candidate that can work and that the budget pays for."""
 
 
 class Sampler(ABC):

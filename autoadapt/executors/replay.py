@@ -141,7 +141,7 @@ class Replay(Executor):
         try:
             if not isinstance(job, Fit | Score) or job.kind not in self._answers:
                 raise LookupError(f"a job of kind {job.kind} cannot be replayed")
-            simulated = self._answers[job.kind](job.candidate, _fidelity(job), job.seed)
+            simulated = self._simulated(job, _fidelity(job))
         except (ValueError, ArithmeticError, LookupError) as error:
             failure = Failure(stage="fit", failure_class="data", reason=f"{type(error).__name__}: {error}")
             return Outcome.of(job, failure, self.devices, 0.0)
@@ -149,6 +149,19 @@ class Replay(Executor):
         work = max(1e-6, simulated.seconds - self._trained.get(job.trial, 0.0))
         seconds = work + simulated.loading_seconds
         return Outcome.of(job, simulated.measurement, self.devices, seconds, fit_measure_seconds=work)
+
+    def _simulated(self, job: Fit | Score, fidelity: Fidelity) -> Simulated:
+        """What a job gives; a training whose time is up gives what a part of the schedule gives."""
+        answers = self._answers[job.kind]
+        simulated = answers(job.candidate, fidelity, job.seed)
+        before = self._trained.get(job.trial, 0.0)
+        training, most = simulated.measurement.train_seconds - before, getattr(job, "training_seconds", None)
+        if most is None or training <= most:
+            return simulated
+        share = (before + most) / simulated.measurement.train_seconds
+        cut = answers(job.candidate, fidelity.model_copy(update={"steps": fidelity.steps * share}), job.seed)
+        steps = {"train_steps": round(1000 * share), "train_steps_planned": 1000}
+        return Simulated(cut.measurement.model_copy(update=steps), cut.seconds, cut.loading_seconds)
 
 
 def _fidelity(job: Fit | Score) -> Fidelity:

@@ -232,6 +232,7 @@ class OpenedLocalModel(Model, Generic[M]):
             params=params,
             seed=context.job.seed,
             share=context.share_of_steps,
+            seconds=context.training_seconds,
             folder=context.state,
             keep_checkpoint=context.keeps_checkpoint,
             dev_score=dev_score if trainee.stops_early and context.metric.early_stopping else None,
@@ -279,6 +280,7 @@ def _training(progress: Progress, trained: int, artifact_bytes: int) -> Training
         loss=progress.loss_curve,
         step_seconds=float(np.median(progress.step_seconds)) if progress.step_seconds else 0.0,
         stopped_early=progress.stopped_early,
+        steps_planned=progress.steps_planned,
         parameters_trained=trained,
         artifact_bytes=artifact_bytes,
     )

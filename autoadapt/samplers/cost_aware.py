@@ -161,6 +161,8 @@ class _Choice:
         self.tried = {t.candidate.key() for t in self.history.trials}
         self.front = self._front()
         self.reference = self._reference()
+        self.unpaid = False
+        """Whether there are new candidates, and what is left of the budget pays for none of an arm's."""
 
     def best(self) -> Decision:
         uncertain_alone = self.random.random() < self.sampler.uncertain_share
@@ -169,7 +171,7 @@ class _Choice:
             options += self._new(uncertain_alone)
         options += self._promotions(uncertain_alone)
         if not options:
-            return Decision()
+            return Decision(waits=self.unpaid)
         enough = sum(bool(t.reached) for t in self.history.trials) >= LEAST_FOR_END
         reached = hypervolume(self.front, self.reference, self.belief.axes.maximize)
         most = max(gain for _, gain, _ in options)
@@ -256,6 +258,7 @@ class _Choice:
             seconds = self.belief.job_seconds(candidates, places)
             worth = self._worth(gain, seconds, uncertain_alone)
             i = next((int(j) for j in np.argsort(-worth) if self._is_new(candidates[j])), None)
+            self.unpaid = self.unpaid or (i is not None and worth[i] < 0)
             if i is not None and worth[i] >= 0:
                 left = self.history.left_seconds
                 straight = left is not None and bool(seconds[i] < CHEAP * left)

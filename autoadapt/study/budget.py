@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from autoadapt.domain.jobs import JobBase
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity, Fit, JobBase
 from autoadapt.runs.run_folder import Record
+from autoadapt.study.job_times import JobTime, JobTimes
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrials
 from autoadapt.study.study_results import StudyResults
@@ -12,6 +14,10 @@ from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
 
 J = TypeVar("J", bound=JobBase)
+FIRST_SHARE = 1 / 8
+"""Share of what is left of the budget that a training may take whose method and model have no known price yet."""
+LEAST_TRAINED = 0.5
+"""Share of its planned steps that the budget must pay for, or a training is not begun."""
 
 
 class Budget:
@@ -35,6 +41,7 @@ class Budget:
     ) -> None:
         self._resolved, self._ledger, self._supervisor = resolved, ledger, supervisor
         self._trials, self._results = trials, results
+        self._times = JobTimes(ledger.folder)
 
     def may_try(self) -> bool:
         """Whether another candidate may be tried."""
@@ -64,9 +71,43 @@ class Budget:
         cap = self._ledger.provider_usd_cap(seconds, self._running(apart_from), kept_back)
         return job.model_copy(update={"provider_usd_cap": cap})
 
-    def device_seconds_left(self) -> float | None:
-        """Device-seconds that one more job may take; None without such a limit."""
-        return self._ledger.device_seconds_left(self._kept_back())
+    def device_seconds_left(self, apart_from: int | None = None) -> float | None:
+        """Device-seconds that one more job may take beside those that run; None without such a limit.
+
+        Args:
+            apart_from: trial whose own job is not counted among those that run.
+        """
+        return self._ledger.device_seconds_left(self._running(apart_from), self._kept_back())
+
+    def pays_for(self, candidate: Candidate, left: float | None) -> bool:
+        """Whether a candidate may be begun: whether it can be finished, or trained for a good part of its schedule.
+
+        Args:
+            candidate: a new one. One whose method and model have no known price may be begun, because its training ends
+                when its time is up (`timed`).
+            left: device-seconds, as of `device_seconds_left`.
+        """
+        whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
+        time = None if left is None else self._times.of(candidate, whole)
+        return left is None or time is None or _least(time) <= left
+
+    def timed(self, job: Fit) -> tuple[Fit, float] | None:
+        """A job with the longest time that it may train, and the device-seconds that it will probably hold.
+
+        None: what is left of the budget does not pay for it.
+        """
+        left, time = self.device_seconds_left(apart_from=job.trial), self._times.of_job(job)
+        if left is None:
+            return job, time.total if time is not None else 0.0
+        devices = self._supervisor.devices.count
+        if left <= 0 or not self.affords(0.0 if time is None else _least(time), apart_from=job.trial):
+            return None
+        if time is None:
+            return job.model_copy(update={"training_seconds": FIRST_SHARE * left / devices}), 0.0
+        if job.keep_checkpoint:  # a part of a schedule that was cut short would be a part of another schedule
+            return (job, time.total) if time.total <= left else None
+        most = max(left - time.other, 1.0)
+        return job.model_copy(update={"training_seconds": most / devices}), time.other + min(time.training, most)
 
     def reached(self, keep_back: bool = True) -> str | None:
         """The limit that was reached, or None.
@@ -87,3 +128,8 @@ class Budget:
 
     def _kept_back(self) -> float:
         return self._ledger.kept_back(self._unscored(), self._resolved.task.evaluation, len(self._resolved.splits.test))
+
+
+def _least(time: JobTime) -> float:
+    """Device-seconds that a job must be given for it to be begun."""
+    return time.other + LEAST_TRAINED * time.training

@@ -1,6 +1,7 @@
 """What runs next: a new candidate of the sampler's, or the next rung of a paused trial."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import optuna
@@ -18,6 +19,7 @@ from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.trial_histories import TrialHistories
 from autoadapt.tasks.resolve import ResolvedTask
 
+UNPAID = "what is left of the budget does not pay for"
 MOST_CACHE_HITS = 50
 """Repeated candidates in a row after which the search space counts as exhausted."""
 Emit = Callable[[EventKind, str, int | None], None]
@@ -36,25 +38,30 @@ class Chooser:
     emit: Emit
     exhausted: bool = False
     """Whether nothing more is to be tried: the space is exhausted, or the search has converged."""
+    spent: bool = False
+    """Whether what is left of the budget pays for no further candidate."""
     _refused: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     """Methods and models of candidates that were not tried; the first of each is reported."""
+    _unpaid: int = 0
+    """Candidates that were asked for and that the budget does not pay for."""
 
     def history(self) -> History:
         """What the sampler may know."""
-        resolved, task = self.resolved, self.resolved.task
+        resolved, task, left = self.resolved, self.resolved.task, self.budget.device_seconds_left()
+        can_work = functools.partial(self._can_work, left)
         return History(
             trials=self.histories.all(),
             branches=resolved.space.arms,
             models=tuple(task.models),
             tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
             floor=frozenset(m for m in resolved.space.methods if METHODS.get(m).floor),
-            left_seconds=self.budget.device_seconds_left(),
-            may_try=not self.exhausted and self.budget.may_try(),
+            left_seconds=left,
+            may_try=not self.exhausted and not self.spent and self.budget.may_try(),
             constraints=task.constraints,
             goals=resolved.goals,
             least_gain=task.search.least_gain,
-            first=tuple(c for c in self.portfolio.left(self.trials.by_key) if self._can_work(c)),
-            can_work=self._can_work,
+            first=tuple(c for c in self.portfolio.left(self.trials.by_key) if can_work(c)),
+            can_work=can_work,
             job_seconds=self.portfolio.job_seconds,
         )
 
@@ -66,6 +73,9 @@ class Chooser:
         decision = self.sampler.decide(self._seed(), history)
         if decision.converged:
             self._stop("no further job is worth its cost: the search has converged")
+            return False
+        self.spent = decision.waits
+        if decision.waits:
             return False
         if decision.promote is None:
             return self._ask(history, decision.straight)
@@ -79,9 +89,10 @@ class Chooser:
     def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
         """Whether the trial must be run; else it cannot work, or its answer is known or comes with another trial's."""
         candidate = self.resolved.space.suggest(trial)
-        reason = self._reason_against(candidate)
+        reason = self._reason_against(candidate, self.budget.device_seconds_left())
         if reason is not None:
             self.trials.refuse(trial, reason)
+            self._unpaid += reason.startswith(UNPAID)
             if (pair := (candidate.method, candidate.model)) not in self._refused:
                 self._refused.add(pair)
                 self.emit("note", f"not tried: {reason}", None)
@@ -111,20 +122,27 @@ class Chooser:
             return f"the next rung of trial {decision.promote}, which was stopped early"
         return None if decision.candidate is None else describe(decision.candidate)
 
-    def _can_work(self, candidate: Candidate) -> bool:
-        return self._reason_against(candidate) is None
+    def _can_work(self, left: float | None, candidate: Candidate) -> bool:
+        return self._reason_against(candidate, left) is None
 
-    def _reason_against(self, candidate: Candidate) -> str | None:
-        """Why a candidate is not to be tried; None: nothing speaks against it."""
+    def _reason_against(self, candidate: Candidate, left: float | None) -> str | None:
+        """Why a candidate is not to be tried; None: nothing speaks against it.
+
+        Args:
+            candidate: a new one.
+            left: device-seconds of the budget, as of `Budget.device_seconds_left`.
+        """
         most = METHODS.get(candidate.method).most_trials
         if most is not None and candidate.key() not in self.trials.by_key:
             tried = sum(t.candidate.method == candidate.method for t in self.histories.all())
             if tried >= most:
                 return f"{candidate.method} is searched no further after {most} candidates"
+        if not self.budget.pays_for(candidate, left):
+            return f"{UNPAID} {candidate.method} on {candidate.model}"
         return self.resolved.obstacle(candidate)
 
     def _ask(self, history: History, straight: bool = False) -> bool:
-        study = self.trials.study
+        study, unpaid = self.trials.study, self._unpaid
         for _ in range(0 if self.exhausted else MOST_CACHE_HITS):
             if not self.budget.may_try():
                 return False
@@ -133,6 +151,9 @@ class Chooser:
             study.sampler = self.sampler.build(self._seed(), history)
             if self.admit(study.ask(), straight):
                 return True
+        if self._unpaid > unpaid:
+            self.spent = True
+            return False
         self._stop(f"the last {MOST_CACHE_HITS} candidates were repeats: search space exhausted")
         return False
 

@@ -1,7 +1,7 @@
 """What was spent, what a job will probably cost, and whether the budget still allows it.
 
-Everything is computed from the Usage of finished jobs. A job's cost is predicted from finished jobs of its kind and
-reserved before it starts. When what was spent and what is running together reach a limit, running jobs are ended, so a
+Everything is computed from the Usage of finished jobs. What a job will take is predicted (`job_times`) and reserved
+before it starts. When what was spent and what is running together reach a limit, running jobs are ended, so a
 limit is passed by no more than the moment that takes. A part is kept back for the end of the search.
 """
 
@@ -14,10 +14,9 @@ from autoadapt.domain.task import Evaluation, Task
 from autoadapt.economics.rates import typical_ms
 from autoadapt.economics.usage_costs import device_usd
 from autoadapt.providers.answer_store import billed_by_job
-from autoadapt.runs.run_folder import AnyJob, Record, RunFolder
+from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.study.job_times import MARGIN
 
-MARGIN = 1.25
-"""A job is expected to take this much longer than the mean of its kind."""
 RATES = 6
 """A load test takes about as long as so many rates answered one request after the other."""
 MOST_KEPT_BACK = 0.5
@@ -127,15 +126,6 @@ class Ledger:
         """USD of device-seconds."""
         return float(device_usd(device_seconds, 1, self.task.economics))
 
-    def predict(self, job: AnyJob) -> float:
-        """Device-seconds a job will probably hold; 0 while nothing like it has finished."""
-        alike = [
-            r.outcome.usage.total_device_seconds
-            for r in self.folder.records
-            if r.outcome is not None and r.measurement is not None and _kind(r.job) == _kind(job)
-        ]
-        return MARGIN * sum(alike) / len(alike) if alike else 0.0
-
     def kept_back(self, frontier: Sequence[Record], evaluation: Evaluation, test_rows: int) -> float:
         """Device-seconds that re-scoring these trials, and measuring them under load, will probably take."""
         total = 0.0
@@ -159,11 +149,17 @@ class Ledger:
         wall = self._wall_left(kept_back)
         return wall is None or (seconds / self.devices <= wall and wall > 0)
 
-    def device_seconds_left(self, kept_back: float) -> float | None:
-        """Device-seconds that one more job may take; None without a limit in USD, hours or device-hours."""
+    def device_seconds_left(self, running: Iterable[tuple[float, float]], kept_back: float) -> float | None:
+        """Device-seconds that one more job may take; None without a limit in USD, hours or device-hours.
+
+        Args:
+            running: of every running job, device-seconds predicted and held so far.
+            kept_back: device-seconds for re-scoring.
+        """
         wall = self._wall_left(kept_back)
         left = [] if wall is None else [wall * self.devices]
-        left += [seconds for _, seconds in self._device_seconds_left(kept_back)]
+        wanted = sum(max(predicted, held) for predicted, held in running)
+        left += [seconds - wanted for _, seconds in self._device_seconds_left(kept_back)]
         return min(left) if left else None
 
     def reached(self, running_seconds: float, kept_back: float) -> str | None:
@@ -215,11 +211,6 @@ class Ledger:
     @property
     def _width(self) -> int:
         return self.slots * self.devices
-
-
-def _kind(job: AnyJob) -> tuple[str, str, int]:
-    """Jobs that are equal in this take about as long."""
-    return job.kind, job.candidate.method, getattr(job, "rung", 0)
 
 
 def _end_seconds(measurement: Measurement, evaluation: Evaluation, test_rows: int) -> float:

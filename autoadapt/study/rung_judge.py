@@ -1,9 +1,11 @@
 """What follows from a finished rung: the next one, a pause, an early end, or the trial's completion."""
 
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit
 from autoadapt.domain.outcome import Measurement
 from autoadapt.runs.values import QUALITY, Values, read_values, uncertain_goal
@@ -39,17 +41,19 @@ class RungJudge:
         self._runners: dict[int, Runner] = {}
         """Prompts measured in full, against which others race."""
 
-    def ladder(self, method: str, straight: bool) -> list[Fidelity]:
+    def ladder(self, candidate: Candidate, straight: bool) -> list[Fidelity]:
         """The fidelities of a candidate, smallest first.
 
         Args:
-            method: of the candidate.
+            candidate: what is run.
             straight: whether it gets all of the work at once.
         """
         shares = THREE_RUNGS if self.pauses else TWO_RUNGS
-        plugin, task = METHODS.get(method), self.resolved.task
+        plugin, task, splits = METHODS.get(candidate.method), self.resolved.task, self.resolved.splits
         wanted = shares if task.search.rungs and not straight and not plugin.one_rung else ()
-        return rungs(plugin.tunes, task.evaluation, len(self.resolved.splits.validation), wanted)
+        # the rows of a simulation are not known, so that none of its rungs is left out
+        steps = candidate.steps(len(splits.train) or sys.maxsize) if plugin.tunes else None
+        return rungs(steps, task.evaluation, len(splits.validation), wanted)
 
     def record(self, job: Fit, measurement: Measurement, complete: bool) -> Values:
         """Remembers a rung without judging it, as when a study is resumed."""

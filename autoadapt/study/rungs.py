@@ -12,6 +12,8 @@ from autoadapt.domain.task import Evaluation
 from autoadapt.runs.values import Values, known_goals, no_worse, uncertain_goal
 
 LEAST_ROWS = 40
+LEAST_STEPS = 50
+"""Optimizer steps below which a rung would say nothing of a training: see benchmarks/real_budgets."""
 TWO_RUNGS = (1 / 3,)
 """Share of the work before the full one, for samplers that leave promotions to `promising`."""
 THREE_RUNGS = (1 / 9, 1 / 3)
@@ -24,22 +26,26 @@ FREE_PASSES = 2
 
 
 def rungs(
-    tunes: bool, evaluation: Evaluation, validation_rows: int, shares: Sequence[float] = TWO_RUNGS
+    steps: int | None, evaluation: Evaluation, validation_rows: int, shares: Sequence[float] = TWO_RUNGS
 ) -> list[Fidelity]:
     """The fidelities of a candidate, smallest first; the last is full.
 
+    A rung of fewer than `LEAST_STEPS` optimizer steps is left out.
+
     Args:
-        tunes: whether the method trains.
+        steps: optimizer steps of the whole training; None: the method does not train.
         evaluation: how much full fidelity is.
         validation_rows: rows there are.
         shares: of the work, rising, below 1; of steps for what trains, of rows for prompts; none gives full fidelity
             at once.
     """
     rows = min(evaluation.rows, validation_rows)
-    requests = evaluation.latency_requests
+    requests, tunes = evaluation.latency_requests, steps is not None
     ladder: list[Fidelity] = []
     for share in shares:
         part = min(rows, max(LEAST_ROWS, round(rows * (share if not tunes else 1 / 3))))
+        if steps is not None and share * steps < LEAST_STEPS:
+            continue
         if not tunes and (part >= rows or (ladder and part <= ladder[-1].rows)):
             continue
         ladder.append(Fidelity(rows=part, steps=share if tunes else 1.0, latency_requests=min(PART_REQUESTS, requests)))

@@ -119,6 +119,8 @@ class Search:
             self.folder.tick()
             self._hold_budget()
             self.emit("progress", "")
+        if self._chooser.spent or not self._budget.affords(0.0):
+            self.stopped_by = self.stopped_by or "budget"
         if stop.code is None:
             for number in self._trials.numbers():
                 if self._histories.paused(number):
@@ -208,11 +210,12 @@ class Search:
                 return
             opened = self._trials[self._trials.queue.popleft()]
             job, failed_before = self._next_job(opened)
-            opened.predicted = self._ledger.predict(job)
-            if self.stopped_by is not None or not self._budget.affords(opened.predicted, apart_from=opened.number):
-                self._give_up(opened.number)
+            timed = self._budget.timed(job) if self.stopped_by is None else None
+            if timed is None:
+                self._leave_undone(opened.number)
                 continue
             self._check_disk()
+            job, opened.predicted = timed
             job = self._budget.capped(job, opened.predicted, apart_from=opened.number)
             self._supervisor.submit(job, self.folder.prepare(job), failed_before)
             if job.rung == 0 and job.attempt == 0:
@@ -220,7 +223,7 @@ class Search:
 
     def _next_job(self, opened: OpenTrial) -> tuple[Fit, list[FailureClass]]:
         """The next job of a trial, and the classes of failure of earlier attempts at it."""
-        ladder = self._judge.ladder(opened.candidate.method, opened.straight)
+        ladder = self._judge.ladder(opened.candidate, opened.straight)
         # a study that was begun with another sampler may have reached a rung that this ladder has not
         fidelity = ladder[min(opened.rung, len(ladder) - 1)]
         job = self.resolved.fit_job(opened.number, opened.candidate, opened.rung, fidelity)
@@ -295,8 +298,12 @@ class Search:
         self._end(number, TrialState.FAILED, str(failure))
 
     def _give_up(self, number: int, message: str = "the budget ended before it was done") -> None:
-        """Ends a trial that the budget no longer pays for."""
+        """Ends a trial, and with it the search, because the budget has ended."""
         self.stopped_by = self.stopped_by or "budget"
+        self._leave_undone(number, message)
+
+    def _leave_undone(self, number: int, message: str = "what is left of the budget does not pay for it") -> None:
+        """Ends a trial that may be asked for again when there is more budget."""
         self._trials[number].trial.set_user_attr("stopped_by", "budget")
         self._end(number, TrialState.STOPPED_EARLY, message)
 

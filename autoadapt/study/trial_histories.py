@@ -14,6 +14,7 @@ from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.runs.values import Values, read_values, uncertain_goal
 from autoadapt.shelves import METHODS
+from autoadapt.study.job_times import trained_share
 from autoadapt.tasks.resolve import ResolvedTask
 
 LEAST_SPREAD = 0.05 * 0.95
@@ -67,6 +68,8 @@ class TrialHistories:
             if r.outcome is not None and isinstance(r.job, Fit) and r.job.rung == job.rung
         ]
         seconds = sum((o.fit_measure_seconds or o.seconds) * o.devices.count for o in outcomes)
+        trained, devices = trained_share(measurement), outcomes[-1].devices.count if outcomes else 1
+        seconds += (1 / trained - 1) * min(measurement.train_seconds * devices, seconds)
         warm = [(o.seconds - o.fit_measure_seconds) * o.devices.count for o in outcomes if not o.cold]
         values = read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics, fidelity.steps)
         reached = Reached(
@@ -75,6 +78,7 @@ class TrialHistories:
             values=values,
             error=self._error(measurement, values),
             device_seconds=seconds,
+            trained=trained,
             overhead_seconds=max(0.0, min(warm, default=0.0)),
             order=self._order,
         )

@@ -65,13 +65,15 @@ def spread_out(history: History, prices: Prices, random: np.random.Generator) ->
 def draw_least_seen(history: History, features: Features, random: np.random.Generator) -> Candidate:
     """A random candidate of the arm with the fewest trials; of equals, the first (cheapest) one.
 
-    Where none that was drawn of it can work, the next arm is taken; the last resort is a candidate that cannot.
+    Where none that was drawn of it is new and can work, as in an arm of few candidates that are all tried, the next arm
+    is taken; the last resort is a candidate that was tried or cannot work.
     """
     tried = [history.arm(t.candidate) for t in history.trials if t.state != "failed"]
+    keys = {t.candidate.key() for t in history.trials}
     arms = sorted(history.branches, key=tried.count)
     for arm in arms:
         for _ in range(DRAWN):
             candidate = features.draw(arm, random)
-            if history.can_work(candidate):
+            if candidate.key() not in keys and history.can_work(candidate):
                 return candidate
     return features.draw(arms[0], random)

@@ -44,7 +44,7 @@ def observations(history: History) -> list[Observation]:
             seconds = max(reached.device_seconds, 1e-6) / part ** exponent(history, trial)
             # a prompt's later rung answers the earlier rows too: it replaces what they showed
             if tunes or reached is trial.reached[-1]:
-                missing = math.log(1 / reached.share) / math.log(9) if tunes else 0.0
+                missing = math.log(1 / (reached.share * reached.trained)) / math.log(9) if tunes else 0.0
                 every.append(Observation(trial, reached, missing, math.log10(seconds / trial.candidate.passes)))
             before = reached.share
     return sorted(every, key=lambda o: o.reached.order)

@@ -172,11 +172,10 @@ class JointSpace:
         """What is tried first, as (arm, parameters): simple methods, then the space's own, then those brought along."""
         written = {self._arm_written(one) for one in self.space.first}
         brought = [
-            (arm, one)
+            (arm, _within(branch.specs, one))
             for arm, branch in self.arms.items()
             if arm not in written
-            for one in self._brought_first(arm, branch.method)
-            if all(name in branch.specs and _allowed(branch.specs[name], value) for name, value in one.items())
+            for one in self._brought_first(arm, branch.method) or [{}]
         ]
         own = [(arm, one) for one in self.space.first if (arm := self._arm_written(one)) in self.arms]
         floors = [(arm, one) for arm, one in brought if METHODS.get(self.arms[arm].method).floor]
@@ -319,6 +318,12 @@ def _nearest(spec: Choices | Range, value: Scalar) -> Scalar:
     if isinstance(spec, Choices) or not isinstance(value, int | float):
         return value
     return min(max(value, spec.low), spec.high)
+
+
+def _within(specs: Mapping[str, Choices | Range], one: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Parameters as far as a space has them, numbers moved into their ranges."""
+    moved = {name: _nearest(specs[name], value) for name, value in one.items() if name in specs}
+    return {name: value for name, value in moved.items() if _allowed(specs[name], value)}
 
 
 def _allowed(spec: Choices | Range, value: Scalar) -> bool:

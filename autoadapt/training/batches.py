@@ -44,8 +44,11 @@ def schedule(examples: Sequence[HasTokens], batch_size: int, epochs: int, seed: 
     return batches
 
 
-def learning_rate(step: int, total: int, peak: float, warmup_ratio: float) -> float:
-    """Rate of a step (from 0): linear warm-up to `peak`, then linear decay that would reach 0 at `total`."""
+def learning_rate(step: float, total: int, peak: float, warmup_ratio: float) -> float:
+    """Rate of a step (from 0): linear warm-up to `peak`, then linear decay that would reach 0 at `total`.
+
+    A step that is not whole is a place in the schedule that is reached by the clock and not by counting.
+    """
     warmup = math.ceil(total * warmup_ratio)
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)

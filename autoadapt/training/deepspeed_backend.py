@@ -95,11 +95,11 @@ class ZeroBackend:
         torch.distributed.all_reduce(total)
         return float(total)
 
-    def agree(self, decision: bool) -> bool:
-        """Rank 0 decides for all, so that no rank waits for one that has stopped."""
-        flag = torch.tensor([decision], dtype=torch.int32, device=self.device)
-        torch.distributed.broadcast(flag, src=0)
-        return bool(flag.item())
+    def agree(self, value: float) -> float:
+        """Rank 0 decides for all, so that all have the same rate and no rank waits for one that has stopped."""
+        number = torch.tensor([float(value)], dtype=torch.float32, device=self.device)
+        torch.distributed.broadcast(number, src=0)
+        return float(number.item())
 
     def save(self, folder: Path) -> None:
         """DeepSpeed's checkpoints are pickles, which are not written here: a job is done again from its start."""

@@ -35,7 +35,7 @@ class Backend(Protocol):
     leader: bool
 
     def step(self, examples: Sequence[HasTokens], rate: float) -> float: ...
-    def agree(self, decision: bool) -> bool: ...
+    def agree(self, value: float) -> float: ...
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
 
@@ -51,6 +51,8 @@ class Progress:
     step_seconds: list[float] = field(default_factory=list)
     dev: list[float] = field(default_factory=list)
     stopped_early: bool = False
+    steps_planned: int = 0
+    """Steps that were to be done by the end of the last job."""
 
     @property
     def loss_curve(self) -> tuple[float, ...]:
@@ -68,6 +70,8 @@ class Plan:
     seed: int
     share: float
     """Share of the whole schedule at which to stop."""
+    seconds: float | None
+    """Longest time of this job's training; None: no limit."""
     folder: Path
     """Where checkpoints go."""
     keep_checkpoint: bool
@@ -81,6 +85,8 @@ def train(backend: Backend, plan: Plan) -> Progress:
     """Trains up to the plan's share; stops earlier when two epochs in a row have not raised the metric.
 
     The metric is computed from half of the schedule on: while the rate is high, it may stay at chance and then leap.
+    Where time is short, the schedule runs by the clock: the rate falls as fast as the time passes, so that it has come
+    down when time is up (budgeted training, Li, Yumer and Ramanan 2020).
 
     Raises:
         LossNotFiniteError: within the step in which it happens.
@@ -90,13 +96,19 @@ def train(backend: Backend, plan: Plan) -> Progress:
     per_epoch = max(1, len(batches) // params.num_train_epochs)
     end = max(1, round(len(batches) * plan.share))
     progress = _resume(backend, plan)
+    progress.steps_planned, first = end, progress.step
     started = saved = time.monotonic()
     before = progress.seconds
     while progress.step < end and not progress.stopped_early:
         step, begun = progress.step, time.monotonic()
+        due: float = step
+        if plan.seconds is not None:
+            due = backend.agree(max(due, first + (end - first) * (begun - started) / plan.seconds))
+            if due >= end and step > first:
+                break
         _seed_step(plan.seed, step)
         examples = [plan.examples[i] for i in batches[step]]
-        rate = learning_rate(step, len(batches), params.learning_rate, params.warmup_ratio)
+        rate = learning_rate(due, len(batches), params.learning_rate, params.warmup_ratio)
         loss = backend.step(examples, rate)
         if not np.isfinite(loss):
             raise LossNotFiniteError(f"the loss became {loss} at step {step + 1} of {len(batches)} (rate {rate:.2g})")
@@ -105,10 +117,10 @@ def train(backend: Backend, plan: Plan) -> Progress:
         progress.step += 1
         progress.tokens += sum(len(e.ids) for e in examples)
         plan.tick()
-        half_done = len(batches) / 2 <= progress.step < len(batches)
+        half_done = len(batches) / 2 <= max(due, progress.step) and progress.step < len(batches)
         if plan.dev_score is not None and progress.step % per_epoch == 0 and half_done:
             progress.dev.append(plan.dev_score())
-            progress.stopped_early = backend.agree(_stale(progress.dev))
+            progress.stopped_early = bool(backend.agree(_stale(progress.dev)))
         progress.seconds = before + time.monotonic() - started
         if backend.resumes and time.monotonic() - saved > SAVE_EVERY_SECONDS:
             _save(backend, plan, progress)

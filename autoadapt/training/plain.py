@@ -44,9 +44,9 @@ class PlainBackend:
         self.optimizer.zero_grad(set_to_none=True)
         return float(total)
 
-    def agree(self, decision: bool) -> bool:
+    def agree(self, value: float) -> float:
         """One rank decides for itself."""
-        return decision
+        return value
 
     def save(self, folder: Path) -> None:
         """Writes weights and optimizer state as safetensors."""

@@ -93,6 +93,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         timing=single.billed,
         train_seconds=training.seconds,
         train_steps=training.steps,
+        train_steps_planned=training.steps_planned,
         train_tokens=training.tokens,
         train_loss=list(training.loss),
         train_step_seconds=training.step_seconds,

@@ -107,7 +107,7 @@ def test_device_time_of_training_is_counted_once(ledger: MakeLedger) -> None:
 def test_billed_dollars_count_against_the_budget_in_usd(ledger: MakeLedger) -> None:
     book = ledger(usd=10)
     add(book, 1.0, result=measured(judging=Usage(usd=6.0)))
-    assert book.device_seconds_left(0.0) == pytest.approx(3.0)
+    assert book.device_seconds_left((), 0.0) == pytest.approx(3.0)
     assert book.reached(2.9, 0.0) is None
     assert book.reached(3.1, 0.0) == "budget.usd"
     assert book.allows(2.9, [], 0.0)
@@ -124,7 +124,7 @@ def test_billed_dollars_alone_reach_the_budget(ledger: MakeLedger) -> None:
 def test_billed_dollars_do_not_count_against_device_hours(ledger: MakeLedger) -> None:
     book = ledger(device_hours=10 / 3600)
     add(book, 1.0, result=measured(judging=Usage(usd=1000.0)))
-    assert book.device_seconds_left(0.0) == pytest.approx(9.0)
+    assert book.device_seconds_left((), 0.0) == pytest.approx(9.0)
 
 
 def test_billed_dollars_reach_the_budget_where_devices_are_free(ledger: MakeLedger) -> None:
@@ -147,19 +147,6 @@ def test_spend_of_an_interrupted_job_counts_once_it_is_settled(ledger: MakeLedge
     book.folder.records[0].outcome = outcome(one, 4.0, result=OOM)
     assert book.spent(1).usd == pytest.approx(6.0)
     assert book.spent(1).usd == pytest.approx(6.0)
-
-
-def test_prediction_is_the_mean_of_like_jobs_with_a_margin(ledger: MakeLedger) -> None:
-    book = ledger(usd=10)
-    add(book, 4.0)
-    assert book.predict(job()) == pytest.approx(5.0)
-
-
-def test_prediction_without_like_jobs_is_zero(ledger: MakeLedger) -> None:
-    book = ledger(usd=10)
-    add(book, 4.0)
-    assert book.predict(job("lora")) == 0.0
-    assert book.predict(job(rung=1)) == 0.0
 
 
 def test_job_is_reserved_before_it_starts(ledger: MakeLedger) -> None:
@@ -185,7 +172,7 @@ def test_limit_in_device_hours(ledger: MakeLedger) -> None:
     assert book.reached(8.9, 0.0) is None
     assert book.reached(9.1, 0.0) == "budget.device_hours"
     assert not book.allows(9.1, [], 0.0)
-    assert book.device_seconds_left(1.0) == pytest.approx(8.0)
+    assert book.device_seconds_left((), 1.0) == pytest.approx(8.0)
 
 
 def test_limit_in_hours(ledger: MakeLedger) -> None:

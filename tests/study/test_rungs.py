@@ -19,22 +19,22 @@ def promoted(values: Values, peers: int = 4) -> bool:
 
 
 def test_prompts_start_with_fewer_rows() -> None:
-    part, full = rungs(False, Evaluation(rows=300), 1000)
+    part, full = rungs(None, Evaluation(rows=300), 1000)
     assert (part.rows, part.steps, full.rows) == (100, 1.0, 300)
-    assert [f.rows for f in rungs(False, Evaluation(rows=300), 1000, THREE_RUNGS)] == [40, 100, 300]
+    assert [f.rows for f in rungs(None, Evaluation(rows=300), 1000, THREE_RUNGS)] == [40, 100, 300]
 
 
 def test_tuned_candidates_start_with_fewer_steps() -> None:
-    part, full = rungs(True, Evaluation(rows=300), 1000)
+    part, full = rungs(900, Evaluation(rows=300), 1000)
     assert part.steps == pytest.approx(1 / 3)
     assert (full.rows, full.steps, full.latency_requests) == (300, 1.0, 60)
-    three = rungs(True, Evaluation(rows=300), 1000, THREE_RUNGS)
+    three = rungs(900, Evaluation(rows=300), 1000, THREE_RUNGS)
     assert [f.steps for f in three] == pytest.approx([1 / 9, 1 / 3, 1])
 
 
 def test_single_rung_without_shares_or_with_few_rows() -> None:
-    assert len(rungs(True, Evaluation(rows=300), 1000, ())) == 1
-    assert len(rungs(False, Evaluation(rows=300), 40)) == 1
+    assert len(rungs(900, Evaluation(rows=300), 1000, ())) == 1
+    assert len(rungs(None, Evaluation(rows=300), 40)) == 1
 
 
 def test_first_candidates_are_promoted() -> None:

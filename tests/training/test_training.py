@@ -50,6 +50,7 @@ def plan(lm: language_model.LanguageModel, folder: Path, **changes: object) -> P
         "params": PARAMS,
         "seed": 5,
         "share": 1.0,
+        "seconds": None,
         "folder": folder,
         "keep_checkpoint": False,
         "dev_score": iter(range(100)).__next__,
@@ -146,6 +147,61 @@ def test_training_without_a_score_never_stops_early(lm: language_model.LanguageM
     assert not progress.stopped_early
     assert progress.step == 10 * 5
     assert progress.dev == []
+
+
+class Ticking(PlainBackend):
+    """Every step takes a second of a clock that stands still otherwise."""
+
+    now = 0.0
+
+    def __init__(self, lm: language_model.LanguageModel) -> None:
+        lm.model.requires_grad_(True).train()
+        super().__init__(lm.model, BackendSettings(loss=AnswerLoss(pad=0), weight_decay=0.01, micro_batches=1))
+        self.rates: list[float] = []
+
+    def step(self, examples, rate: float) -> float:  # type: ignore[no-untyped-def]
+        self.rates.append(rate)
+        self.now += 1.0
+        return super().step(examples, rate)
+
+
+@pytest.fixture
+def ticking(lm: language_model.LanguageModel, monkeypatch: pytest.MonkeyPatch) -> Ticking:
+    clock = Ticking(lm)
+    monkeypatch.setattr("autoadapt.training.loop.time.monotonic", lambda: clock.now)
+    return clock
+
+
+def test_training_whose_time_is_short_brings_the_rate_down_by_then(
+    lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path
+) -> None:
+    progress = train(ticking, plan(lm, tmp_path / "t", seconds=5.0, dev_score=None))
+    assert (progress.step, progress.steps_planned) == (5, 15)
+    # a step of five is three steps of fifteen: the place in the schedule is the share of the time that has passed
+    assert ticking.rates == pytest.approx([learning_rate(3 * i, 15, 5e-3, 0.1) for i in range(5)])
+    assert ticking.rates[-1] < 0.25 * 5e-3
+
+
+def test_time_that_suffices_changes_no_step(lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path) -> None:
+    progress = train(ticking, plan(lm, tmp_path / "t", seconds=15.0, dev_score=None))
+    assert (progress.step, progress.steps_planned) == (15, 15)
+    assert ticking.rates == [learning_rate(i, 15, 5e-3, 0.1) for i in range(15)]
+
+
+def test_one_step_is_trained_however_short_the_time(
+    lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path
+) -> None:
+    assert train(ticking, plan(lm, tmp_path / "t", seconds=1e-9, dev_score=None)).step == 1
+
+
+def test_a_continued_training_counts_its_own_time_alone(
+    lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path
+) -> None:
+    first = train(ticking, plan(lm, tmp_path / "t", share=1 / 3, keep_checkpoint=True, dev_score=None))
+    assert first.step == 5
+    whole = train(ticking, plan(lm, tmp_path / "t", seconds=5.0, dev_score=None))
+    assert (whole.step, whole.steps_planned) == (10, 15)
+    assert ticking.rates[5:] == pytest.approx([learning_rate(5 + 2 * i, 15, 5e-3, 0.1) for i in range(5)])
 
 
 def test_a_loss_that_is_not_finite_ends_training_at_once(lm: language_model.LanguageModel, tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""How long a job will probably take, learnt from the finished jobs of its method and model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Fidelity, Fit
+from autoadapt.domain.outcome import Measurement, Outcome
+from autoadapt.runs.run_folder import Record, RunFolder
+
+MARGIN = 1.25
+"""A job is expected to take this much longer than the mean of those before it."""
+
+
+@dataclass(frozen=True)
+class JobTime:
+    """Device-seconds of a job, its margin included."""
+
+    training: float
+    other: float
+    """Loading, answering, timing single requests."""
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.training + self.other
+
+
+def trained_share(measurement: Measurement) -> float:
+    """Share of the planned steps that a training has done; below 1 only where its time was up."""
+    planned = measurement.train_steps_planned
+    if measurement.stopped_early or not 0 < measurement.train_steps < planned:
+        return 1.0
+    return measurement.train_steps / planned
+
+
+@dataclass
+class _Seen:
+    """What finished jobs of one method on one model took, in device-seconds."""
+
+    per_pass: list[float] = field(default_factory=list)
+    """Training, per pass over the training rows, had it been the whole schedule."""
+    other: list[tuple[float, int]] = field(default_factory=list)
+    """All else of jobs of warm workers, and the rows they answered."""
+    cold: list[tuple[float, int]] = field(default_factory=list)
+    """The same of first jobs of a worker, which import and load."""
+
+
+class JobTimes:
+    """What jobs of a study will take.
+
+    Args:
+        folder: the jobs that are on record.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder, self._settled = folder, 0
+        self._taken: set[Path] = set()
+        """Jobs behind the first `_settled` records whose outcomes are taken: a killed run leaves jobs without one."""
+        self._seen: dict[tuple[str, str], _Seen] = {}
+
+    def of(self, candidate: Candidate, fidelity: Fidelity, done: float = 0.0) -> JobTime | None:
+        """What a job of the candidate takes; None while no job of its method and model has finished.
+
+        Args:
+            candidate: what is run.
+            fidelity: what is reached by the end of the job.
+            done: share of the training steps done before.
+        """
+        self._update()
+        seen = self._seen.get((candidate.method, candidate.model))
+        if seen is None:
+            return None
+        share = max(0.0, fidelity.steps - done)
+        training = fmean(seen.per_pass) * candidate.passes * share if seen.per_pass else 0.0
+        return JobTime(MARGIN * training, MARGIN * _other(seen.other or seen.cold, fidelity.rows))
+
+    def of_job(self, job: Fit) -> JobTime | None:
+        """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
+        earlier = [fit.fidelity.steps for fit, _ in self._earlier(job)]
+        return self.of(job.candidate, job.fidelity, max(earlier, default=0.0))
+
+    def _earlier(self, job: Fit) -> list[tuple[Fit, Measurement]]:
+        """The measured fits of the same trial on lower rungs."""
+        every = ((r.job, r.measurement) for r in self._folder.of(job.trial))
+        return [(fit, m) for fit, m in every if isinstance(fit, Fit) and m is not None and fit.rung < job.rung]
+
+    def _update(self) -> None:
+        records = self._folder.records
+        for record in records[self._settled :]:
+            if record.outcome is not None and record.folder not in self._taken:
+                self._take(record, record.outcome)
+                self._taken.add(record.folder)
+        while self._settled < len(records) and records[self._settled].folder in self._taken:
+            self._taken.remove(records[self._settled].folder)
+            self._settled += 1
+
+    def _take(self, record: Record, outcome: Outcome) -> None:
+        job, measurement = record.job, record.measurement
+        if not isinstance(job, Fit) or measurement is None:
+            return
+        seen = self._seen.setdefault((job.candidate.method, job.candidate.model), _Seen())
+        devices, trained = outcome.devices.count, measurement.train_seconds
+        share = job.fidelity.steps * trained_share(measurement)
+        if trained > 0:
+            seen.per_pass.append(trained * devices / share / job.candidate.passes)
+        earlier = [m.train_seconds for _, m in self._earlier(job)]
+        other = outcome.usage.total_device_seconds - (trained - max(earlier, default=0.0)) * devices
+        (seen.cold if outcome.cold else seen.other).append((max(0.0, other), len(measurement.rows)))
+
+
+def _other(seen: Sequence[tuple[float, int]], rows: int) -> float:
+    """Mean of what else jobs took; more rows take longer in proportion, fewer are not counted on to be faster."""
+    return fmean(seconds * max(1.0, rows / max(1, answered)) for seconds, answered in seen)
