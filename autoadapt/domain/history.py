@@ -43,6 +43,11 @@ class TrialHistory:
     state: TrialState
 
 
+def at_chance(quality: float, error: float, chance: float | None) -> bool:
+    """Whether a quality is no better than chance by two standard errors; never where chance is not known."""
+    return chance is not None and quality <= chance + 2 * error
+
+
 @dataclass(frozen=True)
 class History:
     """A study so far.
@@ -60,6 +65,8 @@ class History:
         least_gain: share of the hypervolume reached below which a job is not worth taking.
         first: candidates that should be tried before others, untried so far.
         can_work: whether a candidate may work at all; others should not be asked for.
+        chance: quality of always giving the most frequent label; None: not known. A training that has done a part of
+            its steps and is no better says nothing of what it will reach.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
             the training rows (`Candidate.passes`).
     """
@@ -76,7 +83,14 @@ class History:
     first: tuple[Candidate, ...] = ()
     can_work: Callable[[Candidate], bool] = lambda candidate: True
     floor: frozenset[str] = frozenset()
+    chance: float | None = None
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def silent(self, trial: TrialHistory, reached: Reached) -> bool:
+        """Whether a rung says nothing of its trial: a part of a training after which it is at chance."""
+        quality = reached.values.get("quality")
+        part = trial.candidate.method in self.tunes and reached.share * reached.trained < 1
+        return part and quality is not None and at_chance(quality, reached.error, self.chance)
 
     def arm(self, candidate: Candidate) -> str:
         """Name of the arm to which a candidate belongs."""

@@ -38,6 +38,8 @@ class Chooser:
     emit: Emit
     exhausted: bool = False
     """Whether nothing more is to be tried: the space is exhausted, or the search has converged."""
+    chance: float | None = None
+    """Quality of always giving the most frequent label; None: not known."""
     spent: bool = False
     """Whether what is left of the budget pays for no further candidate."""
     _refused: set[tuple[str, str]] = dataclasses.field(default_factory=set)
@@ -59,6 +61,7 @@ class Chooser:
             may_try=not self.exhausted and not self.spent and self.budget.may_try(),
             constraints=task.constraints,
             goals=resolved.goals,
+            chance=self.chance,
             least_gain=task.search.least_gain,
             first=tuple(c for c in self.portfolio.left(self.trials.by_key) if can_work(c)),
             can_work=can_work,

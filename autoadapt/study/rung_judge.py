@@ -5,11 +5,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.history import at_chance
 from autoadapt.domain.jobs import Fidelity, Fit
 from autoadapt.domain.outcome import Measurement
+from autoadapt.row_statistics import stats_array
 from autoadapt.runs.values import QUALITY, Values, read_values, uncertain_goal
 from autoadapt.shelves import METHODS
+from autoadapt.study.job_times import trained_share
 from autoadapt.study.racing import Runner, beaten_by
 from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
 from autoadapt.tasks.resolve import ResolvedTask
@@ -33,7 +38,7 @@ class RungJudge:
     """
 
     def __init__(self, resolved: ResolvedTask, pauses: bool) -> None:
-        self.resolved, self.pauses = resolved, pauses
+        self.resolved, self.pauses, self.chance = resolved, pauses, resolved.chance()
         self._seen: dict[tuple[str, int], list[Values]] = defaultdict(list)
         """(method, rung) -> objectives seen there."""
         self._races = uncertain_goal(resolved.goals).name == QUALITY
@@ -58,7 +63,8 @@ class RungJudge:
     def record(self, job: Fit, measurement: Measurement, complete: bool) -> Values:
         """Remembers a rung without judging it, as when a study is resumed."""
         values = self._values(measurement)
-        self._seen[job.candidate.method, job.rung].append(values)
+        if not self._is_silent(job, measurement):
+            self._seen[job.candidate.method, job.rung].append(values)
         if complete and self._is_runner(job):
             self._runners[job.trial] = Runner.of(measurement, values)
         return values
@@ -73,6 +79,7 @@ class RungJudge:
         """
         goals = self.resolved.goals
         peers = list(self._seen[job.candidate.method, job.rung])
+        silent = self._is_silent(job, measurement)
         values = self.record(job, measurement, complete=last)
         if last:
             return Judgement("complete", "", values)
@@ -84,9 +91,19 @@ class RungJudge:
             return Judgement("stop", f"{score}: worse than trial {beaten} on the same rows", values)
         if self.pauses:
             return Judgement("pause", score, values)
+        if silent:
+            return Judgement("promote", f"{score} is at chance, which says nothing after a part of a training", values)
         if runner is not None or promising(values, peers, goals):
             return Judgement("promote", f"{score} at low fidelity", values)
         return Judgement("stop", f"{score} at low fidelity: not promising", values)
+
+    def _is_silent(self, job: Fit, measurement: Measurement) -> bool:
+        """Whether a part of a training is at chance: it cannot be compared with others."""
+        if not METHODS.get(job.candidate.method).tunes or job.fidelity.steps * trained_share(measurement) >= 1:
+            return False
+        values, scores = self._values(measurement), stats_array(measurement)[:, 0]
+        error = float(np.sqrt(scores.var() / len(scores)))
+        return QUALITY in values and at_chance(values[QUALITY], error, self.chance)
 
     def _is_runner(self, job: Fit) -> bool:
         plugin = METHODS.get(job.candidate.method)

@@ -71,6 +71,7 @@ class Search:
             self._histories,
             self._budget,
             self.emit,
+            chance=self._judge.chance,
         )
         self._last_failure: str | None = None
         self.stopped_by: str | None = None

@@ -56,6 +56,8 @@ class Belief:
     def __init__(self, prices: Prices, memory: Memory) -> None:
         self.prices, self.memory = prices, memory
         self.history, self.features, self.seen = prices.history, prices.features, prices.seen
+        self.telling = [o for o in self.seen if not o.silent] or self.seen
+        """What says something of the uncertain objective."""
         self.axes = Axes(self.history)
         self.error = float(np.median([self.axes.uncertain.error_of(o.reached) for o in self.seen]))
         """Standard error of one measurement of the uncertain objective."""
@@ -120,10 +122,11 @@ class Belief:
 
         Its hyperparameters were found when there were somewhat fewer observations.
         """
+        seen = self.telling if name is None else self.seen
         schedule = 4
-        while schedule * 5 // 4 + 2 <= len(self.seen):
+        while schedule * 5 // 4 + 2 <= len(seen):
             schedule = schedule * 5 // 4 + 2
-        first, axis = self.seen[: max(4, schedule)], self.axes.uncertain
+        first, axis = seen[: max(4, schedule)], self.axes.uncertain
         key = (name, tuple((o.trial.number, o.reached.rung) for o in first))
         hyperparameters = self.memory.hyperparameters
         if key not in hyperparameters:
@@ -134,7 +137,7 @@ class Belief:
             hyperparameters[key] = fitted.theta
         model = GaussianProcess(self.features.columns, noise)
         model.theta = hyperparameters[key]
-        chosen = thin(self.seen, axis, MOST_UNCERTAIN) if name is None else self.seen[-MOST_KNOWN:]
+        chosen = thin(seen, axis, MOST_UNCERTAIN) if name is None else seen[-MOST_KNOWN:]
         return self._fill(model, name, chosen).condition()
 
     def _fill(self, model: GaussianProcess, name: str | None, seen: Sequence[Observation]) -> GaussianProcess:

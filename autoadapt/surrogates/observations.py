@@ -26,6 +26,8 @@ class Observation:
     """How much of the work is missing: log9 of one over the share done."""
     log_job: float
     """log10 of the device-seconds that one pass of the whole job would take."""
+    silent: bool = False
+    """Whether it says nothing of the uncertain objective (`History.silent`)."""
 
 
 def log(value: float) -> float:
@@ -45,7 +47,8 @@ def observations(history: History) -> list[Observation]:
             # a prompt's later rung answers the earlier rows too: it replaces what they showed
             if tunes or reached is trial.reached[-1]:
                 missing = math.log(1 / (reached.share * reached.trained)) / math.log(9) if tunes else 0.0
-                every.append(Observation(trial, reached, missing, math.log10(seconds / trial.candidate.passes)))
+                log_job, silent = math.log10(seconds / trial.candidate.passes), history.silent(trial, reached)
+                every.append(Observation(trial, reached, missing, log_job, silent))
             before = reached.share
     return sorted(every, key=lambda o: o.reached.order)
 

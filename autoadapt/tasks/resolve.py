@@ -4,14 +4,17 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
-from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric, answered_rows
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.task import Task
@@ -62,6 +65,19 @@ class ResolvedTask:
     def validation_rows(self) -> int:
         """Rows that are answered at full fidelity."""
         return min(self.task.evaluation.rows, len(self.splits.validation))
+
+    def chance(self) -> float | None:
+        """Quality of giving every validation row the most frequent label of the training rows.
+
+        None: answers are no labels, the metric asks a server, or there are no rows.
+        """
+        splits = self.splits
+        if self.metric.answers != "label" or self.task.metric.settings or not (splits.train and splits.validation):
+            return None
+        frequent = Counter(row.outputs[0] for row in splits.train).most_common(1)[0][0]
+        rows = splits.validation[: self.validation_rows]
+        scores = self.metric.score(answered_rows(rows, [frequent] * len(rows), splits.labels))
+        return self.metric.value(np.array(scores.stats))
 
     @property
     def preload(self) -> tuple[str, ...]:
