@@ -49,6 +49,8 @@ class TrialRow(StrictModel):
     """Dominated, but only by differences within measurement error."""
     train_seconds: float = 0.0
     train_steps: int = 0
+    train_steps_planned: int = 0
+    """More than `train_steps` where the budget did not pay for all, or where training stopped early."""
     train_tokens: int = 0
     train_loss: list[float] = Field(default=[])
     inference_seconds: float = 0.0

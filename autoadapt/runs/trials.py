@@ -26,7 +26,7 @@ from autoadapt.runs.run_folder import JOB_FOLDER, read_job
 from autoadapt.runs.values import read_values
 
 COPIED = (
-    *("train_seconds", "train_steps", "train_tokens", "train_loss", "inference_seconds"),
+    *("train_seconds", "train_steps", "train_steps_planned", "train_tokens", "train_loss", "inference_seconds"),
     *("peak_memory_bytes", "artifact_bytes", "parameters_trained"),
 )
 """Fields of a measurement that a row has by the same name."""

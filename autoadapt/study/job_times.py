@@ -36,6 +36,13 @@ def trained_share(measurement: Measurement) -> float:
     return measurement.train_steps / planned
 
 
+def cut_text(measurement: Measurement) -> str:
+    """What to add to a trial's figures where the time for its training was up; else nothing."""
+    if trained_share(measurement) >= 1:
+        return ""
+    return f"; the budget paid for {measurement.train_steps} of its {measurement.train_steps_planned} steps"
+
+
 @dataclass
 class _Seen:
     """What finished jobs of one method on one model took, in device-seconds."""

@@ -26,6 +26,7 @@ from autoadapt.runs.storage import write_note
 from autoadapt.runs.values import QUALITY, values_line
 from autoadapt.study.budget import Budget
 from autoadapt.study.choosing import Chooser
+from autoadapt.study.job_times import cut_text
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrial, OpenTrials
 from autoadapt.study.resources import Resources
@@ -63,16 +64,8 @@ class Search:
         self._histories = TrialHistories(self.resolved, self.folder)
         self._judge = RungJudge(self.resolved, self._sampler.pauses)
         self._budget = Budget(self.resolved, self._ledger, self._supervisor, self._trials, self.results)
-        self._chooser = Chooser(
-            self.resolved,
-            self._sampler,
-            resources.portfolio,
-            self._trials,
-            self._histories,
-            self._budget,
-            self.emit,
-            chance=self._judge.chance,
-        )
+        chosen_from = (self.resolved, self._sampler, resources.portfolio, self._trials, self._histories, self._budget)
+        self._chooser = Chooser(*chosen_from, self.emit, chance=self._judge.chance)
         self._last_failure: str | None = None
         self.stopped_by: str | None = None
         """The budget's limit that ended the search while jobs were running or wanted, or None."""
@@ -278,7 +271,7 @@ class Search:
             if QUALITY in judgement.values:
                 opened.trial.set_user_attr(QUALITY, judgement.values[QUALITY])
             message = f"{opened.candidate.method}: {values_line(self.resolved.goals, judgement.values)}"
-            self._end(number, TrialState.COMPLETE, message, list(judgement.values.values()))
+            self._end(number, TrialState.COMPLETE, message + cut_text(measurement), list(judgement.values.values()))
 
     def _handle_failure(self, record: Record, failure: Failure) -> None:
         number = record.job.trial
