@@ -17,10 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from scipy.stats import qmc
 
 from autoadapt.api.study import Study
+from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.tasks.space import load_space
 
@@ -29,25 +29,68 @@ SHARED = (HERE / "../../../shared/data").resolve()
 SUPPORT = (HERE / "../../examples/support/messages.jsonl").resolve()
 TRAIN_ROWS = {"trec6": 300, "sst2": 300, "support": 300, "banking77": 600, "medical_abstracts": 200}
 METRICS = {"medical_abstracts": "macro_f1"}
-TRAINING = {"num_train_epochs": (2, 12), "batch_size": [8, 16, 32], "warmup_ratio": [0.0, 0.1], "weight_decay": [0.0, 0.01]}
-ADAPTER = {"r": [4, 8, 16, 32], "lora_alpha": [16, 32, 64], "lora_dropout": [0.0, 0.1], "target_modules": ["all-linear", "attention"]}
+TRAINING = {
+    "num_train_epochs": (2, 12),
+    "batch_size": [8, 16, 32],
+    "warmup_ratio": [0.0, 0.1],
+    "weight_decay": [0.0, 0.01],
+}
+ADAPTER = {
+    "r": [4, 8, 16, 32],
+    "lora_alpha": [16, 32, 64],
+    "lora_dropout": [0.0, 0.1],
+    "target_modules": ["all-linear", "attention"],
+}
 PROMPT = {"template": ["plain", "input_output", "arrow"], "instruction": ["none", "options"]}
 ARMS: dict[str, tuple[int, dict[str, Any]]] = {
-    "head@encoder": (8, {"pooling": ["mean", "cls"], "scaling": ["unit", "standard"], "depth": [1.0, 0.8], "C": (1.0, 1000.0)}),
+    "head@encoder": (
+        8,
+        {"pooling": ["mean", "cls"], "scaling": ["unit", "standard"], "depth": [1.0, 0.8], "C": (1.0, 1000.0)},
+    ),
     "full@encoder": (10, {"learning_rate": (2e-5, 5e-4), **TRAINING}),
     "lora@encoder": (10, {**ADAPTER, "learning_rate": (2e-4, 5e-3), **TRAINING}),
     "full": (7, {**PROMPT, "learning_rate": (3e-5, 2e-3), **TRAINING}),
     "lora": (7, {**PROMPT, **ADAPTER, "learning_rate": (3e-4, 1e-2), **TRAINING}),
-    "head": (5, {"pooling": ["mean", "last"], "scaling": ["unit", "standard"], "depth": [0.7, 0.5, 1.0], "C": (1.0, 1000.0)}),
-    "prompt": (5, {**PROMPT, "shots": [0, 4, 8], "selector": ["balanced", "nearest"], "label_score": ["sum", "calibrated"]}),
+    "head": (
+        5,
+        {"pooling": ["mean", "last"], "scaling": ["unit", "standard"], "depth": [0.7, 0.5, 1.0], "C": (1.0, 1000.0)},
+    ),
+    "prompt": (
+        5,
+        {**PROMPT, "shots": [0, 4, 8], "selector": ["balanced", "nearest"], "label_score": ["sum", "calibrated"]},
+    ),
 }
 """Arm -> how many candidates, and the parameters: choices, or a range (logarithmic where it spans a factor of 10)."""
 DEFAULTS: list[dict[str, Any]] = [
     {"method": "head@encoder", "pooling": "mean", "scaling": "unit", "depth": 1.0, "C": 30.0},
     {"method": "full@encoder", "learning_rate": 1e-4, "num_train_epochs": 8, "batch_size": 16, "warmup_ratio": 0.1},
-    {"method": "lora@encoder", "r": 16, "lora_alpha": 32, "learning_rate": 1e-3, "num_train_epochs": 8, "batch_size": 16, "warmup_ratio": 0.1},
-    {"method": "full", "template": "plain", "instruction": "none", "learning_rate": 3e-4, "num_train_epochs": 4, "batch_size": 8},
-    {"method": "lora", "template": "plain", "instruction": "none", "r": 16, "lora_alpha": 32, "learning_rate": 2e-3, "num_train_epochs": 4, "batch_size": 8},
+    {
+        "method": "lora@encoder",
+        "r": 16,
+        "lora_alpha": 32,
+        "learning_rate": 1e-3,
+        "num_train_epochs": 8,
+        "batch_size": 16,
+        "warmup_ratio": 0.1,
+    },
+    {
+        "method": "full",
+        "template": "plain",
+        "instruction": "none",
+        "learning_rate": 3e-4,
+        "num_train_epochs": 4,
+        "batch_size": 8,
+    },
+    {
+        "method": "lora",
+        "template": "plain",
+        "instruction": "none",
+        "r": 16,
+        "lora_alpha": 32,
+        "learning_rate": 2e-3,
+        "num_train_epochs": 4,
+        "batch_size": 8,
+    },
     {"method": "head", "pooling": "mean", "scaling": "standard", "depth": 0.7, "C": 30.0},
     {"method": "prompt", "template": "plain", "instruction": "options", "shots": 0},
     {"method": "head@encoder", "pooling": "mean", "scaling": "unit", "depth": 0.8, "C": 30.0},
@@ -113,7 +156,10 @@ def value(spec: Any, unit: float) -> Any:
 def space(first: list[dict[str, Any]]) -> dict[str, Any]:
     """A search space that holds the candidates, in which they come first."""
     joint = load_space("joint", HERE)
-    branches = {arm: {name: wide(spec) for name, spec in specs.items() if name not in PROMPT} for arm, (_, specs) in ARMS.items()}
+    branches = {
+        arm: {name: wide(spec) for name, spec in specs.items() if name not in PROMPT}
+        for arm, (_, specs) in ARMS.items()
+    }
     branches["prompt"]["selector"] = {"search": ["balanced", "nearest"], "when": {"shots": [4, 8]}}
     return {
         "version": 1,
@@ -148,29 +194,30 @@ def write(runs: Path, out: Path) -> None:
     """Every trial that was measured or failed, a line each."""
     lines = []
     for name in (n for n in TRAIN_ROWS if (runs / n / "results.json").is_file()):
-        for trial in Study.load(runs / name).rows:
-            if trial.state in (TrialState.COMPLETE, TrialState.FAILED):
-                lines.append(
-                    {
-                        "data": name,
-                        "rows": TRAIN_ROWS[name],
-                        "method": trial.method,
-                        "model": trial.model,
-                        "state": trial.state,
-                        "quality": "" if trial.quality is None else f"{trial.quality:.4f}",
-                        "train_seconds": f"{trial.train_seconds:.2f}",
-                        "train_steps": trial.train_steps,
-                        "device_seconds": f"{trial.device_seconds:.2f}",
-                        "latency_ms": "" if trial.latency_ms is None else f"{trial.latency_ms:.2f}",
-                        "params": json.dumps(trial.params, sort_keys=True),
-                    }
-                )
+        finished = [t for t in Study.load(runs / name).rows if t.state in (TrialState.COMPLETE, TrialState.FAILED)]
+        lines += [line(name, trial) for trial in finished]
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
     print(f"{len(lines)} trials in {out}")
+
+
+def line(name: str, trial: TrialRow) -> dict[str, Any]:
+    return {
+        "data": name,
+        "rows": TRAIN_ROWS[name],
+        "method": trial.method,
+        "model": trial.model,
+        "state": trial.state,
+        "quality": "" if trial.quality is None else f"{trial.quality:.4f}",
+        "train_seconds": f"{trial.train_seconds:.2f}",
+        "train_steps": trial.train_steps,
+        "device_seconds": f"{trial.device_seconds:.2f}",
+        "latency_ms": "" if trial.latency_ms is None else f"{trial.latency_ms:.2f}",
+        "params": json.dumps(trial.params, sort_keys=True),
+    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,99 @@
+"""Learns from recorded trials what to try first: a short list of candidates of which one is good on every data set.
+
+    python benchmarks/real_budgets/portfolio.py [--table tables/trials.csv] [--size 6]
+
+The list is chosen greedily (as in Auto-sklearn 2.0, Feurer et al. 2022): the next candidate is the one that lowers the mean
+regret most, where the regret of a list on a data set is the best quality recorded there less the best quality of the list.
+It is judged with one data set left out: the list is learnt on the others and its regret on the one left out is compared with
+that of the defaults that were recorded first. Learning rates and passes are also looked at alone: how far from the best of
+its arm a training is, by its rate and its steps.
+"""
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DEFAULTS = 9
+"""So many candidates of each data set were the defaults of the time (`record.DEFAULTS`)."""
+Table = Mapping[str, Mapping[str, float]]
+"""Data set -> candidate -> quality; a failed candidate has 0."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, default=HERE / "tables/trials.csv")
+    parser.add_argument("--size", type=int, default=6)
+    args = parser.parse_args()
+    table = read(args.table)
+    shared = candidates_of_all(table)
+    print(
+        f"{sum(map(len, table.values()))} trials on {len(table)} data sets; {len(shared)} candidates ran on all of them\n"
+    )
+    print("The best of each data set:")
+    for name, qualities in table.items():
+        best = max(qualities, key=lambda c: qualities[c])
+        print(f"  {name}: {qualities[best]:.3f}  {best}")
+    print("\nThe list, with the mean regret in points after each:")
+    for size, candidate in enumerate(chosen := greedy(table, shared, args.size), 1):
+        print(f"  {100 * mean_regret(table, chosen[:size]):.2f}  {candidate}")
+    print("\nWith one data set left out, regret in points on it: of the list, of the defaults")
+    for name in table:
+        others = {n: q for n, q in table.items() if n != name}
+        learnt = greedy(others, candidates_of_all(others), args.size)
+        pair = (regret(table[name], learnt), regret(table[name], defaults(args.table, name)))
+        print(f"  {name}: {100 * pair[0]:.2f}, {100 * pair[1]:.2f}")
+
+
+def read(path: Path) -> Table:
+    table: dict[str, dict[str, float]] = defaultdict(dict)
+    for line in rows(path):
+        table[line["data"]][named(line)] = float(line["quality"] or 0.0)
+    return table
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def named(line: Mapping[str, str]) -> str:
+    """A candidate as text: its arm and its parameters."""
+    params = json.loads(line["params"])
+    return f"{line['method']} on {line['model']} " + " ".join(f"{k}={v}" for k, v in sorted(params.items()))
+
+
+def candidates_of_all(table: Table) -> list[str]:
+    """Candidates that every data set has."""
+    first, *others = table.values()
+    return [c for c in first if all(c in qualities for qualities in others)]
+
+
+def regret(qualities: Mapping[str, float], chosen: Iterable[str]) -> float:
+    return max(qualities.values()) - max((qualities.get(c, 0.0) for c in chosen), default=0.0)
+
+
+def mean_regret(table: Table, chosen: Sequence[str]) -> float:
+    return sum(regret(qualities, chosen) for qualities in table.values()) / len(table)
+
+
+def greedy(table: Table, candidates: Sequence[str], size: int) -> list[str]:
+    """So many candidates, each the one that lowers the mean regret most."""
+    chosen: list[str] = []
+    while len(chosen) < min(size, len(candidates)):
+        left = [c for c in candidates if c not in chosen]
+        chosen.append(min(left, key=lambda c: mean_regret(table, [*chosen, c])))
+    return chosen
+
+
+def defaults(path: Path, data: str) -> list[str]:
+    """The candidates with which the study of a data set began, those of the floor apart."""
+    own = [line for line in rows(path) if line["data"] == data and line["model"] != "classical"]
+    return [named(line) for line in own[:DEFAULTS]]
+
+
+if __name__ == "__main__":
+    main()
