@@ -92,3 +92,19 @@ def test_time_that_is_left_goes_to_what_it_pays_for() -> None:
     search = searched(1000.0, slots=1)
     ends = [(r.job.candidate.method, r.job.trial) for r in search.folder.records]
     assert search.status().spent.wall_seconds > 0.8 * HOUR or {m for m, _ in ends[-2:]} == {"prompt"}
+
+
+def test_space_of_few_candidates_is_searched_to_its_end() -> None:
+    """One method with a single candidate does not end the search of the others."""
+    content = SPACE.model_dump()
+    content["branches"]["prompt"] = {"shots": [0]}
+    space = SearchSpace.model_validate(content)
+    for sampler in ("cost_aware", "random"):
+        settings = SearchSettings.model_validate({"sampler": sampler, "least_gain": 0.0})
+        search = simulate(SimulatedTask(space, Budget(trials=20)), answers(60.0), settings, slots=1)
+        assert search.status().spent.trials == 20
+        counts = {
+            m: sum(r.job.candidate.method == m for r in search.folder.records) for m in ("prompt", "lora", "full")
+        }
+        assert counts["prompt"] <= 3, "its rungs"
+        assert min(counts["lora"], counts["full"]) >= 2

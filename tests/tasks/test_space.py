@@ -140,8 +140,20 @@ def test_written_branch_replaces_that_of_the_method() -> None:
     content["branches"]["ia3"] = {"learning_rate": [0.005]}
     space = JointSpace(SearchSpace.model_validate(content), task(methods=["ia3"]), "label")
     assert set(space.arms["ia3"].specs) == {"template", "instruction", "learning_rate"}
-    assert not space.first(), "what the method begins with is not in the written branch"
+    (first,) = map(space.candidate, space.first())
+    assert first.params["learning_rate"] == 0.005, "what the method begins with, as far as the written branch has it"
     assert space.added == ""
+
+
+def test_space_without_first_begins_with_the_known_good_candidates_of_every_method() -> None:
+    content = load_space("joint", Path(".")).model_dump()
+    content["first"] = []
+    content["branches"]["full"]["learning_rate"] = {"low": 1e-5, "high": 1e-4, "log": True}
+    space = JointSpace(SearchSpace.model_validate(content), task(methods=["prompt", "lora", "full"]), "label")
+    first = [space.candidate(p) for p in space.first()]
+    rates = {c.method: c.params.get("learning_rate") for c in first}
+    assert rates == {"prompt": None, "lora": 2e-3, "full": 1e-4}, "a number outside its range is moved to its end"
+    assert [c.params["shots"] for c in first if c.method == "prompt"] == [0, 8]
 
 
 def trials_of(space: JointSpace, method: str, count: int) -> list[optuna.Trial]:
