@@ -82,7 +82,7 @@ class JobTimes:
             return None
         share = max(0.0, fidelity.steps - done)
         training = fmean(seen.per_pass) * candidate.passes * share if seen.per_pass else 0.0
-        return JobTime(MARGIN * training, MARGIN * _other(seen.other or seen.cold, fidelity.rows))
+        return JobTime(float(MARGIN * training), float(MARGIN * _other(seen.other or seen.cold, fidelity.rows)))
 
     def of_job(self, job: Fit) -> JobTime | None:
         """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
