@@ -26,7 +26,7 @@ from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.space import Choices, Range
 from autoadapt.domain.task import Budget, SearchSettings
 from autoadapt.domain.trial_state import TrialState
-from autoadapt.forecast.simulation import SimulatedTask, simulate
+from autoadapt.forecast.simulation import SimulatedTask, run_simulated
 from autoadapt.runs.values import Values, read_values
 from autoadapt.samplers.cost_aware import CostAware
 from autoadapt.shelves import METRICS
@@ -70,7 +70,7 @@ def study(
         began = time.perf_counter()
         usd = Decimal(f"{device_seconds * float(problem.economics.hour_usd) / 3600:.9f}")
         task = SimulatedTask(
-            problem.space if portfolio else problem.space.model_copy(update={"first": []}),
+            problem.space,
             Budget(usd=usd),
             methods=methods,
             models=problem.models,
@@ -80,7 +80,10 @@ def study(
         name = sampler if isinstance(sampler, str) else "random"
         settings = SearchSettings(sampler=PluginChoice(name=name), rungs=rungs, least_gain=0.0)
         chooser = None if isinstance(sampler, str) else sampler if isinstance(sampler, Sampler) else sampler()
-        search = simulate(task, problem.answers, settings, chooser, slots, seed)
+        resolved = task.resolved(settings, seed)
+        if not portfolio:
+            resolved.space._first = []  # nor what methods bring for spaces that name nothing
+        search = run_simulated(resolved, problem.answers, slots, chooser)
         seconds = time.perf_counter() - began
         steps = _steps(search, problem)
         believing = chooser if smooth and isinstance(chooser, CostAware) else None

@@ -110,8 +110,7 @@ class Scale:
         drawn = problem.sample(features)
         rows = np.array([self._row(c) for c in drawn])
         self.front = rows[front(rows)]
-        least, greatest = self.front.min(0), self.front.max(0)
-        self.reference = (least[0] - BEYOND * (greatest[0] - least[0]), greatest[1] + TWICE, greatest[2] + TWICE)
+        self.reference = reference_of(self.front)
         self.volume = hypervolume(thin(self.front), self.reference, MAXIMIZE)
         full = Fidelity(rows=problem.rows, steps=1.0, latency_requests=20)
         seconds = {m: [] for m in METHODS}
@@ -145,6 +144,12 @@ class Scale:
             chosen = max(within, key=lambda p: p.quality, default=None)
             regrets.append(best - (self._row(chosen.candidate)[0] if chosen else self.reference[0]))
         return regrets
+
+
+def reference_of(frontier: Any) -> tuple[float, float, float]:
+    """The reference point of a frontier of shape (n, 3): quality, log cost, log latency."""
+    least, greatest = frontier.min(0), frontier.max(0)
+    return least[0] - BEYOND * (greatest[0] - least[0]), greatest[1] + TWICE, greatest[2] + TWICE
 
 
 def front(rows: Any) -> list[int]:

@@ -21,7 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import family_searches
 import numpy as np
+from families import BUDGETS, PREFIX
 from peers import SEARCHES
 from problems import SHARES, Problem, Scale
 from recorded import TABLES, Table
@@ -30,6 +32,8 @@ from surrogates import Task as Surrogate
 
 SHOWN = (0.03, 0.10, 0.30, 1.0)
 OURS, REFERENCE = "cost_aware", "tpe"
+FAMILIES = tuple(f"{PREFIX}{trials}" for trials in BUDGETS)
+"""Problems over all families of models, which have budgets, slots, searches and measures of their own."""
 PEERS = ("tpe", "random", "nsga2", "gp", "separate", "mo_asha", "smac")
 
 
@@ -52,6 +56,8 @@ def names() -> list[str]:
 def one(job: tuple[str, str, int, int, int]) -> dict[str, Any]:
     """One search: its name, the problem's, the instance, the budget in random trials, slots."""
     search, name, instance, trials, slots = job
+    if name.startswith(PREFIX):
+        return family_searches.measure(search, name, instance)
     scale = scale_for(name, instance, trials)
     problem = scale.problem
     run = SEARCHES[search](problem, scale.budget_seconds, instance, slots)
@@ -200,8 +206,8 @@ def show(rows: Sequence[dict[str, Any]], searches: Sequence[str], problems: Sequ
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--searches", nargs="+", default=[OURS, *PEERS], help=" ".join(SEARCHES))
-    parser.add_argument("--problems", nargs="+", default=names())
+    parser.add_argument("--searches", nargs="+", help=" ".join(SEARCHES))
+    parser.add_argument("--problems", nargs="+", default=names(), help=" ".join([*names(), *FAMILIES]))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--trials", type=int, default=30)
@@ -210,6 +216,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="CSV; runs that are in it are not repeated")
     parser.add_argument("--plot", type=Path, help="SVG")
     args = parser.parse_args()
+    families = [p for p in args.problems if p in FAMILIES]
+    if families and families != args.problems:
+        parser.error("the problems over families have measures of their own: run them alone")
+    args.searches = args.searches or (list(family_searches.SEARCHES) if families else [OURS, *PEERS])
+    args.slots = family_searches.SLOTS if families else args.slots
     os.environ["OMP_NUM_THREADS"] = "1"
     rows = list(csv.DictReader(args.out.open())) if args.out and args.out.is_file() else []
     have = {(r["search"], r["problem"], int(r["instance"]), int(r["slots"])) for r in rows}
@@ -226,6 +237,9 @@ def main() -> None:
                     writer.writerows(rows)
                 print(f"\r{number + 1} of {len(jobs)} runs", end="", file=sys.stderr)
     rows = [r for r in rows if int(r["slots"]) == args.slots and int(r["instance"]) in seeds]
+    if families:
+        print(*(family_searches.table(rows, args.searches, name) for name in families), sep="\n")
+        return
     show(rows, args.searches, args.problems)
     if args.plot:
         plot(rows, args.searches, args.problems, args.plot)
