@@ -10,7 +10,7 @@ from autoadapt.economics import costs
 
 def device_usd(seconds: float, devices: int, economics: Economics) -> Decimal:
     """USD of holding `devices` for `seconds`: ``seconds * devices * hour_usd / 3600``."""
-    return Decimal(repr(seconds)) * devices * economics.hour_usd / 3600
+    return Decimal(repr(float(seconds))) * devices * economics.hour_usd / 3600
 
 
 def usage_usd(usage: Usage, economics: Economics) -> Decimal:
