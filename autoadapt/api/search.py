@@ -20,6 +20,7 @@ from autoadapt.study.resources import Resources, open_resources
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.tracking import TrackerNotifier
+from autoadapt.study.unmeasured import unmeasured_methods
 from autoadapt.tasks.resolve import ResolvedTask
 
 OnEvent = Callable[[Event], None]
@@ -112,7 +113,8 @@ def _search(resources: Resources, stop: StopSignals) -> Exit:
     if stop.code is not None:
         search.stand_down()
     else:
-        search.results.verdict = give_verdict(search, end.jobs)
+        unmeasured = unmeasured_methods(search.resolved, search.results.trials, resources.study)
+        search.results.verdict = give_verdict(search, end.jobs, unmeasured)
     search.results.write(search.status())
     return stop.code if stop.code is not None else _exit_code(search)
 

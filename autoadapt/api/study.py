@@ -38,6 +38,7 @@ class Study(runs_study.Study):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the recommendation, and the frontier as a table. All text in it is escaped."""
+        from autoadapt.display.sentences import first_lines
         from autoadapt.display.text import p95_text, with_interval
 
         rows = []
@@ -51,10 +52,10 @@ class Study(runs_study.Study):
             ]
             rows.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
         head = "".join(f"<th>{name}</th>" for name in ("trial", "method", "quality [95 %]", "$ per 1k", "p95 ms"))
-        name, reason = html.escape(self.task.name), html.escape(self.recommendation.reason)
-        return (
-            f"<b>{name}</b><p>{reason}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        )
+        name = html.escape(self.task.name)
+        lines = [self.recommendation.reason, *first_lines(self.verdict)]
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        return f"<b>{name}</b>{paragraphs}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
     def __repr__(self) -> str:
         return f"Study({str(self.root)!r}: {self.recommendation.reason})"

@@ -29,6 +29,7 @@ class EndOfSearch:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
         self._score(stop)
         self._measure_load(stop)
+        self._score_parts(stop)
         self._refit(stop)
 
     def _score(self, stop: StopSignals) -> None:
@@ -44,6 +45,20 @@ class EndOfSearch:
         if jobs:
             self._search.emit("assessing", f"{len(jobs)} options are measured under load, each alone on its device")
         self._run(jobs, stop, 1 if self._alone else self._slots, "measured under load")
+
+    def _score_parts(self, stop: StopSignals) -> None:
+        """Scores trials near the frontier that may be useful parts of cascades, where the budget pays for it."""
+        search = self._search
+        if search.results.unscored_trials() or stop.code is not None:
+            return
+        jobs = self.jobs.part_jobs()
+        if not jobs or not search.can_afford(sum(self.jobs.predicted(job) for job in jobs)):
+            return
+        search.emit("assessing", f"{len(jobs)} trials near the frontier are scored as possible parts of cascades")
+        self._run(jobs, stop, self._slots, "scored on test rows")
+        parts = search.results.part_trials()
+        loads = [job for job in self.jobs.load_tests() if job.trial in parts]
+        self._run(loads, stop, 1 if self._alone else self._slots, "measured under load")
 
     def _refit(self, stop: StopSignals) -> None:
         """Fits again what the verdict needs: for the learning curve, and with other seeds."""

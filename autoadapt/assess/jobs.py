@@ -11,6 +11,8 @@ from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
 
+LOADING_SECONDS = 1.0
+"""Taken to be needed to load a finished option."""
 MOST_LOAD_TESTS = 2
 """Attempts at measuring an option under load, all runs of a study together."""
 
@@ -29,17 +31,19 @@ class AssessmentJobs:
 
     def score_jobs(self) -> list[Score]:
         """One job on the test rows for each shown option that has none."""
-        return [
-            Score(
-                **self._common(trial),
-                attempt=len(self.folder.of(trial, "score")),
-                rows=len(self.resolved.splits.test),
-            )
-            for trial in self.results.unscored_trials()
-        ]
+        return [self._score(trial) for trial in self.results.unscored_trials()]
+
+    def part_jobs(self) -> list[Score]:
+        """The same for trials that are not shown and may be useful parts of cascades."""
+        unscored = [t for t in self.results.further_trials() if self.folder.last_done(t, "score") is None]
+        return [self._score(trial) for trial in unscored]
+
+    def _score(self, trial: int) -> Score:
+        attempt, rows = len(self.folder.of(trial, "score")), len(self.resolved.splits.test)
+        return Score(**self._common(trial), attempt=attempt, rows=rows)
 
     def load_tests(self) -> list[LoadTest]:
-        """A load test for each shown option that has none; the recommended one first.
+        """A load test for each option that has none, cascades apart; the recommended one first.
 
         Options behind a server have none: the load of others on it is not known, and every request is billed.
         """
@@ -48,7 +52,7 @@ class AssessmentJobs:
             return []
         recommended = self.results.recommendation().trial
         jobs = []
-        for trial in sorted(self.results.shown_trials(), key=lambda t: t != recommended):
+        for trial in sorted(self.results.option_trials(), key=lambda t: t != recommended):
             if self.resolved.capabilities[self.results.trials.record(trial).job.candidate.model].remote:
                 continue
             attempts = len(self.folder.of(trial, "load_test"))
@@ -110,11 +114,13 @@ class AssessmentJobs:
         rows = len(self.resolved.splits.train)
         return sorted({max(2, round(rows * share)) for share in SHARES} - {rows})
 
-    def predicted(self, job: Refit) -> float:
-        """Device-seconds that fitting again will take, from the option's own training and validation."""
+    def predicted(self, job: Score | Refit) -> float:
+        """Device-seconds that scoring or fitting again will take, from the option's own training and validation."""
         raw = self.results.raw(job.trial)
-        share = 1.0 if job.train_rows is None else job.train_rows / len(self.resolved.splits.train)
         answering = raw.inference_seconds / raw.rows * job.rows
+        if isinstance(job, Score):
+            return (answering + LOADING_SECONDS) * raw.devices
+        share = 1.0 if job.train_rows is None else job.train_rows / len(self.resolved.splits.train)
         return (share * raw.train_seconds + answering) * raw.devices
 
     def _common(self, trial: int) -> dict[str, Any]:

@@ -1,21 +1,29 @@
 """The verdict at the end of a search: winner, ties, optimism, learning curve, and why, from what is on record."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
-from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Verdict
+from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Unmeasured, Verdict
 from autoadapt.row_statistics import stats_array
 from autoadapt.study.search import Search
 from autoadapt.verdict.comparisons import LEVEL, compared_with, dominated_within_error, p_value
 from autoadapt.verdict.explanation import next_steps, reasons
+from autoadapt.verdict.gain import gain
 from autoadapt.verdict.growth import curve, trained_again
 from autoadapt.verdict.optimism import optimism
 from autoadapt.verdict.recommendation import best_of, tied_with
 
 
-def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:
-    """How far the result can be trusted; None while no option was measured in full."""
+def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unmeasured] = ()) -> Verdict | None:
+    """How far the result can be trusted; None while no option was measured in full.
+
+    Args:
+        search: that has ended.
+        jobs: what was done with its options.
+        unmeasured: methods of which no candidate was measured in full.
+    """
     results, resolved = search.results, search.resolved
     frontier = results.frontier()
     if not frontier:
@@ -26,7 +34,10 @@ def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:
     stats = _same_rows({t: results.validation_stats(t) for t in results.trials.trials()})
     compared = _compared(best, options, pairs)
     learning = _curve(jobs)
+    raws = {t: results.raw(t) for t in results.option_trials()} | {b.raw.trial: b.raw for b in results.cascades()}
     return Verdict(
+        gain=gain(recommendation, options, raws, pairs, results.defaults()),
+        unmeasured=list(unmeasured),
         best=best.trial,
         compared=compared,
         paired=pairs,
@@ -36,6 +47,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs) -> Verdict | None:
             lambda a, b: p_value(metric, stats[a], stats[b], seed) < LEVEL,
             resolved.goals,
         ),
+        scored_parts=results.scored_parts(),
         optimism=optimism(best, metric, stats, seed),
         trained=_trained(jobs),
         curve=learning,

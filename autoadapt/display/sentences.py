@@ -14,6 +14,13 @@ from autoadapt.economics.rates import percentiles, service_rate
 from autoadapt.verdict.comparisons import difference_text
 
 
+def first_lines(verdict: Verdict | None) -> list[str]:
+    """What the search gained over what it began with, and which methods were never measured in full: a line each."""
+    if verdict is None:
+        return []
+    return [*([verdict.gain.sentence] if verdict.gain is not None else []), *(u.sentence for u in verdict.unmeasured)]
+
+
 def verdict_lines(verdict: Verdict) -> list[str]:
     """Ties, optimism, options dominated within measurement error, variation between seeds: one sentence each."""
     ties = [c.trial for c in verdict.compared if c.tied]
@@ -23,15 +30,24 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         named = ", ".join(map(trial_name, ties)) or "none"
         lines.append(f"Tied with the best option, trial {verdict.best}, on validation and {rows} test rows: {named}.")
     lines.append(_optimism_line(verdict.optimism))
-    if verdict.within_noise:
-        named = ", ".join(f"trial {t}" for t in verdict.within_noise)
-        lines.append(f"Dominated, but within measurement error: {named} (not scored on test rows).")
+    lines += _within_noise_lines(verdict)
     lines += [
         f"Trial {t.trial} with {len(t.qualities)} seeds: {t.mean:.3f} [{t.low:.3f}-{t.high:.3f}] on test rows, seeds "
         f"included; the standard deviation between seeds is {100 * t.deviation:.1f} points."
         for t in verdict.trained
     ]
     return lines
+
+
+def _within_noise_lines(verdict: Verdict) -> list[str]:
+    """The options that are dominated within measurement error, in a line: those scored on test rows apart."""
+    tested = {t for pair in verdict.paired for t in (pair.trial, pair.other)} | {*verdict.scored_parts}
+    groups = {
+        "not scored on test rows": [t for t in verdict.within_noise if t not in tested],
+        "scored on test rows": [t for t in verdict.within_noise if t in tested],
+    }
+    named = [f"{', '.join(map(trial_name, trials))} ({note})" for note, trials in groups.items() if trials]
+    return [f"Dominated, but within measurement error: {', '.join(named)}."] if named else []
 
 
 def _optimism_line(optimism: Optimism) -> str:

@@ -1,5 +1,7 @@
 """Option, Recommendation: what the outcomes of a study come to."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from autoadapt.domain.candidate import Params
@@ -7,6 +9,9 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
+Role = Literal["floor", "baseline", "default", "part"]
+"""Why an option is shown although it is dominated: it is the best of the simple methods, the untuned prompt, the best
+of the candidates that the study began with, or a part of a cascade that is shown."""
 CASCADE_NUMBERS = 1_000_000
 """Numbers of cascades begin here; those of trials end below."""
 
@@ -178,7 +183,9 @@ class Option(Scored):
     training_usd: float
     """What training this option cost, in all."""
     on_frontier: bool = True
-    """False only for the baseline and the floor, when they are dominated."""
+    """False only for options that are shown for another reason, see `shown_as`."""
+    shown_as: Role | None = None
+    """Why it is shown although it is dominated; None: it is on the frontier."""
     requests_per_s: float | None = None
     """Greatest measured rate at which one replica meets the latency target (without one: keeps up); None: not
     measured under load, or not even the lowest rate did."""

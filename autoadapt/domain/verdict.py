@@ -104,9 +104,59 @@ class Importance(StrictModel):
     """Trials it was computed from."""
 
 
+class Defaults(StrictModel):
+    """The candidates that a study begins with before it searches: those that the search space, the methods and the
+    families of models name first. Simple methods of the floor and candidates of earlier runs are none of them."""
+
+    number: int
+    """How many there are."""
+    measured: list[int]
+    """Trials of those that were measured in full."""
+    refused: int = 0
+    """Of the others, how many are known not to work, so that they were not begun."""
+    best: int | None = None
+    """The one of the highest expected quality on validation rows among `measured`, chosen before test rows are opened;
+    trained ones whose weights were deleted apart. None: there is none."""
+
+
+class Gain(StrictModel):
+    """The recommended option against the best default: what the search has added to what it began with."""
+
+    defaults: Defaults
+    trial: int | None
+    """The recommended option; None: none is recommended."""
+    is_default: bool = False
+    """Whether the recommended option is itself a default."""
+    quality: Paired | None = None
+    """Its quality minus that of the best default on the same test rows; None: there is nothing to compare it with, or
+    they were not both scored."""
+    cost_usd_per_1k: tuple[float, float] | None = None
+    """USD of 1,000 queries of the recommended option, and of the best default."""
+    latency_ms: tuple[float, float] | None = None
+    """The same for latency: p95 under load where both were measured so, else p95 of single requests, or the median
+    where one of them has fewer than 59 samples."""
+    sentence: str
+    """All of this in words."""
+
+
+class Unmeasured(StrictModel):
+    """A method on a family of models of which no candidate was measured in full."""
+
+    method: str
+    family: str
+    trials: int
+    """Candidates of it that were begun."""
+    sentence: str
+    """What it is, and why it was not measured as far as that is known."""
+
+
 class Verdict(StrictModel):
     """What is written to ``verdict.json`` at the end of a search."""
 
+    gain: Gain | None = None
+    """What the search has gained over the candidates that it began with; None: an earlier version has written it."""
+    unmeasured: list[Unmeasured] = Field(default=[])
+    """Methods of which no candidate was measured in full, on each family of models that they suit."""
     best: int
     """The option with the highest expected quality on validation rows, chosen before the test rows were opened."""
     compared: list[Compared]
@@ -115,6 +165,8 @@ class Verdict(StrictModel):
     """All pairs, on test rows."""
     within_noise: list[int]
     """Dominated options whose differences from the options that dominate them are within measurement error."""
+    scored_parts: list[int] = Field(default=[])
+    """Dominated trials that were scored on test rows because they may be useful parts of cascades."""
     optimism: Optimism
     trained: list[Trained] = Field(default=[])
     """With `evaluation.seeds` above 1."""

@@ -37,7 +37,8 @@ class Results(StrictModel):
 
     version: Literal[1] = 1
     options: list[Option]
-    """The frontier by falling quality, and the untuned prompt even where it is dominated."""
+    """The frontier by falling quality, then what is shown although it is dominated (see `Option.shown_as`), then
+    cascades."""
     measured: list[RawOption]
     """Every trial measured in full on this hardware, by number: what other scenarios are computed from."""
     cascades: list[RawOption] = Field(default=[])

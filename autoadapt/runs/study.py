@@ -79,7 +79,8 @@ class Study:
 
     @property
     def options(self) -> list[Option]:
-        """The frontier, the best first, and the untuned prompt, under the task's own economics."""
+        """The frontier, the best first, then dominated options that are shown all the same (`Option.shown_as`), then
+        cascades, under the task's own economics."""
         return self.results.options
 
     @property
@@ -122,7 +123,7 @@ class Study:
         return next((r for r in self.raws if r.trial == trial), None)
 
     def option(self, trial: int | None) -> Option | None:
-        """A trial of the frontier, or the untuned prompt; None: it is neither."""
+        """One of `options` by its number; None: it is none of them."""
         return next((o for o in self.options if o.trial == trial), None)
 
     def trials(self) -> "pandas.DataFrame":
@@ -130,7 +131,7 @@ class Study:
         return _frame(self.rows, TrialRow)
 
     def frontier(self) -> "pandas.DataFrame":
-        """The frontier and the untuned prompt as rows: columns of `Option`, parameters as ``params.NAME``."""
+        """`options` as rows: columns of `Option`, parameters as ``params.NAME``."""
         return _frame(self.options, Option)
 
     def importances(self) -> list[Importance]:

@@ -11,9 +11,13 @@ test rows then say how good the cascade is, and whether it is shown. It is shown
 - No option shown, and no other cascade, is as good in every objective and better in one.
 
 At most `MOST_SHOWN` are shown, and one for each second part: the cheapest.
+
+Trials near the frontier may be parts too, once they were scored on test rows. Which of them are worth it
+(`Cascades.worth_scoring`) is found by the same rule with validation rows in place of test rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -26,7 +30,7 @@ from autoadapt.economics.cascade_pricer import pricer_of
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.row_statistics import stats_array
 from autoadapt.study.cascade_options import Parts, Reader, Scores, cascade_option
-from autoadapt.study.confidences import Confidences
+from autoadapt.study.confidences import Confidences, Split
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.cascades import TOLERATED_LOSS, Threshold, cascaded, choose_threshold, cross_fitted
@@ -44,7 +48,7 @@ class Scored:
     chosen: Threshold
     temperature: float
     kept: float
-    """Share of test rows that the first part answers."""
+    """Share of the rows on which it is judged that the first part answers."""
     scores: Scores
     test_stats: Any
     """Statistics, shape (rows, statistics)."""
@@ -82,7 +86,7 @@ class Cascades:
         Args:
             options: the trials shown, under the task's economics.
         """
-        built = [b for first, second in _pairs(options) if (b := self._built(first, second)) is not None]
+        built = self._all_built(_pairs(options), "test")
         paying = _paying(built, {o.trial: o for o in options})
         goals = self._resolved.goals
         together = [*options, *(b.option for b in paying)]
@@ -93,11 +97,37 @@ class Cascades:
             cheapest.setdefault(b.scored.to_second.other, b)
         return sorted(cheapest.values(), key=lambda b: -b.option.quality_expected)[:MOST_SHOWN]
 
-    def _built(self, first: Option, second: Option) -> Built | None:
+    def worth_scoring(self, options: Sequence[Option], others: Sequence[Option]) -> list[int]:
+        """Trials that would be useful parts of cascades, as far as validation rows can tell; the most useful first.
+
+        Such a cascade would be shown if test rows were like validation rows, and it costs clearly less than every
+        option and every cascade of `options` that is as good or loses no more than is tolerated.
+
+        Args:
+            options: the trials shown, under the task's economics.
+            others: trials that are not shown.
+        """
+        outside = {o.trial for o in others}
+        further = [p for p in _pairs([*options, *others]) if len(outside & {p[0].trial, p[1].trial}) == 1]
+        paying = _paying(self._all_built(further, "validation"), {o.trial: o for o in [*options, *others]})
+        if not paying:
+            return []
+        among_shown = _paying(self._all_built(_pairs(options), "validation"), {o.trial: o for o in options})
+        known = [*options, *(b.option for b in among_shown)]
+        saved = {b.raw.trial: _saved(b.option, known) for b in paying}
+        useful = sorted((b for b in paying if saved[b.raw.trial] >= SAME_COST), key=lambda b: -saved[b.raw.trial])
+        parts = [part for b in useful for part in (b.scored.to_first.other, b.scored.to_second.other)]
+        return list(dict.fromkeys(part for part in parts if part in outside))
+
+    def _all_built(self, pairs: Iterable[tuple[Option, Option]], judged_on: Split) -> list[Built]:
+        return [b for first, second in pairs if (b := self._built(first, second, judged_on)) is not None]
+
+    def _built(self, first: Option, second: Option, judged_on: Split) -> Built | None:
         """The cascade of two options; None: no threshold is assured by validation rows, or it would be one of them."""
-        key = (*self._sure.jobs(first.trial), *self._sure.jobs(second.trial))
+        judging = 1 if judged_on == "validation" else 2  # of the jobs that answered validation and test rows
+        key = (judged_on, *(self._sure.jobs(part.trial)[:judging] for part in (first, second)))
         if key not in self._scored:
-            self._scored[key] = self._score(first.trial, second.trial)
+            self._scored[key] = self._score(first.trial, second.trial, judged_on)
         scored = self._scored[key]
         if scored is None:
             return None
@@ -127,21 +157,21 @@ class Cascades:
         known = {"cascade": cascade.model_copy(update={"saved": saved})}
         return Built(raw.model_copy(update=known), option.model_copy(update=known), scored)
 
-    def _score(self, first: int, second: int) -> Scored | None:
+    def _score(self, first: int, second: int, judged_on: Split) -> Scored | None:
         metric, seed = self._resolved.metric, self._resolved.task.seed
         t = self._sure.temperature(first)
-        on_validation, on_test = (self._rows(first, second, split) for split in ("validation", "test"))
-        if t is None or on_validation is None or on_test is None:
+        on_validation, judged = (self._rows(first, second, split) for split in ("validation", judged_on))
+        if t is None or on_validation is None or judged is None:
             return None
         chosen = choose_threshold(metric, *on_validation, seed=seed)
         if chosen is None:
             return None
-        kept = on_test[0] >= chosen.threshold
+        answered = cross_fitted(metric, *on_validation, seed=seed)
+        kept = answered if judged_on == "validation" else judged[0] >= chosen.threshold
         if not 0 < kept.mean() < 1:
             return None
-        answered = cross_fitted(metric, *on_validation, seed=seed)
         validation_stats = cascaded(answered, *on_validation[1:])
-        stats = cascaded(kept, *on_test[1:])
+        stats = cascaded(kept, *judged[1:])
         number = cascade_number(first, second)
         return Scored(
             chosen=chosen,
@@ -156,8 +186,8 @@ class Cascades:
                 test_rows=len(stats),
             ),
             test_stats=stats,
-            to_first=paired(metric, stats, on_test[1], (number, first), seed),
-            to_second=paired(metric, stats, on_test[2], (number, second), seed),
+            to_first=paired(metric, stats, judged[1], (number, first), seed),
+            to_second=paired(metric, stats, judged[2], (number, second), seed),
         )
 
     def _rows(self, first: int, second: int, split: Any) -> tuple[Any, Any, Any] | None:
@@ -175,6 +205,13 @@ def _pairs(options: Sequence[Option]) -> Iterator[tuple[Option, Option]]:
         cheaper = first.cost_usd_per_1k * SAME_COST <= second.cost_usd_per_1k
         if cheaper and first.quality_expected < second.quality_expected:
             yield first, second
+
+
+def _saved(cascade: Option, known: Sequence[Option]) -> float:
+    """The least cost of the known options that lose no more than is tolerated against a cascade, over its own cost."""
+    quality = cascade.quality_expected - TOLERATED_LOSS
+    least = min((o.cost_usd_per_1k for o in known if o.quality_expected >= quality), default=math.inf)
+    return least / cascade.cost_usd_per_1k if cascade.cost_usd_per_1k else math.inf
 
 
 def _same_rows(first: Measurement, second: Measurement) -> bool:

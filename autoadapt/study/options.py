@@ -84,8 +84,10 @@ class MeasuredTrials:
 
     def expected_quality(self, trial: int) -> float:
         """Quality of a trial, corrected where the sampler models it; as measured where it is no objective."""
-        if self._main == QUALITY:
-            return self.expected(trial)
+        return self.expected(trial) if self._main == QUALITY else self.measured_quality(trial)
+
+    def measured_quality(self, trial: int) -> float:
+        """Quality of a trial as measured on validation rows."""
         return self._metric.value(stats_array(self.measurement(trial)))
 
     def values(self) -> dict[int, Values]:
@@ -133,16 +135,28 @@ class MeasuredTrials:
         flags = non_dominated(rows, [g.direction == "maximize" for g in self.goals])
         return [trial for trial, flag in zip(trials, flags, strict=True) if flag]
 
-    def discard_dominated(self) -> set[int]:
-        """Gives up trained trials that are on the frontier neither as expected nor as measured; returns all given up.
+    def frontier_as_measured(self) -> list[int]:
+        """Trials that no other dominates by measured values, by number."""
+        return self._non_dominated(lambda t: self._values[t][self._main])
 
-        What is expected of an option may rise again, but its weights are deleted once it is given up. Prompts and the
-        simple methods that others are compared with take little space and stay.
+    def dominated(self) -> set[int]:
+        """Trained trials that are on the frontier neither as expected nor as measured, and were not given up yet.
+
+        Prompts and the simple methods that others are compared with take little space and are none of them.
         """
-        left = {*self.frontier(), *self._non_dominated(lambda t: self._values[t][self._main])}
         trained = {t for t, record in self._records.items() if self._may_be_discarded(record)}
-        if not trained - left <= self.discarded:
-            self.discarded |= trained - left
+        return trained - self.discarded - {*self.frontier(), *self.frontier_as_measured()}
+
+    def discard_dominated(self, kept: Collection[int] = ()) -> set[int]:
+        """Gives up dominated trials; returns all that were given up, also before.
+
+        What is expected of an option may rise again, but its weights are deleted once it is given up.
+
+        Args:
+            kept: trials that are needed for another reason.
+        """
+        if given_up := self.dominated() - {*kept}:
+            self.discarded |= given_up
             self._change()
         return self.discarded
 

@@ -321,7 +321,7 @@ class Search:
         for trial in waiting:
             self._chooser.answer_from_cache(trial, number)
         self.folder.drop_checkpoints(number)
-        discarded = self.results.trials.discard_dominated()
+        discarded = self.results.discard_dominated()
         if self.folder.lasting:
             self._trials.study.set_user_attr("gone", sorted(discarded))
         self.folder.drop_artifacts(discarded if state == TrialState.COMPLETE else {*discarded, number})

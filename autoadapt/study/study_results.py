@@ -5,10 +5,10 @@ from typing import Any
 
 from autoadapt.domain.events import Status
 from autoadapt.domain.jobs import Devices
-from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation
+from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation, Role
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.plan import Plan
-from autoadapt.domain.verdict import Paired, Verdict
+from autoadapt.domain.verdict import Defaults, Paired, Verdict
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
 from autoadapt.row_statistics import stats_array
@@ -16,6 +16,8 @@ from autoadapt.runs.results import MethodUse, Results, read_results, write_resul
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.cascading import Built, Cascades
 from autoadapt.study.confidences import Confidences
+from autoadapt.study.defaults import DefaultTrials
+from autoadapt.study.further_parts import FurtherParts
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.prices import task_terms
@@ -52,6 +54,8 @@ class StudyResults:
         self._terms = task_terms(resolved.task)
         self._confidences = Confidences(folder, self.trials)
         self._cascading = Cascades(resolved, self._raw, self._confidences, self._terms)
+        self._defaults = DefaultTrials(resolved, self.trials)
+        self._further = FurtherParts(self.trials, self._cascading, resolved.metric, task.seed, self.option)
         self._cascades: list[Built] = []
         self._cascades_of = (-1, -1)
         """As `_options_of`."""
@@ -79,34 +83,84 @@ class StudyResults:
         return [self.option(trial) for trial in self.trials.frontier()]
 
     def shown_trials(self) -> list[int]:
-        """The frontier, and baseline and floor even where they are dominated."""
-        trials = self.trials.frontier()
-        known = [t for t in (self.trials.baseline(), self.trials.floor()) if t is not None]
-        return list(dict.fromkeys([*trials, *known]))
+        """The frontier, and baseline, floor and best default even where they are dominated."""
+        return list(dict.fromkeys([*self.trials.frontier(), *self._roles()]))
+
+    def _roles(self) -> dict[int, Role]:
+        """Trials that are shown even where they are dominated, and why."""
+        known: tuple[tuple[Role, int | None], ...] = (
+            ("baseline", self.trials.baseline()),
+            ("floor", self.trials.floor()),
+            ("default", self.defaults().best),
+        )
+        roles: dict[int, Role] = {}
+        for role, trial in known:
+            if trial is not None:
+                roles.setdefault(trial, role)
+        return roles
+
+    def defaults(self) -> Defaults:
+        """The candidates that the study began with before it searched."""
+        return self._defaults.found()
 
     def options(self) -> list[Option]:
-        """The shown trials as options, and the cascades of them that are shown."""
-        return [*self._trial_options(), *(built.option for built in self.cascades())]
+        """The shown trials as options, the cascades that are shown, and parts of these that are shown for no other
+        reason."""
+        cascades = [built.option for built in self.cascades()]
+        return [*self._trial_options(), *(self._dominated(t, "part") for t in self.part_trials()), *cascades]
 
     def _trial_options(self) -> list[Option]:
-        frontier = set(self.trials.frontier())
-        return [
-            option if option.trial in frontier else option.model_copy(update={"on_frontier": False})
-            for option in map(self.option, self.shown_trials())
-        ]
+        frontier, roles = set(self.trials.frontier()), self._roles()
+        return [self.option(t) if t in frontier else self._dominated(t, roles[t]) for t in self.shown_trials()]
+
+    def _dominated(self, trial: int, role: Role) -> Option:
+        return self.option(trial).model_copy(update={"on_frontier": False, "shown_as": role})
+
+    def option_trials(self) -> list[int]:
+        """The trials that are options: those shown, and parts of the cascades shown."""
+        return [*self.shown_trials(), *self.part_trials()]
+
+    def part_trials(self) -> list[int]:
+        """Parts of the cascades shown that are shown for no other reason."""
+        shown = {*self.shown_trials()}
+        parts = [t for built in self.cascades() for t in (built.scored.to_first.other, built.scored.to_second.other)]
+        return list(dict.fromkeys(t for t in parts if t not in shown))
+
+    def further_trials(self) -> list[int]:
+        """Trials that are worth being scored on test rows although they are not shown: possible parts of cascades."""
+        return self._further.of(self._trial_options(), self.trials.trials()) if self.folder.lasting else []
+
+    def scored_parts(self) -> list[int]:
+        """Of such trials, those that were scored."""
+        shown = {*self.shown_trials()}
+        scored = [t for t in self.trials.trials() if t not in shown and self.folder.last_done(t, "score") is not None]
+        return self._further.of(self._trial_options(), scored) if scored else []
+
+    def discard_dominated(self) -> set[int]:
+        """Gives up dominated trials, but neither the best default nor possible parts of cascades.
+
+        Returns:
+            All trials that were given up, also before.
+        """
+        kept = self._defaults.kept()
+        dominated = self.trials.dominated() - kept
+        if dominated and self.folder.lasting:
+            kept |= {*self._further.of(self._trial_options(), dominated)}
+        return self.trials.discard_dominated(kept)
 
     def cascades(self) -> list[Built]:
         """The cascades that are shown; none before their parts were scored on test rows."""
         now = (self.trials.revision, len(self.folder.records))
         if now != self._cascades_of:
-            self._cascades, self._cascades_of = self._cascading.shown(self._trial_options()), now
+            options = [*self._trial_options(), *map(self.option, self.scored_parts())]
+            self._cascades, self._cascades_of = self._cascading.shown(options), now
             # the same two parts may have another threshold after an option was fitted again
             self._pairs = {pair: p for pair, p in self._pairs.items() if max(pair) < CASCADE_NUMBERS}
         return self._cascades
 
     def calibrations(self) -> list[Calibration]:
-        """Of the shown trials that state confidences and were scored on test rows."""
-        return [c for trial in self.shown_trials() if (c := self._confidences.calibration(trial)) is not None]
+        """Of the options that state confidences and were scored on test rows, cascades apart."""
+        return [c for trial in self.option_trials() if (c := self._confidences.calibration(trial)) is not None]
 
     def recommendation(self) -> Recommendation:
         """The advice under the task's constraints."""
@@ -114,7 +168,7 @@ class StudyResults:
 
     def pairs(self) -> list[Paired]:
         """The shown options compared on test rows, as far as they were re-scored."""
-        stats = {t: s for t in self.shown_trials() if (s := self.test_stats(t)) is not None}
+        stats = {t: s for t in self.option_trials() if (s := self.test_stats(t)) is not None}
         stats |= {built.raw.trial: built.scored.test_stats for built in self.cascades()}
         return all_pairs(self.resolved.metric, stats, self.resolved.task.seed, self._pairs)
 

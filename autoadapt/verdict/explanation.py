@@ -1,14 +1,22 @@
 """The verdict in sentences: why this option and not the others, and what to try next."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from autoadapt.domain.option import Option, Recommendation
+from autoadapt.domain.option import Option, Recommendation, Role
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Compared, Curve
 from autoadapt.verdict.comparisons import LEVEL, SAME_COST, SAME_LATENCY
 from autoadapt.verdict.option_values import latency_ms
 from autoadapt.verdict.recommendation import violations
+
+SHOWN_AS: Mapping[Role, str] = {
+    "floor": "the floor",
+    "baseline": "the untuned prompt",
+    "default": "the best default",
+    "part": "a part of a cascade",
+}
+"""What a dominated option is that is shown all the same."""
 
 
 def reasons(
@@ -30,8 +38,7 @@ def reasons(
 
 
 def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], constraints: Constraints) -> str:
-    what = "" if option.on_frontier else "the floor" if option.floor else "the untuned prompt"
-    name = option.named(what)
+    name = option.named(SHOWN_AS[option.shown_as] if option.shown_as is not None else "")
     name = name[0].upper() + name[1:]
     violated = violations(option, constraints)
     if violated:
@@ -58,12 +65,12 @@ def _significance(pair: Compared) -> str:
 
 
 def _price(option: Option, chosen: Option) -> str:
-    ratio = _ratio(option.cost_usd_per_1k, chosen.cost_usd_per_1k, SAME_COST)
+    ratio = ratio_text(option.cost_usd_per_1k, chosen.cost_usd_per_1k, SAME_COST)
     return "costs about as much" if ratio is None else f"costs {ratio}"
 
 
 def _speed(option: Option, chosen: Option) -> str:
-    ratio = _ratio(1 / (latency_ms(option) or math.inf), 1 / (latency_ms(chosen) or math.inf), SAME_LATENCY)
+    ratio = ratio_text(1 / (latency_ms(option) or math.inf), 1 / (latency_ms(chosen) or math.inf), SAME_LATENCY)
     faster = ratio is not None and ratio.endswith("more")
     return (
         "answers about as fast"
@@ -72,7 +79,7 @@ def _speed(option: Option, chosen: Option) -> str:
     )
 
 
-def _ratio(value: float, other: float, same: float) -> str | None:
+def ratio_text(value: float, other: float, same: float) -> str | None:
     """``3.1 times more``, or less; None: about the same."""
     if not value or not other or max(value, other) < same * min(value, other):
         return None

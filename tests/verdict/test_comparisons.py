@@ -175,7 +175,8 @@ def test_holm_corrects_for_all_comparisons_with_the_best() -> None:
 
 
 def test_reasons_are_sentences_with_figures() -> None:
-    options = [option(1, 0.9, 1.0), option(2, 0.88, 0.2), option(5, 0.5, 0.01, method="prompt", on_frontier=False)]
+    untuned = option(5, 0.5, 0.01, method="prompt", on_frontier=False, shown_as="baseline")
+    options = [option(1, 0.9, 1.0), option(2, 0.88, 0.2), untuned]
     pairs = [pair(1, 2, 0.02, 0.4), pair(1, 5, 0.4, 1e-9), pair(2, 5, 0.38, 1e-9)]
     advice = recommend(options, Constraints(), 5, pairs)
     lines = reasons(options, advice, [], Constraints())

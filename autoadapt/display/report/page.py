@@ -21,7 +21,7 @@ from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.report import sections, verdict
 from autoadapt.display.report.notes import ABSENT, DEFINITIONS, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
-from autoadapt.display.sentences import calibration_line, cascade_lines, verdict_lines
+from autoadapt.display.sentences import calibration_line, cascade_lines, first_lines, verdict_lines
 from autoadapt.display.text import printable
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_atomic
@@ -101,6 +101,7 @@ def _content(study: "Study") -> dict[str, Any]:
         "version": importlib.metadata.version("autoadapt"),
         "subtitle": verdict.subtitle(study),
         "lead": study.recommendation.reason,
+        "first_lines": first_lines(outcome),
         "cards": verdict.cards(study),
         "tabs": TABS,
         "why": outcome.why if outcome is not None else [study.recommendation.reason],

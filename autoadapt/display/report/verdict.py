@@ -8,7 +8,7 @@ from autoadapt.display.text import dollars, p95_text, params_text, with_interval
 from autoadapt.domain.option import Option, number_text
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.verdict.comparisons import LEVEL
-from autoadapt.verdict.explanation import p_text
+from autoadapt.verdict.explanation import SHOWN_AS, p_text
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -56,11 +56,11 @@ def cards(study: "Study") -> list[dict[str, str]]:
 
 def option_row(option: Option, study: "Study") -> dict[str, Any]:
     """A row of the table of options."""
-    test = option.test_quality_ci
+    test, role = option.test_quality_ci, option.shown_as
     return {
         "trial": number_text(option.trial),
         "chosen": option.trial == study.recommendation.trial,
-        "method": option.method if option.on_frontier else f"{option.method} (untuned, dominated)",
+        "method": option.method if role is None else f"{option.method} ({SHOWN_AS[role]}, dominated)",
         "validation": with_interval(option.quality, option.quality_ci),
         "test": with_interval(option.test_quality, test) if test and option.test_quality is not None else "-",
         "comparison": _comparison(option, study),

@@ -7,8 +7,10 @@ from rich.table import Table
 from autoadapt.display.goals import further_goals, goal_text
 from autoadapt.display.text import dollars, p95_text, with_interval
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
-from autoadapt.domain.option import Option, number_text
+from autoadapt.domain.option import Option, Role, number_text
 
+SHOWN_AS: dict[Role, str] = {"floor": "floor", "baseline": "base", "default": "default", "part": "part"}
+"""What a dominated option is that is shown all the same, in a word that fits into a table."""
 CORRECTED = 0.005
 """Difference of measured and expected quality from which a table states that the frontier is chosen by the latter."""
 
@@ -30,7 +32,7 @@ def frontier_table(
         table.add_row(
             # without spaces: the table of a cascade fits into 80 columns
             f"{'*' if option.trial == recommended else ''}{number_text(option.trial).replace(' ', '')}",
-            option.method if option.on_frontier else f"{option.method} ({'floor' if option.floor else 'base'})",
+            option.method if option.shown_as is None else f"{option.method} ({SHOWN_AS[option.shown_as]})",
             with_interval(option.quality, option.quality_ci),
             test,
             dollars(option.cost_usd_per_1k),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from autoadapt.display.sentences import cascade_lines, load_lines, plan_line, verdict_lines
+from autoadapt.display.sentences import cascade_lines, first_lines, load_lines, plan_line, verdict_lines
 from autoadapt.display.terminal.options import frontier_table
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars, duration, params_text
@@ -48,6 +48,8 @@ def _print_recommendation(console: Console, study: "Study") -> None:
     advice, by_trial = study.recommendation, {o.trial: o for o in study.options}
     head = "Recommended: " if advice.trial is not None else "No recommendation: "
     console.print(Text(head, style="bold").append_text(plain(advice.reason)))
+    for line in first_lines(study.verdict):
+        console.print(plain(line))
     extremes = (
         ("best quality", advice.best_quality),
         ("cheapest", advice.cheapest),
