@@ -88,10 +88,7 @@ class Cascades:
         """
         built = self._all_built(_pairs(options), "test")
         paying = _paying(built, {o.trial: o for o in options})
-        goals = self._resolved.goals
-        together = [*options, *(b.option for b in paying)]
-        flags = non_dominated(option_values(together, goals), [g.direction == "maximize" for g in goals])
-        fronts = {o.trial for o, flag in zip(together, flags, strict=True) if flag}
+        fronts = self._non_dominated([*options, *(b.option for b in paying)])
         cheapest: dict[int, Built] = {}
         for b in sorted((b for b in paying if b.raw.trial in fronts), key=lambda b: b.option.cost_usd_per_1k):
             cheapest.setdefault(b.scored.to_second.other, b)
@@ -114,10 +111,17 @@ class Cascades:
             return []
         among_shown = _paying(self._all_built(_pairs(options), "validation"), {o.trial: o for o in options})
         known = [*options, *(b.option for b in among_shown)]
-        saved = {b.raw.trial: _saved(b.option, known) for b in paying}
-        useful = sorted((b for b in paying if saved[b.raw.trial] >= SAME_COST), key=lambda b: -saved[b.raw.trial])
+        fronts = self._non_dominated([*known, *(b.option for b in paying)])
+        saved = {b.raw.trial: _saved(b.option, known) for b in paying if b.raw.trial in fronts}
+        useful = [b for b in paying if saved.get(b.raw.trial, 0.0) >= SAME_COST]
+        useful.sort(key=lambda b: -saved[b.raw.trial])
         parts = [part for b in useful for part in (b.scored.to_first.other, b.scored.to_second.other)]
         return list(dict.fromkeys(part for part in parts if part in outside))
+
+    def _non_dominated(self, options: Sequence[Option]) -> set[int]:
+        goals = self._resolved.goals
+        flags = non_dominated(option_values(options, goals), [g.direction == "maximize" for g in goals])
+        return {o.trial for o, flag in zip(options, flags, strict=True) if flag}
 
     def _all_built(self, pairs: Iterable[tuple[Option, Option]], judged_on: Split) -> list[Built]:
         return [b for first, second in pairs if (b := self._built(first, second, judged_on)) is not None]

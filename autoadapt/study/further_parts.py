@@ -16,6 +16,9 @@ from autoadapt.study.options import MeasuredTrials
 from autoadapt.verdict.comparisons import LEVEL, dominated_within_error, p_value
 
 MOST_SCORED = 2
+MOST_KEPT, SMALL_BYTES = 4, 100_000_000
+"""Artifacts that are kept until the search ends, because options to come may make them useful, and their greatest size;
+of those that are useful already the size does not count."""
 MOST_WEIGHED = 8
 """Trials with which cascades are tried, the nearest to the frontier first: with metrics that are no means of the rows'
 scores each pair may take the driver half a second."""
@@ -60,6 +63,16 @@ class FurtherParts:
             return []
         useful = self._cascades.worth_scoring(shown, [self._option(t) for t in others[:MOST_WEIGHED]])
         return useful[:MOST_SCORED]
+
+    def kept(self, shown: Sequence[Option], dominated: Collection[int]) -> list[int]:
+        """Dominated trials whose artifacts are kept: the useful ones, and the nearest to the frontier of small ones.
+
+        Args:
+            shown: as of `of`.
+            dominated: trained trials whose artifacts would be deleted.
+        """
+        small = [t for t in dominated if self._measured.measurement(t).artifact_bytes <= SMALL_BYTES]
+        return list(dict.fromkeys([*self.of(shown, dominated), *self.near_frontier(small)]))[:MOST_KEPT]
 
     def near_frontier(self, among: Collection[int]) -> list[int]:
         """Trials that are dominated within measurement error, or on the frontier as measured but not as expected.

@@ -145,7 +145,7 @@ class StudyResults:
         kept = self._defaults.kept()
         dominated = self.trials.dominated() - kept
         if dominated and self.folder.lasting:
-            kept |= {*self._further.of(self._trial_options(), dominated)}
+            kept |= {*self._further.kept(self._trial_options(), dominated)}
         return self.trials.discard_dominated(kept)
 
     def cascades(self) -> list[Built]:

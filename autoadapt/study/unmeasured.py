@@ -77,7 +77,8 @@ def _ends(resolved: ResolvedTask, study: optuna.Study) -> Iterator[tuple[Arm, En
 
 def _unmeasured(resolved: ResolvedTask, arm: Arm, ends: _Ends) -> Unmeasured:
     method, family = arm
-    clauses = [_clause(end, number, ends.said[end]) for end, number in ends.counts.items()]
+    alone = sum(ends.counts.values()) == 1
+    clauses = [_clause(end, number, ends.said[end], alone) for end, number in ends.counts.items()]
     begun = sum(n for end, n in ends.counts.items() if end != "refused")
     if not ends.counts:
         clauses = [_never_begun(resolved, arm)]
@@ -100,16 +101,24 @@ def _never_begun(resolved: ResolvedTask, arm: Arm) -> str:
     return "it was never begun"
 
 
-def _clause(end: End, number: int, said: str) -> str:
-    """How so many trials have ended, as a clause."""
-    one, many = number == 1, f"{number} candidates"
+def _clause(end: End, number: int, said: str, alone: bool) -> str:
+    """How so many trials have ended, as a clause.
+
+    Args:
+        end: which way.
+        number: of trials.
+        said: of the last of them.
+        alone: whether it is the only trial of its arm.
+    """
+    one = number == 1
+    which = "it" if alone else "1 candidate" if one else f"{number} candidates"
     said = f" ({said if one else f'the last: {said}'})" if said else ""
     if end == "budget":
-        return "the budget ended before it was done" if one else f"the budget ended before {many} were done"
+        return f"the budget ended before {which} {'was' if one else 'were'} done"
     if end == "failed":
-        return f"{'it' if one else many} failed{said}"
+        return f"{which} failed{said}"
     if end == "stopped":
-        return f"{'it was' if one else f'{many} were'} stopped early{said}"
+        return f"{which} {'was' if one else 'were'} stopped early{said}"
     if end == "refused":
-        return f"{'it' if one else many} cannot work{said}"
-    return f"what {'it' if one else f'{many}'} measured is missing, or is that of other hardware"
+        return f"{which} cannot work{said}"
+    return f"what {which} measured is missing, or is that of other hardware"
