@@ -114,7 +114,7 @@ class Cascades:
         fronts = self._non_dominated([*known, *(b.option for b in paying)])
         saved = {b.raw.trial: _saved(b.option, known) for b in paying if b.raw.trial in fronts}
         useful = [b for b in paying if saved.get(b.raw.trial, 0.0) >= SAME_COST]
-        useful.sort(key=lambda b: -saved[b.raw.trial])
+        useful.sort(key=lambda b: (-saved[b.raw.trial], b.option.cost_usd_per_1k))
         parts = [part for b in useful for part in (b.scored.to_first.other, b.scored.to_second.other)]
         return list(dict.fromkeys(part for part in parts if part in outside))
 
