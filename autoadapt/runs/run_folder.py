@@ -5,7 +5,8 @@ runs/NAME/
   study.db                     the Optuna study (SQLite)
   data/*.jsonl                 the frozen splits
   trials/0007/rung0/           one job: job.json, outcome.json, log.txt
-  trials/0007/artifact/        the option, self-contained; deleted once a trained one is dominated
+  trials/0007/artifact/        the option, self-contained; deleted once a trained one is dominated, unless it is the
+                               best default or may be a part of a cascade
   trials/0007/score/           the option on test rows
   trials/0007/load_test/       the option under load
   trials/0007/refit-85-0/      fitted again, on 85 training rows (or `all`) with seed 0

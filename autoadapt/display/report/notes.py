@@ -11,6 +11,9 @@ DEFINITIONS = (
     "Test scores are computed on rows that the search never used; frontier options were scored on them once. Their "
     "intervals are those of the weights at hand; training again gives others: with evaluation.seeds above 1 this "
     "variation is measured.",
+    "The gain of the search is the recommended option against the best of the candidates that the study began with, by "
+    "expected quality on validation rows. It is called better only where the 95 % interval of the difference on the "
+    "same test rows lies above 0 and the paired test finds it (p below 5 %).",
     "Two options are tied when neither validation nor test rows show a difference: the quality of the one lies within "
     "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or a "
     "permutation test; Holm's correction).",
