@@ -23,7 +23,7 @@ TWO_RATES = HEAD + (
 """A default that learns worse than the other candidate, which takes as much space."""
 ROWS = 150
 SETTINGS: dict[str, Any] = {
-    "rows": 600,
+    "rows": 800,
     "space": TWO_RATES,
     "methods": ["full"],
     "objectives": ["quality", "artifact_mb"],
@@ -169,7 +169,7 @@ def test_method_whose_candidates_cannot_work_is_named_with_the_reason(make_task:
     """With 60 rows there are too few for 48 shots."""
     space = SPACE.replace("shots: [0, 2, 4]", "shots: [48]").replace("shots: [2, 4]", "shots: [48]")
     space = space.split("first:")[0]
-    task = make_task(rows=60, space=space, methods=["prompt", "lora"], budget={"trials": 2})
+    task = make_task(rows=60, space=space, methods=["prompt", "lora"], budget={"trials": 2}, search={"rungs": False})
     assert search(task).returncode == 0
     (one,) = read(task, "verdict.json")["unmeasured"]
     assert one["sentence"].startswith("prompt on scripted models was never measured in full: ")
