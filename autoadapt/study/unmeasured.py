@@ -91,14 +91,18 @@ def _unmeasured(resolved: ResolvedTask, arm: Arm, ends: _Ends) -> Unmeasured:
 
 
 def _never_begun(resolved: ResolvedTask, arm: Arm) -> str:
-    """That no trial was begun; and why, where what the study would have begun with cannot work."""
-    space = resolved.space
+    """That no trial was begun; and why, where what would be tried first is known not to work."""
+    space, (method, family) = resolved.space, arm
     first = [c for c in map(space.candidate, space.first()) if _arm(resolved, c) == arm]
+    which = "its default cannot work" if len(first) == 1 else f"none of its {len(first)} defaults can work"
+    if not first:
+        models = [m for m in space.pairs.models[method] if resolved.models[m].family == family]
+        first, which = [space.default(method, model) for model in models], "the first choices of its space cannot work"
     obstacles = [resolved.obstacle(c) for c in first]
-    if obstacles and (reason := obstacles[0]) is not None and None not in obstacles:
-        which = "its default cannot work" if len(first) == 1 else f"none of its {len(first)} defaults can work"
-        return f"it was never begun, because {which} ({reason})"
-    return "it was never begun"
+    known = [reason for reason in obstacles if reason is not None]
+    if not known or len(known) < len(obstacles):
+        return "it was never begun"
+    return f"it was never begun, because {which} ({known[0]})"
 
 
 def _clause(end: End, number: int, said: str, alone: bool) -> str:
