@@ -165,15 +165,22 @@ def test_methods_that_were_never_measured_are_named_first_with_the_reason(make_t
         assert page.index('id="lead"') < page.index(line) < page.index('class="cards"')
 
 
-def test_method_whose_candidates_cannot_work_is_named_with_the_reason(make_task: MakeTask) -> None:
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [("", "the first choices of its space cannot work"), ("first:\n  - {method: prompt}\n", "its default cannot work")],
+)
+def test_method_whose_candidates_cannot_work_is_named_with_the_reason(
+    make_task: MakeTask, first: str, why: str
+) -> None:
     """With 60 rows there are too few for 48 shots."""
     space = SPACE.replace("shots: [0, 2, 4]", "shots: [48]").replace("shots: [2, 4]", "shots: [48]")
-    space = space.split("first:")[0]
+    space = space.split("first:")[0] + first
     task = make_task(rows=60, space=space, methods=["prompt", "lora"], budget={"trials": 2}, search={"rungs": False})
     assert search(task).returncode == 0
     (one,) = read(task, "verdict.json")["unmeasured"]
-    assert one["sentence"].startswith("prompt on scripted models was never measured in full: ")
-    assert "48 shots, but there are only" in one["sentence"]
+    assert one["sentence"].startswith(
+        f"prompt on scripted models was never measured in full: it was never begun, because {why} (48 shots, but there"
+    )
 
 
 def test_study_in_which_every_method_was_measured_names_none(run: Path) -> None:
