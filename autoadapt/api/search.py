@@ -113,7 +113,8 @@ def _search(resources: Resources, stop: StopSignals) -> Exit:
     if stop.code is not None:
         search.stand_down()
     else:
-        unmeasured = unmeasured_methods(search.resolved, search.results.trials, resources.study)
+        measured, budget_ended = search.results.trials, not search.exhausted
+        unmeasured = unmeasured_methods(search.resolved, measured, resources.study, budget_ended)
         search.results.verdict = give_verdict(search, end.jobs, unmeasured)
     search.results.write(search.status())
     return stop.code if stop.code is not None else _exit_code(search)

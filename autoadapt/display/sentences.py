@@ -15,10 +15,21 @@ from autoadapt.verdict.comparisons import difference_text
 
 
 def first_lines(verdict: Verdict | None) -> list[str]:
-    """What the search gained over what it began with, and which methods were never measured in full: a line each."""
+    """What the search gained over what it began with; methods that were never measured in full, a line per reason."""
     if verdict is None:
         return []
-    return [*([verdict.gain.sentence] if verdict.gain is not None else []), *(u.sentence for u in verdict.unmeasured)]
+    lines = [] if verdict.gain is None else [verdict.gain.sentence]
+    by_reason: dict[str, list[str]] = {}
+    for one in verdict.unmeasured:
+        by_reason.setdefault(one.reason, []).append(one.name)
+    return lines + [_unmeasured_line(names, reason) for reason, names in by_reason.items()]
+
+
+def _unmeasured_line(names: Sequence[str], reason: str) -> str:
+    """Methods that have the same reason, in a sentence."""
+    if len(names) == 1:
+        return f"{names[0]} was never measured in full: {reason}."
+    return f"{', '.join(names[:-1])} and {names[-1]} were never measured in full: {reason}."
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:

@@ -116,7 +116,7 @@ class Defaults(StrictModel):
     """Of the others, how many are known not to work, so that they were not begun."""
     best: int | None = None
     """The one of the highest expected quality on validation rows among `measured`, chosen before test rows are opened;
-    trained ones whose weights were deleted apart. None: there is none."""
+    of equals one of the frontier. Trained ones whose weights were deleted do not count. None: there is none."""
 
 
 class Gain(StrictModel):
@@ -146,8 +146,13 @@ class Unmeasured(StrictModel):
     family: str
     trials: int
     """Candidates of it that were begun."""
-    sentence: str
-    """What it is, and why it was not measured as far as that is known."""
+    reason: str
+    """Why none was measured, as far as that is known: a clause."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``full on encoder models``."""
+        return f"{self.method} on {self.family} models"
 
 
 class Verdict(StrictModel):

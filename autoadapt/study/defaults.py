@@ -42,14 +42,16 @@ class DefaultTrials:
             number=len(self._candidates),
             measured=measured,
             refused=sum(self._resolved.obstacle(self._candidates[key]) is not None for key in left),
-            best=max(self._usable(measured), key=self._measured.expected_quality, default=None),
+            best=max(self._usable(measured), key=self._rank, default=None),
         )
 
     def kept(self) -> set[int]:
         """The best by expected and by measured quality: their artifacts are kept until test rows are scored."""
-        usable = self._usable(self.found().measured)
-        by_quality = (self._measured.expected_quality, self._measured.measured_quality)
-        return {max(usable, key=quality) for quality in by_quality} if usable else set()
+        best, usable = self.found().best, self._usable(self.found().measured)
+        return set() if best is None else {best, max(usable, key=self._measured.measured_quality)}
+
+    def _rank(self, trial: int) -> tuple[float, bool]:
+        return self._measured.expected_quality(trial), trial in self._measured.frontier()
 
     def _usable(self, trials: list[int]) -> list[int]:
         return [t for t in trials if t not in self._measured.discarded]

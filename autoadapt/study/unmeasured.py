@@ -30,13 +30,16 @@ class _Ends:
         self.said[end] = text
 
 
-def unmeasured_methods(resolved: ResolvedTask, measured: MeasuredTrials, study: optuna.Study) -> list[Unmeasured]:
+def unmeasured_methods(
+    resolved: ResolvedTask, measured: MeasuredTrials, study: optuna.Study, budget_ended: bool
+) -> list[Unmeasured]:
     """Every method on each family of models that it suits, where no candidate of it was measured in full.
 
     Args:
         resolved: the task.
         measured: its trials at full fidelity.
         study: of the task; its search has ended.
+        budget_ended: whether it was the budget that has ended it.
     """
     arms = {
         (method, resolved.models[model].family): None
@@ -50,7 +53,15 @@ def unmeasured_methods(resolved: ResolvedTask, measured: MeasuredTrials, study: 
     ends: dict[Arm, _Ends] = defaultdict(_Ends)
     for arm, end, text in _ends(resolved, study):
         ends[arm].add(end, text)
-    return [_unmeasured(resolved, arm, ends[arm]) for arm in left]
+    return [
+        Unmeasured(
+            method=method,
+            family=family,
+            trials=sum(n for end, n in ends[method, family].counts.items() if end != "refused"),
+            reason=_reason(ends[method, family]) or _never_begun(resolved, (method, family), budget_ended),
+        )
+        for method, family in left
+    ]
 
 
 def _arm(resolved: ResolvedTask, candidate: Candidate) -> Arm:
@@ -75,22 +86,7 @@ def _ends(resolved: ResolvedTask, study: optuna.Study) -> Iterator[tuple[Arm, En
                 yield arm, "lost", ""
 
 
-def _unmeasured(resolved: ResolvedTask, arm: Arm, ends: _Ends) -> Unmeasured:
-    method, family = arm
-    alone = sum(ends.counts.values()) == 1
-    clauses = [_clause(end, number, ends.said[end], alone) for end, number in ends.counts.items()]
-    begun = sum(n for end, n in ends.counts.items() if end != "refused")
-    if not ends.counts:
-        clauses = [_never_begun(resolved, arm)]
-    return Unmeasured(
-        method=method,
-        family=family,
-        trials=begun,
-        sentence=f"{method} on {family} models was never measured in full: {'; '.join(clauses)}.",
-    )
-
-
-def _never_begun(resolved: ResolvedTask, arm: Arm) -> str:
+def _never_begun(resolved: ResolvedTask, arm: Arm, budget_ended: bool) -> str:
     """That no trial was begun; and why, where what would be tried first is known not to work."""
     space, (method, family) = resolved.space, arm
     first = [c for c in map(space.candidate, space.first()) if _arm(resolved, c) == arm]
@@ -100,25 +96,29 @@ def _never_begun(resolved: ResolvedTask, arm: Arm) -> str:
         first, which = [space.default(method, model) for model in models], "the first choices of its space cannot work"
     obstacles = [resolved.obstacle(c) for c in first]
     known = [reason for reason in obstacles if reason is not None]
-    if not known or len(known) < len(obstacles):
-        return "it was never begun"
-    return f"it was never begun, because {which} ({known[0]})"
+    if known and len(known) == len(obstacles):
+        return f"no candidate was begun, because {which} ({known[0]})"
+    return f"no candidate was begun{' before the budget ended' if budget_ended else ''}"
 
 
-def _clause(end: End, number: int, said: str, alone: bool) -> str:
-    """How so many trials have ended, as a clause.
+def _reason(ends: _Ends) -> str:
+    """How the trials of an arm have ended, as a clause; empty: there were none."""
+    return "; ".join(_clause(end, number, ends.said[end]) for end, number in ends.counts.items())
+
+
+def _clause(end: End, number: int, said: str) -> str:
+    """How so many trials have ended.
 
     Args:
         end: which way.
         number: of trials.
         said: of the last of them.
-        alone: whether it is the only trial of its arm.
     """
     one = number == 1
-    which = "it" if alone else "1 candidate" if one else f"{number} candidates"
+    which = "1 candidate" if one else f"{number} candidates"
     said = f" ({said if one else f'the last: {said}'})" if said else ""
     if end == "budget":
-        return f"the budget ended before {which} {'was' if one else 'were'} done"
+        return f"the budget ended before {'a candidate was' if one else f'{which} were'} done"
     if end == "failed":
         return f"{which} failed{said}"
     if end == "stopped":

@@ -10,7 +10,14 @@ from made_up import HARM, LOAD, PLAN, RAWS, MadeUp, option
 from rich.console import Console
 
 from autoadapt.display.comparison_csv import comparison_csv
-from autoadapt.display.sentences import break_even_line, count_text, load_lines, plan_line, verdict_lines
+from autoadapt.display.sentences import (
+    break_even_line,
+    count_text,
+    first_lines,
+    load_lines,
+    plan_line,
+    verdict_lines,
+)
 from autoadapt.display.terminal.advice import print_advice
 from autoadapt.display.terminal.latency import load_json, print_load, run_line
 from autoadapt.display.terminal.options import frontier_table
@@ -25,6 +32,7 @@ from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.events import Event, Status
 from autoadapt.domain.prices import DevicePrice, TokenPrice
 from autoadapt.domain.task import Budget
+from autoadapt.domain.verdict import Unmeasured
 
 STUDY = MadeUp()
 
@@ -185,3 +193,29 @@ def test_without_ties_the_verdict_says_none() -> None:
         update={"compared": STUDY.verdict.compared[:1], "within_noise": [], "trained": []}
     )
     assert verdict_lines(untied)[0] == "Tied with the best option, trial 1, on validation and 200 test rows: none."
+
+
+def test_dominated_options_within_measurement_error_that_were_scored_are_told_apart() -> None:
+    both = STUDY.verdict.model_copy(update={"within_noise": [0, 5], "scored_parts": [5]})
+    assert (
+        "Dominated, but within measurement error: trial 0 (not scored on test rows), trial 5 (scored on test rows)."
+        in verdict_lines(both)
+    )
+
+
+def test_methods_that_were_never_measured_are_named_together_where_the_reason_is_the_same() -> None:
+    arms = [("lora", "encoder", "a"), ("full", "encoder", "b"), ("lora", "causal_lm", "a"), ("head", "encoder", "a")]
+    found = [Unmeasured(method=m, family=f, trials=0, reason=reason) for m, f, reason in arms]
+    assert first_lines(STUDY.verdict.model_copy(update={"unmeasured": found})) == [
+        "lora on encoder models, lora on causal_lm models and head on encoder models were never measured in full: a.",
+        "full on encoder models was never measured in full: b.",
+    ]
+    assert first_lines(None) == []
+
+
+def test_table_says_why_a_dominated_option_is_shown() -> None:
+    dominated = STUDY.options[0].model_copy(update={"on_frontier": False})
+    marks = {"floor": "floor", "baseline": "base", "default": "default", "part": "part"}
+    for role, mark in marks.items():
+        text = shown(frontier_table([dominated.model_copy(update={"shown_as": role})]))
+        assert f"{dominated.method} ({mark})" in text

@@ -154,11 +154,12 @@ def test_methods_that_were_never_measured_are_named_first_with_the_reason(make_t
     )
     run = search(task)
     assert run.returncode == 0, run.stderr
-    expected = [
-        "faulty on scripted models was never measured in full: it failed (nan in fit: the loss became nan).",
-        "lora on scripted models was never measured in full: it was never begun.",
+    found = [(u["method"], u["family"], u["trials"], u["reason"]) for u in read(task, "verdict.json")["unmeasured"]]
+    assert found == [
+        ("faulty", "scripted", 1, "1 candidate failed (nan in fit: the loss became nan)"),
+        ("lora", "scripted", 0, "no candidate was begun before the budget ended"),
     ]
-    assert [u["sentence"] for u in read(task, "verdict.json")["unmeasured"]] == expected
+    expected = [f"{m} on {family} models was never measured in full: {reason}." for m, family, _, reason in found]
     words, page = " ".join(run.stdout.split()), (task.parent / "runs" / "fruits" / "report.html").read_text()
     for line in expected:
         assert words.index("Gain of the search") < words.index(line) < words.index("best quality:")
@@ -178,9 +179,8 @@ def test_method_whose_candidates_cannot_work_is_named_with_the_reason(
     task = make_task(rows=60, space=space, methods=["prompt", "lora"], budget={"trials": 2}, search={"rungs": False})
     assert search(task).returncode == 0
     (one,) = read(task, "verdict.json")["unmeasured"]
-    assert one["sentence"].startswith(
-        f"prompt on scripted models was never measured in full: it was never begun, because {why} (48 shots, but there"
-    )
+    assert one["method"] == "prompt"
+    assert one["reason"].startswith(f"no candidate was begun, because {why} (48 shots, but there are only ")
 
 
 def test_study_in_which_every_method_was_measured_names_none(run: Path) -> None:

@@ -76,3 +76,14 @@ def test_best_default_as_measured_is_kept_beside_the_best_as_expected() -> None:
     assert default is not None
     trials.expect({default: 0.1})
     assert default not in results.discard_dominated()
+
+
+def test_of_equally_good_defaults_the_one_of_the_frontier_is_the_best() -> None:
+    """Both are right on the same rows, and the second one costs less."""
+    search = run(2, methods=("full", "lora"), space="quick")
+    trials = search.results.trials
+    trials.expect(dict.fromkeys(trials.trials(), 0.5))
+    found = search.results.defaults()
+    assert len(found.measured) == 2
+    assert [found.best] == trials.frontier()
+    assert trials.record(trials.frontier()[0]).job.candidate.method == "lora"

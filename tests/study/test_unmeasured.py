@@ -15,8 +15,6 @@ from autoadapt.study.open_trials import OpenTrials
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.unmeasured import unmeasured_methods
 
-NEVER = "was never measured in full:"
-
 
 class Began:
     """A study of prompts and adapters whose trials end as a test says."""
@@ -51,8 +49,10 @@ class Began:
         devices = Devices(kind="x", count=1, accelerator="cpu")
         self.measured.add(number, Record(Path(), job, Outcome.of(job, answered, devices, 1.0)))
 
-    def sentences(self) -> list[str]:
-        return [u.sentence for u in unmeasured_methods(self.resolved, self.measured, self.study)]
+    def reasons(self, budget_ended: bool = True) -> list[str]:
+        found = unmeasured_methods(self.resolved, self.measured, self.study, budget_ended)
+        assert {u.name for u in found} <= {"lora on simulated models"}
+        return [u.reason for u in found]
 
 
 @pytest.fixture
@@ -63,29 +63,30 @@ def began() -> Began:
 
 
 def test_method_that_was_never_begun(began: Began) -> None:
-    assert began.sentences() == [f"lora on simulated models {NEVER} it was never begun."]
+    assert began.reasons() == ["no candidate was begun before the budget ended"]
+    assert began.reasons(budget_ended=False) == ["no candidate was begun"]
 
 
 def test_measured_methods_are_not_named(began: Began) -> None:
     began.complete("lora")
-    assert began.sentences() == []
+    assert began.reasons() == []
 
 
 def test_trials_that_the_budget_ended(began: Began) -> None:
     began.ended("lora", TrialState.STOPPED_EARLY, {"stopped_by": "budget", "ended": "budget.usd is reached"})
-    assert began.sentences() == [f"lora on simulated models {NEVER} the budget ended before it was done."]
+    assert began.reasons() == ["the budget ended before a candidate was done"]
     began.ended("lora", TrialState.STOPPED_EARLY, {"stopped_by": "budget"}, **{"lora.r": 4})
-    assert began.sentences() == [f"lora on simulated models {NEVER} the budget ended before 2 candidates were done."]
+    assert began.reasons() == ["the budget ended before 2 candidates were done"]
 
 
 def test_trials_that_failed_and_were_stopped(began: Began) -> None:
     began.ended("lora", TrialState.FAILED, {"failure": "oom in fit: no memory is left"})
-    assert began.sentences() == [f"lora on simulated models {NEVER} it failed (oom in fit: no memory is left)."]
+    assert began.reasons() == ["1 candidate failed (oom in fit: no memory is left)"]
     began.ended("lora", TrialState.FAILED, {"failure": "nan in fit: the loss became nan"}, **{"lora.r": 4})
     began.ended("lora", TrialState.STOPPED_EARLY, {"ended": "quality 0.400 at low fidelity"}, **{"lora.r": 8})
-    assert began.sentences() == [
-        f"lora on simulated models {NEVER} 2 candidates failed (the last: nan in fit: the loss became nan); 1 "
-        "candidate was stopped early (quality 0.400 at low fidelity)."
+    assert began.reasons() == [
+        "2 candidates failed (the last: nan in fit: the loss became nan); 1 candidate was stopped early (quality 0.400 "
+        "at low fidelity)"
     ]
 
 
@@ -93,7 +94,7 @@ def test_candidates_that_were_refused(began: Began) -> None:
     trial = began.begin("lora")
     began.resolved.space.suggest(trial)
     began.trials.refuse(trial, "it is longer than the context")
-    assert began.sentences() == [f"lora on simulated models {NEVER} it cannot work (it is longer than the context)."]
+    assert began.reasons() == ["1 candidate cannot work (it is longer than the context)"]
 
 
 def test_answers_from_the_cache_are_no_trials_of_their_own(began: Began) -> None:
@@ -101,10 +102,10 @@ def test_answers_from_the_cache_are_no_trials_of_their_own(began: Began) -> None
     trial = began.begin("lora")
     began.resolved.space.suggest(trial)
     began.trials.answer_from_cache(trial, number)
-    assert began.sentences() == [f"lora on simulated models {NEVER} it failed (nan in fit: the loss became nan)."]
+    assert began.reasons() == ["1 candidate failed (nan in fit: the loss became nan)"]
 
 
 def test_trial_that_was_measured_on_other_hardware(began: Began) -> None:
     began.ended("lora", TrialState.COMPLETE, {})
-    (line,) = began.sentences()
-    assert line == f"lora on simulated models {NEVER} what it measured is missing, or is that of other hardware."
+    (line,) = began.reasons()
+    assert line == "what 1 candidate measured is missing, or is that of other hardware"
