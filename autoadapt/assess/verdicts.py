@@ -8,7 +8,7 @@ from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Unmeasured, Verdict
 from autoadapt.row_statistics import stats_array
 from autoadapt.study.search import Search
-from autoadapt.verdict.comparisons import LEVEL, compared_with, dominated_within_error, p_value
+from autoadapt.verdict.comparisons import compared_with, dominated_within_error
 from autoadapt.verdict.explanation import next_steps, reasons
 from autoadapt.verdict.gain import gain
 from autoadapt.verdict.growth import curve, trained_again
@@ -44,7 +44,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         within_noise=dominated_within_error(
             {t: v for t, v in results.trials.values().items() if t in stats},
             [o.trial for o in frontier if o.trial in stats],
-            lambda a, b: p_value(metric, stats[a], stats[b], seed) < LEVEL,
+            results.clearly_worse,
             resolved.goals,
         ),
         scored_parts=results.scored_parts(),

@@ -89,7 +89,7 @@ class FurtherParts:
             return []
         fronts = [t for t in frontier if self._rows(t) == self._rows(comparable[0])]
         within = dominated_within_error(
-            {t: values[t] for t in [*comparable, *fronts]}, fronts, self._clearly_worse, measured.goals
+            {t: values[t] for t in [*comparable, *fronts]}, fronts, self.clearly_worse, measured.goals
         )
         lucky = {*measured.frontier_as_measured()} & {*comparable}
         return sorted({*within, *lucky}, key=lambda t: (min(self._distance(t, other) for other in fronts), t))
@@ -100,7 +100,7 @@ class FurtherParts:
     def _distance(self, trial: int, other: int) -> float:
         return abs(self._measured.expected_quality(other) - self._measured.expected_quality(trial))
 
-    def _clearly_worse(self, trial: int, other: int) -> bool:
+    def clearly_worse(self, trial: int, other: int) -> bool:
         """Whether the first trial's quality is significantly below the second's on the same validation rows."""
         key = (self._measured.record(trial).folder, self._measured.record(other).folder)
         if key not in self._p_values:

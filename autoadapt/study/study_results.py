@@ -136,6 +136,10 @@ class StudyResults:
         scored = [t for t in self.trials.trials() if t not in shown and self.folder.last_done(t, "score") is not None]
         return self._further.of(self._trial_options(), scored) if scored else []
 
+    def clearly_worse(self, trial: int, other: int) -> bool:
+        """Whether the first trial's quality is significantly below the second's on the same validation rows."""
+        return self._further.clearly_worse(trial, other)
+
     def discard_dominated(self) -> set[int]:
         """Gives up dominated trials, but neither the best default nor possible parts of cascades.
 
