@@ -65,7 +65,7 @@ def _same_rows(stats: dict[int, Any]) -> dict[int, Any]:
 def _next_steps(
     search: Search, options: list[Option], recommendation: Recommendation, learning: Curve | None
 ) -> list[str]:
-    rows = len(search.resolved.splits.train)
+    rows = len(search.resolved.splits.train), search.resolved.validation_rows
     return next_steps(options, recommendation, learning, rows, search.next_candidate())
 
 

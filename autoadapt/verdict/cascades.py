@@ -70,6 +70,11 @@ def choose_threshold(
     return chosen
 
 
+def least_rows() -> int:
+    """Validation rows below which no threshold can be assured, even if both parts answered every row alike."""
+    return math.ceil(math.log(1 / RISK) / TOLERATED_LOSS)
+
+
 def cross_fitted(
     metric: Metric, confidence: NDArray[Any], first: NDArray[Any], second: NDArray[Any], seed: int = 0
 ) -> NDArray[Any]:

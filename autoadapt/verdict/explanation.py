@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from autoadapt.domain.option import Option, Recommendation, Role
 from autoadapt.domain.task import Constraints
 from autoadapt.domain.verdict import Compared, Curve
+from autoadapt.verdict.cascades import TOLERATED_LOSS, least_rows
 from autoadapt.verdict.comparisons import LEVEL, SAME_COST, SAME_LATENCY
 from autoadapt.verdict.option_values import latency_ms
 from autoadapt.verdict.recommendation import violations
@@ -92,18 +93,18 @@ def p_text(value: float) -> str:
 
 
 def next_steps(
-    options: Sequence[Option], advice: Recommendation, curve: Curve | None, train_rows: int, candidate: str | None
+    options: Sequence[Option], advice: Recommendation, curve: Curve | None, rows: tuple[int, int], candidate: str | None
 ) -> list[str]:
-    """The gain to expect of more labels, more test rows and more search.
+    """The gain to expect of more labels, more validation and test rows, and more search.
 
     Args:
         options: frontier and baseline.
         advice: the recommendation.
         curve: the learning curve, where it was measured.
-        train_rows: number of training rows.
+        rows: number of training and of validation rows.
         candidate: what the search would try next; None: nothing, or the sampler cannot say.
     """
-    sentences = []
+    sentences, (train_rows, validation_rows) = [], rows
     if curve is not None:
         sentences.append(
             f"{curve.more_rows} more labelled rows (now {train_rows}) would probably change the quality of trial "
@@ -121,6 +122,11 @@ def next_steps(
         sentences.append(
             f"{len(advice.tied) + 1} options cannot be told apart on {max(tested)} test rows; {wanted} rows would "
             "halve the intervals."
+        )
+    if len(options) > 1 and validation_rows < least_rows():
+        sentences.append(
+            f"{validation_rows} validation rows cannot assure that a cascade of two options loses no more than "
+            f"{100 * TOLERATED_LOSS:.0f} point; {least_rows()} can, if it loses none of them."
         )
     if candidate is not None:
         sentences.append(f"With more budget the search would try next: {candidate}.")

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
+LEAST_TRIALS = 12
+"""Data sets with fewer trials are left out: too few candidates ran on all data sets otherwise."""
 DEFAULTS = 9
 """So many candidates of each data set were the defaults of the time (`record.DEFAULTS`)."""
 Table = Mapping[str, Mapping[str, float]]
@@ -28,7 +30,9 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=HERE / "tables/trials.csv")
     parser.add_argument("--size", type=int, default=6)
     args = parser.parse_args()
-    table = read(args.table)
+    every = read(args.table)
+    table = {name: qualities for name, qualities in every.items() if len(qualities) >= LEAST_TRIALS}
+    print(f"left out, with fewer than {LEAST_TRIALS} trials: {', '.join(every.keys() - table.keys()) or 'none'}")
     shared = candidates_of_all(table)
     print(
         f"{sum(map(len, table.values()))} trials on {len(table)} data sets; {len(shared)} candidates ran on all of them\n"

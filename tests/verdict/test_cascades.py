@@ -6,7 +6,7 @@ import pytest
 from autoadapt.economics.rates import mixed_latency
 from autoadapt.metrics.accuracy import Accuracy
 from autoadapt.metrics.macro_f1 import MacroF1
-from autoadapt.verdict.cascades import RISK, TOLERATED_LOSS, _p_of_loss, cascaded, choose_threshold
+from autoadapt.verdict.cascades import RISK, TOLERATED_LOSS, _p_of_loss, cascaded, choose_threshold, least_rows
 
 
 def answers(seed: int, rows: int, informative: bool = True, second: float = 0.9) -> tuple[np.ndarray, ...]:
@@ -22,6 +22,16 @@ def answers(seed: int, rows: int, informative: bool = True, second: float = 0.9)
     if not informative:
         confidence = random.random(rows)
     return confidence, first, better
+
+
+@pytest.mark.parametrize("right", [0.7, 1.0])
+def test_fewest_rows_on_which_equal_parts_can_be_assured(right: float) -> None:
+    def found(rows: int) -> object:
+        same = (np.arange(rows) < right * rows).astype(float)[:, None]
+        return choose_threshold(Accuracy(), np.linspace(0.5, 1, rows), same, same)
+
+    assert found(least_rows() - 1) is None
+    assert found(least_rows()) is not None
 
 
 def true_loss(threshold: float, informative: bool = True, second: float = 0.9) -> float:
