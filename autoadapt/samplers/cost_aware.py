@@ -2,7 +2,8 @@
 
 Trials of the joint space cost from cents to hundreds of dollars, so what counts is not the best next trial but the best
 next dollar. First come those of the portfolio of defaults (the space's `first`, then what was good in earlier runs)
-that are cheap relative to the budget, cheapest first, each with all of the work; the expensive rest has to compete.
+that are cheap relative to the budget, cheapest first, each with all of the work (a prompt whose price is not known yet
+with a part of the rows first); the expensive rest has to compete.
 Then each decision compares
 
 - new candidates of every arm, to be started at their lowest rung, and
@@ -38,7 +39,7 @@ from autoadapt.pareto.hypervolume import hypervolume
 from autoadapt.surrogates.belief import Belief, Memory, Places
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.improvement import expected_hypervolume_improvement, expected_improvement
-from autoadapt.surrogates.initial_design import cheapest_of_portfolio, draw_least_seen, spread_out
+from autoadapt.surrogates.initial_design import cheap_to_finish, cheapest_of_portfolio, draw_least_seen, spread_out
 from autoadapt.surrogates.observations import exponent
 from autoadapt.surrogates.prices import Prices
 
@@ -105,10 +106,15 @@ class CostAware(Sampler):
         random = np.random.default_rng(seed)
         seen = [t for t in history.trials if t.reached]
         prices = Prices(history)
+        cheap = cheap_to_finish(history, prices, CHEAP)
+        if cheap is not None:
+            return Decision(promote=cheap)
         if history.may_try:
             planned = cheapest_of_portfolio(history, prices) or spread_out(history, prices, random)
             if planned is not None:
-                return Decision(planned, straight=True)
+                # answering is not cut short as a training is: a prompt of unknown price begins with a part of the rows
+                known = history.arm(planned) in prices.arms or planned.method in history.tunes
+                return Decision(planned, straight=known)
             if len(seen) < LEAST_FOR_MODELS:
                 return Decision(draw_least_seen(history, prices.features, random))
         if len(seen) < LEAST_FOR_MODELS:

@@ -5,6 +5,7 @@ import numpy as np
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History
 from autoadapt.surrogates.features import Features
+from autoadapt.surrogates.observations import exponent
 from autoadapt.surrogates.prices import Prices
 
 FIRST_SHARE = 0.008
@@ -36,6 +37,25 @@ def cheapest_of_portfolio(history: History, prices: Prices) -> Candidate | None:
     arms = {history.arm(t.candidate) for t in history.trials if t.state != "failed"}
     expensive = history.left_seconds is not None and prices.of(best) > FIRST_SHARE * history.left_seconds
     return None if expensive and arms >= set(history.branches) else best
+
+
+def cheap_to_finish(history: History, prices: Prices, share: float) -> int | None:
+    """Number of a paused trial of an arm without training of which none was measured in full, if it costs little to
+    finish; None: there is none.
+
+    Args:
+        history: the study so far.
+        prices: learnt from it.
+        share: of what is left of the budget that counts as little.
+    """
+    whole = {history.arm(t.candidate) for t in history.trials if t.reached and t.reached[-1].share >= 1}
+    for trial in history.trials:
+        arm, tunes = history.arm(trial.candidate), trial.candidate.method in history.tunes
+        if trial.state == "paused" and not tunes and arm not in whole:
+            left = prices.of(trial.candidate) * (1 - trial.reached[-1].share) ** exponent(history, trial)
+            if history.left_seconds is None or left <= share * history.left_seconds:
+                return trial.number
+    return None
 
 
 def spread_out(history: History, prices: Prices, random: np.random.Generator) -> Candidate | None:

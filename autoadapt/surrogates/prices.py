@@ -37,6 +37,8 @@ class Prices:
         self.trend = Trend(known, usual, len(features.models))
         self.overheads = _overheads(history, seen)
         """Further seconds that a step of each model takes."""
+        self.arms = {history.arm(o.trial.candidate) for o in seen}
+        """Arms of which anything has been seen here."""
         self.priced = {o.trial.candidate.model for o in seen} | {model for _, model in history.job_seconds}
         """Models of which anything has been seen."""
 

@@ -105,7 +105,7 @@ def test_the_portfolio_goes_by_price_and_the_dear_part_waits() -> None:
     )
     decision = CostAware().decide(0, history([], first=first, left_seconds=1e6))
     assert decision.candidate == first[1]  # nothing is priced yet, and what is not trained is the cheapest
-    assert decision.straight
+    assert not decision.straight, "how long it takes is not known, and answers to all rows may take most of the budget"
     trials = [TrialHistory(0, first[1], (measured_rung(first[1], 2, 0),), "done")]
     assert CostAware().decide(0, history(trials, first=first[:1], left_seconds=1e6)).candidate == first[0]
     known = {("lora", "m"): 60.0}
@@ -113,6 +113,19 @@ def test_the_portfolio_goes_by_price_and_the_dear_part_waits() -> None:
     seen = [TrialHistory(i, a.candidate, a.reached, a.state) for i, a in enumerate(seen)]
     dear = CostAware().decide(0, history(seen, first=first[:1], left_seconds=100.0, job_seconds=known))
     assert dear.candidate != first[0] or not dear.straight
+
+
+@pytest.mark.parametrize(("left", "finished"), [(1000.0, True), (5.0, False), (None, True)])
+def test_first_prompt_of_a_model_is_finished_where_that_is_cheap(left: float | None, finished: bool) -> None:
+    prompt = Candidate(method="prompt", model="m", params={"template": "a", "shots": 8})
+    other = Candidate(method="lora", model="m", params={"template": "a", "learning_rate": 1e-3})
+    paused = TrialHistory(0, prompt, (measured_rung(prompt, 0, 0),), "paused")
+    decision = CostAware().decide(0, history([paused], first=(other,), left_seconds=left))
+    assert (decision.promote == 0) == finished
+    whole = Candidate(method="prompt", model="m", params={"template": "a", "shots": 4})
+    trials = [paused, TrialHistory(1, whole, (measured_rung(whole, 2, 1),), "done")]
+    later = CostAware().decide(0, history(trials, first=(other,), left_seconds=left))
+    assert later.promote is None, "one prompt in full is enough to compare with"
 
 
 def test_a_lucky_measurement_is_believed_less_than_its_neighbours_together() -> None:
