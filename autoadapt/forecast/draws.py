@@ -17,7 +17,7 @@ from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import Probe
 from autoadapt.domain.usage import Usage
 from autoadapt.executors.replay import Answers, Simulated
-from autoadapt.forecast.simulation import SimulatedTimes, run_simulated, simulated_answer
+from autoadapt.forecast.simulation import SimulatedTimes, mean_score, run_simulated, simulated_answer
 from autoadapt.forecast.times import Times
 from autoadapt.runs.results import MethodUse
 from autoadapt.shelves import METHODS
@@ -28,6 +28,7 @@ from autoadapt.tasks.resolve import ResolvedTask
 DRAWS = 5
 SIMULATED_TRIALS = 120
 """Longer searches are simulated up to here and taken to go on alike."""
+NOTHING_MORE = "convergence (no further job is worth its cost)"
 WARM_UP_REQUESTS = 3
 """Single requests that a job sends before those that count."""
 
@@ -43,6 +44,7 @@ class Draws:
     """
 
     def __init__(self, resolved: ResolvedTask, probes: Sequence[Probe], slots: int, devices: int) -> None:
+        self._resolved = resolved
         self.times, self.cold = Times(resolved, probes), max(p.cold_seconds for p in probes)
         self.searches = [_simulated(resolved, self.times, slots, devices, seed) for seed in range(DRAWS)]
         self._spent = [search.status().spent for search in self.searches]
@@ -73,25 +75,41 @@ class Draws:
         )
 
     def limit(self) -> str:
-        """What ends most of them."""
-        nothing_more = "convergence (no further job is worth its cost)"
-        ended = [s.stopped_by or (nothing_more if s.exhausted else "budget.trials") for s in self.searches]
+        """What ends most of them: a limit that the task sets, or that nothing more is worth its cost."""
+        ended = [
+            NOTHING_MORE if search.exhausted and search.stopped_by is None else _nearest_limit(self._resolved, search)[0]
+            for search in self.searches
+        ]
         return max(sorted(set(ended)), key=ended.count)
+
+
+def _nearest_limit(resolved: ResolvedTask, search: Search) -> tuple[str, float]:
+    """The limit of the task that a simulated search comes nearest to, and how many times it could be spent within it.
+
+    A search that was simulated in part goes on until that limit; one that its budget has ended was ended by it. The
+    reason that the search states itself is not asked for, because a simulated search has a limit in trials which the
+    task may not set.
+    """
+    budget, spent = resolved.task.budget, search.status().spent
+    limits = {
+        "budget.trials": (budget.trials, spent.trials),
+        "budget.hours": (budget.hours, spent.wall_seconds / 3600),
+        "budget.device_hours": (budget.device_hours, spent.device_seconds / 3600),
+        "budget.usd": (budget.usd, spent.usd),
+    }
+    ratios = {
+        name: float(limit) / used if used > 0 else math.inf for name, (limit, used) in limits.items() if limit is not None
+    }
+    nearest = min(ratios, key=lambda name: ratios[name])
+    return nearest, ratios[nearest]
 
 
 def _rest(resolved: ResolvedTask, search: Search) -> float:
     """How many times longer the search is than what was simulated of it."""
-    budget, spent = resolved.task.budget, search.status().spent
+    spent = search.status().spent
     if spent.trials < SIMULATED_TRIALS or search.stopped_by is not None or spent.device_seconds <= 0:
         return 1.0
-    usd = float(budget.usd) / spent.usd if budget.usd is not None and spent.usd else math.inf
-    ratios = [
-        budget.trials / spent.trials if budget.trials is not None else math.inf,
-        budget.hours * 3600 / spent.wall_seconds if budget.hours is not None else math.inf,
-        budget.device_hours * 3600 / spent.device_seconds if budget.device_hours is not None else math.inf,
-        usd,
-    ]
-    return max(1.0, min(ratios))
+    return max(1.0, _nearest_limit(resolved, search)[1])
 
 
 def _simulated(resolved: ResolvedTask, times: Times, slots: int, devices: int, seed: int) -> Search:
@@ -105,7 +123,10 @@ def _simulated(resolved: ResolvedTask, times: Times, slots: int, devices: int, s
             "compute": replayed,
         }
     )
-    return run_simulated(dataclasses.replace(resolved, task=task, warnings=()), _answers(times, seed, devices), slots)
+    # qualities are made up, one score a row: the value of a metric that needs more of a row is not computed from them
+    metric = mean_score(resolved.metric.answers)
+    made_up = dataclasses.replace(resolved, task=task, metric=metric, warnings=())
+    return run_simulated(made_up, _answers(times, seed, devices), slots)
 
 
 def _answers(times: Times, seed: int, devices: int) -> Answers:

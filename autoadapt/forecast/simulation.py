@@ -17,12 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from optuna.storages import InMemoryStorage
 
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.events import Event
+from autoadapt.domain.metric import AnswerKind, Metric
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import DEFAULT_GOALS
 from autoadapt.domain.outcome import Measurement, RowResult
@@ -105,6 +107,18 @@ class SimulatedTask:
             models=models,
             capabilities=dict.fromkeys(self.models, ANYTHING),
         )
+
+
+def mean_score(answers: AnswerKind) -> Metric:
+    """A metric that is the mean of one score per row, which is all that a made-up answer has.
+
+    It stands in for any metric of the shelf: others compute their value from several statistics of a row, or ask a
+    server.
+
+    Args:
+        answers: what the task's own metric asks for.
+    """
+    return cast(Metric, type("MeanScore", (Metric,), {"answers": answers, "interval": "wilson"})())
 
 
 def simulate(
