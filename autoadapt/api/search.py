@@ -114,17 +114,17 @@ def _search(resources: Resources, stop: StopSignals) -> Exit:
     else:
         search.results.verdict = give_verdict(search, end.jobs)
     search.results.write(search.status())
-    return stop.code if stop.code is not None else _exit_code(search)
+    return stop.code if stop.code is not None else _exit_code(search, end)
 
 
-def _exit_code(search: Search) -> Exit:
+def _exit_code(search: Search, end: EndOfSearch) -> Exit:
     advice = search.results.recommendation()
     hint = ""
     if advice.best_quality is None and search.stopped_by is not None:
         usd = search.status().spent.usd
         hint = f" The cheapest possible run costs more than this one's ${usd:.2g}: `autoadapt plan` says how much."
     search.emit("finished", advice.reason + hint)
-    if advice.best_quality is None or search.results.unscored_trials():
+    if advice.best_quality is None or end.unscored:
         return Exit.PARTIAL
     return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS
 

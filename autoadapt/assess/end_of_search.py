@@ -1,18 +1,27 @@
 """The end of a search: options scored once on test rows, measured under load, and some of them fitted again."""
 
+import math
 from collections.abc import Sequence
 
+from autoadapt.assess.allowance import Allowance
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.executor import Finished
-from autoadapt.domain.jobs import Refit
+from autoadapt.domain.jobs import LoadTest, Refit
 from autoadapt.domain.outcome import Failure
 from autoadapt.runs.run_folder import AnyJob, Record
+from autoadapt.study.end_costs import Use, total
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 
+LEAST_LOAD_REQUESTS = 24
+"""An option whose share of the allowance is shorter than so many single requests is not measured under load."""
+
 
 class EndOfSearch:
-    """Assesses the options of a search, as far as its budget pays.
+    """Assesses the options of a search, as far as a tenth of its budget pays.
+
+    First test rows, then the recommended option under load, then what is fitted again, then the other options under
+    load.
 
     Args:
         search: that has run.
@@ -22,33 +31,77 @@ class EndOfSearch:
     """
 
     def __init__(self, search: Search, slots: int, alone: bool) -> None:
-        self._search, self._slots, self._alone = search, slots, alone
+        self._search, self._slots, self._beside = search, slots, 1 if alone else slots
         self.jobs = AssessmentJobs(search.resolved, search.folder, search.results)
+        self._allowance = Allowance(search, slots)
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
         self._score(stop)
-        self._measure_load(stop)
+        if stop.code is not None or any(not self.jobs.scored_rows(trial) for trial in self.jobs.needed()):
+            return  # the budget did not even pay for that
+        self._measure_load(stop, first=True)
         self._refit(stop)
+        self._measure_load(stop)
+
+    @property
+    def unscored(self) -> list[int]:
+        """Shown options whose test score is missing, apart from those that were left out for a tenth of the budget."""
+        return [trial for trial in self._search.results.unscored_trials() if trial not in self.jobs.left_out]
 
     def _score(self, stop: StopSignals) -> None:
-        jobs = self.jobs.score_jobs()
+        jobs, tried = self.jobs.score_jobs(self._allowance.left(self._slots)), set[int]()
         if jobs:
-            self._search.emit("assessing", f"{len(jobs)} options are scored once on {jobs[0].rows} test rows")
-        self._run(jobs, stop, self._slots, "scored on test rows")
+            of_all = "" if jobs[0].rows == self.jobs.test_rows else f" of {self.jobs.test_rows:,}"
+            self._search.emit("assessing", f"{len(jobs)} options are scored once on {jobs[0].rows:,}{of_all} test rows")
+        while jobs and stop.code is None:
+            tried |= {job.trial for job in jobs}
+            self._run(jobs, stop, self._slots, "scored on test rows")
+            # scores may make another option the recommended one
+            missing = [t for t in self.jobs.needed() - tried if not self.jobs.scored_rows(t)]
+            jobs = [self.jobs.score_job(trial, jobs[0].rows) for trial in missing]
+            self.jobs.left_out -= {*missing}
+        for trial in sorted(self.jobs.left_out):
+            self._not_paid_for(f"scoring trial {trial} on test rows")
 
-    def _measure_load(self, stop: StopSignals) -> None:
-        if self._search.results.unscored_trials():
-            return  # the budget did not even pay for that
-        jobs = self.jobs.load_tests()
-        if jobs:
-            self._search.emit("assessing", f"{len(jobs)} options are measured under load, each alone on its device")
-        self._run(jobs, stop, 1 if self._alone else self._slots, "measured under load")
+    def _measure_load(self, stop: StopSignals, first: bool = False) -> None:
+        """Measures options under load, the recommended one first; each is given an equal part of what is left.
+
+        Args:
+            stop: asked between jobs.
+            first: whether the recommended option alone is measured, in at most half of what is left.
+        """
+        tried: set[int] = set()
+        while stop.code is None:
+            waiting = [job for job in self.jobs.load_tests() if job.trial not in tried]
+            if first:
+                recommended = self._search.results.recommendation().trial
+                waiting = [job for job in waiting if job.trial == recommended]
+            if not waiting:
+                return
+            if not first and not tried:
+                self._search.emit("assessing", f"{len(waiting)} options are measured under load")
+            batch = waiting[: self._beside]
+            tried |= {job.trial for job in batch}
+            left = self._allowance.left(1).times(0.5 if first else 1 / math.ceil(len(waiting) / self._beside))
+            payable = [job for job in (self._shortened(job, left) for job in batch) if job is not None]
+            for job in batch:
+                if job.trial not in {one.trial for one in payable}:
+                    self._not_paid_for(f"measuring trial {job.trial} under load")
+            if payable:
+                self._run(payable, stop, self._beside, "measured under load")
+
+    def _shortened(self, job: LoadTest, left: Use) -> LoadTest | None:
+        """A load test that lasts no longer than can be paid for; None: that would be too short."""
+        costs = self.jobs.costs(job.trial)
+        seconds = left.units(costs.use(costs.loading_seconds), costs.use(1.0))
+        if seconds < LEAST_LOAD_REQUESTS * costs.alone_seconds:
+            return None
+        return job.model_copy(update={"seconds": min(job.seconds, seconds)})
 
     def _refit(self, stop: StopSignals) -> None:
         """Fits again what the verdict needs: for the learning curve, and with other seeds."""
-        search = self._search
-        if search.results.unscored_trials() or not search.folder.lasting:
+        if not self._search.folder.lasting:
             return
         for name, wanted in self._refit_groups():
             jobs = [
@@ -58,11 +111,16 @@ class EndOfSearch:
             ]
             if not jobs or stop.code is not None:
                 continue
-            if not search.can_afford(sum(self.jobs.predicted(job) for job in jobs)):
-                search.emit("note", f"the budget does not pay for {name}")
+            uses = [self.jobs.predicted(job) for job in jobs]
+            longest = max(use.seconds for use in uses)
+            if not self._allowance.left(self._slots).pays_for(total(uses)) or longest > self._allowance.left(1).seconds:
+                self._not_paid_for(name)
                 continue
-            search.emit("assessing", f"{len(jobs)} fits for {name}")
+            self._search.emit("assessing", f"{len(jobs)} fits for {name}")
             self._run(jobs, stop, self._slots, f"fitted for {name}")
+
+    def _not_paid_for(self, what: str) -> None:
+        self._search.emit("note", f"a tenth of the budget, kept for the end of the search, does not pay for {what}")
 
     def _refit_groups(self) -> list[tuple[str, list[tuple[int, int | None, int]]]]:
         """What is fitted together, with (trial, training rows, seed index) of every fit."""

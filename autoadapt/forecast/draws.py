@@ -21,7 +21,7 @@ from autoadapt.forecast.simulation import SimulatedTimes, mean_score, run_simula
 from autoadapt.forecast.times import Times
 from autoadapt.runs.results import MethodUse
 from autoadapt.shelves import METHODS
-from autoadapt.study.ledger import RATES
+from autoadapt.study.end_costs import RATES
 from autoadapt.study.search import Search
 from autoadapt.tasks.resolve import ResolvedTask
 
@@ -77,7 +77,9 @@ class Draws:
     def limit(self) -> str:
         """What ends most of them: a limit that the task sets, or that nothing more is worth its cost."""
         ended = [
-            NOTHING_MORE if search.exhausted and search.stopped_by is None else _nearest_limit(self._resolved, search)[0]
+            NOTHING_MORE
+            if search.exhausted and search.stopped_by is None
+            else _nearest_limit(self._resolved, search)[0]
             for search in self.searches
         ]
         return max(sorted(set(ended)), key=ended.count)
@@ -98,7 +100,9 @@ def _nearest_limit(resolved: ResolvedTask, search: Search) -> tuple[str, float]:
         "budget.usd": (budget.usd, spent.usd),
     }
     ratios = {
-        name: float(limit) / used if used > 0 else math.inf for name, (limit, used) in limits.items() if limit is not None
+        name: float(limit) / used if used > 0 else math.inf
+        for name, (limit, used) in limits.items()
+        if limit is not None
     }
     nearest = min(ratios, key=lambda name: ratios[name])
     return nearest, ratios[nearest]
