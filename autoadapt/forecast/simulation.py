@@ -17,14 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from optuna.storages import InMemoryStorage
 
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.events import Event
-from autoadapt.domain.metric import AnswerKind, Metric
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import DEFAULT_GOALS
 from autoadapt.domain.outcome import Measurement, RowResult
@@ -109,6 +108,16 @@ class SimulatedTask:
         )
 
 
+class _MeanScore(Metric):
+    """The share of rows with an accepted answer."""
+
+    answers = "label"
+    interval = "wilson"
+
+    def row(self, answered: AnsweredRow) -> list[float]:
+        return [float(answered.prediction in answered.references)]
+
+
 def mean_score(answers: AnswerKind) -> Metric:
     """A metric that is the mean of one score per row, which is all that a made-up answer has.
 
@@ -118,7 +127,7 @@ def mean_score(answers: AnswerKind) -> Metric:
     Args:
         answers: what the task's own metric asks for.
     """
-    return cast(Metric, type("MeanScore", (Metric,), {"answers": answers, "interval": "wilson"})())
+    return type("MeanScore", (_MeanScore,), {"answers": answers})()
 
 
 def simulate(
