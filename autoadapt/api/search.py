@@ -79,6 +79,8 @@ def run_search(
     resolved = resolved.with_warnings(check_memory(resolved, first_candidates(resolved)))
     if not (root / "study.db").exists():
         check_budget(resolved, root)
+    plan = _plan(resolved, root)
+    resolved = resolved.with_warnings(_not_promised(plan()))
     earlier = [Path(folder) for folder in warm_start]
     for folder in earlier:
         read_results(folder)
@@ -86,7 +88,7 @@ def run_search(
     try:
         with (
             StopSignals() as stop,
-            open_resources(resolved, root, notifier, earlier, plan=_plan(resolved, root)) as resources,
+            open_resources(resolved, root, notifier, earlier, plan=plan) as resources,
         ):
             notifier.begin(resources.study)
             return _search(resources, stop), root
@@ -127,6 +129,16 @@ def _exit_code(search: Search, end: EndOfSearch) -> Exit:
     if advice.best_quality is None or end.unscored:
         return Exit.PARTIAL
     return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS
+
+
+def _not_promised(plan: Plan | None) -> list[str]:
+    """What the plan says that the budget does not pay for."""
+    if plan is None or plan.learning_curve is not False:
+        return []
+    return [
+        "a tenth of the budget, which the end of the search may take, probably does not pay for a learning curve: "
+        "the gain of more labels will not be known"
+    ]
 
 
 def _plan(resolved: ResolvedTask, root: Path) -> Callable[[], Plan | None]:

@@ -14,6 +14,7 @@ from autoadapt.forecast.draws import Draws
 from autoadapt.forecast.memory import MethodOnModel, memory_needs, needs_line, too_large
 from autoadapt.forecast.probing import PLAN_FILE, budget_key, cached, first_candidates, probe
 from autoadapt.forecast.times import Times
+from autoadapt.study.end_costs import END_SHARE
 from autoadapt.tasks.resolve import ResolvedTask
 
 TIMES_WITHIN = 1.4
@@ -51,6 +52,8 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         memory_bytes=memory,
         trials=_range(draws.trials),
         hours=_range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, budget.hours),
+        end_hours=_range([end.wall_seconds / 3600 for end in draws.ends], TIMES_WITHIN, limits.end_hours),
+        learning_curve=draws.learning_curve,
         device_hours=_range(held, TIMES_WITHIN, limits.device_hours),
         usd=_range(draws.usd, TIMES_WITHIN, limits.usd),
         methods={
@@ -80,6 +83,8 @@ class _Limits:
     device_hours: float
     """Infinite where nothing limits them; all devices together cannot be held for longer than there is wall time."""
     usd: float
+    end_hours: float
+    """Wall-clock, of the end of the search."""
 
     @classmethod
     def of(cls, resolved: ResolvedTask, devices: int, billed_usd: float) -> "_Limits":
@@ -98,7 +103,7 @@ class _Limits:
         # devices that cost nothing cost nothing for however long they are held
         device_usd = min(held) * hour_usd if hour_usd else 0.0
         spent = [math.inf if budget.usd is None else float(budget.usd), device_usd + billed_usd]
-        return cls(hour_usd, min(held), min(spent))
+        return cls(hour_usd, min(held), min(spent), math.inf if budget.hours is None else END_SHARE * budget.hours)
 
 
 def _needs_of(method: str, needs: Mapping[MethodOnModel, int]) -> int:

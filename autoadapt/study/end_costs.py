@@ -49,6 +49,10 @@ class Use:
         """A multiple of it."""
         return Use(self.seconds * factor, self.device_seconds * factor, self.usd * factor)
 
+    def minus(self, other: "Use") -> "Use":
+        """What is left of it, at least nothing."""
+        return Use(*(max(0.0, a - b) for a, b in zip(self._parts, other._parts, strict=True)))
+
     def pays_for(self, other: "Use") -> bool:
         """Whether the other fits into this one."""
         return all(a >= b for a, b in zip(self._parts, other._parts, strict=True))
