@@ -1,7 +1,7 @@
 """The end of a search: options scored once on test rows, measured under load, and some of them fitted again."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from autoadapt.assess.allowance import Allowance
 from autoadapt.assess.jobs import AssessmentJobs
@@ -9,12 +9,9 @@ from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import LoadTest, Refit
 from autoadapt.domain.outcome import Failure
 from autoadapt.runs.run_folder import AnyJob, Record
-from autoadapt.study.end_costs import Use, total
+from autoadapt.study.end_costs import total
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
-
-LEAST_LOAD_REQUESTS = 24
-"""An option whose share of the allowance is shorter than so many single requests is not measured under load."""
 
 
 class EndOfSearch:
@@ -50,54 +47,56 @@ class EndOfSearch:
         return [trial for trial in self._search.results.unscored_trials() if trial not in self.jobs.left_out]
 
     def _score(self, stop: StopSignals) -> None:
-        jobs, tried = self.jobs.score_jobs(self._allowance.left(self._slots)), set[int]()
-        if jobs:
+        begun: dict[int, int] = {}
+        while stop.code is None:
+            # again while there are any: scores may make another option the recommended one, and take less than thought
+            jobs = self.jobs.score_jobs(self._allowance.left(self._slots), begun)
+            if not jobs:
+                break
             of_all = "" if jobs[0].rows == self.jobs.test_rows else f" of {self.jobs.test_rows:,}"
             self._search.emit("assessing", f"{len(jobs)} options are scored once on {jobs[0].rows:,}{of_all} test rows")
-        while jobs and stop.code is None:
-            tried |= {job.trial for job in jobs}
+            begun |= {job.trial: job.rows for job in jobs}
             self._run(jobs, stop, self._slots, "scored on test rows")
-            # scores may make another option the recommended one
-            missing = [t for t in self.jobs.needed() - tried if not self.jobs.scored_rows(t)]
-            jobs = [self.jobs.score_job(trial, jobs[0].rows) for trial in missing]
-            self.jobs.left_out -= {*missing}
-        for trial in sorted(self.jobs.left_out):
-            self._not_paid_for(f"scoring trial {trial} on test rows")
+        self._not_paid_for("scoring {} on test rows", self.jobs.left_out)
 
     def _measure_load(self, stop: StopSignals, first: bool = False) -> None:
-        """Measures options under load, the recommended one first; each is given an equal part of what is left.
+        """Measures options under load, the recommended one first.
+
+        Each is given an equal part of what is left, but no less than it needs for a p95, so that the last ones may get
+        nothing.
 
         Args:
             stop: asked between jobs.
-            first: whether the recommended option alone is measured, in at most half of what is left.
+            first: whether the recommended option alone is measured, in about half of what is left.
         """
-        tried: set[int] = set()
+        tried, skipped = set[int](), set[int]()
         while stop.code is None:
             waiting = [job for job in self.jobs.load_tests() if job.trial not in tried]
             if first:
                 recommended = self._search.results.recommendation().trial
                 waiting = [job for job in waiting if job.trial == recommended]
             if not waiting:
-                return
+                break
             if not first and not tried:
                 self._search.emit("assessing", f"{len(waiting)} options are measured under load")
             batch = waiting[: self._beside]
             tried |= {job.trial for job in batch}
-            left = self._allowance.left(1).times(0.5 if first else 1 / math.ceil(len(waiting) / self._beside))
-            payable = [job for job in (self._shortened(job, left) for job in batch) if job is not None]
-            for job in batch:
-                if job.trial not in {one.trial for one in payable}:
-                    self._not_paid_for(f"measuring trial {job.trial} under load")
+            share = 0.5 if first else 1 / math.ceil(len(waiting) / self._beside)
+            payable = [job for job in (self._shortened(job, share) for job in batch) if job is not None]
+            skipped |= {job.trial for job in batch} - {job.trial for job in payable}
             if payable:
                 self._run(payable, stop, self._beside, "measured under load")
+        self._not_paid_for("measuring {} under load", skipped)
 
-    def _shortened(self, job: LoadTest, left: Use) -> LoadTest | None:
-        """A load test that lasts no longer than can be paid for; None: that would be too short."""
-        costs = self.jobs.costs(job.trial)
-        seconds = left.units(costs.use(costs.loading_seconds), costs.use(1.0))
-        if seconds < LEAST_LOAD_REQUESTS * costs.alone_seconds:
+    def _shortened(self, job: LoadTest, share: float) -> LoadTest | None:
+        """A load test that lasts no longer than a share of what is left; None: what is left does not pay for a p95."""
+        costs, left = self.jobs.costs(job.trial), self._allowance.left(1)
+        least = costs.least_load_seconds(self._search.resolved.task.evaluation)
+        loading = costs.use(costs.loading_seconds)
+        if left.units(loading, costs.use(1.0)) < least:
             return None
-        return job.model_copy(update={"seconds": min(job.seconds, seconds)})
+        seconds = left.times(share).units(loading, costs.use(1.0))
+        return job.model_copy(update={"seconds": min(job.seconds, max(least, seconds))})
 
     def _refit(self, stop: StopSignals) -> None:
         """Fits again what the verdict needs: for the learning curve, and with other seeds."""
@@ -114,13 +113,17 @@ class EndOfSearch:
             uses = [self.jobs.predicted(job) for job in jobs]
             longest = max(use.seconds for use in uses)
             if not self._allowance.left(self._slots).pays_for(total(uses)) or longest > self._allowance.left(1).seconds:
-                self._not_paid_for(name)
+                self._not_paid_for("{}", [name])
                 continue
             self._search.emit("assessing", f"{len(jobs)} fits for {name}")
             self._run(jobs, stop, self._slots, f"fitted for {name}")
 
-    def _not_paid_for(self, what: str) -> None:
-        self._search.emit("note", f"a tenth of the budget, kept for the end of the search, does not pay for {what}")
+    def _not_paid_for(self, what: str, options: Collection[int | str]) -> None:
+        """Reports what is not done with some options; nothing where there are none."""
+        names = [f"trial {option}" if isinstance(option, int) else option for option in sorted(options, key=str)]
+        if names:
+            message = f"a tenth of the budget, kept for the end of the search, does not pay for {what}"
+            self._search.emit("note", message.format(", ".join(names)))
 
     def _refit_groups(self) -> list[tuple[str, list[tuple[int, int | None, int]]]]:
         """What is fitted together, with (trial, training rows, seed index) of every fit."""

@@ -1,5 +1,8 @@
 """Jobs on the options that a search has found: test rows, load, further fits."""
 
+import dataclasses
+import statistics
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -32,12 +35,18 @@ class AssessmentJobs:
         """Options that are not scored, because a tenth of the budget does not pay for them."""
 
     def costs(self, trial: int) -> EndCosts:
-        """What further jobs on an option will probably take."""
+        """What further jobs on an option will probably take; loading as in the options scored so far, if any were."""
         record = self.results.trials.record(trial)
         if record.outcome is None:
             raise KeyError(trial)
         measurement, economics = self.results.trials.measurement(trial), self.resolved.task.economics
-        return EndCosts.of(measurement, record.outcome, economics, record.job.candidate.method)
+        costs = EndCosts.of(measurement, record.outcome, economics, record.job.candidate.method)
+        loading = [
+            r.outcome.seconds - r.measurement.inference_seconds - sum(r.measurement.latency_ms) / 1000
+            for r in self.folder.records
+            if isinstance(r.job, Score) and r.outcome is not None and r.measurement is not None
+        ]
+        return dataclasses.replace(costs, loading_seconds=statistics.fmean(loading)) if loading else costs
 
     def needed(self) -> set[int]:
         """Options without whose test score nothing can be recommended: the recommended one, the best and the floor."""
@@ -50,7 +59,7 @@ class AssessmentJobs:
         record = self.folder.last_done(trial, "score")
         return 0 if record is None or record.measurement is None else len(record.measurement.rows)
 
-    def score_jobs(self, left: Use) -> list[Score]:
+    def score_jobs(self, left: Use, begun: Mapping[int, int]) -> list[Score]:
         """One job on the test rows for each shown option that is to be scored; those that are needed come first.
 
         All are scored on the same rows, the first of the split. Where an earlier run of the study could pay for a part
@@ -58,18 +67,20 @@ class AssessmentJobs:
 
         Args:
             left: what they may take.
+            begun: rows of the options for which there was such a job in this run.
         """
-        shown = self.results.shown_trials()
+        shown = [trial for trial in self.results.shown_trials() if trial not in begun]
         scored, needed = {trial: self.scored_rows(trial) for trial in shown}, self.needed()
-        earlier = max(scored.values(), default=0)
+        unscored = {trial for trial in shown if not scored[trial]}
+        earlier = max(begun.values() if begun else scored.values(), default=0)
         rows, trials = self._payable({t for t in shown if scored[t] < self.test_rows}, needed, left, self.test_rows)
-        if earlier > 0 and rows < min(2 * earlier, self.test_rows):
-            rows, trials = self._payable({t for t in shown if not scored[t]}, needed, left, earlier)
-        self.left_out = {trial for trial in shown if not scored[trial]} - {*trials}
+        if begun or (earlier and rows < min(2 * earlier, self.test_rows)):
+            rows, trials = self._payable(unscored, needed, left, earlier)
+        self.left_out = unscored - trials
         ordered = sorted((t for t in shown if t in trials), key=lambda trial: trial not in needed)
-        return [self.score_job(trial, rows) for trial in ordered if scored[trial] < rows]
+        return [self._score_job(trial, rows) for trial in ordered if scored[trial] < rows]
 
-    def score_job(self, trial: int, rows: int) -> Score:
+    def _score_job(self, trial: int, rows: int) -> Score:
         """One job on the first test rows; it times an option further that its fit has timed by few single requests."""
         return Score(
             **self._common(trial),

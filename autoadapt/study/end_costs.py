@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.task import Economics, Evaluation, Task
-from autoadapt.economics.rates import typical_ms
+from autoadapt.economics.rates import least_samples, typical_ms
 from autoadapt.shelves import METHODS
 from autoadapt.verdict.growth import SHARES
 
@@ -25,8 +25,8 @@ ENOUGH_TEST_ROWS = 300
 """Before all options are scored on fewer test rows than these, those that take longest are left out."""
 RATES = 6
 """A load test takes about as long as so many rates answered one request after the other."""
-LOADING_SECONDS = 1.0
-"""Of a job at the end, to load an option in a process that has loaded its base model."""
+LOADING_SECONDS = 0.5
+"""Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
 WARM_UP_REQUESTS = 4
 """Requests that are sent before those that count."""
 
@@ -149,6 +149,10 @@ class EndCosts:
         """To be scored on test rows, and timed by single requests."""
         alone = (requests + WARM_UP_REQUESTS) * self.alone_seconds if requests else 0.0
         return self.row.times(rows).plus(self.use(self.loading_seconds + alone))
+
+    def least_load_seconds(self, evaluation: Evaluation) -> float:
+        """Shortest load test that is worth its loading: it states a p95 at the rate that is expected."""
+        return (WARM_UP_REQUESTS + min(evaluation.load_requests, least_samples(95))) * self.alone_seconds
 
     def load_test_seconds(self, evaluation: Evaluation) -> float:
         """For which it is measured under load, loading apart, where nothing limits it; 0: it is not."""
