@@ -80,6 +80,8 @@ def run_search(
     resolved = resolved.with_warnings(check_memory(resolved, first_candidates(resolved)))
     if not (root / "study.db").exists():
         check_budget(resolved, root)
+    plan = _plan(resolved, root)
+    resolved = resolved.with_warnings(_not_promised(plan()))
     earlier = [Path(folder) for folder in warm_start]
     for folder in earlier:
         read_results(folder)
@@ -87,7 +89,7 @@ def run_search(
     try:
         with (
             StopSignals() as stop,
-            open_resources(resolved, root, notifier, earlier, plan=_plan(resolved, root)) as resources,
+            open_resources(resolved, root, notifier, earlier, plan=plan) as resources,
         ):
             notifier.begin(resources.study)
             return _search(resources, stop), root
@@ -117,19 +119,29 @@ def _search(resources: Resources, stop: StopSignals) -> Exit:
         unmeasured = unmeasured_methods(search.resolved, measured, resources.study, budget_ended)
         search.results.verdict = give_verdict(search, end.jobs, unmeasured)
     search.results.write(search.status())
-    return stop.code if stop.code is not None else _exit_code(search)
+    return stop.code if stop.code is not None else _exit_code(search, end)
 
 
-def _exit_code(search: Search) -> Exit:
+def _exit_code(search: Search, end: EndOfSearch) -> Exit:
     advice = search.results.recommendation()
     hint = ""
     if advice.best_quality is None and search.stopped_by is not None:
         usd = search.status().spent.usd
         hint = f" The cheapest possible run costs more than this one's ${usd:.2g}: `autoadapt plan` says how much."
     search.emit("finished", advice.reason + hint)
-    if advice.best_quality is None or search.results.unscored_trials():
+    if advice.best_quality is None or end.unscored:
         return Exit.PARTIAL
     return Exit.OK if advice.meets_constraints else Exit.NOTHING_FITS
+
+
+def _not_promised(plan: Plan | None) -> list[str]:
+    """What the plan says that the budget does not pay for."""
+    if plan is None or plan.learning_curve is not False:
+        return []
+    return [
+        "a tenth of the budget, which the end of the search may take, probably does not pay for a learning curve: "
+        "the gain of more labels will not be known"
+    ]
 
 
 def _plan(resolved: ResolvedTask, root: Path) -> Callable[[], Plan | None]:

@@ -1,18 +1,25 @@
 """The end of a search: options scored once on test rows, measured under load, and some of them fitted again."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 
+from autoadapt.assess.allowance import Allowance
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.executor import Finished
-from autoadapt.domain.jobs import Refit
+from autoadapt.domain.jobs import LoadTest, Refit
 from autoadapt.domain.outcome import Failure
 from autoadapt.runs.run_folder import AnyJob, Record
+from autoadapt.study.end_costs import total
+from autoadapt.study.job_times import MARGIN
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
 
 
 class EndOfSearch:
-    """Assesses the options of a search, as far as its budget pays.
+    """Assesses the options of a search, as far as a tenth of its budget pays.
+
+    First test rows, then the recommended option under load, then trials near the frontier that may be parts of
+    cascades, then what is fitted again, then the other options under load.
 
     Args:
         search: that has run.
@@ -22,48 +29,91 @@ class EndOfSearch:
     """
 
     def __init__(self, search: Search, slots: int, alone: bool) -> None:
-        self._search, self._slots, self._alone = search, slots, alone
-        self.jobs = AssessmentJobs(search.resolved, search.folder, search.results)
+        self._search, self._slots, self._beside = search, slots, 1 if alone else slots
+        self.jobs = AssessmentJobs(search.resolved, search.folder, search.results, slots)
+        self._allowance = Allowance(search, slots)
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
         self._score(stop)
-        self._measure_load(stop)
+        if stop.code is not None or any(not self.jobs.scored_rows(trial) for trial in self.jobs.needed()):
+            return  # the budget did not even pay for that
+        self._measure_load(stop, first=True)
         self._score_parts(stop)
         self._refit(stop)
+        self._measure_load(stop)
+
+    @property
+    def unscored(self) -> list[int]:
+        """Shown options whose test score is missing, apart from those that were left out for a tenth of the budget."""
+        return [trial for trial in self._search.results.unscored_trials() if trial not in self.jobs.left_out]
 
     def _score(self, stop: StopSignals) -> None:
-        jobs = self.jobs.score_jobs()
-        if jobs:
-            self._search.emit("assessing", f"{len(jobs)} options are scored once on {jobs[0].rows} test rows")
-        self._run(jobs, stop, self._slots, "scored on test rows")
-
-    def _measure_load(self, stop: StopSignals) -> None:
-        if self._search.results.unscored_trials():
-            return  # the budget did not even pay for that
-        jobs = self.jobs.load_tests()
-        if jobs:
-            self._search.emit("assessing", f"{len(jobs)} options are measured under load, each alone on its device")
-        self._run(jobs, stop, 1 if self._alone else self._slots, "measured under load")
+        begun: dict[int, int] = {}
+        while stop.code is None:
+            # again while there are any: scores may make another option the recommended one, and take less than thought
+            jobs = self.jobs.score_jobs(self._allowance.left(self._slots), begun)
+            if not jobs:
+                break
+            of_all = "" if jobs[0].rows == self.jobs.test_rows else f" of {self.jobs.test_rows:,}"
+            self._search.emit("assessing", f"{len(jobs)} options are scored once on {jobs[0].rows:,}{of_all} test rows")
+            begun |= {job.trial: job.rows for job in jobs}
+            self._run(jobs, stop, self._slots, "scored on test rows")
+        self._not_paid_for("scoring {} on test rows", _names(self.jobs.left_out))
 
     def _score_parts(self, stop: StopSignals) -> None:
         """Scores trials near the frontier that may be useful parts of cascades, where the budget pays for it."""
-        search = self._search
-        if search.results.unscored_trials() or stop.code is not None:
-            return
         jobs = self.jobs.part_jobs()
-        if not jobs or not search.can_afford(sum(self.jobs.predicted(job) for job in jobs)):
+        if not jobs or stop.code is not None or self.unscored:
             return
-        search.emit("assessing", f"{len(jobs)} trials near the frontier are scored as possible parts of cascades")
+        uses = [self.jobs.costs(job.trial).score(job.rows).times(MARGIN) for job in jobs]
+        if not self._allowance.left(self._slots).pays_for(total(uses)):
+            return
+        self._search.emit("assessing", f"{len(jobs)} trials near the frontier are scored as possible parts of cascades")
         self._run(jobs, stop, self._slots, "scored on test rows")
-        parts = search.results.part_trials()
-        loads = [job for job in self.jobs.load_tests() if job.trial in parts]
-        self._run(loads, stop, 1 if self._alone else self._slots, "measured under load")
+
+    def _measure_load(self, stop: StopSignals, first: bool = False) -> None:
+        """Measures options under load, the recommended one first.
+
+        Each is given an equal part of what is left, but no less than it needs for a p95, so that the last ones may get
+        nothing.
+
+        Args:
+            stop: asked between jobs.
+            first: whether the recommended option alone is measured, in about half of what is left.
+        """
+        tried, skipped = set[int](), set[int]()
+        while stop.code is None:
+            waiting = [job for job in self.jobs.load_tests() if job.trial not in tried]
+            if first:
+                recommended = self._search.results.recommendation().trial
+                waiting = [job for job in waiting if job.trial == recommended]
+            if not waiting:
+                break
+            if not first and not tried:
+                self._search.emit("assessing", f"{len(waiting)} options are measured under load")
+            batch = waiting[: self._beside]
+            tried |= {job.trial for job in batch}
+            share = 0.5 if first else 1 / math.ceil(len(waiting) / self._beside)
+            payable = [job for job in (self._shortened(job, share) for job in batch) if job is not None]
+            skipped |= {job.trial for job in batch} - {job.trial for job in payable}
+            if payable:
+                self._run(payable, stop, self._beside, "measured under load")
+        self._not_paid_for("measuring {} under load", _names(skipped))
+
+    def _shortened(self, job: LoadTest, share: float) -> LoadTest | None:
+        """A load test that lasts no longer than a share of what is left; None: what is left does not pay for a p95."""
+        costs, left = self.jobs.costs(job.trial), self._allowance.left(1)
+        least = costs.least_load_seconds(self._search.resolved.task.evaluation)
+        loading = costs.use(costs.loading_seconds)
+        if left.units(loading, costs.use(1.0)) < least:
+            return None
+        seconds = left.times(share).units(loading, costs.use(1.0))
+        return job.model_copy(update={"seconds": min(job.seconds, max(least, seconds))})
 
     def _refit(self, stop: StopSignals) -> None:
         """Fits again what the verdict needs: for the learning curve, and with other seeds."""
-        search = self._search
-        if search.results.unscored_trials() or not search.folder.lasting:
+        if not self._search.folder.lasting:
             return
         for name, wanted in self._refit_groups():
             jobs = [
@@ -73,11 +123,19 @@ class EndOfSearch:
             ]
             if not jobs or stop.code is not None:
                 continue
-            if not search.can_afford(sum(self.jobs.predicted(job) for job in jobs)):
-                search.emit("note", f"the budget does not pay for {name}")
+            uses = [self.jobs.predicted(job) for job in jobs]
+            longest = max(use.seconds for use in uses)
+            if not self._allowance.left(self._slots).pays_for(total(uses)) or longest > self._allowance.left(1).seconds:
+                self._not_paid_for("{}", [name])
                 continue
-            search.emit("assessing", f"{len(jobs)} fits for {name}")
+            self._search.emit("assessing", f"{len(jobs)} fits for {name}")
             self._run(jobs, stop, self._slots, f"fitted for {name}")
+
+    def _not_paid_for(self, what: str, names: Sequence[str]) -> None:
+        """Reports what is not done, and with what; nothing where `names` is empty."""
+        if names:
+            message = f"a tenth of the budget, kept for the end of the search, does not pay for {what}"
+            self._search.emit("note", message.format(", ".join(names)))
 
     def _refit_groups(self) -> list[tuple[str, list[tuple[int, int | None, int]]]]:
         """What is fitted together, with (trial, training rows, seed index) of every fit."""
@@ -104,6 +162,10 @@ class EndOfSearch:
         else:
             message = str(result) if isinstance(result, Failure) else "done"
             self._search.emit("assessed", message, job.trial)
+
+
+def _names(trials: Collection[int]) -> list[str]:
+    return [f"trial {trial}" for trial in sorted(trials)]
 
 
 def _settled(record: Record) -> bool:

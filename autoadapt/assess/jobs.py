@@ -1,5 +1,8 @@
 """Jobs on the options that a search has found: test rows, load, further fits."""
 
+import dataclasses
+import statistics
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -7,12 +10,12 @@ from autoadapt.domain.jobs import Fit, LoadTest, Refit, Score, seed_of
 from autoadapt.economics.costs import peak_rate
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.shelves import METHODS
+from autoadapt.study.end_costs import EndCosts, Use, rows_to_score
+from autoadapt.study.job_times import MARGIN
 from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
 
-LOADING_SECONDS = 1.0
-"""Taken to be needed to load a finished option."""
 MOST_LOAD_TESTS = 2
 """Attempts at measuring an option under load, all runs of a study together."""
 
@@ -24,23 +27,88 @@ class AssessmentJobs:
         resolved: the task.
         folder: what was done.
         results: the options.
+        slots: jobs side by side.
     """
 
-    def __init__(self, resolved: ResolvedTask, folder: RunFolder, results: StudyResults) -> None:
-        self.resolved, self.folder, self.results = resolved, folder, results
+    def __init__(self, resolved: ResolvedTask, folder: RunFolder, results: StudyResults, slots: int = 1) -> None:
+        self.resolved, self.folder, self.results, self._slots = resolved, folder, results, slots
+        self.left_out: set[int] = set()
+        """Options that are not scored, because a tenth of the budget does not pay for them."""
 
-    def score_jobs(self) -> list[Score]:
-        """One job on the test rows for each shown option that has none."""
-        return [self._score(trial) for trial in self.results.unscored_trials()]
+    def costs(self, trial: int) -> EndCosts:
+        """What further jobs on an option will probably take; loading as in the options scored so far, if any were."""
+        record = self.results.trials.record(trial)
+        if record.outcome is None:
+            raise KeyError(trial)
+        measurement, economics = self.results.trials.measurement(trial), self.resolved.task.economics
+        costs = EndCosts.of(measurement, record.outcome, economics, record.job.candidate.method)
+        loading = [
+            r.outcome.seconds - r.measurement.inference_seconds - sum(r.measurement.latency_ms) / 1000
+            for r in self.folder.records
+            if isinstance(r.job, Score) and r.outcome is not None and r.measurement is not None
+        ]
+        return dataclasses.replace(costs, loading_seconds=statistics.fmean(loading)) if loading else costs
+
+    def needed(self) -> set[int]:
+        """Options without whose test score nothing can be recommended: the recommended one, the best and the floor."""
+        advice = self.results.recommendation()
+        wanted = (advice.trial, advice.best_quality, self.results.trials.floor())
+        return {trial for trial in self.results.shown_trials() if trial in wanted}
+
+    def scored_rows(self, trial: int) -> int:
+        """Test rows on which an option was scored; 0: it was not."""
+        record = self.folder.last_done(trial, "score")
+        return 0 if record is None or record.measurement is None else len(record.measurement.rows)
+
+    def score_jobs(self, left: Use, begun: Mapping[int, int]) -> list[Score]:
+        """One job on the test rows for each shown option that is to be scored; those that are needed come first.
+
+        All are scored on the same rows, the first of the split. Where an earlier run of the study could pay for a part
+        of the rows alone, all are scored again as soon as twice as many can be paid for.
+
+        Args:
+            left: what they may take.
+            begun: rows of the options for which there was such a job in this run.
+        """
+        shown = [trial for trial in self.results.shown_trials() if trial not in begun]
+        scored, needed = {trial: self.scored_rows(trial) for trial in shown}, self.needed()
+        unscored = {trial for trial in shown if not scored[trial]}
+        earlier = max(begun.values() if begun else scored.values(), default=0)
+        rows, trials = self._payable({t for t in shown if scored[t] < self.test_rows}, needed, left, self.test_rows)
+        if begun or (earlier and rows < min(2 * earlier, self.test_rows)):
+            rows, trials = self._payable(unscored, needed, left, earlier)
+        self.left_out = unscored - trials
+        ordered = sorted((t for t in shown if t in trials), key=lambda trial: trial not in needed)
+        return [self._score_job(trial, rows) for trial in ordered if scored[trial] < rows]
 
     def part_jobs(self) -> list[Score]:
-        """The same for trials that are not shown and may be useful parts of cascades."""
-        unscored = [t for t in self.results.further_trials() if self.folder.last_done(t, "score") is None]
-        return [self._score(trial) for trial in unscored]
+        """One job on the test rows for each trial that is not shown, has none and may be a useful part of cascades.
 
-    def _score(self, trial: int) -> Score:
-        attempt, rows = len(self.folder.of(trial, "score")), len(self.resolved.splits.test)
-        return Score(**self._common(trial), attempt=attempt, rows=rows)
+        They answer the rows that the options have answered.
+        """
+        rows = max((self.scored_rows(trial) for trial in self.results.shown_trials()), default=0)
+        unscored = [trial for trial in self.results.further_trials() if not self.scored_rows(trial)]
+        return [self._score_job(trial, rows) for trial in unscored if rows]
+
+    def _score_job(self, trial: int, rows: int) -> Score:
+        """One job on the first test rows; it times an option further that its fit has timed by few single requests."""
+        return Score(
+            **self._common(trial),
+            attempt=len(self.folder.of(trial, "score")),
+            rows=rows,
+            latency_requests=self.costs(trial).requests(self.resolved.task.evaluation),
+        )
+
+    def _payable(self, trials: set[int], needed: set[int], left: Use, rows: int) -> tuple[int, set[int]]:
+        options = {trial: self.costs(trial) for trial in sorted(trials)}
+        evaluation, left = self.resolved.task.evaluation, left.times(1 / MARGIN)
+        payable, chosen = rows_to_score(options, needed, left, evaluation, rows, self._slots)
+        return payable, {*chosen}
+
+    @property
+    def test_rows(self) -> int:
+        """Test rows there are."""
+        return len(self.resolved.splits.test)
 
     def load_tests(self) -> list[LoadTest]:
         """A load test for each option that has none, cascades apart; the recommended one first.
@@ -77,17 +145,22 @@ class AssessmentJobs:
         seed = common.pop("seed")
         job = Refit(
             **common,
-            rows=len(self.resolved.splits.test),
+            rows=self.scored_rows(trial) or self.test_rows,
             train_rows=train_rows,
             seed_index=seed_index,
             seed=seed_of(seed, seed_index) if seed_index else seed,
         )
         folder = str(self.folder.job_folder(job).relative_to(self.folder.root))
-        attempt = len(self.refits(trial, train_rows, seed_index))
+        attempt = len(self._refits(trial, train_rows, seed_index))
         return job.model_copy(update={"attempt": attempt, "state_folder": folder})
 
     def refits(self, trial: int, train_rows: int | None, seed_index: int) -> list[Record]:
-        """The jobs that fitted a trial again; empty: there was none."""
+        """The jobs that fitted a trial again, scored on as many rows as the trial itself; empty: there was none."""
+        rows = self.scored_rows(trial) or self.test_rows
+        return [r for r in self._refits(trial, train_rows, seed_index) if getattr(r.job, "rows", None) == rows]
+
+    def _refits(self, trial: int, train_rows: int | None, seed_index: int) -> list[Record]:
+        """The same on any number of test rows."""
         return [
             r
             for r in self.folder.of(trial, "refit")
@@ -114,14 +187,10 @@ class AssessmentJobs:
         rows = len(self.resolved.splits.train)
         return sorted({max(2, round(rows * share)) for share in SHARES} - {rows})
 
-    def predicted(self, job: Score | Refit) -> float:
-        """Device-seconds that scoring or fitting again will take, from the option's own training and validation."""
-        raw = self.results.raw(job.trial)
-        answering = raw.inference_seconds / raw.rows * job.rows
-        if isinstance(job, Score):
-            return (answering + LOADING_SECONDS) * raw.devices
+    def predicted(self, job: Refit) -> Use:
+        """What fitting again will probably take, from the option's own training and validation."""
         share = 1.0 if job.train_rows is None else job.train_rows / len(self.resolved.splits.train)
-        return (share * raw.train_seconds + answering) * raw.devices
+        return self.costs(job.trial).fit(share, job.rows).times(MARGIN)
 
     def _common(self, trial: int) -> dict[str, Any]:
         """Fields of the trial's last fit that every further job of it shares."""

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.model import ModelReference
+from autoadapt.domain.standards import Standards
 from autoadapt.domain.strict import StrictModel
 
 MOST_TRUNCATED = 0.05
@@ -27,7 +28,7 @@ class Fidelity(StrictModel):
     steps: float = Field(gt=0, le=1)
     """Share of the training steps done by the end of this job."""
     latency_requests: int = Field(ge=0)
-    """Single requests timed."""
+    """Single requests timed, at most."""
 
 
 class Devices(StrictModel):
@@ -111,6 +112,9 @@ class Fit(JobBase):
     as it stands. None: no limit."""
     keep_checkpoint: bool = False
     """Whether a further rung may continue this job's training; the last rung leaves an artifact instead."""
+    standards: Standards | None = None
+    """Options known so far: a candidate that one of them dominates is timed by few single requests; None: all of the
+    requests are timed."""
 
 
 class Score(JobBase):
@@ -118,6 +122,8 @@ class Score(JobBase):
 
     kind: Literal["score"] = "score"
     rows: int = Field(ge=1)
+    latency_requests: int = Field(default=0, ge=0)
+    """Single requests timed, of an option that its fit has timed by few; 0: it was timed to the end."""
 
 
 class LoadTest(JobBase):

@@ -65,6 +65,9 @@ class Measurement(StrictModel):
     """Seconds to answer `rows` in batches."""
     latency_ms: list[float]
     """One per single request after warm-up."""
+    latency_tail: float = 1.0
+    """By which the median of `latency_ms` is multiplied to be the latency of a candidate that was timed by few requests
+    because a known option dominates it: the ratio of that option's p95 to its median."""
     tokens_out_latency: list[int] = Field(default=[])
     """Tokens written for each single request (free text only)."""
     tokens_shared: int = 0

@@ -71,7 +71,11 @@ class Plan(StrictModel):
     memory_bytes: int | None
     trials: Range
     hours: Range
-    """Wall-clock, re-scoring and load tests included."""
+    """Wall-clock, the end included: test rows, load tests, learning curve."""
+    end_hours: Range | None = None
+    """Of them, the end; a tenth of the budget at most. None: a plan of an earlier version."""
+    learning_curve: bool | None = None
+    """Whether a tenth of the budget probably pays for a learning curve; None: none is wanted."""
     device_hours: Range
     usd: Range
     methods: dict[str, MethodPlan]

@@ -14,20 +14,23 @@ import numpy as np
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.jobs import Fidelity
+from autoadapt.domain.option import Option
 from autoadapt.domain.plan import Probe
 from autoadapt.domain.usage import Usage
 from autoadapt.executors.replay import Answers, Simulated
-from autoadapt.forecast.simulation import SimulatedTimes, run_simulated, simulated_answer
+from autoadapt.forecast.simulation import SimulatedTimes, mean_score, run_simulated, simulated_answer
 from autoadapt.forecast.times import Times
 from autoadapt.runs.results import MethodUse
 from autoadapt.shelves import METHODS
-from autoadapt.study.ledger import RATES
+from autoadapt.study.end_costs import EndCosts, Use, end_limits, rows_to_score, total
 from autoadapt.study.search import Search
 from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.worker.hardware import device_memory_bytes
 
 DRAWS = 5
 SIMULATED_TRIALS = 120
 """Longer searches are simulated up to here and taken to go on alike."""
+NOTHING_MORE = "convergence (no further job is worth its cost)"
 WARM_UP_REQUESTS = 3
 """Single requests that a job sends before those that count."""
 
@@ -43,6 +46,7 @@ class Draws:
     """
 
     def __init__(self, resolved: ResolvedTask, probes: Sequence[Probe], slots: int, devices: int) -> None:
+        self._resolved = resolved
         self.times, self.cold = Times(resolved, probes), max(p.cold_seconds for p in probes)
         self.searches = [_simulated(resolved, self.times, slots, devices, seed) for seed in range(DRAWS)]
         self._spent = [search.status().spent for search in self.searches]
@@ -50,19 +54,29 @@ class Draws:
         self.trials = [spent.trials * k for spent, k in zip(self._spent, self._scale, strict=True)]
         self.wall_seconds, self.device_seconds, self.billed_usd = [], [], []
         self._hour = float(resolved.task.economics.hour_usd)
-        for search, spent, scale in zip(self.searches, self._spent, self._scale, strict=True):
-            end, end_usd = _end(resolved, search, self.times)
-            self.billed_usd.append(max(0.0, spent.usd - spent.device_seconds / 3600 * self._hour) * scale + end_usd)
+        # options on a CPU are measured alone, and the other slots stand idle
+        alone = 1 if resolved.task.compute.on_cpu or device_memory_bytes("cuda") is None else slots
+        self.ends = [_end(resolved, search, self.times, (slots, alone), devices) for search in self.searches]
+        for end, spent, scale in zip(self.ends, self._spent, self._scale, strict=True):
+            billed = max(0.0, spent.usd - spent.device_seconds / 3600 * self._hour) * scale
+            self.billed_usd.append(billed + max(0.0, end.use.usd - end.use.device_seconds / 3600 * self._hour))
             # each slot starts a worker, side by side
             starting = self.cold * min(slots, max(1, spent.trials))
-            self.wall_seconds.append(spent.wall_seconds * scale + self.cold + end)
-            self.device_seconds.append(spent.device_seconds * scale + (starting + end) * devices)
+            self.wall_seconds.append(spent.wall_seconds * scale + self.cold + end.wall_seconds)
+            self.device_seconds.append(spent.device_seconds * scale + starting * devices + end.use.device_seconds)
 
     @property
     def usd(self) -> list[float]:
         """USD of each draw: of device time, and what providers bill."""
         hours = [seconds / 3600 for seconds in self.device_seconds]
         return [h * self._hour + billed for h, billed in zip(hours, self.billed_usd, strict=True)]
+
+    @property
+    def learning_curve(self) -> bool | None:
+        """Whether a tenth of the budget pays for a learning curve in most of them; None: none is wanted."""
+        if not self._resolved.task.evaluation.learning_curve:
+            return None
+        return 2 * sum(end.learning_curve for end in self.ends) > len(self.ends)
 
     def of(self, method: str) -> tuple[list[float], list[float]]:
         """Trials and device-seconds of a method in each draw, without the end."""
@@ -73,25 +87,45 @@ class Draws:
         )
 
     def limit(self) -> str:
-        """What ends most of them."""
-        nothing_more = "convergence (no further job is worth its cost)"
-        ended = [s.stopped_by or (nothing_more if s.exhausted else "budget.trials") for s in self.searches]
+        """What ends most of them: a limit that the task sets, or that nothing more is worth its cost."""
+        ended = [
+            NOTHING_MORE
+            if search.exhausted and search.stopped_by is None
+            else _nearest_limit(self._resolved, search)[0]
+            for search in self.searches
+        ]
         return max(sorted(set(ended)), key=ended.count)
+
+
+def _nearest_limit(resolved: ResolvedTask, search: Search) -> tuple[str, float]:
+    """The limit of the task that a simulated search comes nearest to, and how many times it could be spent within it.
+
+    A search that was simulated in part goes on until that limit; one that its budget has ended was ended by it. The
+    reason that the search states itself is not asked for, because a simulated search has a limit in trials which the
+    task may not set.
+    """
+    budget, spent = resolved.task.budget, search.status().spent
+    limits = {
+        "budget.trials": (budget.trials, spent.trials),
+        "budget.hours": (budget.hours, spent.wall_seconds / 3600),
+        "budget.device_hours": (budget.device_hours, spent.device_seconds / 3600),
+        "budget.usd": (budget.usd, spent.usd),
+    }
+    ratios = {
+        name: float(limit) / used if used > 0 else math.inf
+        for name, (limit, used) in limits.items()
+        if limit is not None
+    }
+    nearest = min(ratios, key=lambda name: ratios[name])
+    return nearest, ratios[nearest]
 
 
 def _rest(resolved: ResolvedTask, search: Search) -> float:
     """How many times longer the search is than what was simulated of it."""
-    budget, spent = resolved.task.budget, search.status().spent
+    spent = search.status().spent
     if spent.trials < SIMULATED_TRIALS or search.stopped_by is not None or spent.device_seconds <= 0:
         return 1.0
-    usd = float(budget.usd) / spent.usd if budget.usd is not None and spent.usd else math.inf
-    ratios = [
-        budget.trials / spent.trials if budget.trials is not None else math.inf,
-        budget.hours * 3600 / spent.wall_seconds if budget.hours is not None else math.inf,
-        budget.device_hours * 3600 / spent.device_seconds if budget.device_hours is not None else math.inf,
-        usd,
-    ]
-    return max(1.0, min(ratios))
+    return max(1.0, _nearest_limit(resolved, search)[1])
 
 
 def _simulated(resolved: ResolvedTask, times: Times, slots: int, devices: int, seed: int) -> Search:
@@ -105,7 +139,10 @@ def _simulated(resolved: ResolvedTask, times: Times, slots: int, devices: int, s
             "compute": replayed,
         }
     )
-    return run_simulated(dataclasses.replace(resolved, task=task, warnings=()), _answers(times, seed, devices), slots)
+    # qualities are made up, one score a row: the value of a metric that needs more of a row is not computed from them
+    metric = mean_score(resolved.metric.answers)
+    made_up = dataclasses.replace(resolved, task=task, metric=metric, warnings=())
+    return run_simulated(made_up, _answers(times, seed, devices), slots)
 
 
 def _answers(times: Times, seed: int, devices: int) -> Answers:
@@ -136,17 +173,61 @@ def _answers(times: Times, seed: int, devices: int) -> Answers:
     return answer
 
 
-def _end(resolved: ResolvedTask, search: Search, times: Times) -> tuple[float, float]:
-    """Seconds of re-scoring and load tests on one slot, after the search, and USD that providers bill for it."""
-    evaluation, test = resolved.task.evaluation, len(resolved.splits.test)
-    seconds = usd = 0.0
-    full = Fidelity(rows=1, steps=1.0, latency_requests=0)
-    for option in search.results.options():
-        candidate = Candidate(method=option.method, model=option.model, params=option.params)
-        _, row, latency = times.of(candidate, full)
-        load = times.load_seconds[candidate.method, candidate.model]
-        seconds += row * min(test, evaluation.test_rows) + load
-        usd += times.row_usd(candidate) * min(test, evaluation.test_rows)
-        if evaluation.load_requests and not resolved.capabilities[candidate.model].remote:
-            seconds += min(evaluation.load_seconds, RATES * evaluation.load_requests * latency / 1000) + load
-    return seconds, usd
+@dataclasses.dataclass(frozen=True)
+class _End:
+    """What the end of a search takes."""
+
+    wall_seconds: float
+    use: Use
+    learning_curve: bool
+    """Whether a learning curve can be paid for, or none is wanted."""
+
+
+def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int, int], devices: int) -> _End:
+    """The end of a simulated search, as far as a tenth of the budget pays for it (`autoadapt.study.end_costs`).
+
+    Args:
+        resolved: the task.
+        search: that was simulated.
+        times: of any candidate.
+        beside: jobs side by side, and options that are measured under load side by side.
+        devices: of one slot.
+    """
+    slots, under_load = beside
+    evaluation, rows = resolved.task.evaluation, min(len(resolved.splits.test), resolved.task.evaluation.test_rows)
+    options = {option.trial: _costs(resolved, option, times, devices) for option in search.results.options()}
+    if not options or not rows:
+        return _End(0.0, Use(), True)
+    left = end_limits(resolved.task, slots, devices)
+    best, floor = next(iter(options)), search.results.trials.floor()
+    answered, scored = rows_to_score(options, {t for t in (best, floor) if t is not None}, left, evaluation, rows)
+    use = total(options[trial].score(answered) for trial in scored)
+    left = left.minus(use)
+    trained = next((costs for costs in options.values() if costs.trained), None)
+    curve = trained.curve(answered) if trained is not None and evaluation.learning_curve else Use()
+    paid = left.pays_for(curve.plus(options[best].load_test(evaluation)))
+    if paid:
+        use, left = use.plus(curve), left.minus(curve)
+    wanted = total(costs.load_test(evaluation) for costs in options.values())
+    share = max(
+        0.0, min(1.0, left.units(Use(), Use(wanted.seconds * slots / under_load, wanted.device_seconds, wanted.usd)))
+    )
+    loads = wanted.times(share)
+    return _End(use.seconds / slots + loads.seconds / under_load, use.plus(loads), paid)
+
+
+def _costs(resolved: ResolvedTask, option: Option, times: Times, devices: int) -> EndCosts:
+    candidate = Candidate(method=option.method, model=option.model, params=option.params)
+    train, row, latency = times.of(candidate, Fidelity(rows=1, steps=1.0, latency_requests=0))
+    return EndCosts(
+        row_seconds=row,
+        alone_seconds=latency / 1000,
+        train_seconds=train,
+        loading_seconds=times.load_seconds[option.method, option.model],
+        devices=devices,
+        hour_usd=float(resolved.task.economics.hour_usd),
+        row_usd=times.row_usd(candidate),
+        samples=resolved.task.evaluation.latency_requests,
+        trained=METHODS.get(option.method).tunes,
+        remote=resolved.capabilities[option.model].remote,
+    )

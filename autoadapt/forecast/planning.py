@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoadapt.domain.jobs import Fidelity
@@ -10,9 +11,10 @@ from autoadapt.domain.plan import MethodPlan, Plan, Probe, Range
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_json
 from autoadapt.forecast.draws import Draws
-from autoadapt.forecast.memory import memory_needs, needs_line, too_large
+from autoadapt.forecast.memory import MethodOnModel, memory_needs, needs_line, too_large
 from autoadapt.forecast.probing import PLAN_FILE, budget_key, cached, first_candidates, probe
 from autoadapt.forecast.times import Times
+from autoadapt.study.end_costs import END_SHARE
 from autoadapt.tasks.resolve import ResolvedTask
 
 TIMES_WITHIN = 1.4
@@ -40,6 +42,7 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
     hour, budget = float(resolved.task.economics.hour_usd), resolved.task.budget
     cheapest, cheapest_usd = _cheapest(resolved, draws.times, draws.cold)
     held = [seconds / 3600 for seconds in draws.device_seconds]
+    limits = _Limits.of(resolved, slots * devices.count, max(draws.billed_usd) * TIMES_WITHIN)
     plan = Plan(
         task=resolved.task.name,
         key=probes.key,
@@ -49,12 +52,12 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         memory_bytes=memory,
         trials=_range(draws.trials),
         hours=_range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, budget.hours),
-        device_hours=_range(held, TIMES_WITHIN, budget.device_hours),
-        usd=_range(draws.usd, TIMES_WITHIN, None if budget.usd is None else float(budget.usd)),
+        end_hours=_range([end.wall_seconds / 3600 for end in draws.ends], TIMES_WITHIN, limits.end_hours),
+        learning_curve=draws.learning_curve,
+        device_hours=_range(held, TIMES_WITHIN, limits.device_hours),
+        usd=_range(draws.usd, TIMES_WITHIN, limits.usd),
         methods={
-            method: _method_plan(
-                method, draws, probes.probes, hour, {k[1]: v for k, v in needs.items() if k[0] == method}
-            )
+            method: _method_plan(method, draws, probes.probes, limits, _needs_of(method, needs))
             for method in resolved.space.methods
         },
         hour_usd=hour,
@@ -71,25 +74,60 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
     return plan
 
 
-def _method_plan(
-    method: str, draws: Draws, probes: Sequence[Probe], hour_usd: float, needs: dict[str, int]
-) -> MethodPlan:
+@dataclass(frozen=True)
+class _Limits:
+    """The most that a search can take, whatever its times are."""
+
+    hour_usd: float
+    """Price of a device-hour."""
+    device_hours: float
+    """Infinite where nothing limits them; all devices together cannot be held for longer than there is wall time."""
+    usd: float
+    end_hours: float
+    """Wall-clock, of the end of the search."""
+
+    @classmethod
+    def of(cls, resolved: ResolvedTask, devices: int, billed_usd: float) -> "_Limits":
+        """Of a task.
+
+        Args:
+            resolved: the task.
+            devices: of all slots together.
+            billed_usd: the most that providers will probably bill.
+        """
+        budget, hour_usd = resolved.task.budget, float(resolved.task.economics.hour_usd)
+        held = [
+            math.inf if budget.device_hours is None else budget.device_hours,
+            math.inf if budget.hours is None else budget.hours * devices,
+        ]
+        # devices that cost nothing cost nothing for however long they are held
+        device_usd = min(held) * hour_usd if hour_usd else 0.0
+        spent = [math.inf if budget.usd is None else float(budget.usd), device_usd + billed_usd]
+        return cls(hour_usd, min(held), min(spent), math.inf if budget.hours is None else END_SHARE * budget.hours)
+
+
+def _needs_of(method: str, needs: Mapping[MethodOnModel, int]) -> int:
+    """Bytes that a method needs on the model on which it needs most."""
+    return max(size for (name, _), size in needs.items() if name == method)
+
+
+def _method_plan(method: str, draws: Draws, probes: Sequence[Probe], limits: _Limits, need_bytes: int) -> MethodPlan:
     """One method's part.
 
     Args:
         method: its name.
         draws: simulated searches.
         probes: of all methods.
-        hour_usd: price of a device-hour.
-        needs: bytes by model.
+        limits: of the whole search.
+        need_bytes: of memory.
     """
     trials, seconds = draws.of(method)
     tried = [p for p in probes if p.candidate.method == method]
     return MethodPlan(
         trials=_range(trials),
-        device_hours=_range([s / 3600 for s in seconds], TIMES_WITHIN),
-        usd=_range([s / 3600 * hour_usd for s in seconds], TIMES_WITHIN),
-        need_bytes=max(needs.values()),
+        device_hours=_range([s / 3600 for s in seconds], TIMES_WITHIN, limits.device_hours),
+        usd=_range([s / 3600 * limits.hour_usd for s in seconds], TIMES_WITHIN, limits.usd),
+        need_bytes=need_bytes,
         peak_bytes=max((p.peak_memory_bytes for p in tried), default=0),
         fits=True,
         failure=next((p.failure for p in tried if p.failure), None),

@@ -114,7 +114,7 @@ class TrialReader:
             "values": read_values(self.goals, measurement, self.metric, self.task.economics),
             "quality": self.metric.value(scores),
             "cost_usd_per_1k": float(cost_usd_per_1k(measurement, self.task.economics)),
-            "latency_ms": _typical(measurement.latency_ms),
+            "latency_ms": _typical(measurement),
             "latency_p50_ms": float(np.median(measurement.latency_ms)) if measurement.latency_ms else None,
             "latency_p95_ms": percentile(measurement.latency_ms, 95),
             "energy_joules": measurement.answering.joules,
@@ -144,8 +144,8 @@ def last_measured(fits: Fits) -> tuple[Outcome, Measurement] | None:
     return None
 
 
-def _typical(latency_ms: Sequence[float]) -> float | None:
-    return typical_ms(latency_ms) if latency_ms else None
+def _typical(measurement: Measurement) -> float | None:
+    return typical_ms(measurement.latency_ms) * measurement.latency_tail if measurement.latency_ms else None
 
 
 def _candidate(frozen: optuna.trial.FrozenTrial) -> dict[str, Any]:

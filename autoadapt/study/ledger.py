@@ -2,25 +2,24 @@
 
 Everything is computed from the Usage of finished jobs. What a job will take is predicted (`job_times`) and reserved
 before it starts. When what was spent and what is running together reach a limit, running jobs are ended, so a
-limit is passed by no more than the moment that takes. A part is kept back for the end of the search.
+limit is passed by no more than the moment that takes. A tenth at most is kept back for the end of the search.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autoadapt.domain.option import Spent
-from autoadapt.domain.outcome import Failure, Measurement, Outcome
+from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.task import Evaluation, Task
-from autoadapt.economics.rates import typical_ms
 from autoadapt.economics.usage_costs import device_usd
 from autoadapt.providers.answer_store import billed_by_job
 from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.study.end_costs import END_SHARE, LEAST_TEST_ROWS, EndCosts, end_limits, wanted_at_the_end
 from autoadapt.study.job_times import MARGIN
 
-RATES = 6
-"""A load test takes about as long as so many rates answered one request after the other."""
 MOST_KEPT_BACK = 0.5
-"""Greatest share of a budget kept back for re-scoring."""
+"""Greatest share of a budget kept back for the end of the search, even for what it cannot do without."""
 
 
 @dataclass(frozen=True)
@@ -118,22 +117,39 @@ class Ledger:
         return max(0.0, budget - self.usd(sums.device_seconds + wanted) - max(0.0, others) - kept_back)
 
     def kept_back_usd(self, frontier: Sequence[Record], test_rows: int) -> float:
-        """USD that providers will probably bill for scoring these trials on test rows."""
+        """USD that providers will probably bill for scoring these trials on test rows.
+
+        A tenth of the budget at most, unless the first of them alone needs more.
+        """
         measured = [record.measurement for record in frontier if record.measurement is not None]
-        return sum(MARGIN * m.answering.usd / len(m.rows) * test_rows for m in measured)
+        each = [MARGIN * m.answering.usd / len(m.rows) for m in measured]
+        most = math.inf if self.task.budget.usd is None else END_SHARE * float(self.task.budget.usd)
+        return max(min(sum(each) * test_rows, most), sum(each[:1]) * min(test_rows, LEAST_TEST_ROWS))
 
     def usd(self, device_seconds: float) -> float:
         """USD of device-seconds."""
         return float(device_usd(device_seconds, 1, self.task.economics))
 
     def kept_back(self, frontier: Sequence[Record], evaluation: Evaluation, test_rows: int) -> float:
-        """Device-seconds that re-scoring these trials, and measuring them under load, will probably take."""
-        total = 0.0
-        for record in frontier:
-            measurement = record.measurement
-            if measurement is not None and record.outcome is not None:
-                total += MARGIN * _end_seconds(measurement, evaluation, test_rows) * record.outcome.devices.count
-        return total
+        """Device-seconds kept for the end of the search (`wanted_at_the_end`).
+
+        Args:
+            frontier: fits in full of the options that are still to be scored, the best first.
+            evaluation: of the task.
+            test_rows: there are.
+        """
+        options = [
+            EndCosts.of(record.measurement, record.outcome, self.task.economics, record.job.candidate.method)
+            for record in frontier
+            if record.measurement is not None and record.outcome is not None
+        ]
+        rows = min(test_rows, evaluation.test_rows)
+        # a slot that stands idle while an option is measured alone takes wall time as if it worked
+        idle = self.slots if self.task.budget.hours is not None else 1
+        limits = end_limits(self.task, self.slots, self.devices)
+        hour_usd = self.usd(3600)
+        most = min(limits.device_seconds, limits.usd / hour_usd * 3600 if hour_usd else math.inf)
+        return MARGIN * wanted_at_the_end(options, evaluation, rows, most / MARGIN, idle)
 
     def allows(self, seconds: float, running: Iterable[tuple[float, float]], kept_back: float) -> bool:
         """Whether a job of so many device-seconds may start.
@@ -211,13 +227,3 @@ class Ledger:
     @property
     def _width(self) -> int:
         return self.slots * self.devices
-
-
-def _end_seconds(measurement: Measurement, evaluation: Evaluation, test_rows: int) -> float:
-    """Seconds to score an option on test rows and to measure it under load."""
-    per_row = measurement.inference_seconds / len(measurement.rows)
-    seconds = per_row * min(test_rows, evaluation.test_rows) + 1.0
-    if evaluation.load_requests:
-        alone = typical_ms(measurement.latency_ms or [0.0]) / 1000
-        seconds += min(evaluation.load_seconds, RATES * evaluation.load_requests * alone) + 1.0
-    return seconds

@@ -31,16 +31,17 @@ class _Sums:
     p95: float | None
 
     @classmethod
-    def of(cls, measurement: Measurement) -> "_Sums":
+    def of(cls, measurement: Measurement, timed: Measurement) -> "_Sums":
+        """Of what was measured on validation rows, and of the measurement that holds most single requests."""
         read, written = [r.tokens_in for r in measurement.rows], [r.tokens_out for r in measurement.rows]
         return cls(
             sum(read),
             sum(written),
             mean_interval(read),
             mean_interval(written),
-            decode_share(measurement.latency_ms, measurement.tokens_out_latency),
-            percentile(measurement.latency_ms, 50) or 0.0,
-            percentile(measurement.latency_ms, 95),
+            decode_share(timed.latency_ms, timed.tokens_out_latency),
+            percentile(timed.latency_ms, 50) or 0.0,
+            percentile(timed.latency_ms, 95),
         )
 
 
@@ -58,7 +59,8 @@ class RawOptions:
         self, resolved: ResolvedTask, folder: RunFolder, measured: MeasuredTrials, earlier: list[RawOption]
     ) -> None:
         self.resolved, self.folder, self.measured = resolved, folder, measured
-        self._sums: dict[int, _Sums] = {}
+        self._sums: dict[tuple[int, int], _Sums] = {}
+        """By trial and single requests that timed it."""
         self._intervals: dict[tuple[int, Split], tuple[float, float]] = {}
         for option in earlier:
             self._intervals[option.trial, "validation"] = option.quality_ci
@@ -69,9 +71,11 @@ class RawOptions:
         """Everything measured of one trial."""
         record = self.measured.record(trial)
         measurement, candidate = self.measured.measurement(trial), record.job.candidate
-        if trial not in self._sums:
-            self._sums[trial] = _Sums.of(measurement)
-        sums, metric = self._sums[trial], self.resolved.metric
+        timed = self._timed(trial, measurement)
+        key = (trial, len(timed.latency_ms))
+        if key not in self._sums:
+            self._sums[key] = _Sums.of(measurement, timed)
+        sums, metric = self._sums[key], self.resolved.metric
         free_text = metric.answers == "text"
         values: Values = self.measured.values()[trial]
         outcome = record.outcome
@@ -112,6 +116,12 @@ class RawOptions:
             on_frontier=trial in self.measured.frontier(),
             weights_kept=trial not in self.measured.discarded,
         )
+
+    def _timed(self, trial: int, measurement: Measurement) -> Measurement:
+        """The measurement that holds most single requests: an option may be timed again when it is scored."""
+        scored = self.folder.last_done(trial, "score")
+        again = scored.measurement if scored is not None else None
+        return measurement if again is None or len(again.latency_ms) <= len(measurement.latency_ms) else again
 
     def _tested(self, trial: int) -> dict[str, Any]:
         """Fields of what was scored on test rows; none where it was not."""

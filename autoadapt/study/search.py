@@ -32,6 +32,7 @@ from autoadapt.study.open_trials import OpenTrial, OpenTrials
 from autoadapt.study.resources import Resources
 from autoadapt.study.resuming import ended_trials, running_trials
 from autoadapt.study.rung_judge import RungJudge
+from autoadapt.study.standards import standards_of
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.study_results import StudyResults
 from autoadapt.study.trial_histories import TrialHistories
@@ -226,7 +227,9 @@ class Search:
         failures = [r.failure.failure_class for r in here if r.failure is not None]
         memory = sum(r.failure is not None and r.failure.failure_class == "oom" for r in past)
         training = job.training.model_copy(update={"micro_batches": 2**memory})
-        change = {"attempt": len(here), "keep_checkpoint": opened.rung + 1 < len(ladder), "training": training}
+        last = opened.rung + 1 >= len(ladder)
+        standards = standards_of(self.resolved, self.results.trials) if last and self.folder.lasting else None
+        change = {"attempt": len(here), "keep_checkpoint": not last, "training": training, "standards": standards}
         return job.model_copy(update=change), [f for f in failures if f != "interrupted"]
 
     def _check_disk(self) -> None:

@@ -30,22 +30,19 @@ def difference_text(difference: float, low: float, high: float) -> str:
 
 
 def paired(metric: Metric, first: Any, second: Any, trials: tuple[int, int], seed: int = 0) -> Paired:
-    """Compares two options that answered the same rows.
+    """Compares two options on the rows that both answered: the first ones, where one answered more than the other.
 
     Scores of 0 or 1: the exact test of McNemar (1947). Others: random swaps of the two answers to a row (approximate
     randomisation, Noreen 1989). Interval of the difference: percentile bootstrap over rows.
 
     Args:
         metric: of the task.
-        first, second: statistics of shape (rows, statistics), row by row of the same input.
+        first, second: statistics of shape (rows, statistics), in the fixed order of the same split.
         trials: their numbers.
         seed: of swaps and resamples.
-
-    Raises:
-        ValueError: they answered different numbers of rows.
     """
-    if len(first) != len(second):
-        raise ValueError(f"trial {trials[0]} answered {len(first)} rows, trial {trials[1]} {len(second)}")
+    both = min(len(first), len(second))
+    first, second = first[:both], second[:both]
     difference = metric.value(first) - metric.value(second)
     low, high = _interval(metric, first, second, seed)
     return Paired(
@@ -103,12 +100,12 @@ def all_pairs(
 
     Args:
         metric, stats, seed: as of `paired`.
-        known: pairs compared before, which are not computed again; new ones are added.
+        known: pairs compared before, which are not computed again unless more rows are known; new ones are added.
     """
     known = {} if known is None else known
     pairs = list(combinations(sorted(stats), 2))
     for a, b in pairs:
-        if (a, b) not in known:
+        if (a, b) not in known or known[a, b].rows != min(len(stats[a]), len(stats[b])):
             known[a, b] = paired(metric, stats[a], stats[b], (a, b), seed)
     return [known[pair] for pair in pairs]
 

@@ -99,16 +99,19 @@ class _Billing:
 def _runs(
     bench: Bench, job: LoadTest, answer: Answering, inputs: Sequence[str], requests: int, fastest: float
 ) -> list[LoadRun]:
-    deadline = time.monotonic() + job.seconds
+    deadline, took = time.monotonic() + job.seconds, 0.0
 
     def measure_at(rate: float) -> LoadRun:
+        nonlocal took
+        begun = time.monotonic()
         times = arrivals(rate, requests_for(rate, requests, job.latency_p95_ms), job.seed)
         run = answer_arrivals(answer, inputs, times, rate)
+        took = time.monotonic() - begun
         bench.tick()
         return run
 
     def has_time() -> bool:
-        return time.monotonic() < deadline
+        return time.monotonic() + took < deadline  # the next rate will take about as long as the last one
 
     runs = [measure_at(job.rate)] if job.rate > 0 else []
     if has_time():

@@ -16,6 +16,7 @@ from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.files import read_rows, write_atomic
 from autoadapt.worker.energy import energy_counter, joules_between
 from autoadapt.worker.meters import Meters
+from autoadapt.worker.standards import dominating
 
 WARM_UP_REQUESTS = 3
 
@@ -56,6 +57,58 @@ class Bench:
         return self.run / self.job.state_folder
 
 
+class SingleRequests:
+    """Single requests, one after the other, after warm-up; rows are used again.
+
+    A model behind a server times its requests itself: a request that was sent before is not sent again, and its time is
+    the one that was seen then.
+
+    Args:
+        bench: what to measure with.
+        adapted: what answers.
+        inputs: texts asked.
+    """
+
+    def __init__(self, bench: Bench, adapted: Adapted, inputs: Sequence[str]) -> None:
+        self._bench, self._adapted, self._inputs = bench, adapted, inputs
+        job = bench.job
+        self.wanted = job.fidelity.latency_requests if isinstance(job, Fit) else getattr(job, "latency_requests", 0)
+        """Requests that the job asks for."""
+        self.latency_ms: list[float] = []
+        self._warm_up: list[Answer] = []
+        self._answers: list[Answer] = []
+
+    @property
+    def tokens_out(self) -> list[int]:
+        """Tokens written for each."""
+        return [answer.tokens_out for answer in self._answers]
+
+    @property
+    def billed(self) -> Usage:
+        """What a server billed for all of them, warm-up included."""
+        return billed_usage([*self._warm_up, *self._answers])
+
+    def send(self, count: int) -> None:
+        """Sends further requests.
+
+        Raises:
+            JobFailedError: the clock cannot be trusted.
+        """
+        if count and not self._warm_up:
+            self._warm_up = [a for text in self._inputs[:WARM_UP_REQUESTS] for a in self._adapted.answer([text])]
+        for i in range(len(self.latency_ms), len(self.latency_ms) + count):
+            text = self._inputs[i % len(self._inputs)]
+            if isinstance(self._adapted, TimesItself):
+                alone = self._adapted.answer_alone(text, i // len(self._inputs))
+                answers, seconds = [alone], alone.done_s
+            else:
+                answers, seconds = self._bench.meters.timed(lambda text=text: self._adapted.answer([text]))  # type: ignore[misc]
+            self.latency_ms.append(seconds * 1000)
+            self._answers += answers
+        if not all(0 < sample < math.inf for sample in self.latency_ms):
+            raise JobFailedError("nan", "a latency of zero or less was measured: the clock cannot be trusted")
+
+
 def rows_of(run: Path, split: str, limit: int | None = None) -> list[Row]:
     """Rows of a split frozen in the run folder, in its fixed order."""
     return read_rows(run / "data" / f"{split}.jsonl", limit)
@@ -80,17 +133,15 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     answers, seconds = bench.meters.timed(lambda: adapted.answer(inputs))
     joules = joules_between(before, counter())
     scores = _scores(bench, rows, answers)
-    single = _time_single_requests(bench, adapted, inputs)
     results = _row_results(rows, answers, scores)
     _write_predictions(bench, rows, answers, results)
     training = adapted.training
-    return Measurement(
+    measurement = Measurement(
         rows=results,
         **_counts(answers),
         training=_training_usage(bench.devices, training, training_joules),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
         judging=scores.usage,
-        timing=single.billed,
         train_seconds=training.seconds,
         train_steps=training.steps,
         train_steps_planned=training.steps_planned,
@@ -99,8 +150,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         train_step_seconds=training.step_seconds,
         stopped_early=training.stopped_early,
         inference_seconds=seconds,
-        latency_ms=single.latency_ms,
-        tokens_out_latency=[] if bench.job.labels else single.tokens_out,
+        latency_ms=[],
         tokens_shared=shared,
         prefix_cache=shared > 0,
         peak_memory_bytes=bench.meters.peak_memory(),
@@ -108,6 +158,28 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         parameters_trained=training.parameters_trained,
         parameters_total=adapted.parameters_total,
     )
+    return _timed(bench, SingleRequests(bench, adapted, inputs), measurement)
+
+
+def _timed(bench: Bench, single: SingleRequests, measurement: Measurement) -> Measurement:
+    """The measurement with single requests timed: few of a candidate that a known option dominates, else all."""
+    count, standards, tail = single.wanted, None, 1.0
+    if isinstance(bench.job, Fit) and bench.job.standards is not None and bench.job.standards.requests < count:
+        standards = bench.job.standards
+    single.send(standards.requests if standards is not None else count)
+    if standards is not None:
+        option = dominating(standards, measurement.model_copy(update={"latency_ms": single.latency_ms}), bench.metric)
+        tail = 1.0 if option is None else option.tail
+        if option is None:
+            single.send(count - standards.requests)
+    timed = {
+        "latency_ms": single.latency_ms,
+        "latency_tail": tail,
+        "tokens_out_latency": [] if bench.job.labels else single.tokens_out,
+        "timing": single.billed,
+        "peak_memory_bytes": bench.meters.peak_memory(),
+    }
+    return measurement.model_copy(update=timed)
 
 
 def _row_results(rows: Sequence[Row], answers: Sequence[Answer], scores: Scores) -> list[RowResult]:
@@ -157,38 +229,6 @@ def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Sco
     if not all(math.isfinite(number) for stats in scores.stats for number in stats):
         raise JobFailedError("nan", "the metric gave a number that is not finite")
     return scores
-
-
-@dataclass(frozen=True)
-class _SingleRequests:
-    latency_ms: list[float]
-    tokens_out: list[int]
-    billed: Usage
-    """For all of them, warm-up included."""
-
-
-def _time_single_requests(bench: Bench, adapted: Adapted, inputs: Sequence[str]) -> _SingleRequests:
-    """Single requests, one after the other, after warm-up; rows are used again.
-
-    A model behind a server times its requests itself: a request that was sent before is not sent again, and its time is
-    the one that was seen then.
-    """
-    count = bench.job.fidelity.latency_requests if isinstance(bench.job, Fit) else 0
-    warm_up = inputs[:WARM_UP_REQUESTS] if count else []
-    answers = [answer for text in warm_up for answer in adapted.answer([text])]
-    samples = []
-    for i in range(count):
-        text = inputs[i % len(inputs)]
-        if isinstance(adapted, TimesItself):
-            alone = adapted.answer_alone(text, i // len(inputs))
-            timed, seconds = [alone], alone.done_s
-        else:
-            timed, seconds = bench.meters.timed(lambda text=text: adapted.answer([text]))  # type: ignore[misc]
-        samples.append(seconds * 1000)
-        answers += timed
-    if not all(0 < sample < math.inf for sample in samples):
-        raise JobFailedError("nan", "a latency of zero or less was measured: the clock cannot be trusted")
-    return _SingleRequests(samples, [a.tokens_out for a in answers[len(warm_up) :]], billed_usage(answers))
 
 
 def billed_usage(answers: Iterable[Answer]) -> Usage:

@@ -1,17 +1,21 @@
 """The plan of a search: probed on scripted models, simulated in virtual time, kept in the run folder."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from label_set_rows import set_rows
 from scripted_task import write_scripted_task
 
 from autoadapt.domain.plan import Plan
 from autoadapt.errors import Exit, UserError
+from autoadapt.forecast.draws import SIMULATED_TRIALS
 from autoadapt.forecast.memory import check_memory
 from autoadapt.forecast.planning import check_budget, make_plan
 from autoadapt.forecast.probing import first_candidates, kept_plan
 from autoadapt.runs.run_folder import RunFolder
+from autoadapt.shelves import METRICS
 from autoadapt.tasks.resolve import ResolvedTask, resolve
 
 INLINE = {"on_cpu": True, "executor": "inline"}
@@ -116,3 +120,57 @@ def test_method_too_large_for_the_device_is_a_warning(tmp_path: Path) -> None:
     task = resolved(tmp_path, models=models, methods=["prompt"])
     (warning,) = check_memory(task, first_candidates(task))
     assert warning.startswith(f"prompt on {models[1]} needs")
+
+
+@pytest.mark.parametrize("metric", [name for name in METRICS.names() if METRICS.get(name).answers != "labels"])
+def test_plan_for_every_metric(tmp_path: Path, metric: str) -> None:
+    plan = make_plan(resolved(tmp_path, metric=metric, budget={"trials": 3}), tmp_path / "run")
+    assert plan.trials.likely == 3
+    assert plan.usd.likely > 0
+
+
+@pytest.mark.parametrize("metric", [name for name in METRICS.names() if METRICS.get(name).answers == "labels"])
+def test_plan_for_every_metric_of_sets_of_labels(tmp_path: Path, metric: str) -> None:
+    data = {"path": "sets.jsonl", "columns": {"input": "text", "output": "label"}}
+    (tmp_path / "sets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in set_rows(180)))
+    words: dict[str, Any] = {"models": ["classical"], "methods": ["tfidf"], "budget": {"trials": 3}}
+    plan = make_plan(resolved(tmp_path, metric=metric, data=data, **words), tmp_path / "run")
+    assert plan.device_hours.likely > 0
+
+
+SECONDS = 5 / 3600
+"""Five seconds in hours; and their price, at a dollar an hour."""
+ONE_SLOT = {**INLINE, "slots": 1}
+
+
+@pytest.mark.parametrize("sampler", ["random", "cost_aware"])
+def test_plan_promises_no_more_device_hours_than_the_slots_have(tmp_path: Path, sampler: str) -> None:
+    hours = 8 * SECONDS
+    task = resolved(
+        tmp_path,
+        models=["scripted:row_seconds=0.02,step_seconds=0.02"],
+        budget={"hours": hours},
+        compute=ONE_SLOT,
+        search={"sampler": sampler},
+    )
+    plan = make_plan(task, tmp_path / "run")
+    assert plan.slots == 1
+    assert plan.hours.high <= hours
+    for held in (plan.device_hours, *(method.device_hours for method in plan.methods.values())):
+        assert held.likely <= held.high <= hours
+    for spent in (plan.usd, *(method.usd for method in plan.methods.values())):
+        assert spent.high <= hours * plan.hour_usd * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("budget", [{"hours": SECONDS}, {"device_hours": SECONDS}, {"usd": SECONDS}])
+@pytest.mark.parametrize("sampler", ["random", "cost_aware"])
+def test_plan_names_a_limit_that_the_task_sets(tmp_path: Path, budget: dict[str, float], sampler: str) -> None:
+    plan = make_plan(resolved(tmp_path, budget=budget, search={"sampler": sampler, "least_gain": 0}), tmp_path / "run")
+    assert plan.limit == f"budget.{next(iter(budget))}"
+
+
+def test_plan_of_a_search_too_long_to_simulate_names_the_limit_that_will_end_it(tmp_path: Path) -> None:
+    task = resolved(tmp_path, models=["scripted"], budget={"hours": 1.0, "trials": 1_000_000})
+    plan = make_plan(task, tmp_path / "run")
+    assert plan.trials.likely > SIMULATED_TRIALS
+    assert plan.limit == "budget.hours"

@@ -1,5 +1,6 @@
 """Prompts that cannot fit a context are recognised before anything runs, and the counts are those of the worker."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from job_runs import JobRun, causal_lm
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.outcome import Failure
+from autoadapt.models.causal_lm import lengths
 from autoadapt.models.causal_lm.lengths import too_long
 from autoadapt.shelves import FAMILIES
 from autoadapt.tasks.resolve import resolve
@@ -32,6 +34,27 @@ def test_estimate_agrees_with_what_a_worker_finds(shots: int, tmp_path: Path, ti
         assert "does not fit the model's context" in result.reason  # type: ignore[union-attr]
         assert f"{shots} shots" in reason
         assert "512 tokens" in reason
+
+
+def test_prompts_of_candidates_that_differ_in_their_training_are_counted_once(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    count = lengths._counts
+
+    def counting(folder: Path, texts: Sequence[str]) -> list[int]:
+        counted.append(len(texts))
+        return count(folder, texts)
+
+    monkeypatch.setattr(lengths, "_counts", counting)
+    jobs = JobRun(tmp_path / "run", causal_lm(tiny_model))
+    train, validation = (rows_of(jobs.root, split) for split in ("train", "validation"))
+    jobs_of = [jobs.fit("lora", trial=i, params={"learning_rate": 1e-3 * (i + 1)}) for i in range(20)]
+    # the prompts of this test alone: what other tests have counted is kept
+    prompt = jobs_of[0].prompt.model_copy(update={"instruction": "Counted once."})
+    for job in jobs_of:
+        assert too_long(tiny_model, 512, job.model_copy(update={"prompt": prompt}), train, validation) is None
+    assert counted.count(len(validation)) == 1
 
 
 def test_family_counts_without_torch_and_leaves_other_models_alone(tmp_path: Path, tiny_model: Path) -> None:

@@ -22,6 +22,8 @@ def print_plan(plan: Plan, warnings: Sequence[str]) -> None:
     for name, method in plan.methods.items():
         console.print(f"  {name}: {_memory_text(method)}")
     console.print(f"Wall-clock hours: {_range(plan.hours, 3)} (low / likely / high); ended by {plan.limit}.")
+    if plan.end_hours is not None:
+        console.print(f"Of these, the end of the search: {_range(plan.end_hours, 3)}{_learning_curve_text(plan)}.")
     console.print(plain(f"On {plan.slots} slot(s) of {plan.hardware}, memory {memory}."))
     console.print(plain(f"Price: ${dollars(plan.hour_usd)} a device-hour, {plan.price_source}."))
     cheapest = f"${dollars(plan.cheapest_usd)} ({plan.cheapest_seconds:.0f} s of device time)"
@@ -33,6 +35,14 @@ def print_plan(plan: Plan, warnings: Sequence[str]) -> None:
             console.print(Text(f"{name}: its probe failed: ").append_text(plain(method.failure)))
     for warning in warnings:
         console.print(Text("note: ").append_text(plain(warning)))
+
+
+def _learning_curve_text(plan: Plan) -> str:
+    if plan.learning_curve is None:
+        return ""
+    if plan.learning_curve:
+        return ", with a learning curve"
+    return "; a tenth of the budget, which it may take, probably does not pay for a learning curve"
 
 
 def _table(plan: Plan) -> Table:

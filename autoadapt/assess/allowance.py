@@ -1,0 +1,52 @@
+"""What the end of a search may still take: a tenth of each limit of the budget, and no more than is left of it."""
+
+import math
+
+from autoadapt.study.end_costs import END_SHARE, Use, end_limits
+from autoadapt.study.search import Search
+
+REPORT_SECONDS, REPORT_SHARE = 2.0, 0.01
+"""Wall time left for the verdict and the report, which no job is: so many seconds, or this share of the budget where it
+is more; half of the tenth at most."""
+
+
+class Allowance:
+    """The allowance of one end of a search, from its beginning on; what an earlier end of the study took counts too.
+
+    Args:
+        search: that has ended.
+        slots: jobs side by side.
+    """
+
+    def __init__(self, search: Search, slots: int) -> None:
+        self._search, self._slots = search, slots
+        devices = [r.outcome.devices.count for r in search.folder.records if r.outcome is not None]
+        self._limits = end_limits(search.resolved.task, slots, max(devices, default=1))
+        # earlier ends have left no clock of their own: their jobs are taken to have filled all slots
+        self._began = search.folder.wall_seconds - self._spent().seconds / slots
+
+    def left(self, side_by_side: int) -> Use:
+        """What jobs may take that run so many at a time; infinite where the budget sets no limit."""
+        task, spent, ended = self._search.resolved.task, self._search.status().spent, self._spent()
+        budget, wall = task.budget, math.inf
+        if budget.hours is not None:
+            limit, now = budget.hours * 3600, self._search.folder.wall_seconds
+            report = min(max(REPORT_SECONDS, REPORT_SHARE * limit), END_SHARE * limit / 2)
+            wall = min(END_SHARE * limit - report - (now - self._began), limit - now)
+        held, usd = self._limits.device_seconds - ended.device_seconds, self._limits.usd - ended.usd
+        if budget.device_hours is not None:
+            held = min(held, budget.device_hours * 3600 - spent.device_seconds)
+        if budget.usd is not None:
+            usd = min(usd, float(budget.usd) - spent.usd)
+        return Use(max(0.0, wall) * side_by_side, max(0.0, held), max(0.0, usd))
+
+    def _spent(self) -> Use:
+        """Of all jobs at the end of the study, in this run and in earlier ones."""
+        hour_usd = float(self._search.resolved.task.economics.hour_usd)
+        seconds = held = billed = 0.0
+        for record in self._search.folder.records:
+            if record.job.kind != "fit" and record.outcome is not None:
+                seconds += record.outcome.seconds
+                held += record.outcome.usage.total_device_seconds
+                billed += record.outcome.usage.usd
+        return Use(seconds, held, held / 3600 * hour_usd + billed)

@@ -1,0 +1,255 @@
+"""What the end of a search takes of each option, and how it is fitted into the tenth of the budget that it may take.
+
+At the end options are scored on test rows, measured under load, and some are fitted again. The search keeps back what
+that will take, but never more than a tenth of any limit of the budget, and the end takes no more: it scores on fewer
+test rows, leaves out options that take long, shortens load tests, and does not begin a learning curve that it cannot
+finish. What a recommendation cannot do without (the score of the recommended option and that of the floor) is done
+whatever it takes.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoadapt.domain.outcome import Measurement, Outcome
+from autoadapt.domain.task import Economics, Evaluation, Task
+from autoadapt.economics.rates import least_samples, typical_ms
+from autoadapt.shelves import METHODS
+from autoadapt.verdict.growth import SHARES
+
+END_SHARE = 0.1
+"""Greatest share of each limit of the budget that is kept back for the end of the search, and that it may take."""
+LEAST_TEST_ROWS = 100
+"""Test rows on which the recommended option and the floor are scored whatever it takes."""
+ENOUGH_TEST_ROWS = 300
+"""Before all options are scored on fewer test rows than these, those that take longest are left out."""
+RATES = 6
+"""A load test takes about as long as so many rates answered one request after the other."""
+LOADING_SECONDS = 0.5
+"""Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
+WARM_UP_REQUESTS = 4
+"""Requests that are sent before those that count."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What jobs take of a budget, or what is left of it."""
+
+    seconds: float = 0.0
+    """Of slots: of jobs side by side each counts."""
+    device_seconds: float = 0.0
+    usd: float = 0.0
+    """Of device time, and billed by providers."""
+
+    def plus(self, other: "Use") -> "Use":
+        """Both together."""
+        return Use(self.seconds + other.seconds, self.device_seconds + other.device_seconds, self.usd + other.usd)
+
+    def times(self, factor: float) -> "Use":
+        """A multiple of it."""
+        return Use(self.seconds * factor, self.device_seconds * factor, self.usd * factor)
+
+    def minus(self, other: "Use") -> "Use":
+        """What is left of it, at least nothing."""
+        return Use(*(max(0.0, a - b) for a, b in zip(self._parts, other._parts, strict=True)))
+
+    def pays_for(self, other: "Use") -> bool:
+        """Whether the other fits into this one."""
+        return all(a >= b for a, b in zip(self._parts, other._parts, strict=True))
+
+    def units(self, fixed: "Use", each: "Use") -> float:
+        """How many units of `each` this one pays for beside something fixed; below 0: not even for that."""
+        parts = zip(self._parts, fixed._parts, each._parts, strict=True)
+        return min(
+            (left - first) / unit if unit > 0 else math.inf if left >= first else -1.0 for left, first, unit in parts
+        )
+
+    @property
+    def _parts(self) -> tuple[float, float, float]:
+        return self.seconds, self.device_seconds, self.usd
+
+
+UNLIMITED = Use(math.inf, math.inf, math.inf)
+
+
+def total(uses: Iterable[Use]) -> Use:
+    """All together."""
+    whole = Use()
+    for use in uses:
+        whole = whole.plus(use)
+    return whole
+
+
+@dataclass(frozen=True)
+class EndCosts:
+    """What further jobs on one option will probably take.
+
+    Args:
+        row_seconds: to answer a row in a batch.
+        alone_seconds: to answer a single request.
+        train_seconds: of its training on all rows.
+        loading_seconds: of every job, before it answers anything.
+        devices: of a slot.
+        hour_usd: price of a device-hour.
+        row_usd: that a provider bills for a row.
+        samples: single requests that were timed.
+        trained: whether training rows have changed it, so that there can be a learning curve.
+        floor: whether it is one of the simple methods that others are compared with.
+        alone: whether nothing else may run while it is measured under load.
+        remote: whether it answers behind a server, where it is not measured under load.
+    """
+
+    row_seconds: float
+    alone_seconds: float
+    train_seconds: float = 0.0
+    loading_seconds: float = LOADING_SECONDS
+    devices: int = 1
+    hour_usd: float = 0.0
+    row_usd: float = 0.0
+    samples: int = 0
+    trained: bool = False
+    floor: bool = False
+    alone: bool = True
+    remote: bool = False
+
+    @classmethod
+    def of(cls, measurement: Measurement, outcome: Outcome, economics: Economics, method: str) -> "EndCosts":
+        """From the job that measured an option of a method in full."""
+        warm = 0.0 if outcome.cold else outcome.seconds - outcome.fit_measure_seconds
+        return cls(
+            row_seconds=measurement.inference_seconds / len(measurement.rows),
+            alone_seconds=typical_ms(measurement.latency_ms or [0.0]) / 1000,
+            train_seconds=measurement.train_seconds,
+            loading_seconds=LOADING_SECONDS + max(0.0, warm),
+            devices=outcome.devices.count,
+            hour_usd=float(economics.hour_usd),
+            row_usd=measurement.answering.usd / len(measurement.rows),
+            samples=len(measurement.latency_ms),
+            trained=measurement.parameters_trained > 0,
+            floor=METHODS.get(method).floor,
+            alone=outcome.devices.accelerator == "cpu",
+            remote=not measurement.answering.device_seconds,
+        )
+
+    def use(self, seconds: float, usd: float = 0.0) -> Use:
+        """What a job takes that holds a slot for so many seconds and is billed so many USD."""
+        held = seconds * self.devices
+        return Use(seconds, held, held / 3600 * self.hour_usd + usd)
+
+    @property
+    def row(self) -> Use:
+        """Of each row that is answered."""
+        return self.use(self.row_seconds, self.row_usd)
+
+    def requests(self, evaluation: Evaluation) -> int:
+        """Single requests by which it has still to be timed: none where it was timed to the end."""
+        return evaluation.latency_requests if self.samples < evaluation.latency_requests else 0
+
+    def score(self, rows: float, requests: int = 0) -> Use:
+        """To be scored on test rows, and timed by single requests."""
+        alone = (requests + WARM_UP_REQUESTS) * self.alone_seconds if requests else 0.0
+        return self.row.times(rows).plus(self.use(self.loading_seconds + alone))
+
+    def least_load_seconds(self, evaluation: Evaluation) -> float:
+        """Shortest load test that is worth its loading: it states a p95 at the rate that is expected."""
+        return (WARM_UP_REQUESTS + min(evaluation.load_requests, least_samples(95))) * self.alone_seconds
+
+    def load_test_seconds(self, evaluation: Evaluation) -> float:
+        """For which it is measured under load, loading apart, where nothing limits it; 0: it is not."""
+        return (
+            0.0 if self.remote else min(evaluation.load_seconds, RATES * evaluation.load_requests * self.alone_seconds)
+        )
+
+    def load_test(self, evaluation: Evaluation) -> Use:
+        """To be measured under load."""
+        seconds = self.load_test_seconds(evaluation)
+        return self.use(seconds + self.loading_seconds) if seconds else Use()
+
+    def fit(self, share: float, rows: float) -> Use:
+        """To be fitted again on a share of the training rows, and scored on test rows."""
+        return self.score(rows).plus(self.use(share * self.train_seconds))
+
+    def curve(self, rows: float) -> Use:
+        """To be fitted again on every part of the training rows that a learning curve needs."""
+        return total(self.fit(share, rows) for share in SHARES)
+
+
+def end_limits(task: Task, slots: int, devices: int) -> Use:
+    """What the end may take in all: a tenth of each limit of the budget; infinite where there is none.
+
+    Args:
+        task: its budget.
+        slots: jobs side by side.
+        devices: of one slot.
+    """
+    budget = task.budget
+    hours = math.inf if budget.hours is None else budget.hours * 3600
+    held = math.inf if budget.device_hours is None else budget.device_hours * 3600
+    usd = math.inf if budget.usd is None else float(budget.usd)
+    return Use(hours * slots, min(held, hours * slots * devices), usd).times(END_SHARE)
+
+
+def wanted_at_the_end(
+    options: Sequence[EndCosts], evaluation: Evaluation, rows: int, most: float, idle: int = 1
+) -> float:
+    """Device-seconds to be kept back for the end of a search.
+
+    What scores, load tests, a learning curve and further seeds of these options will probably take, but never more
+    than `most`, unless the best option and the floor alone need more to be scored. Nothing is kept for a learning curve
+    or for seeds that cannot be paid for beside the scores and a load test of the best option.
+
+    Args:
+        options: that are still to be scored, the best first.
+        evaluation: of the task.
+        rows: test rows there are.
+        most: device-seconds.
+        idle: slots that are held while an option is measured alone, or while the last one is scored.
+    """
+    if not options:
+        return 0.0
+    scores = total(option.score(rows, option.requests(evaluation)) for option in options).device_seconds
+    loads = [option.load_test(evaluation).device_seconds * (idle if option.alone else 1) for option in options]
+    wanted, least = scores + sum(loads), scores + loads[0]
+    trained = [option for option in options if option.trained]
+    extras = [trained[0].curve(rows)] if trained and evaluation.learning_curve else []
+    extras += [option.fit(1.0, rows).times(evaluation.seeds - 1) for option in trained]
+    for extra in extras:
+        if least + extra.device_seconds <= most:
+            wanted, least = wanted + extra.device_seconds, least + extra.device_seconds
+    needed = [option for i, option in enumerate(options) if i == 0 or option.floor]
+    scored = [option.score(min(rows, LEAST_TEST_ROWS)).device_seconds for option in needed]
+    return max(min(wanted, most), sum(scored), max(scored) * idle)
+
+
+def rows_to_score(
+    options: Mapping[int, EndCosts],
+    needed: Collection[int],
+    left: Use,
+    evaluation: Evaluation,
+    rows: int,
+    slots: int = 1,
+) -> tuple[int, list[int]]:
+    """On how many test rows options are scored, the same for all, and which of them.
+
+    All options on all rows where that can be paid for, else on as many rows as can be. Where those would be fewer than
+    `ENOUGH_TEST_ROWS`, the option that takes longest is left out, and so on; the options that are needed stay, and are
+    scored on at least `LEAST_TEST_ROWS`.
+
+    Args:
+        options: by trial.
+        needed: trials that are scored whatever it takes.
+        left: what it may take.
+        evaluation: single requests by which options are timed.
+        rows: test rows there are.
+        slots: jobs side by side, whose seconds `left` adds up; one option is scored in one of them.
+    """
+    chosen, in_one = list(options), Use(left.seconds / slots, left.device_seconds, left.usd)
+    fixed = {t: costs.score(0, costs.requests(evaluation)) for t, costs in options.items()}
+    while True:
+        together = left.units(total(fixed[t] for t in chosen), total(options[t].row for t in chosen))
+        payable = min([together, *(in_one.units(fixed[t], options[t].row) for t in chosen)])
+        optional = [t for t in chosen if t not in needed]
+        if payable >= min(rows, ENOUGH_TEST_ROWS) or not optional:
+            break
+        chosen.remove(max(optional, key=lambda t: options[t].score(rows).seconds))
+    return max(min(rows, LEAST_TEST_ROWS), int(min(rows, payable))), chosen
