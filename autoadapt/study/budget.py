@@ -6,6 +6,7 @@ from typing import TypeVar
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, JobBase
 from autoadapt.runs.run_folder import Record
+from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import JobTime, JobTimes
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrials
@@ -14,8 +15,9 @@ from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
 
 J = TypeVar("J", bound=JobBase)
-FIRST_SHARE = 1 / 8
-"""Share of what is left of the budget that a training may take whose method and model have no known price yet."""
+FIRST_SHARE, MOST_OF_ONE = 0.5, 0.5
+"""Share of what is left of the budget for first trainings of all methods and models together whose price is not known
+yet; greatest share for one of them."""
 LEAST_TRAINED = 0.5
 """Share of its planned steps that the budget must pay for, or a training is not begun."""
 
@@ -103,7 +105,7 @@ class Budget:
         if left <= 0 or not self.affords(0.0 if time is None else _least(time), apart_from=job.trial):
             return None
         if time is None:
-            return job.model_copy(update={"training_seconds": FIRST_SHARE * left / devices}), 0.0
+            return job.model_copy(update={"training_seconds": self._first_share() * left / devices}), 0.0
         if job.keep_checkpoint:  # a part of a schedule that was cut short would be a part of another schedule
             return (job, time.total) if time.total <= left else None
         most = max(left - time.other, 1.0)
@@ -117,6 +119,20 @@ class Budget:
         """
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self._kept_back() if keep_back else 0.0)
+
+    def _first_share(self) -> float:
+        """Share of what is left that the first training of a method on a model may take.
+
+        As many side by side as there are slots take the time of one.
+        """
+        pairs = self._resolved.space.pairs.models
+        unknown = sum(
+            not self._times.knows(method, model)
+            for method, models in pairs.items()
+            for model in models
+            if METHODS.get(method).tunes
+        )
+        return min(MOST_OF_ONE, FIRST_SHARE * self._supervisor.slots / max(1, unknown))
 
     def _running(self, apart_from: int | None) -> list[tuple[float, float]]:
         """Of every running job of a trial, device-seconds predicted and held so far."""

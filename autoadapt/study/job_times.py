@@ -84,6 +84,11 @@ class JobTimes:
         training = fmean(seen.per_pass) * candidate.passes * share if seen.per_pass else 0.0
         return JobTime(float(MARGIN * training), float(MARGIN * _other(seen.other or seen.cold, fidelity.rows)))
 
+    def knows(self, method: str, model: str) -> bool:
+        """Whether a job of a method on a model has finished."""
+        self._update()
+        return (method, model) in self._seen
+
     def of_job(self, job: Fit) -> JobTime | None:
         """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
         earlier = [fit.fidelity.steps for fit, _ in self._earlier(job)]

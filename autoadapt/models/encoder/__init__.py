@@ -56,9 +56,18 @@ class Encoder(LocalFamily["EncoderModel"]):
             {"pooling": "mean", "scaling": "unit", "depth": 1.0, "C": 30.0},
             {"pooling": "mean", "scaling": "unit", "depth": 0.8, "C": 30.0},
         ),
-        "lora": ({"r": 16, "lora_alpha": 32, "learning_rate": 1e-3, "num_train_epochs": 8, "warmup_ratio": 0.1},),
+        "lora": (
+            {
+                "r": 16,
+                "lora_alpha": 32,
+                "learning_rate": 1e-3,
+                "num_train_epochs": 8,
+                "batch_size": 16,
+                "warmup_ratio": 0.1,
+            },
+        ),
         "ia3": ({"learning_rate": 1e-2, "num_train_epochs": 8, "warmup_ratio": 0.1},),
-        "full": ({"learning_rate": 1e-4, "num_train_epochs": 8, "warmup_ratio": 0.1},),
+        "full": ({"learning_rate": 1e-4, "num_train_epochs": 8, "batch_size": 16, "warmup_ratio": 0.1},),
     }
 
     def claims(self, name: str, base: Path) -> bool:
