@@ -87,6 +87,8 @@ class JobBase(StrictModel):
     training: TrainingSettings = TrainingSettings()
     provider_usd_cap: float | None = None
     """What providers may have billed the whole study by the end of this job, in USD; None: there is no limit."""
+    longest_seconds: float | None = Field(default=None, gt=0)
+    """Longest time that this job may hold its slot before it is ended; None: `compute.trial_timeout_s` alone holds."""
     state_folder: str
     """Run-relative folder for what outlives the job: checkpoints, predictions and, as ``artifact``, the option."""
 

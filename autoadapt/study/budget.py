@@ -18,6 +18,9 @@ J = TypeVar("J", bound=JobBase)
 FIRST_SHARE, MOST_OF_ONE = 0.5, 0.5
 """Share of what is left of the budget for first trainings of all methods and models together whose price is not known
 yet; greatest share for one of them."""
+UNKNOWN_SHARE, LEAST_UNKNOWN_SECONDS = 0.25, 30.0
+"""Share of what is left of the budget that all of a job but its training may take while its price is not known; seconds
+that it may take in any case, because the first job of a worker imports and loads."""
 LEAST_TRAINED = 0.5
 """Share of its planned steps that the budget must pay for, or a training is not begun."""
 
@@ -105,7 +108,7 @@ class Budget:
         if left <= 0 or not self.affords(0.0 if time is None else _least(time), apart_from=job.trial):
             return None
         if time is None:
-            return job.model_copy(update={"training_seconds": self._first_share() * left / devices}), 0.0
+            return job.model_copy(update=self._limits_of_unknown(job, left / devices)), 0.0
         if job.keep_checkpoint:  # a part of a schedule that was cut short would be a part of another schedule
             return (job, time.total) if time.total <= left else None
         most = max(left - time.other, 1.0)
@@ -119,6 +122,14 @@ class Budget:
         """
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self._kept_back() if keep_back else 0.0)
+
+    def _limits_of_unknown(self, job: Fit, left: float) -> dict[str, float]:
+        """Longest times of a job whose price is not known, given the seconds that are left of the budget."""
+        other = max(LEAST_UNKNOWN_SECONDS, UNKNOWN_SHARE * left)
+        if not METHODS.get(job.candidate.method).tunes:
+            return {"longest_seconds": other}
+        training = self._first_share() * left
+        return {"training_seconds": training, "longest_seconds": training + other}
 
     def _first_share(self) -> float:
         """Share of what is left that the first training of a method on a model may take.

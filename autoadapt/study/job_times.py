@@ -111,9 +111,12 @@ class JobTimes:
 
     def _take(self, record: Record, outcome: Outcome) -> None:
         job, measurement = record.job, record.measurement
-        if not isinstance(job, Fit) or measurement is None:
+        if not isinstance(job, Fit) or (measurement is None and not _ended_by_time(record)):
             return
         seen = self._seen.setdefault((job.candidate.method, job.candidate.model), _Seen())
+        if measurement is None:  # it takes at least as long
+            seen.other.append((outcome.usage.total_device_seconds, job.fidelity.rows))
+            return
         devices, trained = outcome.devices.count, measurement.train_seconds
         share = job.fidelity.steps * trained_share(measurement)
         if trained > 0:
@@ -121,6 +124,12 @@ class JobTimes:
         earlier = [m.train_seconds for _, m in self._earlier(job)]
         other = outcome.usage.total_device_seconds - (trained - max(earlier, default=0.0)) * devices
         (seen.cold if outcome.cold else seen.other).append((max(0.0, other), len(measurement.rows)))
+
+
+def _ended_by_time(record: Record) -> bool:
+    """Whether a job was ended because it took longer than a job of unknown price may."""
+    failure = record.failure
+    return failure is not None and failure.failure_class == "timeout" and record.job.longest_seconds is not None
 
 
 def _other(seen: Sequence[tuple[float, int]], rows: int) -> float:

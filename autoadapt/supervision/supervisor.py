@@ -209,6 +209,11 @@ class Supervisor:
         if now - lease.started > limits.trial_timeout_s:
             reason = f"over compute.trial_timeout_s = {limits.trial_timeout_s:g} s"
             self._kill_job(slot, lease, "timeout", reason)
+        elif lease.job.longest_seconds is not None and now - lease.started > lease.job.longest_seconds:
+            reason = (
+                f"over {lease.job.longest_seconds:.0f} s, the share of the budget that a job of unknown price may take"
+            )
+            self._kill_job(slot, lease, "timeout", reason)
         elif now - lease.beat_seen > limits.hang_timeout_s:
             reason = f"no progress for compute.hang_timeout_s = {limits.hang_timeout_s:g} s"
             self._kill_job(slot, lease, "timeout", reason)

@@ -154,6 +154,15 @@ def test_job_over_its_time_limit_is_killed_although_it_makes_progress(name: str,
 
 
 @pytest.mark.parametrize("name", KILLING)
+def test_job_over_its_own_time_is_killed_and_not_tried_again(name: str, make_bench: MakeBench) -> None:
+    bench = make_bench(name)
+    (finished,) = bench.run(bench.fault("slow").model_copy(update={"longest_seconds": 2.0}))
+    assert failure(finished).failure_class == "timeout"
+    assert "share of the budget" in failure(finished).reason
+    assert 2 <= finished.outcome.seconds < 4
+
+
+@pytest.mark.parametrize("name", KILLING)
 def test_job_without_progress_is_killed(name: str, make_bench: MakeBench) -> None:
     bench = make_bench(name, hang_timeout_s=2)
     (finished,) = bench.run(bench.fault("hang"))

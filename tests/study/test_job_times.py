@@ -126,3 +126,16 @@ def test_share_of_a_training_that_stopped_early_is_all_of_it(folder: RunFolder) 
     assert measurement is not None
     assert trained_share(measurement) == pytest.approx(0.4)
     assert trained_share(measurement.model_copy(update={"stopped_early": True})) == 1.0
+
+
+def test_job_that_was_ended_for_its_time_is_known_to_take_at_least_as_long(folder: RunFolder) -> None:
+    job = fit(method="prompt").model_copy(update={"longest_seconds": 5.0})
+    devices = Devices(kind="x", count=1, accelerator="cpu")
+    failure = Failure(stage="start", failure_class="timeout", reason="over 5 s")
+    folder.add(folder.root / "a", job, Outcome.of(job, failure, devices, 5.0))
+    time = JobTimes(folder).of(job.candidate, WHOLE)
+    assert time is not None
+    assert time.total == pytest.approx(MARGIN * 5.0)
+    other = Failure(stage="fit", failure_class="nan", reason="diverged")
+    folder.add(folder.root / "b", fit(2), Outcome.of(fit(2), other, devices, 5.0))
+    assert JobTimes(folder).of(candidate(4), WHOLE) is None, "another failure says nothing of the time"

@@ -41,7 +41,7 @@ def answers(seconds_per_pass: float) -> Callable[[Candidate, Fidelity, int], Sim
     def answer(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
         per_pass = {"prompt": 0.0, "lora": 60.0, "full": seconds_per_pass}[candidate.method]
         quality = {"prompt": 0.5, "lora": 0.7, "full": 0.8}[candidate.method] * (0.5 + 0.5 * fidelity.steps)
-        times = SimulatedTimes(per_pass * candidate.passes * fidelity.steps, seconds_per_row=0.5, latency_ms=20.0)
+        times = SimulatedTimes(per_pass * candidate.passes * fidelity.steps, seconds_per_row=5.0, latency_ms=20.0)
         return simulated_answer(quality, fidelity.rows, times, seed)
 
     return answer
@@ -49,7 +49,7 @@ def answers(seconds_per_pass: float) -> Callable[[Candidate, Fidelity, int], Sim
 
 def searched(seconds_per_pass: float, sampler: str = "cost_aware", slots: int = 2) -> Search:
     settings = SearchSettings.model_validate({"sampler": sampler, "least_gain": 0.0})
-    return simulate(SimulatedTask(SPACE, Budget(hours=1)), answers(seconds_per_pass), settings, slots=slots)
+    return simulate(SimulatedTask(SPACE, Budget(hours=1), rows=40), answers(seconds_per_pass), settings, slots=slots)
 
 
 def lost_seconds(search: Search) -> float:
@@ -83,7 +83,7 @@ def test_every_training_states_the_longest_time_it_may_take() -> None:
 
 
 def test_without_a_limit_on_time_trainings_have_none() -> None:
-    search = simulate(SimulatedTask(SPACE, Budget(trials=6)), answers(400.0), slots=1)
+    search = simulate(SimulatedTask(SPACE, Budget(trials=6), rows=40), answers(400.0), slots=1)
     assert all(job.training_seconds is None for r in search.folder.records if isinstance(job := r.job, Fit))
 
 
@@ -101,7 +101,7 @@ def test_space_of_few_candidates_is_searched_to_its_end() -> None:
     space = SearchSpace.model_validate(content)
     for sampler in ("cost_aware", "random"):
         settings = SearchSettings.model_validate({"sampler": sampler, "least_gain": 0.0})
-        search = simulate(SimulatedTask(space, Budget(trials=20)), answers(60.0), settings, slots=1)
+        search = simulate(SimulatedTask(space, Budget(trials=20), rows=40), answers(60.0), settings, slots=1)
         assert search.status().spent.trials == 20
         counts = {
             m: sum(r.job.candidate.method == m for r in search.folder.records) for m in ("prompt", "lora", "full")
