@@ -200,7 +200,9 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
         return _End(0.0, Use(), True)
     left = end_limits(resolved.task, slots, devices)
     best, floor = next(iter(options)), search.results.trials.floor()
-    answered, scored = rows_to_score(options, {t for t in (best, floor) if t is not None}, left, evaluation, rows)
+    answered, scored = rows_to_score(
+        options, {t for t in (best, floor) if t is not None}, left, evaluation, rows, slots
+    )
     use = total(options[trial].score(answered) for trial in scored)
     left = left.minus(use)
     trained = next((costs for costs in options.values() if costs.trained), None)
