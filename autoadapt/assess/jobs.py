@@ -47,7 +47,11 @@ class AssessmentJobs:
             for r in self.folder.records
             if isinstance(r.job, Score) and r.outcome is not None and r.measurement is not None
         ]
-        return dataclasses.replace(costs, loading_seconds=statistics.fmean(loading)) if loading else costs
+        return dataclasses.replace(
+            costs,
+            loading_seconds=statistics.fmean(loading) if loading else costs.loading_seconds,
+            on_frontier=trial in self.results.trials.frontier(),
+        )
 
     def needed(self) -> set[int]:
         """Options without whose test score nothing can be recommended: the recommended one, the best and the floor."""

@@ -155,6 +155,15 @@ def test_an_option_that_was_timed_by_few_requests_is_timed_again_when_it_is_scor
     assert option(0.01).requests(PLAIN) == 0
 
 
+def test_a_dominated_option_is_timed_under_load_alone() -> None:
+    few = option(0.01, samples=10, on_frontier=False)
+    assert few.requests(Evaluation(load_requests=60)) == 0
+    assert few.requests(Evaluation(load_requests=20)) == 60, "they would not state a p95"
+    assert few.requests(PLAIN) == 60
+    assert option(0.01, samples=10, on_frontier=False, remote=True).requests(Evaluation(load_requests=60)) == 60
+    assert option(0.01, samples=10).requests(Evaluation(load_requests=60)) == 60
+
+
 def test_uses_add_up_and_what_is_left_is_never_below_nothing() -> None:
     use = total([Use(1, 2, 3), Use(4, 5, 6)])
     assert use == Use(5, 7, 9)
