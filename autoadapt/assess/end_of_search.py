@@ -86,8 +86,8 @@ class EndOfSearch:
         while stop.code is None:
             waiting = [job for job in self.jobs.load_tests() if job.trial not in tried]
             if first:
-                recommended = self._search.results.recommendation().trial
-                waiting = [job for job in waiting if job.trial == recommended]
+                recommended = self.jobs.recommended()
+                waiting = [job for job in waiting if job.trial in recommended]
             if not waiting:
                 break
             if not first and not tried:
@@ -99,7 +99,8 @@ class EndOfSearch:
             skipped |= {job.trial for job in batch} - {job.trial for job in payable}
             if payable:
                 self._run(payable, stop, self._beside, "measured under load")
-        self._not_paid_for("measuring {} under load", _names(skipped))
+        if not first:
+            self._not_paid_for("measuring {} under load", _names(skipped))
 
     def _shortened(self, job: LoadTest, share: float) -> LoadTest | None:
         """A load test that lasts no longer than a share of what is left; None: what is left does not pay for a p95."""

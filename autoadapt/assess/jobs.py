@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from autoadapt.domain.jobs import Fit, LoadTest, Refit, Score, seed_of
+from autoadapt.domain.option import trials_of
 from autoadapt.economics.costs import peak_rate
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.shelves import METHODS
@@ -53,10 +54,14 @@ class AssessmentJobs:
             on_frontier=trial in self.results.trials.frontier(),
         )
 
+    def recommended(self) -> tuple[int, ...]:
+        """The recommended trial, or both parts of a recommended cascade; empty: none is."""
+        number = self.results.recommendation().trial
+        return () if number is None else trials_of(number)
+
     def needed(self) -> set[int]:
         """Options without whose test score nothing can be recommended: the recommended one, the best and the floor."""
-        advice = self.results.recommendation()
-        wanted = (advice.trial, advice.best_quality, self.results.trials.floor())
+        wanted = {*self.recommended(), self.results.recommendation().best_quality, self.results.trials.floor()}
         return {trial for trial in self.results.shown_trials() if trial in wanted}
 
     def scored_rows(self, trial: int) -> int:
@@ -122,9 +127,9 @@ class AssessmentJobs:
         task = self.resolved.task
         if not task.evaluation.load_requests or not self.folder.lasting:
             return []
-        recommended = self.results.recommendation().trial
+        recommended = self.recommended()
         jobs = []
-        for trial in sorted(self.results.option_trials(), key=lambda t: t != recommended):
+        for trial in sorted(self.results.option_trials(), key=lambda t: t not in recommended):
             if self.resolved.capabilities[self.results.trials.record(trial).job.candidate.model].remote:
                 continue
             attempts = len(self.folder.of(trial, "load_test"))
