@@ -11,7 +11,7 @@ from autoadapt.domain.option import trials_of
 from autoadapt.economics.costs import peak_rate
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.shelves import METHODS
-from autoadapt.study.end_costs import EndCosts, Use, rows_to_score
+from autoadapt.study.end_costs import UNLIMITED, EndCosts, Use, rows_to_score
 from autoadapt.study.job_times import MARGIN
 from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
@@ -69,7 +69,7 @@ class AssessmentJobs:
         record = self.folder.last_done(trial, "score")
         return 0 if record is None or record.measurement is None else len(record.measurement.rows)
 
-    def score_jobs(self, left: Use, begun: Mapping[int, int]) -> list[Score]:
+    def score_jobs(self, left: Use = UNLIMITED, begun: Mapping[int, int] | None = None) -> list[Score]:
         """One job on the test rows for each shown option that is to be scored; those that are needed come first.
 
         All are scored on the same rows, the first of the split. Where an earlier run of the study could pay for a part
@@ -79,6 +79,7 @@ class AssessmentJobs:
             left: what they may take.
             begun: rows of the options for which there was such a job in this run.
         """
+        begun = {} if begun is None else begun
         shown = [trial for trial in self.results.shown_trials() if trial not in begun]
         scored, needed = {trial: self.scored_rows(trial) for trial in shown}, self.needed()
         unscored = {trial for trial in shown if not scored[trial]}
