@@ -2,12 +2,8 @@
 
 import math
 
-from autoadapt.study.end_costs import END_SHARE, Use, end_limits
+from autoadapt.study.end_costs import END_SHARE, Use, end_limits, report_seconds
 from autoadapt.study.search import Search
-
-REPORT_SECONDS, REPORT_SHARE = 2.0, 0.01
-"""Wall time left for the verdict and the report, which no job is: so many seconds, or this share of the budget where it
-is more; half of the tenth at most."""
 
 
 class Allowance:
@@ -31,8 +27,7 @@ class Allowance:
         budget, wall = task.budget, math.inf
         if budget.hours is not None:
             limit, now = budget.hours * 3600, self._search.folder.wall_seconds
-            report = min(max(REPORT_SECONDS, REPORT_SHARE * limit), END_SHARE * limit / 2)
-            wall = min(END_SHARE * limit - report - (now - self._began), limit - now)
+            wall = min(END_SHARE * limit - report_seconds(task) - (now - self._began), limit - now)
         held, usd = self._limits.device_seconds - ended.device_seconds, self._limits.usd - ended.usd
         if budget.device_hours is not None:
             held = min(held, budget.device_hours * 3600 - spent.device_seconds)

@@ -9,7 +9,7 @@ from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import LoadTest, Refit
 from autoadapt.domain.outcome import Failure
 from autoadapt.runs.run_folder import AnyJob, Record
-from autoadapt.study.end_costs import total
+from autoadapt.study.end_costs import Use, total
 from autoadapt.study.job_times import MARGIN
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
@@ -80,14 +80,15 @@ class EndOfSearch:
 
         Args:
             stop: asked between jobs.
-            first: whether the recommended option alone is measured, in about half of what is left.
+            first: whether the recommended option alone is measured, in about half of what is left beside a learning
+                curve that can be paid for.
         """
         tried, skipped = set[int](), set[int]()
         while stop.code is None:
             waiting = [job for job in self.jobs.load_tests() if job.trial not in tried]
             if first:
-                recommended = self._search.results.recommendation().trial
-                waiting = [job for job in waiting if job.trial == recommended]
+                recommended = self.jobs.recommended()
+                waiting = [job for job in waiting if job.trial in recommended]
             if not waiting:
                 break
             if not first and not tried:
@@ -95,20 +96,28 @@ class EndOfSearch:
             batch = waiting[: self._beside]
             tried |= {job.trial for job in batch}
             share = 0.5 if first else 1 / math.ceil(len(waiting) / self._beside)
-            payable = [job for job in (self._shortened(job, share) for job in batch) if job is not None]
+            reserved = self._reserved() if first else Use()
+            payable = [job for job in (self._shortened(job, share, reserved) for job in batch) if job is not None]
             skipped |= {job.trial for job in batch} - {job.trial for job in payable}
             if payable:
                 self._run(payable, stop, self._beside, "measured under load")
-        self._not_paid_for("measuring {} under load", _names(skipped))
+        if not first:
+            self._not_paid_for("measuring {} under load", _names(skipped))
 
-    def _shortened(self, job: LoadTest, share: float) -> LoadTest | None:
-        """A load test that lasts no longer than a share of what is left; None: what is left does not pay for a p95."""
+    def _shortened(self, job: LoadTest, share: float, reserved: Use) -> LoadTest | None:
+        """A load test that lasts no longer than a share of what is left; None: what is left does not pay for a p95.
+
+        Args:
+            job: as long as the task allows.
+            share: of what is left beside what is reserved.
+            reserved: seconds of wall time, and device time and money.
+        """
         costs, left = self.jobs.costs(job.trial), self._allowance.left(1)
         least = costs.least_load_seconds(self._search.resolved.task.evaluation)
         loading = costs.use(costs.loading_seconds)
         if left.units(loading, costs.use(1.0)) < least:
             return None
-        seconds = left.times(share).units(loading, costs.use(1.0))
+        seconds = left.minus(reserved).times(share).units(loading, costs.use(1.0))
         return job.model_copy(update={"seconds": min(job.seconds, max(least, seconds))})
 
     def _refit(self, stop: StopSignals) -> None:
@@ -116,20 +125,35 @@ class EndOfSearch:
         if not self._search.folder.lasting:
             return
         for name, wanted in self._refit_groups():
-            jobs = [
-                self.jobs.refit(*arguments)
-                for arguments in wanted
-                if not any(map(_settled, self.jobs.refits(*arguments)))
-            ]
+            jobs = self._refit_jobs(wanted)
             if not jobs or stop.code is not None:
                 continue
-            uses = [self.jobs.predicted(job) for job in jobs]
-            longest = max(use.seconds for use in uses)
-            if not self._allowance.left(self._slots).pays_for(total(uses)) or longest > self._allowance.left(1).seconds:
+            if not self._pays_for(jobs):
                 self._not_paid_for("{}", [name])
                 continue
             self._search.emit("assessing", f"{len(jobs)} fits for {name}")
             self._run(jobs, stop, self._slots, f"fitted for {name}")
+
+    def _refit_jobs(self, wanted: Sequence[tuple[int, int | None, int]]) -> list[Refit]:
+        """Of the fits that are wanted, those that are still to be done."""
+        return [
+            self.jobs.refit(*arguments) for arguments in wanted if not any(map(_settled, self.jobs.refits(*arguments)))
+        ]
+
+    def _pays_for(self, jobs: Sequence[Refit]) -> bool:
+        """Whether the allowance pays for all of these jobs, and the longest one ends within it."""
+        uses = [self.jobs.predicted(job) for job in jobs]
+        longest = max(use.seconds for use in uses)
+        return self._allowance.left(self._slots).pays_for(total(uses)) and longest <= self._allowance.left(1).seconds
+
+    def _reserved(self) -> Use:
+        """What a learning curve takes that can be paid for; nothing where there is none."""
+        groups = self._refit_groups() if self._search.resolved.task.evaluation.learning_curve else []
+        jobs = self._refit_jobs(groups[0][1]) if groups else []
+        if not jobs or not self._pays_for(jobs):
+            return Use()
+        use = total(self.jobs.predicted(job) for job in jobs)
+        return Use(use.seconds / self._slots, use.device_seconds, use.usd)
 
     def _not_paid_for(self, what: str, names: Sequence[str]) -> None:
         """Reports what is not done, and with what; nothing where `names` is empty."""

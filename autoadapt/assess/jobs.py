@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from autoadapt.domain.jobs import Fit, LoadTest, Refit, Score, seed_of
+from autoadapt.domain.option import trials_of
 from autoadapt.economics.costs import peak_rate
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.shelves import METHODS
-from autoadapt.study.end_costs import EndCosts, Use, rows_to_score
+from autoadapt.study.end_costs import UNLIMITED, EndCosts, Use, rows_to_score
 from autoadapt.study.job_times import MARGIN
 from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
@@ -47,12 +48,20 @@ class AssessmentJobs:
             for r in self.folder.records
             if isinstance(r.job, Score) and r.outcome is not None and r.measurement is not None
         ]
-        return dataclasses.replace(costs, loading_seconds=statistics.fmean(loading)) if loading else costs
+        return dataclasses.replace(
+            costs,
+            loading_seconds=statistics.fmean(loading) if loading else costs.loading_seconds,
+            on_frontier=trial in self.results.trials.frontier(),
+        )
+
+    def recommended(self) -> tuple[int, ...]:
+        """The recommended trial, or both parts of a recommended cascade; empty: none is."""
+        number = self.results.recommendation().trial
+        return () if number is None else trials_of(number)
 
     def needed(self) -> set[int]:
         """Options without whose test score nothing can be recommended: the recommended one, the best and the floor."""
-        advice = self.results.recommendation()
-        wanted = (advice.trial, advice.best_quality, self.results.trials.floor())
+        wanted = {*self.recommended(), self.results.recommendation().best_quality, self.results.trials.floor()}
         return {trial for trial in self.results.shown_trials() if trial in wanted}
 
     def scored_rows(self, trial: int) -> int:
@@ -60,7 +69,7 @@ class AssessmentJobs:
         record = self.folder.last_done(trial, "score")
         return 0 if record is None or record.measurement is None else len(record.measurement.rows)
 
-    def score_jobs(self, left: Use, begun: Mapping[int, int]) -> list[Score]:
+    def score_jobs(self, left: Use = UNLIMITED, begun: Mapping[int, int] | None = None) -> list[Score]:
         """One job on the test rows for each shown option that is to be scored; those that are needed come first.
 
         All are scored on the same rows, the first of the split. Where an earlier run of the study could pay for a part
@@ -70,6 +79,7 @@ class AssessmentJobs:
             left: what they may take.
             begun: rows of the options for which there was such a job in this run.
         """
+        begun = {} if begun is None else begun
         shown = [trial for trial in self.results.shown_trials() if trial not in begun]
         scored, needed = {trial: self.scored_rows(trial) for trial in shown}, self.needed()
         unscored = {trial for trial in shown if not scored[trial]}
@@ -118,9 +128,9 @@ class AssessmentJobs:
         task = self.resolved.task
         if not task.evaluation.load_requests or not self.folder.lasting:
             return []
-        recommended = self.results.recommendation().trial
+        recommended = self.recommended()
         jobs = []
-        for trial in sorted(self.results.option_trials(), key=lambda t: t != recommended):
+        for trial in sorted(self.results.option_trials(), key=lambda t: t not in recommended):
             if self.resolved.capabilities[self.results.trials.record(trial).job.candidate.model].remote:
                 continue
             attempts = len(self.folder.of(trial, "load_test"))

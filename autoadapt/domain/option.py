@@ -21,10 +21,15 @@ def cascade_number(first: int, second: int) -> int:
     return CASCADE_NUMBERS * (first + 1) + second
 
 
+def trials_of(number: int) -> tuple[int, ...]:
+    """The trial of that number, or the two parts of a cascade."""
+    first, second = divmod(number, CASCADE_NUMBERS)
+    return (first - 1, second) if first else (number,)
+
+
 def number_text(number: int) -> str:
     """``7`` of a trial, ``3 > 12`` of a cascade of two."""
-    first, second = divmod(number, CASCADE_NUMBERS)
-    return str(number) if not first else f"{first - 1} > {second}"
+    return " > ".join(map(str, trials_of(number)))
 
 
 def trial_name(number: int) -> str:

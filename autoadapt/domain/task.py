@@ -180,18 +180,22 @@ class Evaluation(StrictModel):
     rows: int = Field(default=300, ge=10)
     """Validation rows at full fidelity: a fixed stratified sample."""
     test_rows: int = Field(default=1000, ge=10)
-    """Test rows on which the frontier is re-scored once, at the end."""
+    """Test rows on which the frontier is re-scored once, at the end; fewer where a tenth of the budget pays for no
+    more."""
     latency_requests: int = Field(default=60, ge=5)
-    """Single requests timed after warm-up; below 59 no p95 is stated and the objective is p50."""
+    """Single requests timed after warm-up; below 59 no p95 is stated and the objective is p50. Ten of a candidate that
+    a known option dominates."""
     load_requests: int = Field(default=100, ge=0)
     """Requests at each rate when the frontier is measured under load, at the end; 0: not measured."""
     load_seconds: float = Field(default=20, gt=0)
-    """Longest load test of one option; what it has found by then counts. Slow answers get fewer requests (20)."""
+    """Longest load test of one option; what it has found by then counts. Slow answers get fewer requests (20). Shorter
+    where a tenth of the budget pays for no more."""
     learning_curve: bool = True
-    """At the end, if the budget allows it, also train the recommended tuned option on an eighth, a quarter and half of
-    the rows, to estimate the gain of more labels."""
+    """At the end, if a tenth of the budget pays for it, also train the recommended tuned option on an eighth, a quarter
+    and half of the rows, to estimate the gain of more labels."""
     seeds: int = Field(default=1, ge=1, le=20)
-    """Seeds in all; above 1, options of the frontier that depend on chance are fitted again with others, at the end."""
+    """Seeds in all; above 1, options of the frontier that depend on chance are fitted again with others, at the end, if
+    a tenth of the budget pays for it."""
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
     """Longest free-text answer in tokens."""
 

@@ -22,9 +22,10 @@ from autoadapt.forecast.simulation import SimulatedTimes, mean_score, run_simula
 from autoadapt.forecast.times import Times
 from autoadapt.runs.results import MethodUse
 from autoadapt.shelves import METHODS
-from autoadapt.study.end_costs import EndCosts, Use, end_limits, rows_to_score, total
+from autoadapt.study.end_costs import EndCosts, Use, end_limits, report_seconds, rows_to_score, total
 from autoadapt.study.search import Search
 from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.verdict.growth import SHARES
 from autoadapt.worker.hardware import device_memory_bytes
 
 DRAWS = 5
@@ -198,14 +199,18 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
     options = {option.trial: _costs(resolved, option, times, devices) for option in search.results.options()}
     if not options or not rows:
         return _End(0.0, Use(), True)
-    left = end_limits(resolved.task, slots, devices)
+    report = report_seconds(resolved.task)
+    left = end_limits(resolved.task, slots, devices).minus(Use(report * slots))
     best, floor = next(iter(options)), search.results.trials.floor()
-    answered, scored = rows_to_score(options, {t for t in (best, floor) if t is not None}, left, evaluation, rows)
+    answered, scored = rows_to_score(
+        options, {t for t in (best, floor) if t is not None}, left, evaluation, rows, slots
+    )
     use = total(options[trial].score(answered) for trial in scored)
     left = left.minus(use)
     trained = next((costs for costs in options.values() if costs.trained), None)
     curve = trained.curve(answered) if trained is not None and evaluation.learning_curve else Use()
-    paid = left.pays_for(curve.plus(options[best].load_test(evaluation)))
+    longest = trained.fit(max(SHARES), answered).seconds if curve.seconds and trained is not None else 0.0
+    paid = left.pays_for(curve.plus(options[best].load_test(evaluation))) and longest <= left.seconds / slots
     if paid:
         use, left = use.plus(curve), left.minus(curve)
     wanted = total(costs.load_test(evaluation) for costs in options.values())
@@ -213,7 +218,7 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
         0.0, min(1.0, left.units(Use(), Use(wanted.seconds * slots / under_load, wanted.device_seconds, wanted.usd)))
     )
     loads = wanted.times(share)
-    return _End(use.seconds / slots + loads.seconds / under_load, use.plus(loads), paid)
+    return _End(report + use.seconds / slots + loads.seconds / under_load, use.plus(loads), paid)
 
 
 def _costs(resolved: ResolvedTask, option: Option, times: Times, devices: int) -> EndCosts:

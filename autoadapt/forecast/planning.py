@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import MethodPlan, Plan, Probe, Range
@@ -39,10 +40,9 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         failed = [f"{p.candidate.method} on {p.candidate.model}: {p.failure}" for p in probes.probes]
         raise UserError(f"no method can run here: {'; '.join(failed) or needs_line(needs, memory)}", Exit.ENVIRONMENT)
     draws = Draws(resolved, good, slots, devices.count)
-    hour, budget = float(resolved.task.economics.hour_usd), resolved.task.budget
     cheapest, cheapest_usd = _cheapest(resolved, draws.times, draws.cold)
-    held = [seconds / 3600 for seconds in draws.device_seconds]
     limits = _Limits.of(resolved, slots * devices.count, max(draws.billed_usd) * TIMES_WITHIN)
+    fitting = {method for method, model in needs if (method, model) not in large}
     plan = Plan(
         task=resolved.task.name,
         key=probes.key,
@@ -50,28 +50,34 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         hardware=probes.hardware,
         slots=slots,
         memory_bytes=memory,
-        trials=_range(draws.trials),
-        hours=_range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, budget.hours),
-        end_hours=_range([end.wall_seconds / 3600 for end in draws.ends], TIMES_WITHIN, limits.end_hours),
-        learning_curve=draws.learning_curve,
-        device_hours=_range(held, TIMES_WITHIN, limits.device_hours),
-        usd=_range(draws.usd, TIMES_WITHIN, limits.usd),
+        **_totals(draws, limits),
         methods={
-            method: _method_plan(method, draws, probes.probes, limits, _needs_of(method, needs))
+            method: _method_plan(method, draws, probes.probes, limits, _needs_of(method, needs)).model_copy(
+                update={"fits": method in fitting}
+            )
             for method in resolved.space.methods
         },
-        hour_usd=hour,
+        hour_usd=limits.hour_usd,
         price_source=resolved.price_source,
         probe_seconds=probes.device_seconds,
         cheapest_usd=cheapest_usd,
         cheapest_seconds=cheapest,
         limit=draws.limit(),
     )
-    fitting = {method for method, model in needs if (method, model) not in large}
-    methods = {name: m.model_copy(update={"fits": name in fitting}) for name, m in plan.methods.items()}
-    plan = plan.model_copy(update={"methods": methods})
     write_json(root / PLAN_FILE, plan)
     return plan
+
+
+def _totals(draws: Draws, limits: "_Limits") -> dict[str, Any]:
+    """Fields of a plan that are computed from whole searches."""
+    return {
+        "trials": _range(draws.trials),
+        "hours": _range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, limits.hours),
+        "end_hours": _range([end.wall_seconds / 3600 for end in draws.ends], TIMES_WITHIN, END_SHARE * limits.hours),
+        "learning_curve": draws.learning_curve,
+        "device_hours": _range([s / 3600 for s in draws.device_seconds], TIMES_WITHIN, limits.device_hours),
+        "usd": _range(draws.usd, TIMES_WITHIN, limits.usd),
+    }
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,11 @@ class _Limits:
 
     hour_usd: float
     """Price of a device-hour."""
+    hours: float
+    """Wall-clock; infinite where nothing limits them, like the others."""
     device_hours: float
-    """Infinite where nothing limits them; all devices together cannot be held for longer than there is wall time."""
+    """All devices together cannot be held for longer than there is wall time."""
     usd: float
-    end_hours: float
-    """Wall-clock, of the end of the search."""
 
     @classmethod
     def of(cls, resolved: ResolvedTask, devices: int, billed_usd: float) -> "_Limits":
@@ -96,14 +102,12 @@ class _Limits:
             billed_usd: the most that providers will probably bill.
         """
         budget, hour_usd = resolved.task.budget, float(resolved.task.economics.hour_usd)
-        held = [
-            math.inf if budget.device_hours is None else budget.device_hours,
-            math.inf if budget.hours is None else budget.hours * devices,
-        ]
+        hours = math.inf if budget.hours is None else budget.hours
+        held = [math.inf if budget.device_hours is None else budget.device_hours, hours * devices]
         # devices that cost nothing cost nothing for however long they are held
         device_usd = min(held) * hour_usd if hour_usd else 0.0
         spent = [math.inf if budget.usd is None else float(budget.usd), device_usd + billed_usd]
-        return cls(hour_usd, min(held), min(spent), math.inf if budget.hours is None else END_SHARE * budget.hours)
+        return cls(hour_usd, hours, min(held), min(spent))
 
 
 def _needs_of(method: str, needs: Mapping[MethodOnModel, int]) -> int:

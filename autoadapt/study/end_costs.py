@@ -29,6 +29,8 @@ LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
 WARM_UP_REQUESTS = 4
 """Requests that are sent before those that count."""
+REPORT_SECONDS, REPORT_SHARE = 3.0, 0.01
+"""Verdict and report take about so many seconds, or this share of the budget's hours where it is more."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class EndCosts:
         floor: whether it is one of the simple methods that others are compared with.
         alone: whether nothing else may run while it is measured under load.
         remote: whether it answers behind a server, where it is not measured under load.
+        on_frontier: whether no other option dominates it.
     """
 
     row_seconds: float
@@ -111,6 +114,7 @@ class EndCosts:
     floor: bool = False
     alone: bool = True
     remote: bool = False
+    on_frontier: bool = True
 
     @classmethod
     def of(cls, measurement: Measurement, outcome: Outcome, economics: Economics, method: str) -> "EndCosts":
@@ -142,8 +146,13 @@ class EndCosts:
         return self.use(self.row_seconds, self.row_usd)
 
     def requests(self, evaluation: Evaluation) -> int:
-        """Single requests by which it has still to be timed: none where it was timed to the end."""
-        return evaluation.latency_requests if self.samples < evaluation.latency_requests else 0
+        """Single requests by which it is timed when it is scored: none where it was timed to the end.
+
+        None either where it is measured under load, unless it is on the frontier: a dominated option is shown for
+        comparison, and its p95 under load is enough.
+        """
+        loaded = evaluation.load_requests >= least_samples(95) and not self.remote and not self.on_frontier
+        return 0 if loaded or self.samples >= evaluation.latency_requests else evaluation.latency_requests
 
     def score(self, rows: float, requests: int = 0) -> Use:
         """To be scored on test rows, and timed by single requests."""
@@ -219,6 +228,14 @@ def wanted_at_the_end(
     needed = [option for i, option in enumerate(options) if i == 0 or option.floor]
     scored = [option.score(min(rows, LEAST_TEST_ROWS)).device_seconds for option in needed]
     return max(min(wanted, most), sum(scored), max(scored) * idle)
+
+
+def report_seconds(task: Task) -> float:
+    """Wall time of the end of a search that is left for the verdict and the report, which no job is; 0: no limit."""
+    if task.budget.hours is None:
+        return 0.0
+    limit = task.budget.hours * 3600
+    return min(max(REPORT_SECONDS, REPORT_SHARE * limit), END_SHARE * limit / 2)
 
 
 def rows_to_score(

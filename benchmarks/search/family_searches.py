@@ -20,6 +20,7 @@ from optuna.storages import InMemoryStorage
 from peers import OptunaPeer, tpe
 from problems import GOALS, SHARES, Pick, front, picks_of, reference_of, thin
 
+from autoadapt.assess.allowance import Allowance
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
@@ -204,7 +205,8 @@ def run(problem: FamiliesTask, kind: Kind, seed: int) -> FamilyRun:
         steps = list(search.folder.records)
         if isinstance(made, CostAware):
             search.results.trials.expect(made.believed(search.history()))
-        jobs = AssessmentJobs(resolved, search.folder, search.results).score_jobs()
+        left = Allowance(search, SLOTS).left(SLOTS)
+        jobs = AssessmentJobs(resolved, search.folder, search.results, SLOTS).score_jobs(left)
         search.run_jobs(jobs, StopSignals(), SLOTS, lambda finished: None)
         advice = search.results.recommendation()
     candidates = {r.job.trial: r.job.candidate for r in steps}

@@ -9,11 +9,11 @@ from typing import Any
 import pandas
 import pytest
 from conftest import EVALUATION, MakeTask, call
-from searches import search, start, wait_for
+from searches import events, search, start, wait_for
 
 import autoadapt as package
 from autoadapt import Study
-from autoadapt.domain.jobs import JOB, Refit
+from autoadapt.domain.jobs import JOB, LoadTest, Refit
 from autoadapt.domain.verdict import Verdict
 from autoadapt.errors import UserError
 
@@ -83,6 +83,41 @@ def test_kill_while_refitting_loses_and_repeats_nothing(make_task: MakeTask, tmp
     third = search(task)
     assert third.returncode == 0
     assert jobs(root, "*") == after
+
+
+def test_load_tests_are_cut_to_a_tenth_of_the_budget_the_recommended_option_first(
+    make_task: MakeTask, tmp_path: Path
+) -> None:
+    hours = 60 / 3600
+    evaluation = {**EVALUATION, "load_requests": 60, "load_seconds": 20}
+    models = ["scripted:row_seconds=0.002"]
+    task = make_task(evaluation=evaluation, models=models, **{**TUNED, "budget": {"trials": 3, "hours": hours}})
+    run = search(task, "--json")
+    assert run.returncode == 0, run.stderr
+    root = tmp_path / "runs" / "fruits"
+    files = sorted(root.glob("trials/*/load_test/job.json"), key=lambda file: file.stat().st_mtime_ns)
+    asked = [LoadTest.model_validate_json(file.read_bytes()) for file in files]
+    assert len(asked) > 1
+    assert sum(job.seconds for job in asked) <= 0.1 * 60
+    scored = root / "trials" / f"{asked[0].trial:04d}" / "score" / "outcome.json"
+    assert scored.exists()
+    recommended = json.loads((root / "recommendations.json").read_text())[0]["trial"]
+    assert recommended in {job.trial for job in asked}
+
+
+def test_a_search_says_at_its_start_that_the_learning_curve_is_not_paid_for(make_task: MakeTask) -> None:
+    slow: dict[str, Any] = {"models": ["scripted:step_seconds=0.2"], "methods": ["lora"]}
+    budget = {"hours": 30 / 3600, "trials": 2}
+    task = make_task(evaluation={**EVALUATION, "learning_curve": True}, **{**TUNED, **slow, "budget": budget})
+    planned = call("plan", task, "--runs", task.parent / "runs")
+    assert planned.returncode == 0, planned.stderr
+    assert "does not pay for a learning curve" in " ".join(planned.stdout.split())
+    run = search(task, "--json")
+    assert run.returncode == 0, run.stderr
+    notes = [e["message"] for e in events(run) if e["event"] == "note"]
+    assert any("probably does not pay for a learning curve" in note for note in notes)
+    assert any("does not pay for the learning curve of trial" in note for note in notes)
+    assert not jobs(task.parent / "runs" / "fruits", "refit-*")
 
 
 def test_further_fits_leave_no_checkpoints(make_task: MakeTask, tmp_path: Path) -> None:

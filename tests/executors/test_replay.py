@@ -7,7 +7,7 @@ from job_bench import fit_job, measurement, write_data
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.executor import Finished
-from autoadapt.domain.jobs import Devices, Fidelity, Fit, Job, Score
+from autoadapt.domain.jobs import Devices, Fidelity, Fit, Job, JobBase, Score
 from autoadapt.domain.outcome import Failure, Measurement, Outcome, RowResult
 from autoadapt.domain.task import Compute
 from autoadapt.errors import UserError
@@ -118,9 +118,7 @@ def recording(tmp_path: Path) -> Path:
     record(tmp_path, "rung1", job(0, 100, rung=1), 76, measured(100, right=0.75))
     record(tmp_path, "rung0-retry1", job(1, 50), 51, measured(50, right=0.5))
     whole = job(0, 100)
-    score = Score.model_validate(
-        whole.model_dump(exclude={"kind", "rung", "fidelity", "keep_checkpoint"}) | {"rows": 30}
-    )
+    score = Score(**{name: getattr(whole, name) for name in JobBase.model_fields}, rows=30)
     record(tmp_path, "score", score, 3, measured(0, right=0.9))
     return tmp_path
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import EVALUATION
 from label_set_rows import set_rows
 from scripted_task import write_scripted_task
 
@@ -174,3 +175,22 @@ def test_plan_of_a_search_too_long_to_simulate_names_the_limit_that_will_end_it(
     plan = make_plan(task, tmp_path / "run")
     assert plan.trials.likely > SIMULATED_TRIALS
     assert plan.limit == "budget.hours"
+
+
+CURVE = {**EVALUATION, "learning_curve": True}
+
+
+def test_plan_says_whether_a_tenth_of_the_budget_pays_for_a_learning_curve(tmp_path: Path) -> None:
+    slow: dict[str, Any] = {"models": ["scripted:step_seconds=0.1"], "evaluation": CURVE, "methods": ["lora"]}
+    poor = make_plan(resolved(tmp_path, budget={"hours": 8 * SECONDS, "trials": 4}, **slow), tmp_path / "run")
+    assert poor.learning_curve is False
+    assert poor.end_hours is not None
+    assert poor.end_hours.high <= 0.1 * 8 * SECONDS
+    rich = make_plan(resolved(tmp_path, budget={"hours": 1.0, "trials": 4}, **slow), tmp_path / "run")
+    assert rich.learning_curve is True
+    assert rich.end_hours is not None
+    assert rich.end_hours.likely > poor.end_hours.likely
+
+
+def test_plan_without_a_learning_curve_says_nothing_of_it(planned: tuple[Path, Plan]) -> None:
+    assert planned[1].learning_curve is None

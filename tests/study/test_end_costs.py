@@ -132,6 +132,13 @@ def test_seeds_are_kept_back_for_only_where_they_can_be_paid_for() -> None:
     assert wanted_at_the_end([trained], wanted, 1000, most=60.0) == pytest.approx(11)
 
 
+def test_an_option_is_scored_in_one_slot_however_many_there_are() -> None:
+    slow, quick = option(1.0), option(0.001)
+    assert rows_to_score({0: slow, 1: quick}, {0}, left(2 * 351.5), PLAIN, 1000, slots=2)[0] == 350
+    needed = 1 + 1.0 * LEAST_TEST_ROWS
+    assert wanted_at_the_end([slow], PLAIN, 1000, most=60.0, idle=2) == pytest.approx(2 * needed)
+
+
 def test_slots_that_stand_idle_during_a_load_test_are_kept_back_too() -> None:
     loads = Evaluation(load_requests=100, load_seconds=20, learning_curve=False)
     alone, shared = option(0.01), option(0.01, alone=False)
@@ -146,6 +153,15 @@ def test_an_option_that_was_timed_by_few_requests_is_timed_again_when_it_is_scor
     assert few.requests(PLAIN) == 60
     assert few.score(100, 60).seconds == pytest.approx(1 + 1 + (60 + 4) * 0.1)
     assert option(0.01).requests(PLAIN) == 0
+
+
+def test_a_dominated_option_is_timed_under_load_alone() -> None:
+    few = option(0.01, samples=10, on_frontier=False)
+    assert few.requests(Evaluation(load_requests=60)) == 0
+    assert few.requests(Evaluation(load_requests=20)) == 60, "they would not state a p95"
+    assert few.requests(PLAIN) == 60
+    assert option(0.01, samples=10, on_frontier=False, remote=True).requests(Evaluation(load_requests=60)) == 60
+    assert option(0.01, samples=10).requests(Evaluation(load_requests=60)) == 60
 
 
 def test_uses_add_up_and_what_is_left_is_never_below_nothing() -> None:

@@ -10,10 +10,11 @@ from job_bench import fit_job
 
 from autoadapt.domain.jobs import Devices, Fit, Refit
 from autoadapt.domain.outcome import Failure, Measurement, Outcome, RowResult
-from autoadapt.domain.task import Task
+from autoadapt.domain.task import Evaluation, Task
 from autoadapt.domain.usage import Usage
 from autoadapt.providers.answer_store import AnswerStore
 from autoadapt.runs.run_folder import RunFolder
+from autoadapt.study.end_costs import LEAST_TEST_ROWS
 from autoadapt.study.ledger import Ledger
 
 MakeLedger = Callable[..., Ledger]
@@ -224,3 +225,30 @@ def test_money_for_the_test_rows_is_kept_back(ledger: MakeLedger) -> None:
     one = ledger(usd=10)
     add(one, 1.0, result=measured(answering=Usage(usd=0.01)))
     assert one.kept_back_usd(one.folder.records, test_rows=100) == pytest.approx(1.25 * 0.01 * 100)
+
+
+ANSWERED = Usage(device_seconds={"x": 0.5})
+"""Of the one row of `measured`."""
+
+
+def test_no_more_than_a_tenth_is_kept_back_however_slow_options_are(ledger: MakeLedger) -> None:
+    for budget, most in (({"hours": 1}, 720), ({"device_hours": 1}, 360), ({"usd": 3000}, 300)):
+        book = ledger(**budget)
+        for _ in range(5):
+            add(book, 1.0, result=measured(answering=ANSWERED))
+        kept = book.kept_back(book.folder.records, Evaluation(), test_rows=1000)
+        assert kept == pytest.approx(most)
+
+
+def test_the_score_of_the_best_option_is_kept_back_for_even_beyond_a_tenth(ledger: MakeLedger) -> None:
+    book = ledger(device_hours=0.1)
+    add(book, 1.0, result=measured(answering=ANSWERED))
+    kept = book.kept_back(book.folder.records, Evaluation(), test_rows=1000)
+    assert kept > 1.25 * 0.5 * LEAST_TEST_ROWS > 0.1 * 360
+    assert book.device_seconds_left([], kept) == pytest.approx(360 - 1 - kept)
+
+
+def test_nothing_is_kept_back_before_an_option_is_measured(ledger: MakeLedger) -> None:
+    book = ledger(hours=1)
+    add(book, 1.0, result=OOM)
+    assert book.kept_back(book.folder.records, Evaluation(), test_rows=1000) == 0.0

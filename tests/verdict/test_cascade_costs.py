@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autoadapt.domain.load import Load, LoadRun
-from autoadapt.domain.option import Cascade, RawOption, cascade_number, number_text, trial_name
+from autoadapt.domain.option import Cascade, RawOption, cascade_number, number_text, trial_name, trials_of
 from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Task
@@ -115,6 +115,7 @@ def priced(option: RawOption, **scenario: Any) -> Any:
 
 def test_names_tell_both_trials() -> None:
     assert (trial_name(BOTH.trial), number_text(12)) == ("cascade 3 > 12", "12")
+    assert (trials_of(BOTH.trial), trials_of(0)) == ((3, 12), (0,))
     assert (BOTH.title, CHEAP.name) == ("Cascade 3 > 12", "trial 3 (lora)")
 
 

@@ -52,9 +52,18 @@ def test_equal_answers_have_difference_0_with_the_exact_binomial_bound() -> None
     assert many.high < 0.01
 
 
-def test_pairing_different_numbers_of_rows_is_an_error() -> None:
-    with pytest.raises(ValueError, match="trial 0 answered 2 rows, trial 7 3"):
-        paired(ACCURACY, right(1, 0), right(1, 0, 1), (0, 7))
+def test_options_with_different_numbers_of_rows_are_compared_on_those_of_both() -> None:
+    more, fewer = right(*[1, 0] * 20, *[1] * 60), right(*[0, 0] * 20)
+    assert paired(ACCURACY, more, fewer, (0, 7)) == paired(ACCURACY, more[:40], fewer, (0, 7))
+    assert paired(ACCURACY, fewer, more, (7, 0)).rows == 40
+
+
+def test_pairs_are_compared_again_when_more_rows_are_known() -> None:
+    known: dict[tuple[int, int], Paired] = {}
+    few = {0: right(*[1, 0] * 10), 1: right(*[0] * 20)}
+    assert [pair.rows for pair in all_pairs(ACCURACY, few, 0, known)] == [20]
+    more = {0: right(*[1, 0] * 20), 1: right(*[0] * 40)}
+    assert all_pairs(ACCURACY, more, 0, known) == all_pairs(ACCURACY, more)
 
 
 @pytest.mark.parametrize("metric", [ROUGE, MACRO], ids=["rouge_l", "macro_f1"])

@@ -249,3 +249,13 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_load_test_begins_no_rate_that_it_has_no_time_for(tmp_path: Path) -> None:
+    jobs = JobRun(tmp_path / "run", scripted("row_seconds=0.01"))
+    fitted = jobs.fit("prompt")
+    jobs.measure(fitted)
+    # twenty requests of ten milliseconds leave less than half of the time: another rate would last longer than that
+    load = jobs.run(jobs.load_test(fitted, requests=20, rate=1.0, seconds=0.35)).result
+    assert isinstance(load, Load)
+    assert [run.rate for run in load.runs] == [1.0]
