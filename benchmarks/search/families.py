@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -180,9 +180,13 @@ class FamiliesTask:
         instance: seed of the task; the same task under every budget.
     """
 
+    models: ClassVar[tuple[str, ...]] = MODELS
+    families: ClassVar[Mapping[str, str]] = FAMILIES
+    capabilities: ClassVar[Mapping[str, Capabilities]] = CAPABILITIES
+
     def __init__(self, name: str, instance: int) -> None:
         self.name, self.instance, self.trials = name, instance, int(name.removeprefix(PREFIX))
-        self.models, self.nature = MODELS, nature(instance)
+        self.nature = nature(instance)
         self._effects: dict[tuple[Any, ...], float] = {}
         self.rows = self.nature.rows
         self.economics = Economics(usd_per_hour=Decimal(str(USD_PER_HOUR)), queries_per_month=100_000)
@@ -219,11 +223,11 @@ class FamiliesTask:
 
     def _joint(self) -> JointSpace:
         pairs = {
-            m: tuple(model for model in MODELS if not METHODS.get(m).lacks(CAPABILITIES[model], "label"))
+            m: tuple(model for model in self.models if not METHODS.get(m).lacks(self.capabilities[model], "label"))
             for m in METHODS_SEARCHED
         }
         task = self.task(Budget(trials=1), SearchSettings(), 0)
-        return JointSpace(self.space, task, "label", Pairs(pairs, FAMILIES, CAPABILITIES))
+        return JointSpace(self.space, task, "label", Pairs(pairs, self.families, self.capabilities))
 
     def task(self, budget: Budget, search: SearchSettings, seed: int) -> Task:
         """The task file."""
@@ -231,7 +235,7 @@ class FamiliesTask:
             name="simulation",
             data=Data(train="none"),
             metric=PluginChoice(name="accuracy"),
-            models=list(MODELS),
+            models=list(self.models),
             methods=list(METHODS_SEARCHED),
             floor=False,  # its methods and its model are named above, as if `floor` had added them
             budget=budget,

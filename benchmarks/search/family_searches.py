@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from families import CAPABILITIES, FAMILIES, MODELS, SLOTS, TEST_ROWS, FamiliesTask
+from families import SLOTS, TEST_ROWS, FamiliesTask
 from optuna.storages import InMemoryStorage
 from peers import OptunaPeer, tpe
 from problems import GOALS, SHARES, Pick, front, picks_of, reference_of, thin
@@ -29,9 +29,9 @@ from autoadapt.domain.model import ModelReference
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.rows import Row
 from autoadapt.domain.sampler import Decision, Sampler
-from autoadapt.domain.task import SearchSettings
+from autoadapt.domain.task import Budget, SearchSettings
 from autoadapt.domain.trial_state import TrialState
-from autoadapt.executors.replay import Replay, ReplayGroup
+from autoadapt.executors.replay import Replay
 from autoadapt.pareto.hypervolume import hypervolume
 from autoadapt.runs.values import read_values
 from autoadapt.samplers.cost_aware import CostAware, Planned
@@ -97,29 +97,27 @@ class _Simulated(ResolvedTask):
         return self.problem.obstacle(candidate)  # type: ignore[attr-defined]
 
 
-def resolved_task(problem: FamiliesTask, settings: SearchSettings, seed: int) -> ResolvedTask:
-    """The problem as if a task file had been read."""
+def resolved_task(
+    problem: FamiliesTask, settings: SearchSettings, seed: int, budget: Budget | None = None
+) -> ResolvedTask:
+    """The problem as if a task file had been read, with its own budget unless another one is given."""
 
     def rows(count: int) -> list[Row]:
         return [Row(id=i, input="", outputs=["a"]) for i in range(count)]
 
     nature, labels = problem.nature, [f"label {i}" for i in range(problem.nature.labels)]
-    task = problem.task(problem.budget, settings, seed)
+    task = problem.task(budget or problem.budget, settings, seed)
     resolved = _Simulated(
         task=task,
         metric=METRICS.get("accuracy"),
         goals=tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives),
         space=problem.joint,
         splits=Splits(rows(nature.train_rows), [], rows(nature.rows), rows(TEST_ROWS), labels, []),
-        models={name: ModelReference(name=name, family=FAMILIES[name], location="") for name in MODELS},
-        capabilities=CAPABILITIES,
+        models={name: ModelReference(name=name, family=problem.families[name], location="") for name in problem.models},
+        capabilities=problem.capabilities,
     )
     object.__setattr__(resolved, "problem", problem)  # the class is frozen
     return resolved
-
-
-class _Group(ReplayGroup):
-    """A slot that can be stopped."""
 
 
 class _Clock(Replay):
