@@ -433,11 +433,15 @@ class FamiliesTask:
             longer *= (self.tokens(candidate) / self.nature.text_tokens) ** 0.5
         return LATENCY_MS[candidate.model] * longer
 
-    def truth(self, candidate: Candidate) -> tuple[float, float, float]:
-        """Quality, USD per 1,000 queries, latency in milliseconds, at full fidelity and without noise."""
+    def truth(self, candidate: Candidate, trained: float = 1.0) -> tuple[float, float, float]:
+        """Quality, USD per 1,000 queries, latency in milliseconds, without noise and after a share of the training."""
         answering = self.answering_seconds(candidate) * USD_PER_HOUR / 3600 * 1000 + 1000 * self.usd_per_row(candidate)
-        training = self.train_seconds(candidate) * USD_PER_HOUR / 3600
-        return self.quality(candidate), answering + training * 1000 / (100_000 * 12), self.latency_ms(candidate)
+        training = self.train_seconds(candidate, trained) * USD_PER_HOUR / 3600
+        return (
+            self.quality(candidate, trained),
+            answering + training * 1000 / (100_000 * 12),
+            self.latency_ms(candidate),
+        )
 
     def answering_seconds(self, candidate: Candidate) -> float:
         """Device-seconds of one row in a batch: a head answers in the time of its encoder, fitting apart."""
@@ -463,6 +467,7 @@ class FamiliesTask:
         right = score < self.quality(candidate, fidelity.steps)
         trained = self.train_seconds(candidate, fidelity.steps) * slower
         part = fidelity.rows / self.rows
+        steps = round(fidelity.steps * candidate.steps(self.nature.train_rows)) if trained else 0
         answering = self.answering_seconds(candidate) * fidelity.rows * slower
         # what does not train fits while it answers: that time does not shrink with the rows
         fitting = (
@@ -474,7 +479,8 @@ class FamiliesTask:
             training=Usage(device_seconds={VIRTUAL_DEVICE: trained}),
             answering=Usage(device_seconds=busy, usd=fidelity.rows * self.usd_per_row(candidate)),
             train_seconds=trained,
-            train_steps=round(fidelity.steps * candidate.steps(self.nature.train_rows)) if trained else 0,
+            train_steps=steps,
+            train_steps_planned=steps,
             train_loss=self.train_loss(candidate, fidelity.steps) if trained else [],
             inference_seconds=answering,
             latency_ms=[self.latency_ms(candidate) * later],
