@@ -63,8 +63,9 @@ class Belief:
         """Standard error of one measurement of the uncertain objective."""
         self._axis_of: Mapping[str, Axis] = {axis.goal.name: axis for axis in self.axes.known}
         self.trends = {JOB_SECONDS: prices.trend}
+        places = [self.features.place(o.trial.candidate) for o in self.seen]
         for name in self._axis_of:
-            known = [(*self.features.place(o.trial.candidate), self._value(name, o)) for o in self.seen]
+            known = [(*place, self._value(name, o)) for place, o in zip(places, self.seen, strict=True)]
             self.trends[name] = Trend(known, [0.0] * len(self.features.arms), len(self.features.models))
         self._uncertain = self._model(None, UNCERTAIN_NOISE)
         self._known = {name: self._model(name, KNOWN_NOISE) for name in self.trends}
@@ -91,7 +92,7 @@ class Belief:
         axis, last = self.axes.uncertain, [t.reached[-1] for t in full]
         measured, error = np.array([axis.of(r) for r in last]), np.array([axis.error_of(r) for r in last])
         # by about the error of measuring, not more
-        return np.clip(self.uncertain(self.places_of(full))[0], measured - 1.5 * error, measured + error)
+        return np.clip(self._uncertain.mean(*self.places_of(full)), measured - 1.5 * error, measured + error)
 
     def places_of(self, trials: Sequence[TrialHistory]) -> Places:
         """Where trials stand; at least one."""
@@ -104,13 +105,13 @@ class Belief:
 
     def places(self, candidates: Sequence[Candidate]) -> Places:
         """Where candidates stand; at least one."""
-        points = np.array([self.features.point(c) for c in candidates])
+        points = np.array([self.features.columns_of(c) for c in candidates])
         return points, np.array([self.features.arm(c) for c in candidates])
 
     def _predicted(self, name: str, places: Places) -> Any:
         """A known objective or log10 of job seconds, shape (m,)."""
         points, arms = places
-        return self._known[name].predict(points, arms)[0] + self.trends[name](arms, points[:, 0])
+        return self._known[name].mean(points, arms) + self.trends[name](arms, points[:, 0])
 
     def _value(self, name: str, observation: Observation) -> float:
         if name == JOB_SECONDS:
@@ -155,4 +156,4 @@ class Belief:
         running = [t for t in self.history.trials if t.state == "running"]
         if running:
             places = self.places_of(running)
-            self._uncertain.append(*places, self.uncertain(places)[0], np.full(len(running), self.error**2))
+            self._uncertain.append(*places, self._uncertain.mean(*places), np.full(len(running), self.error**2))

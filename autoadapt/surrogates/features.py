@@ -1,17 +1,50 @@
-"""Candidates as points: numbers in [0, 1], choices as indices; and new candidates, drawn or moved from old ones."""
+"""Candidates as points: numbers in [0, 1], choices as indices; and new candidates, drawn or moved from old ones.
+
+A decision looks at hundreds of candidates of every arm. So what follows from the space alone is worked out once, and the
+columns of a new candidate are found on the way.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.space import Branch, Choices, Range, Scalar, applies
+from autoadapt.domain.space import Branch, Choices, Range, Scalar
 from autoadapt.surrogates.gaussian_process import Columns
 
 ABSENT = -1.0
 """Column value of a categorical parameter that does not apply; a numeric one stands in the middle."""
+STEPS = (0.05, 0.12, 0.3)
+"""Standard deviations by which numbers of a candidate are shifted."""
+
+
+class _Parameter:
+    """A parameter of an arm: its values from numbers in [0, 1), and its column.
+
+    Args:
+        name: of the parameter.
+        spec: its choices or range.
+        column: where it stands in a point.
+        conditions: on parameters before it.
+    """
+
+    def __init__(self, name: str, spec: Choices | Range, column: int, conditions: Mapping[str, Sequence[Scalar]]) -> None:
+        self.name, self.spec, self.column, self.conditions = name, spec, column, conditions
+        self.ordered = _ordered(spec)
+        self.value: Callable[[float], Scalar]
+        """The value at a number in [0, 1)."""
+        self.number: Callable[[Any], float]
+        """The column of a value."""
+        if isinstance(spec, Choices):
+            self.value, self.number = _of_choices(spec.choices, self.ordered)
+        else:
+            self.value, self.number = _of_range(spec)
+
+    def applies(self, chosen: Mapping[str, Scalar]) -> bool:
+        """Whether it does, given the parameters before it."""
+        return all(chosen.get(name) in values for name, values in self.conditions.items())
 
 
 class Features:
@@ -43,10 +76,26 @@ class Features:
                 categorical.append(not _ordered(branch.specs[name]))
                 steep.append(_steep(branch.specs[name]))
             of_arm.append(np.array([*(shared if branch.shared else [0]), *range(begin, len(categorical))]))
-        self._ordered = {(m, n): _ordered(s) for m, b in self.branches.items() for n, s in b.specs.items()}
+        self._parameters = {arm: self._of_arm(arm) for arm in self.arms}
+        self._by_name = {arm: {p.name: p for p in own} for arm, own in self._parameters.items()}
+        self._conditional = {arm for arm, own in self._parameters.items() if any(p.conditions for p in own)}
+        self._places = {
+            pair: (self.arms.index(arm), self.models.index(pair[1])) for pair, arm in self._arm_of.items()
+        }
+        self._drawn: dict[int, tuple[Candidate, list[float]]] = {}
+        """Columns of candidates that were drawn or moved here, by identity."""
         model = 0 if len(models) > 1 else None
-        self._empty = np.where(categorical, ABSENT, 0.5)
+        self._empty = [ABSENT if kind else 0.5 for kind in categorical]
         self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model, np.array(steep))
+
+    def _of_arm(self, arm: str) -> list[_Parameter]:
+        """Its parameters, without those that do not apply to the kind of answers."""
+        branch, own = self.branches[arm], []
+        for name, spec in branch.specs.items():
+            conditions = {other: values for other, values in spec.when.items() if other != "answers"}
+            if branch.answers in spec.when.get("answers", [branch.answers]):
+                own.append(_Parameter(name, spec, self._at[arm, name], conditions))
+        return own
 
     def arm_of(self, method: str, model: str) -> str | None:
         """The arm of a method on a model; None: they do not suit each other, or one of them is not searched."""
@@ -58,57 +107,71 @@ class Features:
 
     def arm(self, candidate: Candidate) -> int:
         """Index of the candidate's arm."""
-        return self.arms.index(self.arm_name(candidate))
+        return self._places[candidate.method, candidate.model][0]
 
     def place(self, candidate: Candidate) -> tuple[int, int]:
         """Indices of the candidate's arm and model."""
-        return self.arm(candidate), self.models.index(candidate.model)
+        return self._places[candidate.method, candidate.model]
 
     def point(self, candidate: Candidate) -> Any:
         """The candidate's columns, shape (d,)."""
-        point = self._empty.copy()
-        point[0] = self.models.index(candidate.model)
-        arm = self.arm_name(candidate)
-        specs = self.branches[arm].specs
+        return np.array(self.columns_of(candidate))
+
+    def columns_of(self, candidate: Candidate) -> list[float]:
+        """The same as a list."""
+        drawn = self._drawn.get(id(candidate))
+        if drawn is not None and drawn[0] is candidate:
+            return drawn[1]
+        point, (_, model) = self._empty.copy(), self.place(candidate)
+        point[0] = float(model)
+        parameters = self._by_name[self.arm_name(candidate)]
         for name, value in candidate.params.items():
-            point[self._at[arm, name]] = _to_number(specs[name], value, self._ordered[arm, name])
+            point[parameters[name].column] = parameters[name].number(value)
         return point
 
     def draw(self, arm: str, random: np.random.Generator) -> Candidate:
         """A uniformly random candidate of an arm."""
-        return self._complete(arm, self._draw_model(arm, random), lambda name, spec: _from_unit(spec, random.random()))
+        model, parameters = self._draw_model(arm, random), self._parameters[arm]
+        if arm in self._conditional:
+            return self._complete(arm, model, lambda parameter: parameter.value(random.random()))
+        units = iter(random.random(len(parameters)).tolist())
+        return self._complete(arm, model, lambda parameter: parameter.value(next(units)))
 
     def _draw_model(self, arm: str, random: np.random.Generator) -> str:
         models = self._models_of[arm]
-        return models[int(random.integers(len(models)))]
+        return models[int(random.integers(len(models)))] if len(models) > 1 else models[0]
 
     def move(self, candidate: Candidate, random: np.random.Generator) -> Candidate:
         """A candidate near another: some numbers shifted, now and then another choice."""
         arm = self.arm_name(candidate)
-        model, step = candidate.model, float(random.choice([0.05, 0.12, 0.3]))
+        model, step = candidate.model, STEPS[int(random.integers(len(STEPS)))]
         if len(self._models_of[arm]) > 1 and random.random() < 0.1:
             model = self._draw_model(arm, random)
 
-        def value(name: str, spec: Choices | Range) -> Scalar:
-            old = candidate.params.get(name)
-            if name not in candidate.params:
-                return _from_unit(spec, random.random())
-            ordered = self._ordered[arm, name]
-            if not ordered:
-                return _from_unit(spec, random.random()) if random.random() < 0.2 else old
+        def value(parameter: _Parameter) -> Scalar:
+            if parameter.name not in candidate.params:
+                return parameter.value(random.random())
+            old = candidate.params[parameter.name]
+            if not parameter.ordered:
+                return parameter.value(random.random()) if random.random() < 0.2 else old
             if random.random() < 0.6:
                 return old
-            return _from_unit(spec, min(max(_to_number(spec, old, True) + step * random.normal(), 0.0), 1 - 1e-9))
+            return parameter.value(min(max(parameter.number(old) + step * random.normal(), 0.0), 1 - 1e-9))
 
         return self._complete(arm, model, value)
 
-    def _complete(self, arm: str, model: str, value: Any) -> Candidate:
-        branch = self.branches[arm]
+    def _complete(self, arm: str, model: str, value: Callable[[_Parameter], Scalar]) -> Candidate:
+        branch, point = self.branches[arm], self._empty.copy()
         chosen: dict[str, Scalar] = {}
-        for name, spec in branch.specs.items():
-            if not spec.when or applies(spec, {"answers": branch.answers, **chosen}):
-                chosen[name] = value(name, spec)
-        return Candidate.model_construct(method=branch.method, model=model, params=chosen)
+        for parameter in self._parameters[arm]:
+            if parameter.conditions and not parameter.applies(chosen):
+                continue
+            chosen[parameter.name] = one = value(parameter)
+            point[parameter.column] = parameter.number(one)
+        candidate = Candidate(method=branch.method, model=model, params=chosen)
+        point[0] = float(self.place(candidate)[1])
+        self._drawn[id(candidate)] = candidate, point
+        return candidate
 
 
 def _ordered(spec: Choices | Range) -> bool:
@@ -125,25 +188,37 @@ def _steep(spec: Choices | Range) -> bool:
     return _ordered(spec) and float(spec.choices[0]) > 0 and float(spec.choices[-1]) >= 30 * float(spec.choices[0])  # type: ignore[arg-type]
 
 
-def _to_number(spec: Choices | Range, value: Any, ordered: bool) -> float:
-    if isinstance(spec, Choices):
-        index = spec.choices.index(value)
-        return index / max(1, len(spec.choices) - 1) if ordered else float(index)
-    if spec.high == spec.low:
-        return 0.5
-    if spec.log:
-        return (math.log(value) - math.log(spec.low)) / (math.log(spec.high) - math.log(spec.low))
-    return float((value - spec.low) / (spec.high - spec.low))
+def _of_choices(choices: Sequence[Scalar], ordered: bool) -> tuple[Callable[[float], Scalar], Callable[[Any], float]]:
+    count, most = len(choices), len(choices) - 1
+    width = max(1, most) if ordered else 1
+
+    def value(unit: float) -> Scalar:
+        index = int(unit * count)
+        return choices[index if index < most else most]
+
+    def number(value: Any) -> float:
+        return choices.index(value) / width
+
+    return value, number
 
 
-def _from_unit(spec: Choices | Range, unit: float) -> Scalar:
-    if isinstance(spec, Choices):
-        count = len(spec.choices)
-        return spec.choices[min(count - 1, int(unit * count))]
-    value = spec.low * (spec.high / spec.low) ** unit if spec.log else spec.low + unit * (spec.high - spec.low)
-    whole = isinstance(spec.low, int) and isinstance(spec.high, int)
+def _of_range(spec: Range) -> tuple[Callable[[float], Scalar], Callable[[Any], float]]:
+    low, high, log = spec.low, spec.high, spec.log
+    ratio, span = high / low if log else 0.0, high - low
+    whole = isinstance(low, int) and isinstance(high, int)
     step = spec.step if spec.step is not None else (1 if whole else None)
-    if step is not None:
-        value = spec.low + round((value - spec.low) / step) * step
-    value = min(max(value, spec.low), spec.high)
-    return round(value) if whole else float(value)
+    log_low, log_span = (math.log(low), math.log(high) - math.log(low)) if log else (0.0, 0.0)
+
+    def value(unit: float) -> Scalar:
+        value = low * ratio**unit if log else low + unit * span
+        if step is not None:
+            value = low + round((value - low) / step) * step
+        value = min(max(value, low), high)
+        return round(value) if whole else float(value)
+
+    def number(value: Any) -> float:
+        if not span:
+            return 0.5
+        return (math.log(value) - log_low) / log_span if log else float((value - low) / span)
+
+    return value, number
