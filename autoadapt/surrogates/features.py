@@ -1,7 +1,7 @@
 """Candidates as points: numbers in [0, 1], choices as indices; and new candidates, drawn or moved from old ones.
 
-A decision looks at hundreds of candidates of every arm. So what follows from the space alone is worked out once, and the
-columns of a new candidate are found on the way.
+A decision looks at hundreds of candidates of every arm. So what follows from the space alone is worked out once, and
+the columns of a new candidate are found on the way.
 """
 
 import math
@@ -30,7 +30,9 @@ class _Parameter:
         conditions: on parameters before it.
     """
 
-    def __init__(self, name: str, spec: Choices | Range, column: int, conditions: Mapping[str, Sequence[Scalar]]) -> None:
+    def __init__(
+        self, name: str, spec: Choices | Range, column: int, conditions: Mapping[str, Sequence[Scalar]]
+    ) -> None:
         self.name, self.spec, self.column, self.conditions = name, spec, column, conditions
         self.ordered = _ordered(spec)
         self.value: Callable[[float], Scalar]
@@ -79,9 +81,7 @@ class Features:
         self._parameters = {arm: self._of_arm(arm) for arm in self.arms}
         self._by_name = {arm: {p.name: p for p in own} for arm, own in self._parameters.items()}
         self._conditional = {arm for arm, own in self._parameters.items() if any(p.conditions for p in own)}
-        self._places = {
-            pair: (self.arms.index(arm), self.models.index(pair[1])) for pair, arm in self._arm_of.items()
-        }
+        self._places = {pair: (self.arms.index(arm), self.models.index(pair[1])) for pair, arm in self._arm_of.items()}
         self._drawn: dict[int, tuple[Candidate, list[float]]] = {}
         """Columns of candidates that were drawn or moved here, by identity."""
         model = 0 if len(models) > 1 else None

@@ -11,8 +11,8 @@ a smooth deviation that grow with p (the freeze-thaw idea of Swersky et al. 2014
 Hyperparameters are the maximum of likelihood times prior, by L-BFGS with exact gradients; the noise of each point is
 given, a common extra one is learnt.
 
-M0 is computed between different rows of the shared columns, of which there are few, and M_a within its arm, because it is
-zero elsewhere. So time grows with the points of an arm and not with all points times the number of arms.
+M0 is computed between different rows of the shared columns, of which there are few, and M_a within its arm, because it
+is zero elsewhere. So time grows with the points of an arm and not with all points times the number of arms.
 """
 
 from dataclasses import dataclass
