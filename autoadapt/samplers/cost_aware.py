@@ -254,14 +254,13 @@ class _Choice:
         features, random, steps = self.belief.features, self.random, []
         for arm in self.history.branches:
             near = [c for c in best if features.arm_name(c) == arm]
-            candidates = [features.draw(arm, random) for _ in range(DRAWN if near else 2 * DRAWN)]
-            candidates += [
-                features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)
-            ]
-            candidates += [c for c in self.history.first if features.arm_name(c) == arm]
-            places = self.belief.places(candidates)
+            candidates = features.draw_many(arm, DRAWN if near else 2 * DRAWN, random)
+            moved = [features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)]
+            first = [c for c in self.history.first if features.arm_name(c) == arm]
+            candidates.extend([*moved, *first], features.columns_of)
+            places = candidates.places
             gain = self._gain(uncertain_alone, places, self.belief.known(places))
-            seconds = self.belief.job_seconds(candidates, places)
+            seconds = self.belief.job_seconds(candidates.passes, places)
             worth = self._worth(gain, seconds, uncertain_alone)
             i = next((int(j) for j in np.argsort(-worth) if self._is_new(candidates[j])), None)
             self.unpaid = self.unpaid or (i is not None and worth[i] < 0)
@@ -282,7 +281,7 @@ class _Choice:
         places, last = self.belief.places_of(paused), [t.reached[-1] for t in paused]
         left = np.array([(1 - r.share) ** exponent(self.history, t) for t, r in zip(paused, last, strict=True)])
         gain = self._gain(uncertain_alone, places, self.belief.axes.known_of(last))
-        seconds = self.belief.job_seconds([t.candidate for t in paused], places, left)
+        seconds = self.belief.job_seconds(np.array([t.candidate.passes for t in paused]), places, left)
         worth = self._worth(gain, seconds, uncertain_alone)
         i = int(np.argmax(worth))
         return [(float(worth[i]), float(gain.max()), Decision(promote=paused[i].number))] if worth[i] >= 0 else []

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import TrialHistory
 from autoadapt.surrogates.axes import Axes, Axis
 from autoadapt.surrogates.gaussian_process import GaussianProcess
@@ -79,10 +78,16 @@ class Belief:
         """Predictions of the known objectives, shape (m, k)."""
         return np.stack([self._predicted(name, places) for name in self._axis_of], axis=1)
 
-    def job_seconds(self, candidates: Sequence[Candidate], places: Places, left: Any = 1.0) -> Any:
-        """Device-seconds of a step that does a part `left` of each candidate's work, shape (m,)."""
-        passes = np.array([c.passes for c in candidates])
-        overheads = np.array([self.prices.overheads[c.model] for c in candidates])
+    def job_seconds(self, passes: Any, places: Places, left: Any = 1.0) -> Any:
+        """Device-seconds of a step that does a part `left` of each candidate's work, shape (m,).
+
+        Args:
+            passes: over the training rows, of each candidate's whole work, shape (m,).
+            places: where the candidates stand.
+            left: the parts, shape (m,).
+        """
+        by_model = np.array([self.prices.overheads[model] for model in self.features.models])
+        overheads = by_model[places[0][:, 0].astype(int)]
         return 10.0 ** self._predicted(JOB_SECONDS, places) * passes * left + overheads
 
     def smoothed(self, full: Sequence[TrialHistory]) -> Any:
@@ -102,11 +107,6 @@ class Belief:
                 points[t.number] = self.features.point(t.candidate)
         arms = np.array([self.features.arm(t.candidate) for t in trials])
         return np.array([points[t.number] for t in trials]), arms
-
-    def places(self, candidates: Sequence[Candidate]) -> Places:
-        """Where candidates stand; at least one."""
-        points = np.array([self.features.columns_of(c) for c in candidates])
-        return points, np.array([self.features.arm(c) for c in candidates])
 
     def _predicted(self, name: str, places: Places) -> Any:
         """A known objective or log10 of job seconds, shape (m,)."""

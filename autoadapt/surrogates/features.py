@@ -1,52 +1,24 @@
 """Candidates as points: numbers in [0, 1], choices as indices; and new candidates, drawn or moved from old ones.
 
-A decision looks at hundreds of candidates of every arm. So what follows from the space alone is worked out once, and
-the columns of a new candidate are found on the way.
+A decision looks at hundreds of candidates of every arm, so what follows from the space alone is worked out once.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.space import Branch, Choices, Range, Scalar
+from autoadapt.domain.space import Branch, Scalar
 from autoadapt.surrogates.gaussian_process import Columns
+from autoadapt.surrogates.parameters import Parameter, is_ordered, is_steep
+from autoadapt.surrogates.pool import Pool
 
 ABSENT = -1.0
 """Column value of a categorical parameter that does not apply; a numeric one stands in the middle."""
 STEPS = (0.05, 0.12, 0.3)
 """Standard deviations by which numbers of a candidate are shifted."""
-
-
-class _Parameter:
-    """A parameter of an arm: its values from numbers in [0, 1), and its column.
-
-    Args:
-        name: of the parameter.
-        spec: its choices or range.
-        column: where it stands in a point.
-        conditions: on parameters before it.
-    """
-
-    def __init__(
-        self, name: str, spec: Choices | Range, column: int, conditions: Mapping[str, Sequence[Scalar]]
-    ) -> None:
-        self.name, self.spec, self.column, self.conditions = name, spec, column, conditions
-        self.ordered = _ordered(spec)
-        self.value: Callable[[float], Scalar]
-        """The value at a number in [0, 1)."""
-        self.number: Callable[[Any], float]
-        """The column of a value."""
-        if isinstance(spec, Choices):
-            self.value, self.number = _of_choices(spec.choices, self.ordered)
-        else:
-            self.value, self.number = _of_range(spec)
-
-    def applies(self, chosen: Mapping[str, Scalar]) -> bool:
-        """Whether it does, given the parameters before it."""
-        return all(chosen.get(name) in values for name, values in self.conditions.items())
 
 
 class Features:
@@ -68,33 +40,36 @@ class Features:
             for arm, branch in branches.items():
                 if branch.shared:
                     self._at[arm, name] = len(categorical)
-            categorical.append(not _ordered(prompted.specs[name]))
-            steep.append(_steep(prompted.specs[name]))
+            categorical.append(not is_ordered(prompted.specs[name]))
+            steep.append(is_steep(prompted.specs[name]))
         shared = list(range(len(categorical)))
         for arm, branch in branches.items():
             begin = len(categorical)
             for name in list(branch.specs)[branch.shared :]:
                 self._at[arm, name] = len(categorical)
-                categorical.append(not _ordered(branch.specs[name]))
-                steep.append(_steep(branch.specs[name]))
+                categorical.append(not is_ordered(branch.specs[name]))
+                steep.append(is_steep(branch.specs[name]))
             of_arm.append(np.array([*(shared if branch.shared else [0]), *range(begin, len(categorical))]))
         self._parameters = {arm: self._of_arm(arm) for arm in self.arms}
         self._by_name = {arm: {p.name: p for p in own} for arm, own in self._parameters.items()}
-        self._conditional = {arm for arm, own in self._parameters.items() if any(p.conditions for p in own)}
+        self._conditional = {
+            arm: {other for p in own for other in p.conditions}
+            for arm, own in self._parameters.items()
+            if any(p.conditions for p in own)
+        }
+        """Arms with parameters that apply with some values of others only, and these others."""
         self._places = {pair: (self.arms.index(arm), self.models.index(pair[1])) for pair, arm in self._arm_of.items()}
-        self._drawn: dict[int, tuple[Candidate, list[float]]] = {}
-        """Columns of candidates that were drawn or moved here, by identity."""
         model = 0 if len(models) > 1 else None
         self._empty = [ABSENT if kind else 0.5 for kind in categorical]
         self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model, np.array(steep))
 
-    def _of_arm(self, arm: str) -> list[_Parameter]:
+    def _of_arm(self, arm: str) -> list[Parameter]:
         """Its parameters, without those that do not apply to the kind of answers."""
         branch, own = self.branches[arm], []
         for name, spec in branch.specs.items():
             conditions = {other: values for other, values in spec.when.items() if other != "answers"}
             if branch.answers in spec.when.get("answers", [branch.answers]):
-                own.append(_Parameter(name, spec, self._at[arm, name], conditions))
+                own.append(Parameter(name, spec, self._at[arm, name], conditions))
         return own
 
     def arm_of(self, method: str, model: str) -> str | None:
@@ -119,9 +94,6 @@ class Features:
 
     def columns_of(self, candidate: Candidate) -> list[float]:
         """The same as a list."""
-        drawn = self._drawn.get(id(candidate))
-        if drawn is not None and drawn[0] is candidate:
-            return drawn[1]
         point, (_, model) = self._empty.copy(), self.place(candidate)
         point[0] = float(model)
         parameters = self._by_name[self.arm_name(candidate)]
@@ -131,24 +103,52 @@ class Features:
 
     def draw(self, arm: str, random: np.random.Generator) -> Candidate:
         """A uniformly random candidate of an arm."""
-        model, parameters = self._draw_model(arm, random), self._parameters[arm]
-        if arm in self._conditional:
-            return self._complete(arm, model, lambda parameter: parameter.value(random.random()))
-        units = iter(random.random(len(parameters)).tolist())
-        return self._complete(arm, model, lambda parameter: parameter.value(next(units)))
+        return self._built(arm, *self._draw_units(arm, random))
 
-    def _draw_model(self, arm: str, random: np.random.Generator) -> str:
+    def draw_many(self, arm: str, count: int, random: np.random.Generator) -> Pool:
+        """The candidates that so many calls of `draw` would give."""
+        drawn = [self._draw_units(arm, random) for _ in range(count)]
+        parameters, units = self._parameters[arm], [units for _, units in drawn]
+        points = np.tile(np.array(self._empty), (count, 1))
+        points[:, 0] = [model for model, _ in drawn]
+        for parameter, own in zip(parameters, zip(*units, strict=True), strict=True):
+            at = np.array([unit is not None for unit in own]) if parameter.conditions else slice(None)
+            points[at, parameter.column] = parameter.numbers(np.array(own, float)[at])
+        return Pool(self.arms.index(arm), points, units, parameters, partial(self._built, arm))
+
+    def _draw_units(self, arm: str, random: np.random.Generator) -> tuple[int, list[float | None]]:
+        """Index of a random model, and a number in [0, 1) for every parameter that applies."""
+        model, parameters = self._draw_model(arm, random), self._parameters[arm]
+        if arm not in self._conditional:
+            return model, random.random(len(parameters)).tolist()
+        chosen: dict[str, Scalar] = {}
+        units: list[float | None] = []
+        for parameter in parameters:
+            units.append(random.random() if parameter.applies(chosen) else None)
+            if (unit := units[-1]) is not None and parameter.name in self._conditional[arm]:
+                chosen[parameter.name] = parameter.value(unit)
+        return model, units
+
+    def _draw_model(self, arm: str, random: np.random.Generator) -> int:
         models = self._models_of[arm]
-        return models[int(random.integers(len(models)))] if len(models) > 1 else models[0]
+        return self.models.index(models[int(random.integers(len(models)))] if len(models) > 1 else models[0])
+
+    def _built(self, arm: str, model: int, units: Sequence[float | None]) -> Candidate:
+        params = {
+            parameter.name: parameter.value(unit)
+            for parameter, unit in zip(self._parameters[arm], units, strict=True)
+            if unit is not None
+        }
+        return Candidate(method=self.branches[arm].method, model=self.models[model], params=params)
 
     def move(self, candidate: Candidate, random: np.random.Generator) -> Candidate:
         """A candidate near another: some numbers shifted, now and then another choice."""
         arm = self.arm_name(candidate)
         model, step = candidate.model, STEPS[int(random.integers(len(STEPS)))]
         if len(self._models_of[arm]) > 1 and random.random() < 0.1:
-            model = self._draw_model(arm, random)
+            model = self.models[self._draw_model(arm, random)]
 
-        def value(parameter: _Parameter) -> Scalar:
+        def value(parameter: Parameter) -> Scalar:
             if parameter.name not in candidate.params:
                 return parameter.value(random.random())
             old = candidate.params[parameter.name]
@@ -158,67 +158,8 @@ class Features:
                 return old
             return parameter.value(min(max(parameter.number(old) + step * random.normal(), 0.0), 1 - 1e-9))
 
-        return self._complete(arm, model, value)
-
-    def _complete(self, arm: str, model: str, value: Callable[[_Parameter], Scalar]) -> Candidate:
-        branch, point = self.branches[arm], self._empty.copy()
         chosen: dict[str, Scalar] = {}
         for parameter in self._parameters[arm]:
-            if parameter.conditions and not parameter.applies(chosen):
-                continue
-            chosen[parameter.name] = one = value(parameter)
-            point[parameter.column] = parameter.number(one)
-        candidate = Candidate(method=branch.method, model=model, params=chosen)
-        point[0] = float(self.place(candidate)[1])
-        self._drawn[id(candidate)] = candidate, point
-        return candidate
-
-
-def _ordered(spec: Choices | Range) -> bool:
-    if isinstance(spec, Range):
-        return True
-    numbers = [c for c in spec.choices if isinstance(c, int | float) and not isinstance(c, bool)]
-    return len(numbers) == len(spec.choices) > 2 and numbers == sorted(numbers)
-
-
-def _steep(spec: Choices | Range) -> bool:
-    """Whether it spans at least two orders of magnitude."""
-    if isinstance(spec, Range):
-        return spec.log and spec.high >= 100 * spec.low
-    return _ordered(spec) and float(spec.choices[0]) > 0 and float(spec.choices[-1]) >= 30 * float(spec.choices[0])  # type: ignore[arg-type]
-
-
-def _of_choices(choices: Sequence[Scalar], ordered: bool) -> tuple[Callable[[float], Scalar], Callable[[Any], float]]:
-    count, most = len(choices), len(choices) - 1
-    width = max(1, most) if ordered else 1
-
-    def value(unit: float) -> Scalar:
-        index = int(unit * count)
-        return choices[index if index < most else most]
-
-    def number(value: Any) -> float:
-        return choices.index(value) / width
-
-    return value, number
-
-
-def _of_range(spec: Range) -> tuple[Callable[[float], Scalar], Callable[[Any], float]]:
-    low, high, log = spec.low, spec.high, spec.log
-    ratio, span = high / low if log else 0.0, high - low
-    whole = isinstance(low, int) and isinstance(high, int)
-    step = spec.step if spec.step is not None else (1 if whole else None)
-    log_low, log_span = (math.log(low), math.log(high) - math.log(low)) if log else (0.0, 0.0)
-
-    def value(unit: float) -> Scalar:
-        value = low * ratio**unit if log else low + unit * span
-        if step is not None:
-            value = low + round((value - low) / step) * step
-        value = min(max(value, low), high)
-        return round(value) if whole else float(value)
-
-    def number(value: Any) -> float:
-        if not span:
-            return 0.5
-        return (math.log(value) - log_low) / log_span if log else float((value - low) / span)
-
-    return value, number
+            if not parameter.conditions or parameter.applies(chosen):
+                chosen[parameter.name] = value(parameter)
+        return Candidate(method=self.branches[arm].method, model=model, params=chosen)
