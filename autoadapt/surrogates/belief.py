@@ -39,6 +39,8 @@ class Memory:
     hyperparameters: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     points: dict[int, Any] = field(default_factory=dict)
     """By trial."""
+    keys: dict[int, str] = field(default_factory=dict)
+    """Candidates' keys by trial."""
 
 
 class Belief:
@@ -60,15 +62,29 @@ class Belief:
         self.axes = Axes(self.history)
         self.error = float(np.median([self.axes.uncertain.error_of(o.reached) for o in self.seen]))
         """Standard error of one measurement of the uncertain objective."""
+        self.reached = [o.reached for o in self.seen]
         self._axis_of: Mapping[str, Axis] = {axis.goal.name: axis for axis in self.axes.known}
         self.trends = {JOB_SECONDS: prices.trend}
-        places = [self.features.place(o.trial.candidate) for o in self.seen]
-        for name in self._axis_of:
-            known = [(*place, self._value(name, o)) for place, o in zip(places, self.seen, strict=True)]
+        arms, models = np.array([self.features.place(o.trial.candidate) for o in self.seen]).T
+        for name, axis in self._axis_of.items():
+            known = np.column_stack([arms, models, axis.of_all(self.reached)])
             self.trends[name] = Trend(known, [0.0] * len(self.features.arms), len(self.features.models))
         self._uncertain = self._model(None, UNCERTAIN_NOISE)
-        self._known = {name: self._model(name, KNOWN_NOISE) for name in self.trends}
+        self._known: dict[str, GaussianProcess] = {}
+        """Models of what is left of the known objectives and of job time, made when they are first asked."""
         self._believe_running()
+
+    def tried(self) -> set[str]:
+        """Keys of the candidates of all trials."""
+        keys = self.memory.keys
+        for trial in self.history.trials:
+            if trial.number not in keys:
+                keys[trial.number] = trial.candidate.key()
+        return {keys[trial.number] for trial in self.history.trials}
+
+    def expected(self, places: Places) -> Any:
+        """Mean of the true uncertain objective at full fidelity, shape (m,)."""
+        return self._uncertain.mean(*places)
 
     def uncertain(self, places: Places) -> tuple[Any, Any]:
         """Mean and standard deviation of the true uncertain objective at full fidelity, each of shape (m,)."""
@@ -97,7 +113,7 @@ class Belief:
         axis, last = self.axes.uncertain, [t.reached[-1] for t in full]
         measured, error = np.array([axis.of(r) for r in last]), np.array([axis.error_of(r) for r in last])
         # by about the error of measuring, not more
-        return np.clip(self._uncertain.mean(*self.places_of(full)), measured - 1.5 * error, measured + error)
+        return np.clip(self.expected(self.places_of(full)), measured - 1.5 * error, measured + error)
 
     def places_of(self, trials: Sequence[TrialHistory]) -> Places:
         """Where trials stand; at least one."""
@@ -111,6 +127,8 @@ class Belief:
     def _predicted(self, name: str, places: Places) -> Any:
         """A known objective or log10 of job seconds, shape (m,)."""
         points, arms = places
+        if name not in self._known:
+            self._known[name] = self._model(name, KNOWN_NOISE)
         return self._known[name].mean(points, arms) + self.trends[name](arms, points[:, 0])
 
     def _value(self, name: str, observation: Observation) -> float:
@@ -156,4 +174,4 @@ class Belief:
         running = [t for t in self.history.trials if t.state == "running"]
         if running:
             places = self.places_of(running)
-            self._uncertain.append(*places, self._uncertain.mean(*places), np.full(len(running), self.error**2))
+            self._uncertain.append(*places, self.expected(places), np.full(len(running), self.error**2))
