@@ -65,6 +65,7 @@ class History:
         least_gain: share of the hypervolume reached below which a job is not worth taking.
         first: candidates that should be tried before others, untried so far.
         can_work: whether a candidate may work at all; others should not be asked for.
+        closed: methods of which no further candidate may be tried; `can_work` refuses them one by one.
         chance: quality of always giving the most frequent label; None: not known. A training that has done a part of
             its steps and is no better says nothing of what it will reach.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
@@ -83,6 +84,7 @@ class History:
     first: tuple[Candidate, ...] = ()
     can_work: Callable[[Candidate], bool] = lambda candidate: True
     floor: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
     chance: float | None = None
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
 

@@ -253,10 +253,12 @@ class _Choice:
     def _new(self, uncertain_alone: bool) -> list[tuple[float, float, Decision]]:
         best = [t.candidate for t in self._good()]
         features, random, steps = self.belief.features, self.random, []
-        for arm in self.history.branches:
+        for arm, branch in self.history.branches.items():
             near = [c for c in best if features.arm_name(c) == arm]
             candidates = features.draw_many(arm, DRAWN if near else 2 * DRAWN, random)
             moved = [features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)]
+            if branch.method in self.history.closed:
+                continue
             first = [c for c in self.history.first if features.arm_name(c) == arm]
             candidates.extend([*moved, *first], features.columns_of)
             places = candidates.places

@@ -65,6 +65,7 @@ class Chooser:
             least_gain=task.search.least_gain,
             first=tuple(c for c in self.portfolio.left(self.trials.by_key) if can_work(c)),
             can_work=can_work,
+            closed=frozenset(m for m in resolved.space.methods if self._is_closed(m)),
             job_seconds=self.portfolio.job_seconds,
         )
 
@@ -135,14 +136,17 @@ class Chooser:
             candidate: a new one.
             left: device-seconds of the budget, as of `Budget.device_seconds_left`.
         """
-        most = METHODS.get(candidate.method).most_trials
-        if most is not None and candidate.key() not in self.trials.by_key:
-            tried = sum(t.candidate.method == candidate.method for t in self.histories.all())
-            if tried >= most:
-                return f"{candidate.method} is searched no further after {most} candidates"
+        if self._is_closed(candidate.method) and candidate.key() not in self.trials.by_key:
+            most = METHODS.get(candidate.method).most_trials
+            return f"{candidate.method} is searched no further after {most} candidates"
         if not self.budget.pays_for(candidate, left):
             return f"{UNPAID} {candidate.method} on {candidate.model}"
         return self.resolved.obstacle(candidate)
+
+    def _is_closed(self, method: str) -> bool:
+        """Whether a method is searched no further."""
+        most = METHODS.get(method).most_trials
+        return most is not None and self.histories.count(method) >= most
 
     def _ask(self, history: History, straight: bool = False) -> bool:
         study, unpaid = self.trials.study, self._unpaid
