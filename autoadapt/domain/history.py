@@ -1,5 +1,6 @@
 """History: what a sampler may know when it chooses: every trial with what its rungs showed, the space, what is left."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -96,4 +97,14 @@ class History:
 
     def arm(self, candidate: Candidate) -> str:
         """Name of the arm to which a candidate belongs."""
-        return arm_of(self.branches, candidate.method, candidate.model)
+        pair = candidate.method, candidate.model
+        return self._arms[pair] if pair in self._arms else arm_of(self.branches, *pair)
+
+    @functools.cached_property
+    def _arms(self) -> dict[tuple[str, str], str]:
+        """The arm of every method and model: it is asked for every trial, several times in a decision."""
+        arms: dict[tuple[str, str], str] = {}
+        for name, branch in self.branches.items():
+            for model in branch.models or self.models:
+                arms.setdefault((branch.method, model), name)
+        return arms
