@@ -8,7 +8,8 @@ is predicted (Ginsbourger et al. 2010), so that parallel workers do not all ask 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from autoadapt.domain.history import TrialHistory
 from autoadapt.surrogates.axes import Axes, Axis
 from autoadapt.surrogates.gaussian_process import GaussianProcess
-from autoadapt.surrogates.observations import Observation, thin, without_cliffs
+from autoadapt.surrogates.observations import Observation, observations, thin, without_cliffs
 from autoadapt.surrogates.prices import Prices
 from autoadapt.surrogates.trend import Trend
 
@@ -139,16 +140,12 @@ class Belief:
     def _model(self, name: str | None, noise: float) -> GaussianProcess:
         """A model of the uncertain objective (None) or of what is left of a known figure beside its trend.
 
-        Its hyperparameters were found when there were somewhat fewer observations.
+        Its hyperparameters were found when somewhat fewer rungs were finished.
         """
-        seen = self.telling if name is None else self.seen
-        schedule = 4
-        while schedule * 5 // 4 + 2 <= len(seen):
-            schedule = schedule * 5 // 4 + 2
-        first, axis = seen[: max(4, schedule)], self.axes.uncertain
-        key = (name, tuple((o.trial.number, o.reached.rung) for o in first))
-        hyperparameters = self.memory.hyperparameters
+        axis, hyperparameters = self.axes.uncertain, self.memory.hyperparameters
+        key = (name, self._found_on)
         if key not in hyperparameters:
+            first = self._first(telling=name is None)
             chosen = thin(first, axis, MOST_FITTED) if name is None else first[-MOST_FITTED_KNOWN:]
             fitted = self._fill(GaussianProcess(self.features.columns, noise), name, chosen).fit()
             for outdated in [k for k in hyperparameters if k[0] == name]:
@@ -156,8 +153,27 @@ class Belief:
             hyperparameters[key] = fitted.theta
         model = GaussianProcess(self.features.columns, noise)
         model.theta = hyperparameters[key]
-        chosen = thin(seen, axis, MOST_UNCERTAIN) if name is None else seen[-MOST_KNOWN:]
+        chosen = thin(self.telling, axis, MOST_UNCERTAIN) if name is None else self.seen[-MOST_KNOWN:]
         return self._fill(model, name, chosen).condition()
+
+    @cached_property
+    def _found_on(self) -> tuple[tuple[int, int], ...]:
+        """The rungs on which hyperparameters are found, as (trial, rung): the first so many that were finished."""
+        finished = sorted((r.order, t.number, r.rung) for t in self.history.trials for r in t.reached)
+        schedule = 4
+        while schedule * 5 // 4 + 2 <= len(finished):
+            schedule = schedule * 5 // 4 + 2
+        return tuple((number, rung) for _, number, rung in finished[:schedule])
+
+    def _first(self, telling: bool) -> list[Observation]:
+        """What these rungs showed when they were the only ones: a prompt's later rung replaces its earlier ones."""
+        found_on = set(self._found_on)
+        trials = [
+            replace(t, reached=tuple(r for r in t.reached if (t.number, r.rung) in found_on))
+            for t in self.history.trials
+        ]
+        first = observations(replace(self.history, trials=tuple(trials)))
+        return [o for o in first if not o.silent] or first if telling else first
 
     def _fill(self, model: GaussianProcess, name: str | None, seen: Sequence[Observation]) -> GaussianProcess:
         points, arms = self.places_of([o.trial for o in seen])
