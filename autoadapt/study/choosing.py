@@ -46,6 +46,8 @@ class Chooser:
     """Methods and models of candidates that were not tried; the first of each is reported."""
     _unpaid: int = 0
     """Candidates that were asked for and that the budget does not pay for."""
+    _asked: int | None = None
+    """Trials of the Optuna study; None: not counted yet. A database takes long to list those that are not finished."""
 
     def history(self) -> History:
         """What the sampler may know."""
@@ -156,7 +158,9 @@ class Chooser:
             if history.first and not self.sampler.pauses:
                 self.portfolio.enqueue(history.first[0])
             study.sampler = self.sampler.build(self._seed(), history)
-            if self.admit(study.ask(), straight):
+            trial = study.ask()
+            self._asked = trial.number + 1
+            if self.admit(trial, straight):
                 return True
         if self._unpaid > unpaid:
             self.spent = True
@@ -171,6 +175,7 @@ class Chooser:
 
     def _seed(self) -> int:
         """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
-        number = len(self.trials.study.get_trials(deepcopy=False))
+        if self._asked is None:
+            self._asked = len(self.trials.study.get_trials(deepcopy=False))
         finished = 1_000_000 * self.histories.finished if self.sampler.pauses else 0
-        return seed_of(self.resolved.task.seed, number + finished)
+        return seed_of(self.resolved.task.seed, self._asked + finished)
