@@ -16,6 +16,7 @@ from record import grid  # noqa: E402
 from recorded import Table  # noqa: E402
 
 from autoadapt.domain.jobs import Fidelity  # noqa: E402
+from autoadapt.domain.task import SearchSettings  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["trec6", "sst2"])
@@ -117,3 +118,18 @@ def test_rows_that_are_hard_are_hard_for_all_candidates() -> None:
     right = [[row.stats[0] for row in answer.measurement.rows] for answer in shown]
     both = sum(min(a, b) for a, b in zip(right[0], right[1], strict=True)) / task.rows
     assert both > sum(right[0]) * sum(right[1]) / task.rows**2
+
+
+def test_chance_is_that_of_the_most_frequent_label() -> None:
+    task = FamiliesTask("families-5", 103)
+    resolved = family_searches.resolved_task(task, SearchSettings(), 0)
+    assert resolved.chance() == pytest.approx(task.nature.chance, abs=0.5 / task.rows + 1e-9)
+
+
+def test_an_option_whose_training_was_cut_short_counts_as_what_it_is() -> None:
+    task = FamiliesTask("families-5", 107)  # full on the encoder takes ten times as long as one would expect
+    done = family_searches.run(task, family_searches.SEARCHES["portfolio"], 0)
+    cut = [d for d in done.done if d.trained < 1]
+    assert cut
+    for option in cut:
+        assert task.truth(option.candidate, option.trained)[0] < task.truth(option.candidate)[0]

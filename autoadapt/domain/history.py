@@ -1,5 +1,6 @@
 """History: what a sampler may know when it chooses: every trial with what its rungs showed, the space, what is left."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -65,6 +66,7 @@ class History:
         least_gain: share of the hypervolume reached below which a job is not worth taking.
         first: candidates that should be tried before others, untried so far.
         can_work: whether a candidate may work at all; others should not be asked for.
+        closed: methods of which no further candidate may be tried; `can_work` refuses them one by one.
         chance: quality of always giving the most frequent label; None: not known. A training that has done a part of
             its steps and is no better says nothing of what it will reach.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
@@ -83,6 +85,7 @@ class History:
     first: tuple[Candidate, ...] = ()
     can_work: Callable[[Candidate], bool] = lambda candidate: True
     floor: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
     chance: float | None = None
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
@@ -94,4 +97,14 @@ class History:
 
     def arm(self, candidate: Candidate) -> str:
         """Name of the arm to which a candidate belongs."""
-        return arm_of(self.branches, candidate.method, candidate.model)
+        pair = candidate.method, candidate.model
+        return self._arms[pair] if pair in self._arms else arm_of(self.branches, *pair)
+
+    @functools.cached_property
+    def _arms(self) -> dict[tuple[str, str], str]:
+        """The arm of every method and model: it is asked for every trial, several times in a decision."""
+        arms: dict[tuple[str, str], str] = {}
+        for name, branch in self.branches.items():
+            for model in branch.models or self.models:
+                arms.setdefault((branch.method, model), name)
+        return arms

@@ -21,7 +21,8 @@ have, on one slot exactly.
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -164,7 +165,7 @@ class _Choice:
 
     def __init__(self, sampler: CostAware, belief: Belief, random: np.random.Generator) -> None:
         self.sampler, self.belief, self.random, self.history = sampler, belief, random, belief.history
-        self.tried = {t.candidate.key() for t in self.history.trials}
+        self.tried = belief.tried()
         self.front = self._front()
         self.reference = self._reference()
         self.unpaid = False
@@ -206,17 +207,17 @@ class _Choice:
         maximize = self.belief.axes.maximize
         if not full and not running:
             return np.empty((0, len(maximize)))
-        places = self.belief.places_of([*full, *running])
-        uncertain = self.belief.uncertain(places)[0]
-        uncertain[: len(full)] = self.belief.smoothed(full)
-        front = np.column_stack([uncertain, self.belief.known(places)])
+        uncertain = self.belief.smoothed(full)
+        if running:
+            uncertain = np.append(uncertain, self.belief.expected(self.belief.places_of(running)))
+        front = np.column_stack([uncertain, self.belief.known(self.belief.places_of([*full, *running]))])
         front = front[non_dominated(front, maximize)]
         return front if len(front) <= FRONT_SIZE else _spread(front, FRONT_SIZE)
 
     def _reference(self) -> Any:
         """The worst that counts, shape (1 + k,): known values seen, the frontier's uncertain ones, the constraints."""
-        axes, seen = self.belief.axes, [o.reached for o in self.belief.seen]
-        worst = self.front[:, 0] if len(self.front) else [axes.uncertain.of(r) for r in seen]
+        axes, seen = self.belief.axes, self.belief.reached
+        worst = self.front[:, 0] if len(self.front) else axes.uncertain.of_all(seen)
         uncertain = float(min(worst)) - BEYOND / 2
         reference = np.array([uncertain, *(axes.known_of(seen).max(axis=0) + BEYOND)])
         for i, limit in enumerate(axes.limits):
@@ -252,16 +253,17 @@ class _Choice:
     def _new(self, uncertain_alone: bool) -> list[tuple[float, float, Decision]]:
         best = [t.candidate for t in self._good()]
         features, random, steps = self.belief.features, self.random, []
-        for arm in self.history.branches:
+        for arm, branch in self.history.branches.items():
             near = [c for c in best if features.arm_name(c) == arm]
-            candidates = [features.draw(arm, random) for _ in range(DRAWN if near else 2 * DRAWN)]
-            candidates += [
-                features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)
-            ]
-            candidates += [c for c in self.history.first if features.arm_name(c) == arm]
-            places = self.belief.places(candidates)
+            candidates = features.draw_many(arm, DRAWN if near else 2 * DRAWN, random)
+            moved = [features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)]
+            if branch.method in self.history.closed:
+                continue
+            first = [c for c in self.history.first if features.arm_name(c) == arm]
+            candidates.extend([*moved, *first], features.columns_of)
+            places = candidates.places
             gain = self._gain(uncertain_alone, places, self.belief.known(places))
-            seconds = self.belief.job_seconds(candidates, places)
+            seconds = self.belief.job_seconds(candidates.passes, places)
             worth = self._worth(gain, seconds, uncertain_alone)
             i = next((int(j) for j in np.argsort(-worth) if self._is_new(candidates[j])), None)
             self.unpaid = self.unpaid or (i is not None and worth[i] < 0)
@@ -276,23 +278,27 @@ class _Choice:
         return candidate.key() not in self.tried and self.history.can_work(candidate)
 
     def _promotions(self, uncertain_alone: bool) -> list[tuple[float, float, Decision]]:
-        paused = [t for t in self.history.trials if t.state == "paused" and self._within_quota(t)]
+        paused = self._within_quota([t for t in self.history.trials if t.state == "paused"])
         if not paused:
             return []
         places, last = self.belief.places_of(paused), [t.reached[-1] for t in paused]
         left = np.array([(1 - r.share) ** exponent(self.history, t) for t, r in zip(paused, last, strict=True)])
         gain = self._gain(uncertain_alone, places, self.belief.axes.known_of(last))
-        seconds = self.belief.job_seconds([t.candidate for t in paused], places, left)
+        seconds = self.belief.job_seconds(np.array([t.candidate.passes for t in paused]), places, left)
         worth = self._worth(gain, seconds, uncertain_alone)
         i = int(np.argmax(worth))
         return [(float(worth[i]), float(gain.max()), Decision(promote=paused[i].number))] if worth[i] >= 0 else []
 
-    def _within_quota(self, trial: TrialHistory) -> bool:
-        arm, share = self.history.arm(trial.candidate), trial.reached[-1].share
-        same = [t for t in self.history.trials if self.history.arm(t.candidate) == arm]
-        here = [t for t in same if any(r.share == share for r in t.reached)]
-        gone = sum(t.reached[-1].share > share or t.state == "running" for t in here)
-        return gone < math.ceil(len(here) / QUOTA)
+    def _within_quota(self, paused: Sequence[TrialHistory]) -> list[TrialHistory]:
+        """Those of paused trials of whose rung in their arm a further one may go on."""
+        here, gone, arm_of = Counter[tuple[str, float]](), Counter[tuple[str, float]](), self.belief.features.arm_name
+        for trial in self.history.trials if paused else ():
+            arm = arm_of(trial.candidate)
+            for share in {r.share for r in trial.reached}:
+                here[arm, share] += 1
+                gone[arm, share] += trial.reached[-1].share > share or trial.state == "running"
+        rungs = [(arm_of(trial.candidate), trial.reached[-1].share) for trial in paused]
+        return [t for t, rung in zip(paused, rungs, strict=True) if gone[rung] < math.ceil(here[rung] / QUOTA)]
 
     def _good(self) -> list[TrialHistory]:
         """Trials that no other dominates at whatever fidelity each has reached."""

@@ -46,6 +46,8 @@ class Chooser:
     """Methods and models of candidates that were not tried; the first of each is reported."""
     _unpaid: int = 0
     """Candidates that were asked for and that the budget does not pay for."""
+    _asked: int | None = None
+    """Trials of the Optuna study; None: not counted yet. A database takes long to list those that are not finished."""
 
     def history(self) -> History:
         """What the sampler may know."""
@@ -65,6 +67,7 @@ class Chooser:
             least_gain=task.search.least_gain,
             first=tuple(c for c in self.portfolio.left(self.trials.by_key) if can_work(c)),
             can_work=can_work,
+            closed=frozenset(m for m in resolved.space.methods if self._is_closed(m)),
             job_seconds=self.portfolio.job_seconds,
         )
 
@@ -135,14 +138,17 @@ class Chooser:
             candidate: a new one.
             left: device-seconds of the budget, as of `Budget.device_seconds_left`.
         """
-        most = METHODS.get(candidate.method).most_trials
-        if most is not None and candidate.key() not in self.trials.by_key:
-            tried = sum(t.candidate.method == candidate.method for t in self.histories.all())
-            if tried >= most:
-                return f"{candidate.method} is searched no further after {most} candidates"
+        if self._is_closed(candidate.method) and candidate.key() not in self.trials.by_key:
+            most = METHODS.get(candidate.method).most_trials
+            return f"{candidate.method} is searched no further after {most} candidates"
         if not self.budget.pays_for(candidate, left):
             return f"{UNPAID} {candidate.method} on {candidate.model}"
         return self.resolved.obstacle(candidate)
+
+    def _is_closed(self, method: str) -> bool:
+        """Whether a method is searched no further."""
+        most = METHODS.get(method).most_trials
+        return most is not None and self.histories.count(method) >= most
 
     def _ask(self, history: History, straight: bool = False) -> bool:
         study, unpaid = self.trials.study, self._unpaid
@@ -152,7 +158,9 @@ class Chooser:
             if history.first and not self.sampler.pauses:
                 self.portfolio.enqueue(history.first[0])
             study.sampler = self.sampler.build(self._seed(), history)
-            if self.admit(study.ask(), straight):
+            trial = study.ask()
+            self._asked = trial.number + 1
+            if self.admit(trial, straight):
                 return True
         if self._unpaid > unpaid:
             self.spent = True
@@ -167,6 +175,7 @@ class Chooser:
 
     def _seed(self) -> int:
         """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
-        number = len(self.trials.study.get_trials(deepcopy=False))
+        if self._asked is None:
+            self._asked = len(self.trials.study.get_trials(deepcopy=False))
         finished = 1_000_000 * self.histories.finished if self.sampler.pauses else 0
-        return seed_of(self.resolved.task.seed, number + finished)
+        return seed_of(self.resolved.task.seed, self._asked + finished)

@@ -1,5 +1,6 @@
 """What the sampler knows of every trial: kept up to date as rungs finish, and the same after a resume."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,7 @@ class TrialHistories:
         self.resolved, self.folder = resolved, folder
         self._by_number: dict[int, TrialHistory] = {}
         self._order = 0
+        self._of_method: Counter[str] = Counter()
 
     def all(self) -> tuple[TrialHistory, ...]:
         """Every trial, by number."""
@@ -47,7 +49,13 @@ class TrialHistories:
 
     def begin(self, number: int, candidate: Candidate) -> None:
         """A trial that is to be run."""
-        self._by_number.setdefault(number, TrialHistory(number, candidate, (), TrialState.RUNNING))
+        if number not in self._by_number:
+            self._by_number[number] = TrialHistory(number, candidate, (), TrialState.RUNNING)
+            self._of_method[candidate.method] += 1
+
+    def count(self, method: str) -> int:
+        """Trials of a method."""
+        return self._of_method[method]
 
     def set_state(self, number: int, state: TrialState) -> None:
         """What a trial does now."""

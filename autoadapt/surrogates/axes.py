@@ -34,6 +34,13 @@ class Axis:
         """The encoded value of a measured one."""
         return self.sign * self.goal.scaled(value) / self.span
 
+    def encode_all(self, values: Sequence[float]) -> Any:
+        """The encoded values of measured ones, shape (m,) of both."""
+        many = np.array(values, float)
+        return (
+            self.sign * (np.log10(np.maximum(many, LEAST_POSITIVE)) if self.goal.scale == "log" else many) / self.span
+        )
+
     def decode(self, encoded: float) -> float:
         """The inverse of `encode`."""
         return self.goal.unscaled(self.sign * encoded * self.span)
@@ -46,6 +53,11 @@ class Axis:
     def of(self, reached: Reached) -> float:
         """The encoded value of a finished rung."""
         return self.encode(reached.values[self.goal.name])
+
+    def of_all(self, reached: Sequence[Reached]) -> Any:
+        """The encoded values of finished rungs, shape (m,)."""
+        name = self.goal.name
+        return self.encode_all([r.values[name] for r in reached])
 
     def error_of(self, reached: Reached) -> float:
         """Standard error of the encoded value of a finished rung."""
@@ -79,7 +91,7 @@ class Axes:
 
     def known_of(self, reached: Sequence[Reached]) -> Any:
         """Encoded values of the known objectives, shape (m, k)."""
-        return np.array([[axis.of(r) for axis in self.known] for r in reached]).reshape(-1, len(self.known))
+        return np.stack([axis.of_all(reached) for axis in self.known], axis=1)
 
 
 def _span(goal: Goal, values: Sequence[float]) -> float:

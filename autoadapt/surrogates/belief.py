@@ -8,16 +8,16 @@ is predicted (Ginsbourger et al. 2010), so that parallel workers do not all ask 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import TrialHistory
 from autoadapt.surrogates.axes import Axes, Axis
 from autoadapt.surrogates.gaussian_process import GaussianProcess
-from autoadapt.surrogates.observations import Observation, thin, without_cliffs
+from autoadapt.surrogates.observations import Observation, observations, thin, without_cliffs
 from autoadapt.surrogates.prices import Prices
 from autoadapt.surrogates.trend import Trend
 
@@ -40,6 +40,8 @@ class Memory:
     hyperparameters: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     points: dict[int, Any] = field(default_factory=dict)
     """By trial."""
+    keys: dict[int, str] = field(default_factory=dict)
+    """Candidates' keys by trial."""
 
 
 class Belief:
@@ -61,14 +63,29 @@ class Belief:
         self.axes = Axes(self.history)
         self.error = float(np.median([self.axes.uncertain.error_of(o.reached) for o in self.seen]))
         """Standard error of one measurement of the uncertain objective."""
+        self.reached = [o.reached for o in self.seen]
         self._axis_of: Mapping[str, Axis] = {axis.goal.name: axis for axis in self.axes.known}
         self.trends = {JOB_SECONDS: prices.trend}
-        for name in self._axis_of:
-            known = [(*self.features.place(o.trial.candidate), self._value(name, o)) for o in self.seen]
+        arms, models = np.array([self.features.place(o.trial.candidate) for o in self.seen]).T
+        for name, axis in self._axis_of.items():
+            known = np.column_stack([arms, models, axis.of_all(self.reached)])
             self.trends[name] = Trend(known, [0.0] * len(self.features.arms), len(self.features.models))
         self._uncertain = self._model(None, UNCERTAIN_NOISE)
-        self._known = {name: self._model(name, KNOWN_NOISE) for name in self.trends}
+        self._known: dict[str, GaussianProcess] = {}
+        """Models of what is left of the known objectives and of job time, made when they are first asked."""
         self._believe_running()
+
+    def tried(self) -> set[str]:
+        """Keys of the candidates of all trials."""
+        keys = self.memory.keys
+        for trial in self.history.trials:
+            if trial.number not in keys:
+                keys[trial.number] = trial.candidate.key()
+        return {keys[trial.number] for trial in self.history.trials}
+
+    def expected(self, places: Places) -> Any:
+        """Mean of the true uncertain objective at full fidelity, shape (m,)."""
+        return self._uncertain.mean(*places)
 
     def uncertain(self, places: Places) -> tuple[Any, Any]:
         """Mean and standard deviation of the true uncertain objective at full fidelity, each of shape (m,)."""
@@ -78,10 +95,16 @@ class Belief:
         """Predictions of the known objectives, shape (m, k)."""
         return np.stack([self._predicted(name, places) for name in self._axis_of], axis=1)
 
-    def job_seconds(self, candidates: Sequence[Candidate], places: Places, left: Any = 1.0) -> Any:
-        """Device-seconds of a step that does a part `left` of each candidate's work, shape (m,)."""
-        passes = np.array([c.passes for c in candidates])
-        overheads = np.array([self.prices.overheads[c.model] for c in candidates])
+    def job_seconds(self, passes: Any, places: Places, left: Any = 1.0) -> Any:
+        """Device-seconds of a step that does a part `left` of each candidate's work, shape (m,).
+
+        Args:
+            passes: over the training rows, of each candidate's whole work, shape (m,).
+            places: where the candidates stand.
+            left: the parts, shape (m,).
+        """
+        by_model = np.array([self.prices.overheads[model] for model in self.features.models])
+        overheads = by_model[places[0][:, 0].astype(int)]
         return 10.0 ** self._predicted(JOB_SECONDS, places) * passes * left + overheads
 
     def smoothed(self, full: Sequence[TrialHistory]) -> Any:
@@ -91,7 +114,7 @@ class Belief:
         axis, last = self.axes.uncertain, [t.reached[-1] for t in full]
         measured, error = np.array([axis.of(r) for r in last]), np.array([axis.error_of(r) for r in last])
         # by about the error of measuring, not more
-        return np.clip(self.uncertain(self.places_of(full))[0], measured - 1.5 * error, measured + error)
+        return np.clip(self.expected(self.places_of(full)), measured - 1.5 * error, measured + error)
 
     def places_of(self, trials: Sequence[TrialHistory]) -> Places:
         """Where trials stand; at least one."""
@@ -102,15 +125,12 @@ class Belief:
         arms = np.array([self.features.arm(t.candidate) for t in trials])
         return np.array([points[t.number] for t in trials]), arms
 
-    def places(self, candidates: Sequence[Candidate]) -> Places:
-        """Where candidates stand; at least one."""
-        points = np.array([self.features.point(c) for c in candidates])
-        return points, np.array([self.features.arm(c) for c in candidates])
-
     def _predicted(self, name: str, places: Places) -> Any:
         """A known objective or log10 of job seconds, shape (m,)."""
         points, arms = places
-        return self._known[name].predict(points, arms)[0] + self.trends[name](arms, points[:, 0])
+        if name not in self._known:
+            self._known[name] = self._model(name, KNOWN_NOISE)
+        return self._known[name].mean(points, arms) + self.trends[name](arms, points[:, 0])
 
     def _value(self, name: str, observation: Observation) -> float:
         if name == JOB_SECONDS:
@@ -120,16 +140,12 @@ class Belief:
     def _model(self, name: str | None, noise: float) -> GaussianProcess:
         """A model of the uncertain objective (None) or of what is left of a known figure beside its trend.
 
-        Its hyperparameters were found when there were somewhat fewer observations.
+        Its hyperparameters were found when somewhat fewer rungs were finished.
         """
-        seen = self.telling if name is None else self.seen
-        schedule = 4
-        while schedule * 5 // 4 + 2 <= len(seen):
-            schedule = schedule * 5 // 4 + 2
-        first, axis = seen[: max(4, schedule)], self.axes.uncertain
-        key = (name, tuple((o.trial.number, o.reached.rung) for o in first))
-        hyperparameters = self.memory.hyperparameters
+        axis, hyperparameters = self.axes.uncertain, self.memory.hyperparameters
+        key = (name, self._found_on)
         if key not in hyperparameters:
+            first = self._first(telling=name is None)
             chosen = thin(first, axis, MOST_FITTED) if name is None else first[-MOST_FITTED_KNOWN:]
             fitted = self._fill(GaussianProcess(self.features.columns, noise), name, chosen).fit()
             for outdated in [k for k in hyperparameters if k[0] == name]:
@@ -137,8 +153,27 @@ class Belief:
             hyperparameters[key] = fitted.theta
         model = GaussianProcess(self.features.columns, noise)
         model.theta = hyperparameters[key]
-        chosen = thin(seen, axis, MOST_UNCERTAIN) if name is None else seen[-MOST_KNOWN:]
+        chosen = thin(self.telling, axis, MOST_UNCERTAIN) if name is None else self.seen[-MOST_KNOWN:]
         return self._fill(model, name, chosen).condition()
+
+    @cached_property
+    def _found_on(self) -> tuple[tuple[int, int], ...]:
+        """The rungs on which hyperparameters are found, as (trial, rung): the first so many that were finished."""
+        finished = sorted((r.order, t.number, r.rung) for t in self.history.trials for r in t.reached)
+        schedule = 4
+        while schedule * 5 // 4 + 2 <= len(finished):
+            schedule = schedule * 5 // 4 + 2
+        return tuple((number, rung) for _, number, rung in finished[:schedule])
+
+    def _first(self, telling: bool) -> list[Observation]:
+        """What these rungs showed when they were the only ones: a prompt's later rung replaces its earlier ones."""
+        found_on = set(self._found_on)
+        trials = [
+            replace(t, reached=tuple(r for r in t.reached if (t.number, r.rung) in found_on))
+            for t in self.history.trials
+        ]
+        first = observations(replace(self.history, trials=tuple(trials)))
+        return [o for o in first if not o.silent] or first if telling else first
 
     def _fill(self, model: GaussianProcess, name: str | None, seen: Sequence[Observation]) -> GaussianProcess:
         points, arms = self.places_of([o.trial for o in seen])
@@ -155,4 +190,4 @@ class Belief:
         running = [t for t in self.history.trials if t.state == "running"]
         if running:
             places = self.places_of(running)
-            self._uncertain.append(*places, self.uncertain(places)[0], np.full(len(running), self.error**2))
+            self._uncertain.append(*places, self.expected(places), np.full(len(running), self.error**2))

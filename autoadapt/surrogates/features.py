@@ -1,17 +1,24 @@
-"""Candidates as points: numbers in [0, 1], choices as indices; and new candidates, drawn or moved from old ones."""
+"""Candidates as points: numbers in [0, 1], choices as indices; and new candidates, drawn or moved from old ones.
 
-import math
+A decision looks at hundreds of candidates of every arm, so what follows from the space alone is worked out once.
+"""
+
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.space import Branch, Choices, Range, Scalar, applies
+from autoadapt.domain.space import Branch, Scalar
 from autoadapt.surrogates.gaussian_process import Columns
+from autoadapt.surrogates.parameters import Parameter, is_ordered, is_steep
+from autoadapt.surrogates.pool import Pool
 
 ABSENT = -1.0
 """Column value of a categorical parameter that does not apply; a numeric one stands in the middle."""
+STEPS = (0.05, 0.12, 0.3)
+"""Standard deviations by which numbers of a candidate are shifted."""
 
 
 class Features:
@@ -33,20 +40,37 @@ class Features:
             for arm, branch in branches.items():
                 if branch.shared:
                     self._at[arm, name] = len(categorical)
-            categorical.append(not _ordered(prompted.specs[name]))
-            steep.append(_steep(prompted.specs[name]))
+            categorical.append(not is_ordered(prompted.specs[name]))
+            steep.append(is_steep(prompted.specs[name]))
         shared = list(range(len(categorical)))
         for arm, branch in branches.items():
             begin = len(categorical)
             for name in list(branch.specs)[branch.shared :]:
                 self._at[arm, name] = len(categorical)
-                categorical.append(not _ordered(branch.specs[name]))
-                steep.append(_steep(branch.specs[name]))
+                categorical.append(not is_ordered(branch.specs[name]))
+                steep.append(is_steep(branch.specs[name]))
             of_arm.append(np.array([*(shared if branch.shared else [0]), *range(begin, len(categorical))]))
-        self._ordered = {(m, n): _ordered(s) for m, b in self.branches.items() for n, s in b.specs.items()}
+        self._parameters = {arm: self._of_arm(arm) for arm in self.arms}
+        self._by_name = {arm: {p.name: p for p in own} for arm, own in self._parameters.items()}
+        self._conditional = {
+            arm: {other for p in own for other in p.conditions}
+            for arm, own in self._parameters.items()
+            if any(p.conditions for p in own)
+        }
+        """Arms with parameters that apply with some values of others only, and these others."""
+        self._places = {pair: (self.arms.index(arm), self.models.index(pair[1])) for pair, arm in self._arm_of.items()}
         model = 0 if len(models) > 1 else None
-        self._empty = np.where(categorical, ABSENT, 0.5)
+        self._empty = [ABSENT if kind else 0.5 for kind in categorical]
         self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model, np.array(steep))
+
+    def _of_arm(self, arm: str) -> list[Parameter]:
+        """Its parameters, without those that do not apply to the kind of answers."""
+        branch, own = self.branches[arm], []
+        for name, spec in branch.specs.items():
+            conditions = {other: values for other, values in spec.when.items() if other != "answers"}
+            if branch.answers in spec.when.get("answers", [branch.answers]):
+                own.append(Parameter(name, spec, self._at[arm, name], conditions))
+        return own
 
     def arm_of(self, method: str, model: str) -> str | None:
         """The arm of a method on a model; None: they do not suit each other, or one of them is not searched."""
@@ -58,92 +82,84 @@ class Features:
 
     def arm(self, candidate: Candidate) -> int:
         """Index of the candidate's arm."""
-        return self.arms.index(self.arm_name(candidate))
+        return self._places[candidate.method, candidate.model][0]
 
     def place(self, candidate: Candidate) -> tuple[int, int]:
         """Indices of the candidate's arm and model."""
-        return self.arm(candidate), self.models.index(candidate.model)
+        return self._places[candidate.method, candidate.model]
 
     def point(self, candidate: Candidate) -> Any:
         """The candidate's columns, shape (d,)."""
-        point = self._empty.copy()
-        point[0] = self.models.index(candidate.model)
-        arm = self.arm_name(candidate)
-        specs = self.branches[arm].specs
+        return np.array(self.columns_of(candidate))
+
+    def columns_of(self, candidate: Candidate) -> list[float]:
+        """The same as a list."""
+        point, (_, model) = self._empty.copy(), self.place(candidate)
+        point[0] = float(model)
+        parameters = self._by_name[self.arm_name(candidate)]
         for name, value in candidate.params.items():
-            point[self._at[arm, name]] = _to_number(specs[name], value, self._ordered[arm, name])
+            point[parameters[name].column] = parameters[name].number(value)
         return point
 
     def draw(self, arm: str, random: np.random.Generator) -> Candidate:
         """A uniformly random candidate of an arm."""
-        return self._complete(arm, self._draw_model(arm, random), lambda name, spec: _from_unit(spec, random.random()))
+        return self._built(arm, *self._draw_units(arm, random))
 
-    def _draw_model(self, arm: str, random: np.random.Generator) -> str:
+    def draw_many(self, arm: str, count: int, random: np.random.Generator) -> Pool:
+        """The candidates that so many calls of `draw` would give."""
+        drawn = [self._draw_units(arm, random) for _ in range(count)]
+        parameters, units = self._parameters[arm], [units for _, units in drawn]
+        points = np.tile(np.array(self._empty), (count, 1))
+        points[:, 0] = [model for model, _ in drawn]
+        for parameter, own in zip(parameters, zip(*units, strict=True), strict=True):
+            at = np.array([unit is not None for unit in own]) if parameter.conditions else slice(None)
+            points[at, parameter.column] = parameter.numbers(np.array(own, float)[at])
+        return Pool(self.arms.index(arm), points, units, parameters, partial(self._built, arm))
+
+    def _draw_units(self, arm: str, random: np.random.Generator) -> tuple[int, list[float | None]]:
+        """Index of a random model, and a number in [0, 1) for every parameter that applies."""
+        model, parameters = self._draw_model(arm, random), self._parameters[arm]
+        if arm not in self._conditional:
+            return model, random.random(len(parameters)).tolist()
+        chosen: dict[str, Scalar] = {}
+        units: list[float | None] = []
+        for parameter in parameters:
+            units.append(random.random() if parameter.applies(chosen) else None)
+            if (unit := units[-1]) is not None and parameter.name in self._conditional[arm]:
+                chosen[parameter.name] = parameter.value(unit)
+        return model, units
+
+    def _draw_model(self, arm: str, random: np.random.Generator) -> int:
         models = self._models_of[arm]
-        return models[int(random.integers(len(models)))]
+        return self.models.index(models[int(random.integers(len(models)))] if len(models) > 1 else models[0])
+
+    def _built(self, arm: str, model: int, units: Sequence[float | None]) -> Candidate:
+        params = {
+            parameter.name: parameter.value(unit)
+            for parameter, unit in zip(self._parameters[arm], units, strict=True)
+            if unit is not None
+        }
+        return Candidate(method=self.branches[arm].method, model=self.models[model], params=params)
 
     def move(self, candidate: Candidate, random: np.random.Generator) -> Candidate:
         """A candidate near another: some numbers shifted, now and then another choice."""
         arm = self.arm_name(candidate)
-        model, step = candidate.model, float(random.choice([0.05, 0.12, 0.3]))
+        model, step = candidate.model, STEPS[int(random.integers(len(STEPS)))]
         if len(self._models_of[arm]) > 1 and random.random() < 0.1:
-            model = self._draw_model(arm, random)
+            model = self.models[self._draw_model(arm, random)]
 
-        def value(name: str, spec: Choices | Range) -> Scalar:
-            old = candidate.params.get(name)
-            if name not in candidate.params:
-                return _from_unit(spec, random.random())
-            ordered = self._ordered[arm, name]
-            if not ordered:
-                return _from_unit(spec, random.random()) if random.random() < 0.2 else old
+        def value(parameter: Parameter) -> Scalar:
+            if parameter.name not in candidate.params:
+                return parameter.value(random.random())
+            old = candidate.params[parameter.name]
+            if not parameter.ordered:
+                return parameter.value(random.random()) if random.random() < 0.2 else old
             if random.random() < 0.6:
                 return old
-            return _from_unit(spec, min(max(_to_number(spec, old, True) + step * random.normal(), 0.0), 1 - 1e-9))
+            return parameter.value(min(max(parameter.number(old) + step * random.normal(), 0.0), 1 - 1e-9))
 
-        return self._complete(arm, model, value)
-
-    def _complete(self, arm: str, model: str, value: Any) -> Candidate:
-        branch = self.branches[arm]
         chosen: dict[str, Scalar] = {}
-        for name, spec in branch.specs.items():
-            if not spec.when or applies(spec, {"answers": branch.answers, **chosen}):
-                chosen[name] = value(name, spec)
-        return Candidate.model_construct(method=branch.method, model=model, params=chosen)
-
-
-def _ordered(spec: Choices | Range) -> bool:
-    if isinstance(spec, Range):
-        return True
-    numbers = [c for c in spec.choices if isinstance(c, int | float) and not isinstance(c, bool)]
-    return len(numbers) == len(spec.choices) > 2 and numbers == sorted(numbers)
-
-
-def _steep(spec: Choices | Range) -> bool:
-    """Whether it spans at least two orders of magnitude."""
-    if isinstance(spec, Range):
-        return spec.log and spec.high >= 100 * spec.low
-    return _ordered(spec) and float(spec.choices[0]) > 0 and float(spec.choices[-1]) >= 30 * float(spec.choices[0])  # type: ignore[arg-type]
-
-
-def _to_number(spec: Choices | Range, value: Any, ordered: bool) -> float:
-    if isinstance(spec, Choices):
-        index = spec.choices.index(value)
-        return index / max(1, len(spec.choices) - 1) if ordered else float(index)
-    if spec.high == spec.low:
-        return 0.5
-    if spec.log:
-        return (math.log(value) - math.log(spec.low)) / (math.log(spec.high) - math.log(spec.low))
-    return float((value - spec.low) / (spec.high - spec.low))
-
-
-def _from_unit(spec: Choices | Range, unit: float) -> Scalar:
-    if isinstance(spec, Choices):
-        count = len(spec.choices)
-        return spec.choices[min(count - 1, int(unit * count))]
-    value = spec.low * (spec.high / spec.low) ** unit if spec.log else spec.low + unit * (spec.high - spec.low)
-    whole = isinstance(spec.low, int) and isinstance(spec.high, int)
-    step = spec.step if spec.step is not None else (1 if whole else None)
-    if step is not None:
-        value = spec.low + round((value - spec.low) / step) * step
-    value = min(max(value, spec.low), spec.high)
-    return round(value) if whole else float(value)
+        for parameter in self._parameters[arm]:
+            if not parameter.conditions or parameter.applies(chosen):
+                chosen[parameter.name] = value(parameter)
+        return Candidate(method=self.branches[arm].method, model=model, params=chosen)

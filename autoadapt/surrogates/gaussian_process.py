@@ -10,13 +10,17 @@ much of the work is missing, 0 at full fidelity: the value at a share of the wor
 a smooth deviation that grow with p (the freeze-thaw idea of Swersky et al. 2014 in the form of a two-task kernel).
 Hyperparameters are the maximum of likelihood times prior, by L-BFGS with exact gradients; the noise of each point is
 given, a common extra one is learnt.
+
+M0 is computed between different rows of the shared columns, of which there are few, and M_a within its arm, because it
+is zero elsewhere. So time grows with the points of an arm and not with all points times the number of arms.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 ROOT5 = 5**0.5
@@ -45,6 +49,38 @@ class Columns:
     of_arm: tuple[Any, ...]
     model: int | None = None
     steep: Any = None
+
+
+@dataclass(frozen=True)
+class _Across:
+    """Covariances between m points and the n observations, in parts.
+
+    Args:
+        shared: shape (u, v), between the different rows of the shared columns on both sides.
+        row_of: shape (m,), index of each point's row in `shared`.
+        own: for each arm, the points and observations that are of it and what they covary further.
+    """
+
+    shared: Any
+    row_of: Any
+    own: list[tuple[Any, Any, Any]]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """What pairs of observations have in common whatever the hyperparameters.
+
+    Args:
+        at: indices of the observations.
+        distances: squared distances by column, shape (columns, n, n).
+        product: of what is missing of the work, shape (n, n).
+        levels: the part of the covariance without hyperparameters, shape (n, n).
+    """
+
+    at: Any
+    distances: Any
+    product: Any
+    levels: Any
 
 
 class GaussianProcess:
@@ -98,8 +134,8 @@ class GaussianProcess:
         """
         self.points, self.arms, self.missing = np.asarray(points, float), np.asarray(arms), np.asarray(missing, float)
         values = np.asarray(values, float)
-        self.mean, self.unit = float(np.median(values)), float(max(values.std(), 1e-3))
-        self.values = (values - self.mean) / self.unit
+        self.center, self.unit = float(np.median(values)), float(max(values.std(), 1e-3))
+        self.values = (values - self.center) / self.unit
         self.variances = np.asarray(variances, float) / self.unit**2
         return self
 
@@ -107,7 +143,7 @@ class GaussianProcess:
         """Takes further observations, at full fidelity, and conditions on them too."""
         self.points, self.arms = np.r_[self.points, points], np.r_[self.arms, arms]
         self.missing = np.r_[self.missing, np.zeros(len(values))]
-        self.values = np.r_[self.values, (values - self.mean) / self.unit]
+        self.values = np.r_[self.values, (values - self.center) / self.unit]
         self.variances = np.r_[self.variances, variances / self.unit**2]
         return self.condition()
 
@@ -123,20 +159,45 @@ class GaussianProcess:
             options={"maxiter": iterations},
         )
         self.theta = result.x
-        del self._distances, self._same, self._models_alike
+        del self._pairs
         return self.condition()
 
     def _prepare(self) -> None:
-        self._distances = [self._apart(part) for part in self._parts]
-        self._models_alike = self._same_model(self.points, self.points)
-        self._same = [(self.arms == a)[:, None] & (self.arms == a)[None, :] for a in range(len(self._parts) - 1)]
+        self._group()
+        self._shared_distances = self._apart(self._parts[0], self._rows)
+        self._pairs = []
+        for at, part in zip(self._of_arm, self._parts[1:], strict=True):
+            product, points = self.missing[at][:, None] * self.missing[at][None, :], self.points[at]
+            levels = 1.0 + self._same_model(points, points) + product
+            self._pairs.append(_Pairs(at, self._apart(part, points), product, levels))
+
+    def _group(self) -> None:
+        """Sorts the observations by arm, and by their rows of the shared columns."""
+        self._of_arm = [np.flatnonzero(self.arms == a) for a in range(len(self._parts) - 1)]
+        self._rows, self._row_of = self._distinct(self.points)
+        self._members = np.zeros((len(self.points), len(self._rows)))
+        self._members[np.arange(len(self.points)), self._row_of] = 1.0
+
+    def _distinct(self, points: Any) -> tuple[Any, Any]:
+        """A point of each different row of the shared columns, and the index of its row for every point."""
+        rows = points[:, self._parts[0]]
+        order = np.lexsort(rows.T)
+        new = np.r_[True, (rows[order[1:]] != rows[order[:-1]]).any(axis=1)]
+        row_of = np.empty(len(points), int)
+        row_of[order] = np.cumsum(new) - 1
+        return points[order[new]], row_of
 
     def condition(self) -> "GaussianProcess":
         """Computes what predictions need, with the hyperparameters there are."""
-        matrix = self._kernel(self.points, self.arms, self.missing, self.points, self.arms, self.missing)
+        self._group()
+        across = self._across(self.points, self.arms, self.missing)
+        matrix = across.shared[across.row_of[:, None], self._row_of]
+        for here, there, block in across.own:
+            matrix[np.ix_(here, there)] += block
         matrix[np.diag_indices(len(matrix))] += self.variances + np.exp(2 * self.theta[self._noise]) + JITTER
         self._factor = np.linalg.cholesky(matrix)
         self._weights = cho_solve((self._factor, True), self.values)
+        self._inverse: Any = None
         return self
 
     def predict(self, points: Any, arms: Any, missing: Any | None = None) -> tuple[Any, Any]:
@@ -149,42 +210,58 @@ class GaussianProcess:
         """
         points, arms = np.asarray(points, float), np.asarray(arms)
         missing = np.zeros(len(points)) if missing is None else np.asarray(missing, float)
-        across = self._kernel(points, arms, missing, self.points, self.arms, self.missing)
-        mean = across @ self._weights * self.unit + self.mean
-        solved = solve_triangular(self._factor, across.T, lower=True)
+        across = self._across(points, arms, missing)
         levels = 2.0 if self.columns.model is None else 3.0
         variance = levels + np.exp(2 * self.theta[self._scales[0]]) + missing**2
         for a in range(len(self._parts) - 1):
             scale, partial = np.exp(2 * self.theta[self._scales[a + 1]]), np.exp(2 * self.theta[self._partials[a + 1]])
             variance = variance + (arms == a) * (scale + partial * missing**2)
-        return mean, np.sqrt(np.maximum(variance - (solved * solved).sum(0), 1e-8)) * self.unit
+        variance = np.maximum(variance - self._explained(across), 1e-8)
+        return self._mean(across), np.sqrt(variance) * self.unit
 
-    def _apart(self, part: Any) -> Any:
+    def mean(self, points: Any, arms: Any) -> Any:
+        """Means at full fidelity, shape (m,), as of `predict`, in a part of its time."""
+        points = np.asarray(points, float)
+        return self._mean(self._across(points, np.asarray(arms), np.zeros(len(points))))
+
+    def _mean(self, across: _Across) -> Any:
+        total = (across.shared @ (self._weights @ self._members))[across.row_of]
+        for here, there, block in across.own:
+            total[here] += block @ self._weights[there]
+        return total * self.unit + self.center
+
+    def _explained(self, across: _Across) -> Any:
+        """Variance of each point that the observations take away, shape (m,): k' K^-1 k with k in its parts."""
+        if self._inverse is None:
+            self._inverse = _inverse(self._factor)
+            self._inverse_rows = self._inverse @ self._members
+        by_row = self._inverse_rows @ across.shared.T
+        explained = ((across.shared @ self._members.T) * by_row.T).sum(1)[across.row_of]
+        for here, there, block in across.own:
+            further = 2 * by_row[there].T[across.row_of[here]] + block @ self._inverse[np.ix_(there, there)]
+            explained[here] += (further * block).sum(1)
+        return explained
+
+    def _apart(self, part: Any, points: Any) -> Any:
         """Squared distances per column, shape (columns, n, n)."""
-        x = self.points[:, part].T
+        x = points[:, part].T
         squared = (x[:, :, None] - x[:, None, :]) ** 2
         return np.where(self.columns.categorical[part][:, None, None], 0.5 * (squared > 0), squared)
 
-    def _kernel(self, a: Any, arms_a: Any, p_a: Any, b: Any, arms_b: Any, p_b: Any) -> Any:
-        product = p_a[:, None] * p_b[None, :]
-        total = 1.0 + np.exp(2 * self.theta[self._scales[0]]) * self._matern(0, a, b)
-        for arm in range(len(self._parts) - 1):
-            here, there = np.flatnonzero(arms_a == arm), np.flatnonzero(arms_b == arm)
+    def _across(self, points: Any, arms: Any, missing: Any) -> _Across:
+        rows, row_of = self._distinct(points)
+        shared = 1.0 + np.exp(2 * self.theta[self._scales[0]]) * self._matern(0, rows, self._rows)
+        own = []
+        for arm, there in enumerate(self._of_arm):
+            here = np.flatnonzero(arms == arm)
             if not len(here) or not len(there):
                 continue
-            block = np.ix_(here, there)
-            scale, partial = (
-                np.exp(2 * self.theta[self._scales[arm + 1]]),
-                np.exp(2 * self.theta[self._partials[arm + 1]]),
-            )
-            pp = product[block]
-            total[block] += (
-                1.0
-                + self._same_model(a[here], b[there])
-                + pp
-                + (scale + partial * pp) * self._matern(arm + 1, a[here], b[there])
-            )
-        return total
+            a, b = points[here], self.points[there]
+            product = missing[here][:, None] * self.missing[there][None, :]
+            scale, partial = (np.exp(2 * self.theta[at[arm + 1]]) for at in (self._scales, self._partials))
+            block = 1.0 + self._same_model(a, b) + product + (scale + partial * product) * self._matern(arm + 1, a, b)
+            own.append((here, there, block))
+        return _Across(shared, row_of, own)
 
     def _same_model(self, a: Any, b: Any) -> Any:
         """1 where two points have the same base model, shape (len(a), len(b)); 0 where there is only one."""
@@ -204,41 +281,64 @@ class GaussianProcess:
 
     def _objective(self, theta: Any) -> tuple[float, Any]:
         """Negative log posterior of hyperparameters and its gradient (Rasmussen and Williams 2006, eq. 5.9)."""
-        n, product = len(self.values), self.missing[:, None] * self.missing[None, :]
-        matrix = np.ones((n, n))
-        factors = []
-        for i, lengths in enumerate(self._lengths):
-            inverse = np.exp(-2 * theta[lengths])
-            r = np.sqrt(np.tensordot(inverse, self._distances[i], 1) + 1e-12)
-            decay = np.exp(-ROOT5 * r)
-            matern = (1 + ROOT5 * r + 5 / 3 * r * r) * decay
-            scale = np.exp(2 * theta[self._scales[i]])
-            if i == 0:
-                factor = np.full((n, n), scale)
-                matrix += factor * matern
-            else:
-                partial = np.exp(2 * theta[self._partials[i]])
-                factor = (scale + partial * product) * self._same[i - 1]
-                matrix += factor * matern + (1 + self._models_alike + product) * self._same[i - 1]
-            factors.append((inverse, (5 / 3) * (1 + ROOT5 * r) * decay, matern, factor, scale))
+        shared = _Matern(theta[self._lengths[0]], self._shared_distances)
+        scale_0 = np.exp(2 * theta[self._scales[0]])
+        matrix = (1.0 + scale_0 * shared.values)[self._row_of[:, None], self._row_of]
+        own = []
+        for i, pairs in enumerate(self._pairs, 1):
+            matern = _Matern(theta[self._lengths[i]], pairs.distances)
+            scale, partial = np.exp(2 * theta[self._scales[i]]), np.exp(2 * theta[self._partials[i]])
+            factor = scale + partial * pairs.product
+            matrix[np.ix_(pairs.at, pairs.at)] += factor * matern.values + pairs.levels
+            own.append((matern, scale, partial, factor))
         extra = np.exp(2 * theta[self._noise])
-        matrix[np.diag_indices(n)] += self.variances + extra + JITTER
+        matrix[np.diag_indices(len(matrix))] += self.variances + extra + JITTER
         try:
             factor_l = np.linalg.cholesky(matrix)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(theta)
-        inverse_k = cho_solve((factor_l, True), np.eye(n))
-        alpha = inverse_k @ self.values
+        inverse = _inverse(factor_l)
+        alpha = inverse @ self.values
         off = (theta - self.prior) / self.spread
         value = 0.5 * self.values @ alpha + np.log(np.diag(factor_l)).sum() + 0.5 * off @ off
-        outer = np.outer(alpha, alpha) - inverse_k
+        outer = np.outer(alpha, alpha) - inverse
         gradient = np.zeros_like(theta)
-        for i, (inverse, slope, matern, factor, scale) in enumerate(factors):
-            weighted = outer * factor * slope
-            gradient[self._lengths[i]] = -0.5 * np.tensordot(self._distances[i], weighted, ([1, 2], [0, 1])) * inverse
-            mass = outer * matern if i == 0 else outer * matern * self._same[i - 1]
+        by_row = self._members.T @ outer @ self._members
+        gradient[self._lengths[0]] = shared.by_lengths(by_row * scale_0)
+        gradient[self._scales[0]] = -scale_0 * (by_row * shared.values).sum()
+        for i, (pairs, (matern, scale, partial, factor)) in enumerate(zip(self._pairs, own, strict=True), 1):
+            among = outer[np.ix_(pairs.at, pairs.at)]
+            gradient[self._lengths[i]] = matern.by_lengths(among * factor)
+            mass = among * matern.values
             gradient[self._scales[i]] = -scale * mass.sum()
-            if i:
-                gradient[self._partials[i]] = -np.exp(2 * theta[self._partials[i]]) * (mass * product).sum()
+            gradient[self._partials[i]] = -partial * (mass * pairs.product).sum()
         gradient[self._noise] = -extra * np.trace(outer)
         return float(value), gradient + off / self.spread
+
+
+class _Matern:
+    """Matern-5/2 of points with squared distances by column.
+
+    Args:
+        log_lengths: one per column.
+        distances: shape (columns, n, n).
+    """
+
+    def __init__(self, log_lengths: Any, distances: Any) -> None:
+        self.inverse, self.distances = np.exp(-2 * log_lengths), distances
+        r = np.sqrt(np.tensordot(self.inverse, distances, 1) + 1e-12)
+        decay = np.exp(-ROOT5 * r)
+        self.values = (1 + ROOT5 * r + 5 / 3 * r * r) * decay
+        self.slope = (5 / 3) * (1 + ROOT5 * r) * decay
+
+    def by_lengths(self, weights: Any) -> Any:
+        """Derivative of the sum of -0.5 times weights of shape (n, n) times values, by each logarithm of a length."""
+        return -0.5 * np.tensordot(self.distances, weights * self.slope, ([1, 2], [0, 1])) * self.inverse
+
+
+def _inverse(factor: Any) -> Any:
+    """Inverse of the matrix with this lower Cholesky factor."""
+    inverse, info = dpotri(factor, lower=1)
+    if info:
+        raise np.linalg.LinAlgError(f"dpotri: {info}")
+    return np.tril(inverse) + np.tril(inverse, -1).T

@@ -21,8 +21,13 @@ from autoadapt.pareto.hypervolume import hypervolume_gains
 FAR = -1e9
 
 
-def expected_improvement(mean: Any, deviation: Any, level: float) -> Any:
-    """E[max(0, q - level)] for q ~ N(mean, deviation^2), shape of `mean` (Jones et al. 1998)."""
+def expected_improvement(mean: Any, deviation: Any, level: Any) -> Any:
+    """E[max(0, q - level)] for q ~ N(mean, deviation^2), shape of `mean` (Jones et al. 1998).
+
+    Args:
+        mean, deviation: shape (m,).
+        level: a number, or levels of shape (n, 1) for a result of shape (n, m).
+    """
     z = (mean - level) / deviation
     return deviation * (np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) + z * ndtr(z))
 
@@ -40,15 +45,14 @@ def expected_hypervolume_improvement(mean: Any, deviation: Any, known: Any, fron
     front = np.asarray(front, float).reshape(-1, 1 + len(worst_known))
     front = front[np.argsort(-front[:, 0])]
     known = np.minimum(known, worst_known)
-    region = _region(worst_known)
-    total, above = np.zeros(len(mean)), np.zeros(len(mean))
-    for i in range(len(front) + 1):
-        level = front[i, 0] if i < len(front) else worst_uncertain
-        here = expected_improvement(mean, deviation, max(level, worst_uncertain))
-        total += region.added(known) * np.maximum(here - above, 0)
-        above = here
-        if i < len(front):
-            region.insert(np.minimum(front[i, 1:], worst_known))
+    levels = np.maximum(np.append(front[:, 0], worst_uncertain), worst_uncertain)
+    reached = expected_improvement(mean, deviation, levels[:, None])
+    lengths = np.maximum(np.diff(reached, axis=0, prepend=0.0), 0)
+    region, points = _region(worst_known), np.minimum(front[:, 1:], worst_known)
+    total = region.added(known) * lengths[0]
+    for point, length in zip(points, lengths[1:], strict=True):
+        region.insert(point)
+        total += region.added(known) * length
     return total
 
 
@@ -86,23 +90,24 @@ class _Staircase:
 
     def __init__(self, worst: Any) -> None:
         self.worst_x, self.worst_y = float(worst[0]), float(worst[1])
-        self.x, self.y = np.empty(0), np.empty(0)
+        self.corners: list[tuple[float, float]] = []
+        self._added: Any = None
+        """To the same candidates at the last level; the region has not grown since."""
 
     def added(self, known: Any) -> Any:
-        begin = np.concatenate(([FAR], self.x))
-        end = np.concatenate((self.x, [self.worst_x]))
-        depth = np.concatenate(([self.worst_y], self.y))
-        width = np.maximum(end[None, :] - np.maximum(begin[None, :], known[:, :1]), 0)
-        return (width * np.maximum(depth[None, :] - known[:, 1:], 0)).sum(1)
+        if self._added is None:
+            x, y = [x for x, _ in self.corners], [y for _, y in self.corners]
+            begin, end, depth = np.array([FAR, *x]), np.array([*x, self.worst_x]), np.array([self.worst_y, *y])
+            width = np.maximum(end - np.maximum(begin, known[:, :1]), 0)
+            self._added = (width * np.maximum(depth - known[:, 1:], 0)).sum(1)
+        return self._added
 
     def insert(self, point: Any) -> None:
-        x, y = point
-        if np.any((self.x <= x) & (self.y <= y)):
+        x, y = map(float, point)
+        if any(a <= x and b <= y for a, b in self.corners):
             return
-        not_dominated = ~((self.x >= x) & (self.y >= y))
-        corners_x, corners_y = self.x[not_dominated], self.y[not_dominated]
-        at = int(np.searchsorted(corners_x, x))
-        self.x, self.y = np.insert(corners_x, at, x), np.insert(corners_y, at, y)
+        self._added = None
+        self.corners = sorted([*((a, b) for a, b in self.corners if not (a >= x and b >= y)), (x, y)])
 
 
 class _Volume:

@@ -17,18 +17,18 @@ class Trend:
     """Additive effects: value = level + method + model.
 
     Args:
-        known: observations (method index, model index, value).
+        known: observations (method index, model index, value), a sequence or an array of shape (n, 3).
         usual: for each method, its effect as thought likely beforehand.
         models: number of base models.
     """
 
-    def __init__(self, known: Sequence[tuple[int, int, float]], usual: Sequence[float], models: int) -> None:
+    def __init__(self, known: Any, usual: Sequence[float], models: int) -> None:
         self._methods = len(usual)
         prior = np.r_[0.0, usual, np.zeros(models)]
         matrix = RIDGE * np.diag(np.r_[1e-6, np.ones(len(prior) - 1)])
         right = np.zeros(len(prior))
-        if known:
-            observed = np.array(known)
+        if len(known):
+            observed = np.asarray(known, float)
             design = np.zeros((len(known), len(prior)))
             design[:, 0] = 1.0
             each = np.arange(len(known))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -180,9 +180,13 @@ class FamiliesTask:
         instance: seed of the task; the same task under every budget.
     """
 
+    models: ClassVar[tuple[str, ...]] = MODELS
+    families: ClassVar[Mapping[str, str]] = FAMILIES
+    capabilities: ClassVar[Mapping[str, Capabilities]] = CAPABILITIES
+
     def __init__(self, name: str, instance: int) -> None:
         self.name, self.instance, self.trials = name, instance, int(name.removeprefix(PREFIX))
-        self.models, self.nature = MODELS, nature(instance)
+        self.nature = nature(instance)
         self._effects: dict[tuple[Any, ...], float] = {}
         self.rows = self.nature.rows
         self.economics = Economics(usd_per_hour=Decimal(str(USD_PER_HOUR)), queries_per_month=100_000)
@@ -219,11 +223,11 @@ class FamiliesTask:
 
     def _joint(self) -> JointSpace:
         pairs = {
-            m: tuple(model for model in MODELS if not METHODS.get(m).lacks(CAPABILITIES[model], "label"))
+            m: tuple(model for model in self.models if not METHODS.get(m).lacks(self.capabilities[model], "label"))
             for m in METHODS_SEARCHED
         }
         task = self.task(Budget(trials=1), SearchSettings(), 0)
-        return JointSpace(self.space, task, "label", Pairs(pairs, FAMILIES, CAPABILITIES))
+        return JointSpace(self.space, task, "label", Pairs(pairs, self.families, self.capabilities))
 
     def task(self, budget: Budget, search: SearchSettings, seed: int) -> Task:
         """The task file."""
@@ -231,7 +235,7 @@ class FamiliesTask:
             name="simulation",
             data=Data(train="none"),
             metric=PluginChoice(name="accuracy"),
-            models=list(MODELS),
+            models=list(self.models),
             methods=list(METHODS_SEARCHED),
             floor=False,  # its methods and its model are named above, as if `floor` had added them
             budget=budget,
@@ -429,11 +433,15 @@ class FamiliesTask:
             longer *= (self.tokens(candidate) / self.nature.text_tokens) ** 0.5
         return LATENCY_MS[candidate.model] * longer
 
-    def truth(self, candidate: Candidate) -> tuple[float, float, float]:
-        """Quality, USD per 1,000 queries, latency in milliseconds, at full fidelity and without noise."""
+    def truth(self, candidate: Candidate, trained: float = 1.0) -> tuple[float, float, float]:
+        """Quality, USD per 1,000 queries, latency in milliseconds, without noise and after a share of the training."""
         answering = self.answering_seconds(candidate) * USD_PER_HOUR / 3600 * 1000 + 1000 * self.usd_per_row(candidate)
-        training = self.train_seconds(candidate) * USD_PER_HOUR / 3600
-        return self.quality(candidate), answering + training * 1000 / (100_000 * 12), self.latency_ms(candidate)
+        training = self.train_seconds(candidate, trained) * USD_PER_HOUR / 3600
+        return (
+            self.quality(candidate, trained),
+            answering + training * 1000 / (100_000 * 12),
+            self.latency_ms(candidate),
+        )
 
     def answering_seconds(self, candidate: Candidate) -> float:
         """Device-seconds of one row in a batch: a head answers in the time of its encoder, fitting apart."""
@@ -459,6 +467,7 @@ class FamiliesTask:
         right = score < self.quality(candidate, fidelity.steps)
         trained = self.train_seconds(candidate, fidelity.steps) * slower
         part = fidelity.rows / self.rows
+        steps = round(fidelity.steps * candidate.steps(self.nature.train_rows)) if trained else 0
         answering = self.answering_seconds(candidate) * fidelity.rows * slower
         # what does not train fits while it answers: that time does not shrink with the rows
         fitting = (
@@ -470,7 +479,8 @@ class FamiliesTask:
             training=Usage(device_seconds={VIRTUAL_DEVICE: trained}),
             answering=Usage(device_seconds=busy, usd=fidelity.rows * self.usd_per_row(candidate)),
             train_seconds=trained,
-            train_steps=round(fidelity.steps * candidate.steps(self.nature.train_rows)) if trained else 0,
+            train_steps=steps,
+            train_steps_planned=steps,
             train_loss=self.train_loss(candidate, fidelity.steps) if trained else [],
             inference_seconds=answering,
             latency_ms=[self.latency_ms(candidate) * later],

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from families import CAPABILITIES, FAMILIES, MODELS, SLOTS, TEST_ROWS, FamiliesTask
+from families import SLOTS, TEST_ROWS, FamiliesTask
 from optuna.storages import InMemoryStorage
 from peers import OptunaPeer, tpe
 from problems import GOALS, SHARES, Pick, front, picks_of, reference_of, thin
@@ -25,18 +25,19 @@ from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.history import History, TrialHistory
-from autoadapt.domain.jobs import Fit
+from autoadapt.domain.jobs import Fidelity, Fit, Score
 from autoadapt.domain.model import ModelReference
-from autoadapt.domain.outcome import Outcome
+from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.rows import Row
 from autoadapt.domain.sampler import Decision, Sampler
-from autoadapt.domain.task import SearchSettings
+from autoadapt.domain.task import Budget, SearchSettings
 from autoadapt.domain.trial_state import TrialState
-from autoadapt.executors.replay import Replay, ReplayGroup
+from autoadapt.executors.replay import Replay, Simulated
 from autoadapt.pareto.hypervolume import hypervolume
 from autoadapt.runs.values import read_values
 from autoadapt.samplers.cost_aware import CostAware, Planned
 from autoadapt.shelves import METHODS, METRICS, OBJECTIVES
+from autoadapt.study.job_times import trained_share
 from autoadapt.study.resources import StandIns, open_resources
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
@@ -98,29 +99,31 @@ class _Simulated(ResolvedTask):
         return self.problem.obstacle(candidate)  # type: ignore[attr-defined]
 
 
-def resolved_task(problem: FamiliesTask, settings: SearchSettings, seed: int) -> ResolvedTask:
-    """The problem as if a task file had been read."""
+def resolved_task(
+    problem: FamiliesTask, settings: SearchSettings, seed: int, budget: Budget | None = None
+) -> ResolvedTask:
+    """The problem as if a task file had been read, with its own budget unless another one is given."""
+
+    nature = problem.nature
+    labels = [f"label {i}" for i in range(nature.labels)]
 
     def rows(count: int) -> list[Row]:
-        return [Row(id=i, input="", outputs=["a"]) for i in range(count)]
+        frequent = round(count * nature.chance)
+        others = [labels[1 + i % (len(labels) - 1)] for i in range(count - frequent)]
+        return [Row(id=i, input="", outputs=[label]) for i, label in enumerate([labels[0]] * frequent + others)]
 
-    nature, labels = problem.nature, [f"label {i}" for i in range(problem.nature.labels)]
-    task = problem.task(problem.budget, settings, seed)
+    task = problem.task(budget or problem.budget, settings, seed)
     resolved = _Simulated(
         task=task,
         metric=METRICS.get("accuracy"),
         goals=tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives),
         space=problem.joint,
         splits=Splits(rows(nature.train_rows), [], rows(nature.rows), rows(TEST_ROWS), labels, []),
-        models={name: ModelReference(name=name, family=FAMILIES[name], location="") for name in MODELS},
-        capabilities=CAPABILITIES,
+        models={name: ModelReference(name=name, family=problem.families[name], location="") for name in problem.models},
+        capabilities=problem.capabilities,
     )
     object.__setattr__(resolved, "problem", problem)  # the class is frozen
     return resolved
-
-
-class _Group(ReplayGroup):
-    """A slot that can be stopped."""
 
 
 class _Clock(Replay):
@@ -135,6 +138,8 @@ class _Clock(Replay):
         self._tick = max(0.5, float(problem.budget.hours or 0.0) * 3600 / TICKS)
         self.ends: dict[tuple[int, int], float] = {}
         """(trial, its how manieth measured job) -> when it ended."""
+        self.trained: dict[int, float] = {}
+        """Trial -> share of its schedule that was done, where its time was up."""
         self._jobs: dict[int, int] = {}
 
     def wait(self, until: float) -> None:
@@ -142,8 +147,15 @@ class _Clock(Replay):
         if end < math.inf:
             self._now = max(self._now, min(end, self._now + self._tick))
 
+    def _simulated(self, job: Fit | Score, fidelity: Fidelity) -> Simulated:
+        if isinstance(job, Score):
+            fidelity = fidelity.model_copy(update={"steps": self.trained.get(job.trial, 1.0)})
+        return super()._simulated(job, fidelity)
+
     def note_trained(self, outcome: Outcome) -> None:
         super().note_trained(outcome)
+        if isinstance(outcome.result, Measurement) and (share := trained_share(outcome.result)) < 1:
+            self.trained[outcome.trial] = share
         number = self._jobs[outcome.trial] = self._jobs.get(outcome.trial, -1) + 1
         self.ends[outcome.trial, number] = self._now
 
@@ -157,6 +169,8 @@ class Done:
     end: float
     """Wall-clock seconds."""
     values: dict[str, float]
+    trained: float
+    """Share of its schedule that was done; below 1 where its time was up."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +189,8 @@ class FamilyRun:
     """
 
     done: list[Done]
-    recommended: Candidate | None
-    best: Candidate | None
+    recommended: Done | None
+    best: Done | None
     unmeasured: float
     trials: int
     driver_seconds: float
@@ -209,19 +223,23 @@ def run(problem: FamiliesTask, kind: Kind, seed: int) -> FamilyRun:
         jobs = AssessmentJobs(resolved, search.folder, search.results, SLOTS).score_jobs(left)
         search.run_jobs(jobs, StopSignals(), SLOTS, lambda finished: None)
         advice = search.results.recommendation()
-    candidates = {r.job.trial: r.job.candidate for r in steps}
     done, spent, by_arm = _done(problem, clock, steps)
-    lost = sum(seconds for trial, seconds in spent.items() if trial not in {d.trial for d in done})
+    options = {d.trial: d for d in done}
+    lost = sum(seconds for trial, seconds in spent.items() if trial not in options)
     return FamilyRun(
         done,
-        None if advice.trial is None else candidates[advice.trial],
-        None if advice.best_quality is None else candidates[advice.best_quality],
+        None if advice.trial is None else options[advice.trial],
+        None if advice.best_quality is None else options[advice.best_quality],
         lost / max(1e-9, sum(spent.values())),
-        len(candidates),
+        len({r.job.trial for r in steps}),
         driver,
         lambda seconds: _believed(search, made if isinstance(made, CostAware) else None, done, clock, seconds),
         by_arm,
     )
+
+
+def _arm(candidate: Candidate) -> str:
+    return f"{candidate.method} {candidate.model}"
 
 
 def _done(
@@ -233,14 +251,15 @@ def _done(
         if not isinstance(job, Fit) or outcome is None:
             continue
         spent[job.trial] = spent.get(job.trial, 0.0) + outcome.device_seconds
-        arm = f"{job.candidate.method} {job.candidate.model}"
+        arm = _arm(job.candidate)
         by_arm[arm] = by_arm.get(arm, 0.0) + outcome.device_seconds
         if record.measurement is None:
             continue
         number = measured[job.trial] = measured.get(job.trial, -1) + 1
         if job.fidelity.rows >= problem.rows and job.fidelity.steps >= 1:
             values = read_values(GOALS, record.measurement, METRICS.get("accuracy"), problem.economics)
-            done.append(Done(job.trial, job.candidate, clock.ends[job.trial, number], values))
+            share = clock.trained.get(job.trial, 1.0)
+            done.append(Done(job.trial, job.candidate, clock.ends[job.trial, number], values, share))
     return done, spent, by_arm
 
 
@@ -261,6 +280,7 @@ def _believed(
                 beliefs.get(d.trial, d.values["quality"]),
                 d.values["cost_usd_per_1k"],
                 d.values["latency_ms"],
+                d.trained,
             )
             for d in measured
         ]
@@ -295,14 +315,14 @@ class FamilyScale:
         self.volume = hypervolume(thin(frontier), self.reference, MAXIMIZE)
         self.defaults = [problem.joint.candidate(p) for p in problem.joint.first()]
 
-    def row(self, candidate: Candidate) -> list[float]:
-        quality, cost, latency = self.problem.truth(candidate)
+    def row(self, candidate: Candidate, trained: float = 1.0) -> list[float]:
+        quality, cost, latency = self.problem.truth(candidate, trained)
         return [quality, float(np.log10(cost)), float(np.log10(latency))]
 
     def share(self, picks: Sequence[Pick]) -> float:
         if not picks:
             return 0.0
-        rows = np.array([self.row(p.candidate) for p in picks])
+        rows = np.array([self.row(p.candidate, p.trained) for p in picks])
         return float(hypervolume(rows[front(rows)], self.reference, MAXIMIZE) / self.volume)
 
     def best_default(self) -> float:
@@ -321,16 +341,19 @@ def measure(search: str, name: str, instance: int) -> dict[str, Any]:
     problem = scale.problem
     done = run(problem, SEARCHES[search], instance)
     seconds = float(problem.budget.hours or 0.0) * 3600
-    quality = problem.quality(done.recommended) if done.recommended is not None else problem.nature.chance
-    best = problem.quality(done.best) if done.best is not None else problem.nature.chance
-    reached = next((d.end for d in done.done if problem.quality(d.candidate) >= best - SAME), seconds)
+
+    def true(option: Done | None) -> float:
+        return problem.nature.chance if option is None else problem.quality(option.candidate, option.trained)
+
+    quality, best = true(done.recommended), true(done.best)
+    reached = next((d.end for d in done.done if true(d) >= best - SAME), seconds)
     row: dict[str, Any] = {"search": search, "problem": name, "instance": instance, "slots": SLOTS}
-    row |= {"winner": f"{scale.winner.method} {scale.winner.model}", "attainable": scale.best}
+    row |= {"winner": _arm(scale.winner), "attainable": scale.best}
     row |= {"best_default": scale.best_default(), "recommended_quality": quality, "best_quality": best}
     row |= {"recommended_regret": scale.best - quality, "best_regret": scale.best - best}
     row |= {"seconds_to_final": reached, "share_to_final": reached / seconds}
     row |= {"unmeasured": done.unmeasured, "trials": done.trials, "full": len(done.done)}
-    row["recommended"] = "none" if done.recommended is None else f"{done.recommended.method} {done.recommended.model}"
+    row["recommended"] = "none" if done.recommended is None else _arm(done.recommended.candidate)
     row["driver_seconds"] = done.driver_seconds
     for share in SHARES:
         row[f"at_{share:.4f}"] = scale.share(done.believed(share * seconds))

@@ -94,6 +94,8 @@ class Pick:
     quality: float
     cost: float
     latency: float
+    trained: float = 1.0
+    """Share of its training that was done."""
 
 
 class Scale:

@@ -1,9 +1,11 @@
 """The Gaussian process against brute force, and candidates as points."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import check_grad
+from scipy.stats import multivariate_normal
 
 from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.surrogates.features import Features
@@ -42,6 +44,64 @@ def test_the_process_learns_and_knows_what_it_does_not_know() -> None:
     far, unsure = gp.predict(points[:1] * 0 + [0, 9, 9, 0, 9], np.array([0]))
     assert unsure[0] > deviation.mean()
     assert np.isfinite(far).all()
+
+
+def covariance(gp: GaussianProcess, a: tuple, b: tuple) -> float:
+    """The kernel of two observations (point, arm, missing) as the module defines it."""
+
+    def matern(part: int) -> float:
+        columns = gp._parts[part]
+        lengths = np.exp(gp.theta[gp._lengths[part]])
+        apart = [0.5 * (a[0][j] != b[0][j]) if gp.columns.categorical[j] else (a[0][j] - b[0][j]) ** 2 for j in columns]
+        r = np.sqrt(5 * sum(d / length**2 for d, length in zip(apart, lengths, strict=True)))
+        return float((1 + r + r * r / 3) * np.exp(-r))
+
+    product = a[2] * b[2]
+    total = 1 + np.exp(2 * gp.theta[gp._scales[0]]) * matern(0)
+    if a[1] == b[1]:
+        scale, partial = (np.exp(2 * gp.theta[at[a[1] + 1]]) for at in (gp._scales, gp._partials))
+        same_model = gp.columns.model is not None and a[0][gp.columns.model] == b[0][gp.columns.model]
+        total += 1 + same_model + product + (scale + partial * product) * matern(a[1] + 1)
+    return float(total)
+
+
+@pytest.mark.parametrize("model", [None, 0])
+@pytest.mark.parametrize("missing_arm", [None, 2])
+def test_predictions_are_those_of_the_kernel_as_it_is_defined(model: int | None, missing_arm: int | None) -> None:
+    columns = Columns(COLUMNS.categorical, COLUMNS.shared, COLUMNS.of_arm, model)
+    points, arms, missing, values, variances = observations(45, 4)
+    arms[:35][arms[:35] == missing_arm] = 0  # an arm of which nothing was seen
+    gp = GaussianProcess(columns).data(points[:30], arms[:30], missing[:30], values[:30], variances[:30])
+    gp.theta = gp.prior + np.random.default_rng(5).normal(0, 0.3, len(gp.prior))
+    gp.condition().append(points[30:35], arms[30:35], values[30:35], variances[30:35])
+    left = [0.0] * 5  # what is appended is at full fidelity
+    seen = list(zip(points[:35], arms[:35], [*missing[:30], *left], strict=True))
+    asked = list(zip(points[35:], arms[35:], missing[35:], strict=True))
+    known = np.array([[covariance(gp, a, b) for b in seen] for a in seen])
+    known += np.diag(variances[:35] / gp.unit**2 + np.exp(2 * gp.theta[-1]) + 1e-6)
+    across = np.array([[covariance(gp, a, b) for b in seen] for a in asked])
+    wanted = across @ np.linalg.solve(known, (values[:35] - gp.center) / gp.unit) * gp.unit + gp.center
+    explained = np.einsum("ij,ji->i", across, np.linalg.solve(known, across.T))
+    deviations = np.sqrt(np.array([covariance(gp, a, a) for a in asked]) - explained) * gp.unit
+    mean, deviation = gp.predict(points[35:], arms[35:], missing[35:])
+    assert mean == pytest.approx(wanted, abs=1e-8)
+    assert deviation == pytest.approx(deviations, abs=1e-8)
+    assert gp.mean(points[35:], arms[35:]) == pytest.approx(gp.predict(points[35:], arms[35:])[0], abs=1e-12)
+
+
+def test_the_posterior_of_hyperparameters_is_that_of_the_kernel_as_it_is_defined() -> None:
+    points, arms, missing, values, variances = observations(25, 6)
+    gp = GaussianProcess(COLUMNS).data(points, arms, missing, values, variances)
+    gp._prepare()
+    levels = []
+    for seed in (1, 2):
+        gp.theta = gp.prior + np.random.default_rng(seed).normal(0, 0.3, len(gp.prior))
+        seen = list(zip(points, arms, missing, strict=True))
+        matrix = np.array([[covariance(gp, a, b) for b in seen] for a in seen])
+        matrix += np.diag(variances / gp.unit**2 + np.exp(2 * gp.theta[-1]) + 1e-6)
+        density = multivariate_normal(np.zeros(25), matrix).logpdf((values - gp.center) / gp.unit)
+        levels.append(gp._objective(gp.theta)[0] + density - 0.5 * (((gp.theta - gp.prior) / gp.spread) ** 2).sum())
+    assert levels[0] == pytest.approx(levels[1], abs=1e-6)  # equal up to a constant
 
 
 def test_equal_data_give_equal_models() -> None:
@@ -88,3 +148,20 @@ def test_drawn_and_moved_candidates_lie_in_the_space(seed: int) -> None:
                 assert params["r"] in (4, 8, 16)
             numeric = features.point(candidate)[~features.columns.categorical]
             assert ((numeric >= 0) & (numeric <= 1)).all()
+
+
+@given(st.integers(0, 10_000))
+def test_many_candidates_at_once_are_those_of_single_draws(seed: int) -> None:
+    features = Features(BRANCHES, ["m", "n"])
+    together, single = np.random.default_rng(seed), np.random.default_rng(seed)
+    for arm, method in enumerate(BRANCHES):
+        pool = features.draw_many(method, 12, together)
+        drawn = [features.draw(method, single) for _ in range(12)]
+        moved = [features.move(c, single) for c in drawn[:3]]
+        pool.extend(moved, features.columns_of)
+        assert [pool[i] for i in range(len(pool))] == drawn + moved
+        points, arms = pool.places
+        assert points == pytest.approx(np.array([features.point(c) for c in drawn + moved]), abs=1e-12)
+        assert set(arms) == {arm}
+        assert pool.passes.tolist() == [c.passes for c in drawn + moved]
+        together.bit_generator.state = single.bit_generator.state
