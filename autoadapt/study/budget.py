@@ -108,7 +108,8 @@ class Budget:
         if left <= 0 or not self.affords(0.0 if time is None else _least(time), apart_from=job.trial):
             return None
         if time is None:
-            return job.model_copy(update=self._limits_of_unknown(job, left / devices)), 0.0
+            limits = self._limits_of_unknown(job)
+            return job.model_copy(update=limits), limits.get("training_seconds", 0.0) * devices
         if job.keep_checkpoint:  # a part of a schedule that was cut short would be a part of another schedule
             return (job, time.total) if time.total <= left else None
         most = max(left - time.other, 1.0)
@@ -123,8 +124,10 @@ class Budget:
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self._kept_back() if keep_back else 0.0)
 
-    def _limits_of_unknown(self, job: Fit, left: float) -> dict[str, float]:
-        """Longest times of a job whose price is not known, given the seconds that are left of the budget."""
+    def _limits_of_unknown(self, job: Fit) -> dict[str, float]:
+        """Longest times of a job whose price is not known: shares of what is left for its slot."""
+        of_slot = self._ledger.device_seconds_left(self._running(job.trial), self._kept_back(), of_slot=True)
+        left = (of_slot or 0.0) / self._supervisor.devices.count
         other = max(LEAST_UNKNOWN_SECONDS, UNKNOWN_SHARE * left)
         if not METHODS.get(job.candidate.method).tunes:
             return {"longest_seconds": other}

@@ -165,17 +165,20 @@ class Ledger:
         wall = self._wall_left(kept_back)
         return wall is None or (seconds / self.devices <= wall and wall > 0)
 
-    def device_seconds_left(self, running: Iterable[tuple[float, float]], kept_back: float) -> float | None:
+    def device_seconds_left(
+        self, running: Iterable[tuple[float, float]], kept_back: float, of_slot: bool = False
+    ) -> float | None:
         """Device-seconds that one more job may take; None without a limit in USD, hours or device-hours.
 
         Args:
             running: of every running job, device-seconds predicted and held so far.
             kept_back: device-seconds for re-scoring.
+            of_slot: whether it is meant to share a limit on device time with the other slots.
         """
         wall = self._wall_left(kept_back)
         left = [] if wall is None else [wall * self.devices]
-        wanted = sum(max(predicted, held) for predicted, held in running)
-        left += [seconds - wanted for _, seconds in self._device_seconds_left(kept_back)]
+        wanted, parts = sum(max(predicted, held) for predicted, held in running), self.slots if of_slot else 1
+        left += [(seconds - wanted) / parts for _, seconds in self._device_seconds_left(kept_back)]
         return min(left) if left else None
 
     def reached(self, running_seconds: float, kept_back: float) -> str | None:

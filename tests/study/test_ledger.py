@@ -252,3 +252,12 @@ def test_nothing_is_kept_back_before_an_option_is_measured(ledger: MakeLedger) -
     book = ledger(hours=1)
     add(book, 1.0, result=OOM)
     assert book.kept_back(book.folder.records, Evaluation(), test_rows=1000) == 0.0
+
+
+def test_slots_share_a_limit_on_device_time_and_not_one_on_wall_time(ledger: MakeLedger) -> None:
+    book = ledger(usd=10)  # ten seconds of one device, and there are two slots
+    assert book.device_seconds_left((), 0.0) == pytest.approx(10.0)
+    assert book.device_seconds_left((), 0.0, of_slot=True) == pytest.approx(5.0)
+    assert book.device_seconds_left([(2.0, 3.0)], 0.0, of_slot=True) == pytest.approx(3.5)
+    timed = ledger(hours=1 / 3600)
+    assert timed.device_seconds_left((), 0.0, of_slot=True) == pytest.approx(1.0, abs=0.5)
