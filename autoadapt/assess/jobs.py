@@ -43,6 +43,7 @@ class AssessmentJobs:
             raise KeyError(trial)
         measurement, economics = self.results.trials.measurement(trial), self.resolved.task.economics
         costs = EndCosts.of(measurement, record.outcome, economics, record.job.candidate.method)
+        costs = dataclasses.replace(costs, default=trial == self.results.defaults().best)
         loading = [
             r.outcome.seconds - r.measurement.inference_seconds - sum(r.measurement.latency_ms) / 1000
             for r in self.folder.records
@@ -92,13 +93,12 @@ class AssessmentJobs:
         return [self._score_job(trial, rows) for trial in ordered if scored[trial] < rows]
 
     def part_jobs(self) -> list[Score]:
-        """One job on the test rows for each trial that is not shown, has none and may be a useful part of cascades.
+        """One job on the test rows for each trial that is not shown and may be a useful part of cascades.
 
-        They answer the rows that the options have answered.
+        They answer the rows that the options have answered; there is none for a trial that has answered them.
         """
         rows = max((self.scored_rows(trial) for trial in self.results.shown_trials()), default=0)
-        unscored = [trial for trial in self.results.further_trials() if not self.scored_rows(trial)]
-        return [self._score_job(trial, rows) for trial in unscored if rows]
+        return [self._score_job(t, rows) for t in self.results.further_trials() if self.scored_rows(t) < rows]
 
     def _score_job(self, trial: int, rows: int) -> Score:
         """One job on the first test rows; it times an option further that its fit has timed by few single requests."""

@@ -100,6 +100,7 @@ class EndCosts:
         alone: whether nothing else may run while it is measured under load.
         remote: whether it answers behind a server, where it is not measured under load.
         on_frontier: whether no other option dominates it.
+        default: whether it is the best default, with which the recommended option is compared.
     """
 
     row_seconds: float
@@ -115,6 +116,7 @@ class EndCosts:
     alone: bool = True
     remote: bool = False
     on_frontier: bool = True
+    default: bool = False
 
     @classmethod
     def of(cls, measurement: Measurement, outcome: Outcome, economics: Economics, method: str) -> "EndCosts":
@@ -249,8 +251,8 @@ def rows_to_score(
     """On how many test rows options are scored, the same for all, and which of them.
 
     All options on all rows where that can be paid for, else on as many rows as can be. Where those would be fewer than
-    `ENOUGH_TEST_ROWS`, the option that takes longest is left out, and so on; the options that are needed stay, and are
-    scored on at least `LEAST_TEST_ROWS`.
+    `ENOUGH_TEST_ROWS`, the option that takes longest is left out, and so on, the best default last; the options that
+    are needed stay, and are scored on at least `LEAST_TEST_ROWS`.
 
     Args:
         options: by trial.
@@ -268,5 +270,5 @@ def rows_to_score(
         optional = [t for t in chosen if t not in needed]
         if payable >= min(rows, ENOUGH_TEST_ROWS) or not optional:
             break
-        chosen.remove(max(optional, key=lambda t: options[t].score(rows).seconds))
+        chosen.remove(max(optional, key=lambda t: (not options[t].default, options[t].score(rows).seconds)))
     return max(min(rows, LEAST_TEST_ROWS), int(min(rows, payable))), chosen

@@ -71,7 +71,7 @@ class RawOptions:
         """Everything measured of one trial."""
         record = self.measured.record(trial)
         measurement, candidate = self.measured.measurement(trial), record.job.candidate
-        timed = self._timed(trial, measurement)
+        timed = self.timed(trial)
         key = (trial, len(timed.latency_ms))
         if key not in self._sums:
             self._sums[key] = _Sums.of(measurement, timed)
@@ -117,8 +117,9 @@ class RawOptions:
             weights_kept=trial not in self.measured.discarded,
         )
 
-    def _timed(self, trial: int, measurement: Measurement) -> Measurement:
+    def timed(self, trial: int) -> Measurement:
         """The measurement that holds most single requests: an option may be timed again when it is scored."""
+        measurement = self.measured.measurement(trial)
         scored = self.folder.last_done(trial, "score")
         again = scored.measurement if scored is not None else None
         return measurement if again is None or len(again.latency_ms) <= len(measurement.latency_ms) else again

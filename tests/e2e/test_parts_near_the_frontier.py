@@ -40,7 +40,7 @@ def write_task(folder: Path, models: list[str], **changes: Any) -> Path:
         "evaluation": {
             "rows": ROWS,
             "test_rows": ROWS,
-            "latency_requests": 10,
+            "latency_requests": 60,
             "load_requests": 0,
             "learning_curve": False,
         },
@@ -74,6 +74,7 @@ def test_dominated_trial_is_scored_and_is_a_part_of_the_cascade(run: Path) -> No
     assert part is not None
     assert (part.on_frontier, part.shown_as, part.test_rows) == (False, "part", ROWS)
     assert (run / "trials" / f"{sure:04d}" / "artifact" / "option.json").is_file()
+    assert cascade.latency_p95_ms is not None, "the part was timed by all requests when it was scored"
     assert cascade.cost_usd_per_1k < study.option(dear).cost_usd_per_1k / 1.2  # type: ignore[union-attr]
 
 
@@ -97,6 +98,22 @@ def test_same_cascade_after_a_resume(run: Path) -> None:
     after = json.loads((run / "results.json").read_text())
     for part in ("options", "cascades", "calibration", "recommendation"):
         assert after[part] == before[part]
+
+
+def test_part_is_scored_again_where_the_options_have_answered_more_rows(run: Path, tmp_path: Path) -> None:
+    """As after an earlier run whose budget paid for a part of the rows alone."""
+    shutil.copytree(run.parents[1], tmp_path / "copy")
+    copied, sure = tmp_path / "copy" / "runs" / "fruits", trial_of(run, SURE)
+    file, few = copied / "trials" / f"{sure:04d}" / "score" / "outcome.json", ROWS - 100
+    outcome = json.loads(file.read_text())
+    outcome["result"]["rows"] = outcome["result"]["rows"][:few]
+    file.write_text(json.dumps(outcome))
+    assert search(tmp_path / "copy" / "task.yaml").returncode == 0
+    study = Study.load(copied)
+    assert study.verdict is not None
+    assert study.verdict.scored_parts == [sure]
+    assert study.raw(sure).test_rows == ROWS  # type: ignore[union-attr]
+    assert [o.trial for o in study.options if o.cascade is not None]
 
 
 def test_nothing_changes_where_the_budget_does_not_pay(run: Path, tmp_path: Path) -> None:

@@ -65,6 +65,12 @@ def test_the_option_that_takes_longest_is_left_out_before_rows_become_few() -> N
     assert (rows, chosen) == (1000, [0, 2])
 
 
+def test_the_best_default_is_left_out_after_all_others() -> None:
+    options = {0: option(0.01), 1: option(0.3, default=True), 2: option(0.2)}
+    assert rows_to_score(options, {0}, left(2.1 + 0.31 * 400), PLAIN, 1000) == (400, [0, 1])
+    assert rows_to_score(options, {0}, left(60.0), PLAIN, 1000) == (1000, [0])
+
+
 def test_what_is_needed_is_scored_whatever_it_takes() -> None:
     options = {0: option(10.0), 1: option(0.01)}
     assert rows_to_score(options, {0}, left(5.0), PLAIN, 1000) == (LEAST_TEST_ROWS, [0])
