@@ -25,6 +25,7 @@ ROWS = 150
 SETTINGS: dict[str, Any] = {
     "rows": 800,
     "space": TWO_RATES,
+    "models": ["scripted:informs=0.0"],  # so that no cascade pays, whatever the timing
     "methods": ["full"],
     "objectives": ["quality", "artifact_mb"],
     "search": {"sampler": "random"},
