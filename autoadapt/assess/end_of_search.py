@@ -66,7 +66,7 @@ class EndOfSearch:
         jobs = self.jobs.part_jobs()
         if not jobs or stop.code is not None or self.unscored:
             return
-        uses = [self.jobs.costs(job.trial).score(job.rows).times(MARGIN) for job in jobs]
+        uses = [self.jobs.costs(job.trial).score(job.rows, job.latency_requests).times(MARGIN) for job in jobs]
         if not self._allowance.left(self._slots).pays_for(total(uses)):
             return
         self._search.emit("assessing", f"{len(jobs)} trials near the frontier are scored as possible parts of cascades")

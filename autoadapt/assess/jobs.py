@@ -43,7 +43,6 @@ class AssessmentJobs:
             raise KeyError(trial)
         measurement, economics = self.results.trials.measurement(trial), self.resolved.task.economics
         costs = EndCosts.of(measurement, record.outcome, economics, record.job.candidate.method)
-        costs = dataclasses.replace(costs, default=trial == self.results.defaults().best)
         loading = [
             r.outcome.seconds - r.measurement.inference_seconds - sum(r.measurement.latency_ms) / 1000
             for r in self.folder.records
@@ -52,7 +51,9 @@ class AssessmentJobs:
         return dataclasses.replace(
             costs,
             loading_seconds=statistics.fmean(loading) if loading else costs.loading_seconds,
-            on_frontier=trial in self.results.trials.frontier(),
+            # a part of a cascade that is not shown itself is timed like an option of the frontier
+            on_frontier=trial in self.results.trials.frontier() or trial not in self.results.shown_trials(),
+            default=trial == self.results.defaults().best,
         )
 
     def recommended(self) -> tuple[int, ...]:

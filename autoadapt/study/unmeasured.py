@@ -88,12 +88,9 @@ def _ends(resolved: ResolvedTask, study: optuna.Study) -> Iterator[tuple[Arm, En
 
 def _never_begun(resolved: ResolvedTask, arm: Arm, budget_ended: bool) -> str:
     """That no trial was begun; and why, where what would be tried first is known not to work."""
-    space, (method, family) = resolved.space, arm
+    space = resolved.space
     first = [c for c in map(space.candidate, space.first()) if _arm(resolved, c) == arm]
     which = "its default cannot work" if len(first) == 1 else f"none of its {len(first)} defaults can work"
-    if not first:
-        models = [m for m in space.pairs.models[method] if resolved.models[m].family == family]
-        first, which = [space.default(method, model) for model in models], "the first choices of its space cannot work"
     obstacles = [resolved.obstacle(c) for c in first]
     known = [reason for reason in obstacles if reason is not None]
     if known and len(known) == len(obstacles):

@@ -169,7 +169,7 @@ def test_methods_that_were_never_measured_are_named_first_with_the_reason(make_t
 
 @pytest.mark.parametrize(
     ("first", "why"),
-    [("", "the first choices of its space cannot work"), ("first:\n  - {method: prompt}\n", "its default cannot work")],
+    [("", "none of its 2 defaults can work"), ("first:\n  - {method: prompt}\n", "its default cannot work")],
 )
 def test_method_whose_candidates_cannot_work_is_named_with_the_reason(
     make_task: MakeTask, first: str, why: str
