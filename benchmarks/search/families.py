@@ -240,7 +240,7 @@ class FamiliesTask:
             floor=False,  # its methods and its model are named above, as if `floor` had added them
             budget=budget,
             economics=self.economics,
-            evaluation=Evaluation(rows=self.nature.rows, load_requests=0, learning_curve=False),
+            evaluation=Evaluation(rows=self.nature.rows),
             search=search,
             seed=seed,
         )
@@ -435,7 +435,8 @@ class FamiliesTask:
 
     def truth(self, candidate: Candidate, trained: float = 1.0) -> tuple[float, float, float]:
         """Quality, USD per 1,000 queries, latency in milliseconds, without noise and after a share of the training."""
-        answering = self.answering_seconds(candidate) * USD_PER_HOUR / 3600 * 1000 + 1000 * self.usd_per_row(candidate)
+        busy = 0.0 if candidate.model == HOSTED else self.answering_seconds(candidate)
+        answering = 1000 * (busy * USD_PER_HOUR / 3600 + self.usd_per_row(candidate))
         training = self.train_seconds(candidate, trained) * USD_PER_HOUR / 3600
         return (
             self.quality(candidate, trained),
@@ -473,7 +474,7 @@ class FamiliesTask:
         fitting = (
             0.0 if candidate.method in ("prompt", *TRAINED) else self.answer_seconds(candidate) * slower - answering
         )
-        busy = {VIRTUAL_DEVICE: answering}
+        busy = {} if candidate.model == HOSTED else {VIRTUAL_DEVICE: answering}
         measurement = Measurement.model_construct(
             rows=[RowResult.model_construct(id=i, stats=[float(x)], tokens_in=0, tokens_out=0) for i, x in enumerate(right)],
             training=Usage(device_seconds={VIRTUAL_DEVICE: trained}),

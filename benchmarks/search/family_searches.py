@@ -20,8 +20,7 @@ from optuna.storages import InMemoryStorage
 from peers import OptunaPeer, tpe
 from problems import GOALS, SHARES, Pick, front, picks_of, reference_of, thin
 
-from autoadapt.assess.allowance import Allowance
-from autoadapt.assess.jobs import AssessmentJobs
+from autoadapt.assess.end_of_search import EndOfSearch
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.history import History, TrialHistory
@@ -219,9 +218,7 @@ def run(problem: FamiliesTask, kind: Kind, seed: int) -> FamilyRun:
         steps = list(search.folder.records)
         if isinstance(made, CostAware):
             search.results.trials.expect(made.believed(search.history()))
-        left = Allowance(search, SLOTS).left(SLOTS)
-        jobs = AssessmentJobs(resolved, search.folder, search.results, SLOTS).score_jobs(left)
-        search.run_jobs(jobs, StopSignals(), SLOTS, lambda finished: None)
+        EndOfSearch(search, SLOTS, alone=True).run(StopSignals())
         advice = search.results.recommendation()
     done, spent, by_arm = _done(problem, clock, steps)
     options = {d.trial: d for d in done}
