@@ -9,7 +9,8 @@ FOLDER = Path(__file__).parents[1] / "benchmarks" / "search"
 sys.path.insert(0, str(FOLDER))
 
 import family_searches  # noqa: E402
-from families import LONGER, SECONDS, SLOTS, TRAINED, FamiliesTask  # noqa: E402
+from families import FamiliesTask  # noqa: E402
+from family_natures import LONGER, SECONDS, SLOTS, TRAINED  # noqa: E402
 from peers import SEARCHES  # noqa: E402
 from problems import METHODS, Pick, Scale, joint_space  # noqa: E402
 from record import grid  # noqa: E402

@@ -47,6 +47,8 @@ class Budget:
         self._resolved, self._ledger, self._supervisor = resolved, ledger, supervisor
         self._trials, self._results = trials, results
         self._times = JobTimes(ledger.folder)
+        self._kept_back_of = ((-1, -1), 0.0)
+        """Revision of the trials and number of records, and what is kept back with them."""
 
     def may_try(self) -> bool:
         """Whether another candidate may be tried."""
@@ -157,7 +159,12 @@ class Budget:
         return [self._results.trials.record(t) for t in self._results.unscored_trials()]
 
     def _kept_back(self) -> float:
-        return self._ledger.kept_back(self._unscored(), self._resolved.task.evaluation, len(self._resolved.splits.test))
+        """Device-seconds kept for the end of the search; computed once for as long as nothing has finished."""
+        now = (self._results.trials.revision, len(self._results.folder.records))
+        if now != self._kept_back_of[0]:
+            evaluation, test_rows = self._resolved.task.evaluation, len(self._resolved.splits.test)
+            self._kept_back_of = now, self._ledger.kept_back(self._unscored(), evaluation, test_rows)
+        return self._kept_back_of[1]
 
 
 def _least(time: JobTime) -> float:

@@ -50,6 +50,12 @@ class MeasuredTrials:
         self._values: dict[int, Values] = {}
         self._expected: Mapping[int, float] = {}
         self._frontier: list[int] | None = None
+        self._frontier_as_measured: list[int] | None = None
+        """As far as nothing was measured or discarded since."""
+        self._trained: set[int] = set()
+        """Trials that may be discarded."""
+        self._simple: list[int] = []
+        """Trials of simple methods that others are compared with."""
         self.discarded = set(discarded)
         """Trained options whose artifacts were deleted when they were dominated: they cannot come back."""
         self.revision = 0
@@ -62,6 +68,11 @@ class MeasuredTrials:
             self._change()
             self._records[trial] = record
             self._values[trial] = read_values(self.goals, measurement, self._metric, self._economics)
+            self._frontier_as_measured = None
+            if METHODS.get(record.job.candidate.method).floor:
+                self._simple = sorted({*self._simple, trial})
+            elif measurement.parameters_trained > 0:
+                self._trained.add(trial)
             limited = read_values(self._limited, measurement, self._metric, self._economics)
             if all(no_worse(goal, limited[goal.name], self._limits[goal.name]) for goal in self._limited):
                 self._fitting.add(trial)
@@ -137,15 +148,16 @@ class MeasuredTrials:
 
     def frontier_as_measured(self) -> list[int]:
         """Trials that no other dominates by measured values, by number."""
-        return self._non_dominated(lambda t: self._values[t][self._main])
+        if self._frontier_as_measured is None:
+            self._frontier_as_measured = self._non_dominated(lambda t: self._values[t][self._main])
+        return self._frontier_as_measured
 
     def dominated(self) -> set[int]:
         """Trained trials that are on the frontier neither as expected nor as measured, and were not given up yet.
 
         Prompts and the simple methods that others are compared with take little space and are none of them.
         """
-        trained = {t for t, record in self._records.items() if self._may_be_discarded(record)}
-        return trained - self.discarded - {*self.frontier(), *self.frontier_as_measured()}
+        return self._trained - self.discarded - {*self.frontier(), *self.frontier_as_measured()}
 
     def discard_dominated(self, kept: Collection[int] = ()) -> set[int]:
         """Gives up dominated trials; returns all that were given up, also before.
@@ -157,20 +169,14 @@ class MeasuredTrials:
         """
         if given_up := self.dominated() - {*kept}:
             self.discarded |= given_up
+            self._frontier_as_measured = None
             self._change()
         return self.discarded
 
-    @staticmethod
-    def _may_be_discarded(record: Record) -> bool:
-        measurement = record.measurement
-        trained = measurement is not None and measurement.parameters_trained > 0
-        return trained and not METHODS.get(record.job.candidate.method).floor
-
     def floor(self) -> int | None:
         """The best of the simple methods that others are compared with, by the uncertain objective; None: none is."""
-        simple = [t for t in self.trials() if METHODS.get(self._records[t].job.candidate.method).floor]
         falling = next(g for g in self.goals if g.name == self._main).direction == "maximize"
-        return max(simple, key=lambda t: self.expected(t) if falling else -self.expected(t), default=None)
+        return max(self._simple, key=lambda t: self.expected(t) if falling else -self.expected(t), default=None)
 
     def baseline(self) -> int | None:
         """The first zero-shot option without training: what one has without doing anything."""

@@ -58,11 +58,10 @@ class StudyResults:
         self._further = FurtherParts(self.trials, self._cascading, resolved.metric, task.seed, self.option)
         self._cascades: list[Built] = []
         self._cascades_of = (-1, -1)
-        """As `_options_of`."""
+        """Revision of the trials, and number of records, that `_cascades` belong to."""
         self._pairs: dict[tuple[int, int], Paired] = {}
-        self._options: dict[int, Option] = {}
-        self._options_of = (-1, -1)
-        """Revision of the trials, and number of records, that `_options` belong to."""
+        self._options: dict[int, tuple[Any, Option]] = {}
+        """Options with what they were computed from."""
         self.verdict: Verdict | None = None
 
     def raw(self, trial: int) -> RawOption:
@@ -71,12 +70,18 @@ class StudyResults:
 
     def option(self, trial: int) -> Option:
         """One trial under the task's economics; computed once, for options are shown twice a second."""
-        now = (self.trials.revision, len(self.folder.records))
-        if now != self._options_of:
-            self._options, self._options_of = {}, now
-        if trial not in self._options:
-            self._options[trial] = Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
-        return self._options[trial]
+        trials = self.trials
+        state = (
+            id(trials.record(trial)),
+            trials.expected_quality(trial),
+            trial in trials.frontier(),
+            trial in trials.discarded,
+            len(self.folder.of(trial, "score")),
+            len(self.folder.of(trial, "load_test")),
+        )
+        if trial not in self._options or self._options[trial][0] != state:
+            self._options[trial] = state, Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
+        return self._options[trial][1]
 
     def frontier(self) -> list[Option]:
         """The frontier's options, the best first."""

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from families import CAPABILITIES, CAUSAL, ENCODER, FAMILIES, HOSTED, WORDS, FamiliesTask
+from families import FamiliesTask
+from family_natures import CAPABILITIES, CAUSAL, ENCODER, FAMILIES, HOSTED, WORDS
 from family_searches import resolved_task
 from peers import OptunaPeer, tpe
 from surrogates import TASKS, Task

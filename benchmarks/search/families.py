@@ -16,16 +16,40 @@ Which family wins follows from the instance (`WINNERS`). Ceilings, optima and pe
 sampler.
 """
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from family_natures import (
+    CAPABILITIES,
+    CAUSAL,
+    CONTEXT,
+    ENCODER,
+    FAMILIES,
+    GAPS,
+    HOSTED,
+    LATENCY_MS,
+    LEAST_FULL_SECONDS,
+    LONGER,
+    METHODS_SEARCHED,
+    MODELS,
+    MONEY_TRIALS,
+    PREFIX,
+    SECONDS,
+    SHARED_DIFFICULTY,
+    SLOTS,
+    TRAINED,
+    USD_PER_HOUR,
+    USD_PER_TOKEN,
+    WORDS,
+    Arm,
+    nature,
+)
+from family_qualities import Qualities
 from scipy.special import ndtr
 
 from autoadapt.domain.candidate import Candidate
@@ -42,137 +66,8 @@ from autoadapt.shelves import METHODS
 from autoadapt.surrogates.features import Features
 from autoadapt.tasks.space import JointSpace, Pairs, load_space
 
-PREFIX = "families-"
-BUDGETS = (5, 10, 20)
-"""In full trials; a problem's name ends with one of them."""
-SLOTS = 2
-WORDS, ENCODER, CAUSAL, HOSTED = "classical", "encoder", "causal", "hosted"
-MODELS = (ENCODER, CAUSAL, HOSTED, WORDS)
-FAMILIES = {WORDS: "classical", ENCODER: "encoder", CAUSAL: "causal_lm", HOSTED: "remote"}
-CONTEXT = {CAUSAL: 512, HOSTED: 32_000}
-CAPABILITIES: Mapping[str, Capabilities] = {
-    WORDS: Capabilities(generates=True, scores_labels=True, answers_label_sets=True, counts_words=True),
-    ENCODER: Capabilities(scores_labels=True, embeds=True, trains=True, adapters=True, parameters=22_000_000),
-    CAUSAL: Capabilities(
-        generates=True, scores_labels=True, reads_prompts=True, embeds=True, trains=True, adapters=True,
-        context_length=CONTEXT[CAUSAL], parameters=17_000_000,
-    ),
-    HOSTED: Capabilities(
-        generates=True, scores_labels=True, reads_prompts=True, remote=True, context_length=CONTEXT[HOSTED]
-    ),
-}  # fmt: skip
-METHODS_SEARCHED = ("majority", "tfidf", "prompt", "head", "lora", "full")
-TRAINED = ("lora", "full")
-Arm = tuple[str, str]
-"""A method and a model."""
-SECONDS: Mapping[Arm, tuple[float, float]] = {
-    ("majority", WORDS): (0.2, 0.4),
-    ("tfidf", WORDS): (1.0, 2.0),
-    ("head", ENCODER): (1.5, 3.0),
-    ("head", CAUSAL): (2.0, 4.0),
-    ("prompt", CAUSAL): (5.0, 10.0),
-    ("lora", ENCODER): (15.0, 30.0),
-    ("full", ENCODER): (25.0, 50.0),
-    ("lora", CAUSAL): (10.0, 40.0),
-    ("full", CAUSAL): (10.0, 40.0),
-    ("prompt", HOSTED): (20.0, 60.0),
-}
-"""Of a trial with the method's default on 600 short rows, least and greatest."""
-LONGER: Mapping[Arm, float] = {
-    ("majority", WORDS): 1.0,
-    ("tfidf", WORDS): 3.0,
-    ("head", ENCODER): 6.0,
-    ("head", CAUSAL): 6.0,
-    ("prompt", CAUSAL): 5.0,
-    ("prompt", HOSTED): 1.3,
-}
-"""Times as long with long texts; 10 for trained methods."""
-LATENCY_MS: Mapping[str, float] = {WORDS: 1.2, ENCODER: 6.0, CAUSAL: 14.0, HOSTED: 700.0}
-WINNERS = (ENCODER, CAUSAL, HOSTED, ENCODER, WORDS, ENCODER, HOSTED, ENCODER, CAUSAL, ENCODER)
-"""By the last digit of the instance, so that any few instances hold several."""
-LONG, TINY = (1, 4, 9), 6
-"""Last digits of instances with long texts, and of those with twelve training rows."""
-GAPS: Mapping[str, Mapping[Arm, tuple[float, float]]] = {
-    ENCODER: {
-        ("lora", ENCODER): (0.0, 0.02), ("full", ENCODER): (0.0, 0.02), ("head", ENCODER): (0.02, 0.11),
-        ("lora", CAUSAL): (0.03, 0.12), ("full", CAUSAL): (0.03, 0.12), ("head", CAUSAL): (0.10, 0.25),
-        ("tfidf", WORDS): (0.06, 0.18), ("prompt", CAUSAL): (0.25, 0.6), ("prompt", HOSTED): (0.04, 0.25),
-    },
-    CAUSAL: {
-        ("lora", ENCODER): (0.03, 0.09), ("full", ENCODER): (0.03, 0.09), ("head", ENCODER): (0.06, 0.16),
-        ("lora", CAUSAL): (0.0, 0.01), ("full", CAUSAL): (0.0, 0.04), ("head", CAUSAL): (0.08, 0.2),
-        ("tfidf", WORDS): (0.10, 0.22), ("prompt", CAUSAL): (0.15, 0.45), ("prompt", HOSTED): (0.04, 0.18),
-    },
-    HOSTED: {
-        ("lora", ENCODER): (0.03, 0.11), ("full", ENCODER): (0.03, 0.11), ("head", ENCODER): (0.08, 0.2),
-        ("lora", CAUSAL): (0.05, 0.15), ("full", CAUSAL): (0.05, 0.15), ("head", CAUSAL): (0.12, 0.3),
-        ("tfidf", WORDS): (0.12, 0.3), ("prompt", CAUSAL): (0.15, 0.45), ("prompt", HOSTED): (0.0, 0.0),
-    },
-    WORDS: {
-        ("lora", ENCODER): (0.01, 0.06), ("full", ENCODER): (0.01, 0.06), ("head", ENCODER): (0.01, 0.05),
-        ("lora", CAUSAL): (0.03, 0.1), ("full", CAUSAL): (0.03, 0.1), ("head", CAUSAL): (0.05, 0.2),
-        ("tfidf", WORDS): (0.0, 0.0), ("prompt", CAUSAL): (0.25, 0.5), ("prompt", HOSTED): (0.05, 0.25),
-    },
-}  # fmt: skip
-"""Of the quality between chance and the best: how much the best candidate of each arm lacks, by the family that wins."""
-USD_PER_HOUR = 0.10
-USD_PER_TOKEN = 0.25e-6
-SHOWS_LABELS = ("schema", "logprobs", "decisions")
-"""Ways to ask a server that name the labels, whatever the instruction."""
-MONEY_TRIALS = 15
-"""Zero-shot trials of the hosted model that the budget's dollars pay for, per full trial of the budget."""
-TEST_ROWS = 500
-SHARED_DIFFICULTY = 0.6
-"""Correlation of two candidates' normal scores on a row."""
-LEAST_FULL_SECONDS = 20.0
 
-
-@dataclass(frozen=True)
-class Nature:
-    """What is drawn of a task before its arms."""
-
-    winner: str
-    labels: int
-    top: float
-    """Quality of the best candidate there is."""
-    long: bool
-    train_rows: int
-    rows: int
-    """For validation."""
-    surprise: Arm | None
-    """Takes ten times what other arms would let one expect."""
-
-    @property
-    def chance(self) -> float:
-        return 0.52 if self.labels == 2 else 1.3 / self.labels
-
-    @property
-    def text_tokens(self) -> int:
-        return 300 if self.long else 30
-
-
-def nature(instance: int) -> Nature:
-    """The task of an instance."""
-    r = np.random.default_rng([instance, 20_261])
-    winner = WINNERS[instance % len(WINNERS)]
-    tiny = instance % len(WINNERS) == TINY
-    labels = 2 if tiny else int(r.choice([2, 6, 24, 77]))
-    least, most = {2: (0.80, 0.95), 6: (0.78, 0.96), 24: (0.74, 0.93), 77: (0.70, 0.91)}[labels]
-    arms = [(m, model) for m in TRAINED for model in (ENCODER, CAUSAL)]
-    surprise = arms[int(r.integers(len(arms)))] if r.random() < 0.4 else None
-    rows = 12 if tiny else 2000 if labels == 77 else int(r.choice([300, 600]))
-    return Nature(
-        winner=winner,
-        labels=labels,
-        top=float(r.uniform(least, most)),
-        long=instance % len(WINNERS) in LONG,
-        train_rows=rows,
-        rows=int(r.integers(150, 201)),
-        surprise=surprise,
-    )
-
-
-class FamiliesTask:
+class FamiliesTask(Qualities):
     """One task with its own random effects.
 
     Args:
@@ -240,7 +135,7 @@ class FamiliesTask:
             floor=False,  # its methods and its model are named above, as if `floor` had added them
             budget=budget,
             economics=self.economics,
-            evaluation=Evaluation(rows=self.nature.rows, load_requests=0, learning_curve=False),
+            evaluation=Evaluation(rows=self.nature.rows),
             search=search,
             seed=seed,
         )
@@ -264,130 +159,6 @@ class FamiliesTask:
             str(candidate.params.get("instruction", "none")), 8 + 3 * self.nature.labels
         )
         return instruction + (self.nature.text_tokens + 6) * (int(candidate.params.get("shots") or 0) + 1)
-
-    # -- quality
-
-    def effect(self, *what: Any) -> float:
-        """A fixed draw from the standard normal distribution for each combination of values."""
-        if what not in self._effects:
-            digest = hashlib.sha256(repr((self.instance, what)).encode()).digest()
-            a, b = (int.from_bytes(digest[i : i + 6], "big") / 2**48 for i in (0, 6))
-            self._effects[what] = math.sqrt(-2 * math.log(a + 1e-12)) * math.cos(2 * math.pi * b)
-        return self._effects[what]
-
-    def lost(self, name: str, value: Any, choices: Sequence[Any], scale: float, *where: Any) -> float:
-        """What a choice loses against the best one of its parameter: nothing for the best."""
-        draws = {c: self.effect(name, c, *where) for c in choices}
-        return scale * (max(draws.values()) - draws[value])
-
-    def quality(self, candidate: Candidate, share: float = 1.0) -> float:
-        """True accuracy after a share of the training steps."""
-        if candidate.method == "majority":
-            return self.nature.chance
-        losses: dict[str, Callable[[Candidate], float]] = {
-            "tfidf": self._words_loss,
-            "head": self._head_loss,
-            "prompt": self._prompt_loss,
-        }
-        chance, ceiling = self.nature.chance, self.ceilings[candidate.method, candidate.model]
-        if candidate.method in losses:
-            value = ceiling - losses[candidate.method](candidate) * (ceiling - chance)
-            return float(min(max(value, 0.3 * chance if candidate.method == "prompt" else chance), 0.995))
-        if self._diverges(candidate):
-            return chance + 0.01 * abs(self.effect("diverged", candidate.key()))
-        reached = (1 - self._trained_loss(candidate)) * self.learned(candidate, share)
-        value = chance + max(reached, 0.0) * (ceiling - chance) + 0.004 * self.effect("chance", candidate.key())
-        return float(min(max(value, 0.95 * chance), 0.995))
-
-    def _words_loss(self, candidate: Candidate) -> float:
-        p = candidate.params
-        off = math.log10(float(p["C"]) / self.best_c["tfidf", WORDS])
-        return (
-            self.lost("units", p["units"], ("words", "characters", "both"), 0.03)
-            + self.lost("classifier", p["classifier"], ("logistic_regression", "linear_svm"), 0.01)
-            + 0.03 * min(off**2, 4.0)
-        )
-
-    def _head_loss(self, candidate: Candidate) -> float:
-        p, model = candidate.params, candidate.model
-        branch = self.joint.arms[self.joint.arm_of("head", model)].specs
-        off = math.log10(float(p["C"]) / self.best_c["head", model])
-        return 0.015 * min(off**2, 4.0) + sum(
-            self.lost(name, p[name], tuple(branch[name].choices), 0.015, model)
-            for name in ("pooling", "scaling", "depth")
-        )
-
-    def _prompt_loss(self, candidate: Candidate) -> float:
-        p, model = candidate.params, candidate.model
-        branch = self.joint.arms[self.joint.arm_of("prompt", model)].specs
-        wording = 0.01 if model == HOSTED else 0.05
-        loss = sum(
-            self.lost(name, p[name], tuple(branch[name].choices), wording, model)
-            for name in ("template", "label_score", "label_way")
-            if name in p
-        )
-        # a model that is not told the labels has to guess them, unless examples show them
-        shots, told = (
-            int(p.get("shots") or 0),
-            p["instruction"] in ("options", "choose") or p.get("label_way") in SHOWS_LABELS,
-        )
-        loss += 0.0 if told else 0.5 / (1 + shots * 4 / self.nature.labels)
-        loss += self.shots_help * math.exp(-shots / 4)
-        if model == CAUSAL and shots > 4:
-            loss += 0.02 * max(0.0, self.effect("loses the thread")) * math.log2(shots / 4)
-        if shots:
-            loss += self.lost("selector", p["selector"], ("random", "balanced", "nearest"), 0.015, model)
-        return loss
-
-    def off_rate(self, candidate: Candidate) -> float:
-        """Powers of ten by which the learning rate is greater than the best one for its batch."""
-        p, arm = candidate.params, (candidate.method, candidate.model)
-        best = self.best_rate[arm] * (float(p["batch_size"]) / 16) ** 0.5
-        if candidate.method == "lora":
-            best *= (2.0 / (float(p["lora_alpha"]) / float(p["r"]))) ** 0.5
-        return math.log10(float(p["learning_rate"]) / best)
-
-    def _diverges(self, candidate: Candidate) -> bool:
-        return self.off_rate(candidate) > 2.0 * self.width[candidate.method, candidate.model]
-
-    def _trained_loss(self, candidate: Candidate) -> float:
-        p, arm = candidate.params, (candidate.method, candidate.model)
-        off = self.off_rate(candidate)
-        loss = 0.06 * (off / self.width[arm]) ** 2 if off < 0 else 0.10 * (off / self.width[arm]) ** 2
-        if candidate.method == "lora":
-            loss += 0.02 * max(0.0, math.log2(self.least_rank[candidate.model] / float(p["r"])))
-            loss += self.lost(
-                "target_modules", p["target_modules"], ("all-linear", "attention"), 0.012, candidate.model
-            )
-        beyond = math.log2(float(p["num_train_epochs"]) / float(self._default(arm).params["num_train_epochs"]))
-        loss += 0.01 * max(0.0, beyond - 0.5) * (1 + self.effect("overfits", *arm) ** 2)
-        loss += 0.006 * (float(p["warmup_ratio"]) == 0.0)
-        if "template" in p:
-            loss += self.lost(
-                "template", p["template"], ("plain", "text_label", "input_output", "arrow"), 0.004, "tuned"
-            )
-        return loss
-
-    def progress(self, candidate: Candidate, share: float) -> float:
-        """Steps done, each counted by its rate relative to the best one; rates decay linearly to zero."""
-        steps = candidate.steps(self.nature.train_rows)
-        return steps * (2 * share - share**2) * min(10 ** self.off_rate(candidate), 1.6)
-
-    def learned(self, candidate: Candidate, share: float) -> float:
-        """How much of what can be learned is learned: nothing for a while, then a leap, then slowly the rest."""
-        done = self.progress(candidate, share) / self.leap[candidate.method, candidate.model]
-        leapt = 1 / (1 + done**-6.0) if done > 0 else 0.0
-        return leapt * (1 - 0.18 * math.exp(-max(0.0, done - 1) / 1.5))
-
-    def train_loss(self, candidate: Candidate, share: float) -> list[float]:
-        """Mean loss of every tenth of the steps: it falls a little before quality does."""
-        start = math.log(self.nature.labels)
-        losses = []
-        for i in range(10):
-            part = share * (i + 0.5) / 10
-            done = self.progress(candidate, part) / self.leap[candidate.method, candidate.model]
-            losses.append(start * (1 - 0.12 * min(done, 1.0)) * (1 - 0.9 * self.learned(candidate, part)))
-        return losses if not self._diverges(candidate) else [start * 1.3] * 10
 
     # -- time and money
 
@@ -435,7 +206,8 @@ class FamiliesTask:
 
     def truth(self, candidate: Candidate, trained: float = 1.0) -> tuple[float, float, float]:
         """Quality, USD per 1,000 queries, latency in milliseconds, without noise and after a share of the training."""
-        answering = self.answering_seconds(candidate) * USD_PER_HOUR / 3600 * 1000 + 1000 * self.usd_per_row(candidate)
+        busy = 0.0 if candidate.model == HOSTED else self.answering_seconds(candidate)
+        answering = 1000 * (busy * USD_PER_HOUR / 3600 + self.usd_per_row(candidate))
         training = self.train_seconds(candidate, trained) * USD_PER_HOUR / 3600
         return (
             self.quality(candidate, trained),
@@ -473,7 +245,7 @@ class FamiliesTask:
         fitting = (
             0.0 if candidate.method in ("prompt", *TRAINED) else self.answer_seconds(candidate) * slower - answering
         )
-        busy = {VIRTUAL_DEVICE: answering}
+        busy = {} if candidate.model == HOSTED else {VIRTUAL_DEVICE: answering}
         measurement = Measurement.model_construct(
             rows=[RowResult.model_construct(id=i, stats=[float(x)], tokens_in=0, tokens_out=0) for i, x in enumerate(right)],
             training=Usage(device_seconds={VIRTUAL_DEVICE: trained}),

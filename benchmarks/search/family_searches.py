@@ -6,7 +6,6 @@ scored on test rows and the advice is the one that `autoadapt search` would give
 """
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from families import SLOTS, TEST_ROWS, FamiliesTask
+from families import FamiliesTask
+from family_natures import SLOTS, TEST_ROWS
 from optuna.storages import InMemoryStorage
 from peers import OptunaPeer, tpe
 from problems import GOALS, SHARES, Pick, front, picks_of, reference_of, thin
 
-from autoadapt.assess.allowance import Allowance
-from autoadapt.assess.jobs import AssessmentJobs
+from autoadapt.assess.end_of_search import EndOfSearch
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.history import History, TrialHistory
@@ -219,9 +218,7 @@ def run(problem: FamiliesTask, kind: Kind, seed: int) -> FamilyRun:
         steps = list(search.folder.records)
         if isinstance(made, CostAware):
             search.results.trials.expect(made.believed(search.history()))
-        left = Allowance(search, SLOTS).left(SLOTS)
-        jobs = AssessmentJobs(resolved, search.folder, search.results, SLOTS).score_jobs(left)
-        search.run_jobs(jobs, StopSignals(), SLOTS, lambda finished: None)
+        EndOfSearch(search, SLOTS, alone=True).run(StopSignals())
         advice = search.results.recommendation()
     done, spent, by_arm = _done(problem, clock, steps)
     options = {d.trial: d for d in done}
@@ -358,50 +355,3 @@ def measure(search: str, name: str, instance: int) -> dict[str, Any]:
     for share in SHARES:
         row[f"at_{share:.4f}"] = scale.share(done.believed(share * seconds))
     return {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
-
-
-COLUMNS = ("recommended_quality", "best_quality", "best_regret", "hypervolume", "area", "share_to_final", "unmeasured")
-TITLES = ("recommended", "best", "regret", "hypervol.", "area", "to final", "unmeasured")
-
-
-def _cell(row: dict[str, Any], column: str) -> float:
-    if column == "hypervolume":
-        return float(row["at_1.0000"])
-    if column == "area":
-        values = np.array([float(row[f"at_{s:.4f}"]) for s in SHARES])
-        return float((values[1:] + values[:-1]).mean() / 2)
-    return float(row[column])
-
-
-def table(rows: Sequence[dict[str, Any]], searches: Sequence[str], name: str) -> str:
-    """Means with 95 % intervals over instances, and the paired differences of quality from the first search."""
-    own = {s: {r["instance"]: r for r in rows if r["search"] == s and r["problem"] == name} for s in searches}
-    own = {s: found for s, found in own.items() if found}
-    lines = [f"\n{name}: {'search':14s} runs " + "".join(f"{t:>16s}" for t in TITLES) + "  trials  full  driver s"]
-    for search, found in own.items():
-        cells = "".join("{:10.3f} ±{:.3f}".format(*_mean([_cell(r, c) for r in found.values()])) for c in COLUMNS)
-        counts = [statistics.mean(float(r[k]) for r in found.values()) for k in ("trials", "full", "driver_seconds")]
-        lines.append(
-            f"{' ' * len(name)}  {search:14s} {len(found):4d} {cells}{counts[0]:8.0f}{counts[1]:6.0f}{counts[2]:10.1f}"
-        )
-    first = next(iter(own), None)
-    for search, found in own.items():
-        both = sorted(found.keys() & own[first or search].keys()) if search != first else []
-        for column in ("best_quality", "recommended_quality") if both else ():
-            pairs = [(float(own[first][i][column]), float(found[i][column])) for i in both]
-            mean, error = _mean([a - b for a, b in pairs])
-            won, lost = (sum(sign * (a - b) > SAME for a, b in pairs) for sign in (1, -1))
-            lines.append(
-                f"  {first} - {search}, {column}: {mean:+.3f} ±{error:.3f}; better by half a point on {won}, worse on {lost} of {len(both)}"
-            )
-    reference = own.get(first or "", {})
-    gains = [float(r["best_quality"]) - float(r["best_default"]) for r in reference.values()]
-    if gains:
-        lines.append("  {} - best default that the budget could pay for: {:+.3f} ±{:.3f}".format(first, *_mean(gains)))
-    return "\n".join(lines)
-
-
-def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """Mean, and half of its 95 % interval."""
-    error = 1.96 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return statistics.mean(values), error

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import family_searches
+import family_table
 import numpy as np
-from families import BUDGETS, PREFIX
+from family_natures import BUDGETS, PREFIX
 from peers import SEARCHES
 from problems import SHARES, Problem, Scale
 from recorded import TABLES, Table
@@ -238,7 +239,7 @@ def main() -> None:
                 print(f"\r{number + 1} of {len(jobs)} runs", end="", file=sys.stderr)
     rows = [r for r in rows if int(r["slots"]) == args.slots and int(r["instance"]) in seeds]
     if families:
-        print(*(family_searches.table(rows, args.searches, name) for name in families), sep="\n")
+        print(*(family_table.table(rows, args.searches, name) for name in families), sep="\n")
         return
     show(rows, args.searches, args.problems)
     if args.plot:
