@@ -24,7 +24,7 @@ LEAST_TEST_ROWS = 100
 ENOUGH_TEST_ROWS = 300
 """Before all options are scored on fewer test rows than these, those that take longest are left out."""
 SCORE_SHARE = 0.75
-"""Share of what the end may take that scores on test rows may take: the recommended option is measured under load, too."""
+"""Share of what the end may take that scores on test rows may take: the recommended option is then put under load."""
 RATES = 6
 """A load test takes about as long as so many rates answered one request after the other."""
 LOADING_SECONDS = 0.5
