@@ -11,7 +11,7 @@ from autoadapt.domain.option import trials_of
 from autoadapt.economics.costs import peak_rate
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.shelves import METHODS
-from autoadapt.study.end_costs import UNLIMITED, EndCosts, Use, rows_to_score
+from autoadapt.study.end_costs import SCORE_SHARE, UNLIMITED, EndCosts, Use, rows_to_score
 from autoadapt.study.job_times import MARGIN
 from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
@@ -112,7 +112,8 @@ class AssessmentJobs:
 
     def _payable(self, trials: set[int], needed: set[int], left: Use, rows: int) -> tuple[int, set[int]]:
         options = {trial: self.costs(trial) for trial in sorted(trials)}
-        evaluation, left = self.resolved.task.evaluation, left.times(1 / MARGIN)
+        evaluation = self.resolved.task.evaluation
+        left = left.times((SCORE_SHARE if evaluation.load_requests else 1.0) / MARGIN)
         payable, chosen = rows_to_score(options, needed, left, evaluation, rows, self._slots)
         return payable, {*chosen}
 

@@ -22,7 +22,7 @@ from autoadapt.forecast.simulation import SimulatedTimes, mean_score, run_simula
 from autoadapt.forecast.times import Times
 from autoadapt.runs.results import MethodUse
 from autoadapt.shelves import METHODS
-from autoadapt.study.end_costs import EndCosts, Use, end_limits, report_seconds, rows_to_score, total
+from autoadapt.study.end_costs import SCORE_SHARE, EndCosts, Use, end_limits, report_seconds, rows_to_score, total
 from autoadapt.study.search import Search
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
@@ -202,9 +202,9 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
     report = report_seconds(resolved.task)
     left = end_limits(resolved.task, slots, devices).minus(Use(report * slots))
     best, floor = next(iter(options)), search.results.trials.floor()
-    answered, scored = rows_to_score(
-        options, {t for t in (best, floor) if t is not None}, left, evaluation, rows, slots
-    )
+    needed = {trial for trial in (best, floor) if trial is not None}
+    payable = left.times(SCORE_SHARE if evaluation.load_requests else 1.0)
+    answered, scored = rows_to_score(options, needed, payable, evaluation, rows, slots)
     use = total(options[trial].score(answered) for trial in scored)
     left = left.minus(use)
     trained = next((costs for costs in options.values() if costs.trained), None)

@@ -23,13 +23,15 @@ LEAST_TEST_ROWS = 100
 """Test rows on which the recommended option and the floor are scored whatever it takes."""
 ENOUGH_TEST_ROWS = 300
 """Before all options are scored on fewer test rows than these, those that take longest are left out."""
+SCORE_SHARE = 0.75
+"""Share of what the end may take that scores on test rows may take: the recommended option is then put under load."""
 RATES = 6
 """A load test takes about as long as so many rates answered one request after the other."""
 LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
 WARM_UP_REQUESTS = 4
 """Requests that are sent before those that count."""
-REPORT_SECONDS, REPORT_SHARE = 3.0, 0.01
+REPORT_SECONDS, REPORT_SHARE = 3.0, 0.015
 """Verdict and report take about so many seconds, or this share of the budget's hours where it is more."""
 
 
