@@ -38,6 +38,8 @@ class Chooser:
     emit: Emit
     exhausted: bool = False
     """Whether nothing more is to be tried: the space is exhausted, or the search has converged."""
+    converged: bool = False
+    """Whether no job was worth its cost when the sampler was last asked; it is not asked again."""
     chance: float | None = None
     """Quality of always giving the most frequent label; None: not known."""
     spent: bool = False
@@ -73,10 +75,13 @@ class Chooser:
 
     def choose(self) -> bool:
         """Queues a paused trial or a new candidate; False when there is none, or none that can be paid for."""
+        if self.converged:
+            return False
         history = self.history()
         if not self.sampler.pauses:
             return self._ask(history)
         decision = self.sampler.decide(self._seed(), history)
+        self.converged = decision.converged
         if decision.converged:
             self._stop("no further job is worth its cost: the search has converged")
             return False

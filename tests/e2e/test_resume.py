@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTask
+from conftest import SPACE, MakeTask
 from searches import (
     FAULTY_SPACE,
     alive,
@@ -161,7 +161,11 @@ def test_trial_whose_full_outcome_is_damaged_is_not_replaced_by_its_first_rung(m
 
 
 def test_paused_trial_goes_on_under_a_sampler_with_fewer_rungs(make_task: MakeTask) -> None:
-    task = make_task(rows=400, methods=["lora"], models=SLOW, budget={"trials": 6}, **WIDE)
+    # 27 steps a pass, so that both rungs below the full training have the fifty steps that a rung needs
+    space = SPACE.replace(
+        "num_train_epochs: {low: 2, high: 3}\n    batch_size: [8, 16]", "num_train_epochs: 20\n    batch_size: 8"
+    )
+    task = make_task(rows=400, methods=["lora"], models=SLOW, budget={"trials": 6}, space=space, **WIDE)
     process = start(task)
     wait_for(lambda: len(list((task.parent / "runs").glob("*/trials/*/rung1/outcome.json"))) >= 1)
     os.killpg(process.pid, signal.SIGKILL)

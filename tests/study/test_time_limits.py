@@ -108,3 +108,14 @@ def test_space_of_few_candidates_is_searched_to_its_end() -> None:
         }
         assert counts["prompt"] <= 3, "its rungs"
         assert min(counts["lora"], counts["full"]) >= 2
+
+
+def test_nothing_is_promoted_after_the_search_has_converged() -> None:
+    for seed in range(4):
+        settings = SearchSettings.model_validate({"least_gain": 0.02})
+        search = simulate(SimulatedTask(SPACE, Budget(hours=40), rows=200), answers(60.0), settings, slots=2, seed=seed)
+        if not search.exhausted:
+            continue
+        jobs = [(r.job.trial, r.job.rung) for r in search.folder.records if isinstance(r.job, Fit)]
+        decided = max(i for i, (_, rung) in enumerate(jobs) if rung == 0)
+        assert len(jobs) - decided <= 3, "what ran beside the last candidate ends, and no paused trial is taken up"
