@@ -75,6 +75,16 @@ def test_a_percentile_of_too_few_samples_names_the_number_needed() -> None:
     assert "p99 n/a (needs 299 samples)" in load_lines(LOAD, 400.0)[0]
 
 
+def test_table_with_an_option_of_too_few_samples_fits_into_80_columns() -> None:
+    untuned = option(RAWS[2]).model_copy(update={"shown_as": "baseline", "method": "prompt"})
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    console.print(frontier_table([option(RAWS[0]), untuned]))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "prompt (base)" in text
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    assert " ".join(text.split()).endswith("p95 n/a (needs 59 samples).")
+
+
 def test_load_lines_state_target_and_rate() -> None:
     assert load_lines(LOAD, 400.0)[1].startswith(
         "  It answers 2 requests/s on one device with 99 % of requests within 400 ms"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from autoadapt.display.goals import further_goals, goal_text
-from autoadapt.display.text import dollars, p95_text, with_interval
+from autoadapt.display.text import dollars, p95_text, too_few, with_interval
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option, Role, number_text
 
@@ -36,15 +36,18 @@ def frontier_table(
             with_interval(option.quality, option.quality_ci),
             test,
             dollars(option.cost_usd_per_1k),
-            p95_text(option),
+            # the reason stands below the table, which has to fit into 80 columns
+            "n/a" if option.latency_p95_ms is None else p95_text(option),
             *(goal_text(option, goal) for goal in further),
             style="bold green" if option.trial == recommended else None,
         )
+    notes = []
     if any(abs(o.quality - o.quality_expected) > CORRECTED for o in options):
-        table.caption = (
-            "The frontier is chosen by expected quality: lucky measurements are corrected by similar trials."
-        )
-        table.caption_justify = "left"
+        notes.append("The frontier is chosen by expected quality: lucky measurements are corrected by similar trials.")
+    if any(o.latency_p95_ms is None for o in options):
+        notes.append(f"p95 {too_few()}.")
+    if notes:
+        table.caption, table.caption_justify = " ".join(notes), "left"
     return table
 
 
