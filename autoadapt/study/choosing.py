@@ -81,8 +81,8 @@ class Chooser:
         if not self.sampler.pauses:
             return self._ask(history)
         decision = self.sampler.decide(self._seed(), history)
-        self.converged = decision.converged
         if decision.converged:
+            self.converged = True
             self._stop("no further job is worth its cost: the search has converged")
             return False
         self.spent = decision.waits

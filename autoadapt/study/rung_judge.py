@@ -62,8 +62,9 @@ class RungJudge:
 
     def record(self, job: Fit, measurement: Measurement, complete: bool) -> Values:
         """Remembers a rung without judging it, as when a study is resumed."""
-        values = self._values(measurement)
-        if not self._is_silent(job, measurement):
+        task = self.resolved.task
+        values = read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics)
+        if not self._is_silent(job, measurement, values):
             self._seen[job.candidate.method, job.rung].append(values)
         if complete and self._is_runner(job):
             self._runners[job.trial] = Runner.of(measurement, values)
@@ -79,7 +80,6 @@ class RungJudge:
         """
         goals = self.resolved.goals
         peers = list(self._seen[job.candidate.method, job.rung])
-        silent = self._is_silent(job, measurement)
         values = self.record(job, measurement, complete=last)
         if last:
             return Judgement("complete", "", values)
@@ -91,24 +91,20 @@ class RungJudge:
             return Judgement("stop", f"{score}: worse than trial {beaten} on the same rows", values)
         if self.pauses:
             return Judgement("pause", score, values)
-        if silent:
+        if self._is_silent(job, measurement, values):
             return Judgement("promote", f"{score} is at chance, which says nothing after a part of a training", values)
         if runner is not None or promising(values, peers, goals):
             return Judgement("promote", f"{score} at low fidelity", values)
         return Judgement("stop", f"{score} at low fidelity: not promising", values)
 
-    def _is_silent(self, job: Fit, measurement: Measurement) -> bool:
+    def _is_silent(self, job: Fit, measurement: Measurement, values: Values) -> bool:
         """Whether a part of a training is at chance: it cannot be compared with others."""
         if not METHODS.get(job.candidate.method).tunes or job.fidelity.steps * trained_share(measurement) >= 1:
             return False
-        values, scores = self._values(measurement), stats_array(measurement)[:, 0]
+        scores = stats_array(measurement)[:, 0]
         error = float(np.sqrt(scores.var() / len(scores)))
         return QUALITY in values and at_chance(values[QUALITY], error, self.chance)
 
     def _is_runner(self, job: Fit) -> bool:
         plugin = METHODS.get(job.candidate.method)
         return self._races and not plugin.tunes and not plugin.one_rung
-
-    def _values(self, measurement: Measurement) -> Values:
-        task = self.resolved.task
-        return read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics)

@@ -155,10 +155,6 @@ class Search:
                 return False
         return stop.code is None
 
-    def can_afford(self, device_seconds: float) -> bool:
-        """Whether the budget still pays for jobs that hold devices for so long, all running jobs apart."""
-        return self._ledger.allows(device_seconds, (), 0.0)
-
     def stand_down(self) -> None:
         """Ends running jobs, for a signal or the budget; their trials stay open, so that a later run resumes them."""
         self._supervisor.kill_running("the run was stopped")

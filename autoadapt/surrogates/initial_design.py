@@ -48,10 +48,12 @@ def cheap_to_finish(history: History, prices: Prices, share: float) -> int | Non
         prices: learnt from it.
         share: of what is left of the budget that counts as little.
     """
+    paused = [t for t in history.trials if t.state == "paused" and t.candidate.method not in history.tunes]
+    if not paused:
+        return None
     whole = {history.arm(t.candidate) for t in history.trials if t.reached and t.reached[-1].share >= 1}
-    for trial in history.trials:
-        arm, tunes = history.arm(trial.candidate), trial.candidate.method in history.tunes
-        if trial.state == "paused" and not tunes and arm not in whole:
+    for trial in paused:
+        if history.arm(trial.candidate) not in whole:
             left = prices.of(trial.candidate) * (1 - trial.reached[-1].share) ** exponent(history, trial)
             if history.left_seconds is None or left <= share * history.left_seconds:
                 return trial.number

@@ -19,16 +19,18 @@ from typing import Any
 
 from scipy.stats import qmc
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from public_tasks import METRICS, SHARED
+
 from autoadapt.api.study import Study
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.tasks.space import load_space
 
 HERE = Path(__file__).parent
-SHARED = (HERE / "../../../shared/data").resolve()
 SUPPORT = (HERE / "../../examples/support/messages.jsonl").resolve()
 TRAIN_ROWS = {"trec6": 300, "sst2": 300, "support": 300, "banking77": 600, "medical_abstracts": 200}
-METRICS = {"medical_abstracts": "macro_f1"}
 TRAINING = {
     "num_train_epochs": (2, 12),
     "batch_size": [8, 16, 32],

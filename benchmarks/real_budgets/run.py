@@ -11,7 +11,6 @@ the search. Finished runs are not repeated; the data must lie in ../shared besid
 
 import argparse
 import csv
-import json
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -19,13 +18,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from public_tasks import SHARED, write_task
+
 from autoadapt.api.study import Study
 from autoadapt.pareto.reference import reference_of
 
 HERE = Path(__file__).parent
-SHARED = (HERE / "../../../shared/data").resolve()
 ROWS = {"trec6": 600, "banking77": 600, "sst2": 600, "medical_abstracts": 600, "sst2-120": 120}
-METRICS = {"medical_abstracts": "macro_f1"}
 SEARCHES: dict[str, list[str]] = {
     "cost_aware": [],
     "portfolio": ["search.sampler=random"],
@@ -33,21 +34,6 @@ SEARCHES: dict[str, list[str]] = {
     "tpe": ["search.sampler=tpe"],
     "no_rungs": ["search.rungs=false"],
 }
-TASK = """\
-name: {name}
-data:
-  train: {data}/train.jsonl
-  validation: {data}/validation.jsonl
-  test: {data}/test.jsonl
-  columns: {{input: text, output: label}}
-  train_rows: {rows}
-metric: {metric}
-models: [embedded, minilm, classical]
-budget: {{hours: {hours}{trials}}}
-economics: {{usd_per_hour: 0.10, queries_per_month: 100000, horizon_months: 12}}
-evaluation: {{test_rows: 1000, load_seconds: 5}}
-seed: {seed}
-"""
 
 
 def main() -> None:
@@ -82,22 +68,13 @@ def folder(name: str, search: str, seed: int, args: argparse.Namespace) -> Path:
 def run(name: str, search: str, seed: int, args: argparse.Namespace) -> None:
     """One search, resumed where it was begun."""
     root = folder(name, search, seed, args)
-    args.runs.mkdir(parents=True, exist_ok=True)
     task = args.runs / f"{root.name}.yaml"
-    text = TASK.format(
-        name=root.name,
-        data=SHARED / name.split("-")[0],
-        rows=ROWS[name],
-        metric=METRICS.get(name, "accuracy"),
-        hours=args.minutes / 60,
-        trials="",
-        seed=seed,
-    )
-    task.write_text(text)
-    if search == "portfolio":  # as many trials as there are first candidates, which are tried first
-        task.write_text(text.replace("budget: {", f"budget: {{trials: {first_candidates(task)}, "))
+    write_task(task, name, ROWS[name], args.minutes, seed=seed)
     command = [sys.executable, "-m", "autoadapt", "search", str(task), "--runs", str(args.runs)]
-    changes = [*SEARCHES[search], *args.set]
+    changes = list(SEARCHES[search])
+    if search == "portfolio":  # as many trials as there are first candidates, which are tried first
+        changes.append(f"budget.trials={first_candidates(task)}")
+    changes += args.set
     subprocess.run([*command, *(part for change in changes for part in ("--set", change))], check=False)
 
 
@@ -131,10 +108,10 @@ def figures(study: Study, hypervolume: float) -> dict[str, Any]:
     begun = min(moment(row.begun) for row in rows.values() if row.begun)
     reached = max(moment(rows[part].ended) for part in parts if part in rows and rows[part].ended)
     ended = max(moment(row.ended) for row in rows.values() if row.ended)
-    verdict = json.loads((study.root / "verdict.json").read_text()) if (study.root / "verdict.json").is_file() else {}
+    gain = study.verdict.gain if study.verdict is not None else None
     return {
         "recommended": "" if chosen is None else f"{chosen.method} {chosen.test_quality:.4f}",
-        "gain": json.dumps((verdict or {}).get("gain")),
+        "gain": "" if gain is None else gain.model_dump_json(),
         "hypervolume": f"{hypervolume:.4f}",
         "reached_seconds": f"{reached - begun:.0f}",
         "trials": spent.trials,

@@ -19,25 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
-SHARED = HERE / "../../../shared/data"
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from public_tasks import METRICS, SHARED, write_task
+
 ROWS = {"trec6": 600, "banking77-600": 600, "banking77-2000": 2000, "sst2": 600, "medical_abstracts": 600}
-METRICS = {"medical_abstracts": "macro_f1"}
 RESAMPLES = 2000
-TASK = """\
-name: {name}
-data:
-  train: {data}/train.jsonl
-  validation: {data}/validation.jsonl
-  test: {data}/test.jsonl
-  columns: {{input: text, output: label}}
-  train_rows: {rows}
-metric: {metric}
-models: {models}
-budget: {{hours: {hours}}}
-economics: {{usd_per_hour: 0.10, queries_per_month: 100000, horizon_months: 12}}
-evaluation: {{test_rows: 1000, load_seconds: 5}}
-"""
 
 
 def main() -> None:
@@ -63,19 +50,8 @@ def main() -> None:
 
 def search(name: str, args: argparse.Namespace) -> None:
     """One search, resumed where it was begun."""
-    args.runs.mkdir(parents=True, exist_ok=True)
-    data = (SHARED / name.split("-")[0]).resolve()
     task = args.runs / f"{name}.yaml"
-    task.write_text(
-        TASK.format(
-            name=name,
-            data=data,
-            rows=ROWS[name],
-            metric=METRICS.get(name, "accuracy"),
-            models=args.models,
-            hours=args.minutes / 60,
-        )
-    )
+    write_task(task, name, ROWS[name], args.minutes, args.models)
     command = [sys.executable, "-m", "autoadapt", "search", str(task), "--runs", str(args.runs)]
     subprocess.run([*command, *(part for value in args.set for part in ("--set", value))], check=False)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SPACE, MakeTask, call, task_writer
+from conftest import EVALUATION, SPACE, MakeTask, call, task_writer
 from searches import read, search
 
 from autoadapt.api.study import Study
@@ -30,13 +30,7 @@ SETTINGS: dict[str, Any] = {
     "objectives": ["quality", "artifact_mb"],
     "search": {"sampler": "random"},
     "budget": {"trials": 2},
-    "evaluation": {
-        "rows": ROWS,
-        "test_rows": ROWS,
-        "latency_requests": 60,
-        "load_requests": 0,
-        "learning_curve": False,
-    },
+    "evaluation": {**EVALUATION, "rows": ROWS, "test_rows": ROWS},
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SPACE, call, task_writer
+from conftest import EVALUATION, SPACE, call, task_writer
 from searches import events, search
 
 from autoadapt.api.study import Study
@@ -37,13 +37,7 @@ def write_task(folder: Path, models: list[str], **changes: Any) -> Path:
         # a training is paid off by 400 queries, so that the cost of the cheap options is that of their training
         "economics": {"usd_per_hour": 3600, "queries_per_month": 40, "horizon_months": 10},
         "compute": {"on_cpu": True, "slots": 1},
-        "evaluation": {
-            "rows": ROWS,
-            "test_rows": ROWS,
-            "latency_requests": 60,
-            "load_requests": 0,
-            "learning_curve": False,
-        },
+        "evaluation": {**EVALUATION, "rows": ROWS, "test_rows": ROWS},
     }
     return task_writer(folder, "scripted")(**{**settings, **changes})
 
