@@ -210,7 +210,14 @@ first:
   - {method: full, learning_rate: 5.0e-3, num_train_epochs: 10}
 """
 
-EVALUATION = {"rows": 36, "test_rows": 30, "latency_requests": 60, "load_requests": 0, "learning_curve": False}
+EVALUATION = {
+    "rows": 36,
+    "test_rows": 30,
+    "latency_requests": 60,
+    "load_requests": 0,
+    "learning_curve": False,
+    "final_fit": False,
+}
 
 MakeTask = Callable[..., Path]
 

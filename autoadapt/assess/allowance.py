@@ -2,6 +2,7 @@
 
 import math
 
+from autoadapt.domain.jobs import Refit
 from autoadapt.study.end_costs import END_SHARE, Use, end_limits, report_seconds
 from autoadapt.study.search import Search
 
@@ -23,16 +24,25 @@ class Allowance:
 
     def left(self, side_by_side: int) -> Use:
         """What jobs may take that run so many at a time; infinite where the budget sets no limit."""
-        task, spent, ended = self._search.resolved.task, self._search.status().spent, self._spent()
-        budget, wall = task.budget, math.inf
+        task, ended, whole = self._search.resolved.task, self._spent(), self.left_in_all(1)
+        wall = whole.seconds
+        if task.budget.hours is not None:
+            limit = END_SHARE * task.budget.hours * 3600 - report_seconds(task)
+            wall = min(limit - (self._search.folder.wall_seconds - self._began), wall)
+        held = min(self._limits.device_seconds - ended.device_seconds, whole.device_seconds)
+        usd = min(self._limits.usd - ended.usd, whole.usd)
+        return Use(max(0.0, wall) * side_by_side, max(0.0, held), max(0.0, usd))
+
+    def left_in_all(self, side_by_side: int) -> Use:
+        """What is left of the whole budget for jobs of which so many run at a time; infinite without a limit."""
+        budget, spent, wall = self._search.resolved.task.budget, self._search.status().spent, math.inf
+        held = usd = math.inf
         if budget.hours is not None:
-            limit, now = budget.hours * 3600, self._search.folder.wall_seconds
-            wall = min(END_SHARE * limit - report_seconds(task) - (now - self._began), limit - now)
-        held, usd = self._limits.device_seconds - ended.device_seconds, self._limits.usd - ended.usd
+            wall = budget.hours * 3600 - self._search.folder.wall_seconds
         if budget.device_hours is not None:
-            held = min(held, budget.device_hours * 3600 - spent.device_seconds)
+            held = budget.device_hours * 3600 - spent.device_seconds
         if budget.usd is not None:
-            usd = min(usd, float(budget.usd) - spent.usd)
+            usd = float(budget.usd) - spent.usd
         return Use(max(0.0, wall) * side_by_side, max(0.0, held), max(0.0, usd))
 
     def _spent(self) -> Use:
@@ -40,7 +50,8 @@ class Allowance:
         hour_usd = float(self._search.resolved.task.economics.hour_usd)
         seconds = held = billed = 0.0
         for record in self._search.folder.records:
-            if record.job.kind != "fit" and record.outcome is not None:
+            final = isinstance(record.job, Refit) and record.job.final  # paid for by the rest of the budget
+            if record.job.kind != "fit" and not final and record.outcome is not None:
                 seconds += record.outcome.seconds
                 held += record.outcome.usage.total_device_seconds
                 billed += record.outcome.usage.usd

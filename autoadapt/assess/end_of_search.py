@@ -9,7 +9,7 @@ from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import LoadTest, Refit
 from autoadapt.domain.outcome import Failure
 from autoadapt.runs.run_folder import AnyJob, Record
-from autoadapt.study.end_costs import Use, total
+from autoadapt.study.end_costs import Use, report_seconds, total
 from autoadapt.study.job_times import MARGIN
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
@@ -19,7 +19,8 @@ class EndOfSearch:
     """Assesses the options of a search, as far as a tenth of its budget pays.
 
     First test rows, then the recommended option under load, then trials near the frontier that may be parts of
-    cascades, then what is fitted again, then the other options under load.
+    cascades, then what is fitted again, then the other options under load. Last, and as far as the whole budget pays,
+    comes the final fit of the recommended option on validation rows too.
 
     Args:
         search: that has run.
@@ -42,6 +43,7 @@ class EndOfSearch:
         self._score_parts(stop)
         self._refit(stop)
         self._measure_load(stop)
+        self._fit_finally(stop)
 
     @property
     def unscored(self) -> list[int]:
@@ -134,11 +136,32 @@ class EndOfSearch:
             self._search.emit("assessing", f"{len(jobs)} fits for {name}")
             self._run(jobs, stop, self._slots, f"fitted for {name}")
 
+    def _fit_finally(self, stop: StopSignals) -> None:
+        """Fits the recommended option, or the parts of a cascade, on validation rows too; all that learn, or none."""
+        if not self._search.resolved.task.evaluation.final_fit or not self._search.folder.lasting:
+            return
+        jobs = self.jobs.final_fits()
+        for earlier in self.jobs.earlier_final_fits({job.trial for job in jobs}):
+            self._search.folder.drop_refit(earlier)  # of an option that is not the recommended one any more
+        jobs = self._still_to_do(jobs)
+        if not jobs or stop.code is not None:
+            return
+        uses, names = [self.jobs.predicted(job) for job in jobs], ", ".join(_names([job.trial for job in jobs]))
+        left = self._allowance.left_in_all(1).minus(Use(report_seconds(self._search.resolved.task)))
+        longest, all_ = max(use.seconds for use in uses), total(uses)
+        if not left.pays_for(Use(longest, all_.device_seconds, all_.usd)):
+            message = f"the budget does not pay for training {names} on validation rows too (about {longest:.0f} s)"
+            self._search.emit("note", message)
+            return
+        self._search.emit("assessing", f"{names}: trained once more, on validation rows too")
+        self._run(jobs, stop, self._slots, "trained on validation rows too")
+
     def _refit_jobs(self, wanted: Sequence[tuple[int, int | None, int]]) -> list[Refit]:
         """Of the fits that are wanted, those that are still to be done."""
-        return [
-            self.jobs.refit(*arguments) for arguments in wanted if not any(map(_settled, self.jobs.refits(*arguments)))
-        ]
+        return self._still_to_do([self.jobs.refit(*arguments) for arguments in wanted])
+
+    def _still_to_do(self, jobs: Sequence[Refit]) -> list[Refit]:
+        return [job for job in jobs if not any(map(_settled, self.jobs.done(job)))]
 
     def _pays_for(self, jobs: Sequence[Refit]) -> bool:
         """Whether the allowance pays for all of these jobs, and the longest one ends within it."""
@@ -179,7 +202,7 @@ class EndOfSearch:
 
     def _done(self, finished: Finished) -> None:
         job, result = finished.job, finished.outcome.result
-        if isinstance(job, Refit) and not finished.retried:  # it was fitted to be measured, not to be deployed
+        if isinstance(job, Refit) and not job.final and not finished.retried:  # fitted to be measured, not deployed
             self._search.folder.drop_refit(job)
         if finished.retried:
             self._search.emit("note", f"trial {job.trial}: {result}; it is tried once more", job.trial)

@@ -2,17 +2,17 @@
 
 import dataclasses
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
 from autoadapt.domain.jobs import Fit, LoadTest, Refit, Score, seed_of
 from autoadapt.domain.option import trials_of
 from autoadapt.economics.costs import peak_rate
-from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.runs.run_folder import Record, RunFolder, job_name
 from autoadapt.shelves import METHODS
 from autoadapt.study.end_costs import SCORE_SHARE, UNLIMITED, EndCosts, Use, rows_to_score
-from autoadapt.study.job_times import MARGIN
+from autoadapt.study.job_times import MARGIN, trained_share
 from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
@@ -155,29 +155,61 @@ class AssessmentJobs:
         """A job that fits a trial's candidate again and scores it on the test rows."""
         common = self._common(trial)
         seed = common.pop("seed")
-        job = Refit(
-            **common,
-            rows=self.scored_rows(trial) or self.test_rows,
-            train_rows=train_rows,
-            seed_index=seed_index,
-            seed=seed_of(seed, seed_index) if seed_index else seed,
+        return self._as_next_attempt(
+            Refit(
+                **common,
+                rows=self.scored_rows(trial) or self.test_rows,
+                train_rows=train_rows,
+                seed_index=seed_index,
+                seed=seed_of(seed, seed_index) if seed_index else seed,
+            )
         )
-        folder = str(self.folder.job_folder(job).relative_to(self.folder.root))
-        attempt = len(self._refits(trial, train_rows, seed_index))
-        return job.model_copy(update={"attempt": attempt, "state_folder": folder})
 
-    def refits(self, trial: int, train_rows: int | None, seed_index: int) -> list[Record]:
-        """The jobs that fitted a trial again, scored on as many rows as the trial itself; empty: there was none."""
-        rows = self.scored_rows(trial) or self.test_rows
-        return [r for r in self._refits(trial, train_rows, seed_index) if getattr(r.job, "rows", None) == rows]
+    def final_fit(self, trial: int) -> Refit:
+        """A job that fits a trial's candidate on all labelled rows but test rows, and scores it on the latter.
 
-    def _refits(self, trial: int, train_rows: int | None, seed_index: int) -> list[Record]:
+        A method that trains by gradient goes on using the rows kept for early stopping for that. A training that was
+        ended when its time was up is given as much time for every row as it had.
+        """
+        record, measurement = self.results.trials.record(trial), self.results.trials.measurement(trial)
+        tunes = METHODS.get(record.job.candidate.method).tunes
+        splits = ("train", "validation") if tunes else ("train", "validation", "dev")
+        job = self.refit(trial, None, 0).model_copy(update={"splits": splits})
+        grown = self.rows_learned(job) / len(self.resolved.splits.train)
+        seconds = measurement.train_seconds * grown * (MARGIN if trained_share(measurement) == 1 else 1.0)
+        return self._as_next_attempt(
+            job.model_copy(update={"training_seconds": seconds if tunes and seconds else None})
+        )
+
+    def rows_learned(self, job: Refit) -> int:
+        """Rows from which a fit learns."""
+        rows = sum(len(getattr(self.resolved.splits, split)) for split in job.splits)
+        return rows if job.train_rows is None else min(job.train_rows, rows)
+
+    def final_fits(self) -> list[Refit]:
+        """Final fits of the recommended trial, or of the parts of the recommended cascade, that learn from rows."""
+        if not self.resolved.splits.validation:
+            return []
+        measured = self.results.trials
+        return [self.final_fit(t) for t in self.recommended() if measured.measurement(t).parameters_trained]
+
+    def earlier_final_fits(self, recommended: Collection[int]) -> list[Refit]:
+        """Final fits that were made when other options were recommended."""
+        jobs = (r.job for r in self.folder.records if isinstance(r.job, Refit) and r.job.final)
+        return [job for job in jobs if job.trial not in recommended]
+
+    def _as_next_attempt(self, job: Refit) -> Refit:
+        first = job.model_copy(update={"attempt": 0})
+        folder = str(self.folder.job_folder(first).relative_to(self.folder.root))
+        return first.model_copy(update={"attempt": len(self._like(first)), "state_folder": folder})
+
+    def done(self, job: Refit) -> list[Record]:
+        """The jobs that fitted a trial again as this one would, scored on as many rows; empty: there was none."""
+        return [record for record in self._like(job) if getattr(record.job, "rows", None) == job.rows]
+
+    def _like(self, job: Refit) -> list[Record]:
         """The same on any number of test rows."""
-        return [
-            r
-            for r in self.folder.of(trial, "refit")
-            if isinstance(r.job, Refit) and (r.job.train_rows, r.job.seed_index) == (train_rows, seed_index)
-        ]
+        return [r for r in self.folder.of(job.trial, "refit") if job_name(r.job) == job_name(job)]
 
     def random_trials(self) -> list[int]:
         """Options of the frontier that another seed would change: trained, or with examples drawn by chance."""
@@ -201,7 +233,7 @@ class AssessmentJobs:
 
     def predicted(self, job: Refit) -> Use:
         """What fitting again will probably take, from the option's own training and validation."""
-        share = 1.0 if job.train_rows is None else job.train_rows / len(self.resolved.splits.train)
+        share = self.rows_learned(job) / len(self.resolved.splits.train)
         return self.costs(job.trial).fit(share, job.rows).times(MARGIN)
 
     def _common(self, trial: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from autoadapt.assess.final_fits import final_fit_of
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Unmeasured, Verdict
@@ -49,6 +50,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         ),
         scored_parts=results.scored_parts(),
         optimism=optimism(best, metric, stats, seed),
+        final_fit=final_fit_of(jobs),
         trained=_trained(jobs),
         curve=learning,
         why=reasons(options, recommendation, compared, resolved.task.constraints),
@@ -93,7 +95,7 @@ def _curve(jobs: AssessmentJobs) -> Curve | None:
 
 def _scored(jobs: AssessmentJobs, trial: int, rows: int | None, seed_index: int) -> Any:
     """Statistics of the last measured refit, shape (rows, statistics); None: there is none."""
-    measurements = [r.measurement for r in jobs.refits(trial, rows, seed_index)]
+    measurements = [r.measurement for r in jobs.done(jobs.refit(trial, rows, seed_index))]
     measured = [m for m in measurements if m is not None]
     return stats_array(measured[-1]) if measured else None
 

@@ -1,8 +1,8 @@
 """Jobs: what a worker is asked to do. Each is written to ``job.json`` in a folder of its own, complete in itself.
 
 A trial is one candidate under one Optuna number. It is fitted in one Fit per rung; its finished artifact is scored on
-test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows or with another
-seed (Refit). A job that is tried again has a higher `attempt`; everything else in it is equal.
+test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows, on more of them
+or with another seed (Refit). A job that is tried again has a higher `attempt`; everything else in it is equal.
 """
 
 import hashlib
@@ -145,7 +145,7 @@ class LoadTest(JobBase):
 
 
 class Refit(JobBase):
-    """Fits the candidate again, on fewer rows or with another seed, and answers test rows."""
+    """Fits the candidate again, on fewer rows, on more of them or with another seed, and answers test rows."""
 
     kind: Literal["refit"] = "refit"
     rows: int = Field(ge=1)
@@ -153,6 +153,16 @@ class Refit(JobBase):
     """Training rows it may use; None: all."""
     seed_index: int = Field(default=0, ge=0)
     """Which further seed it has; 0: the option's own."""
+    splits: tuple[Literal["train", "validation", "dev"], ...] = ("train",)
+    """Splits from whose rows it learns: the final fit, made when nothing is left to choose, learns from validation rows
+    too, and from those kept for early stopping where its method does not stop early."""
+    training_seconds: float | None = Field(default=None, gt=0)
+    """Longest time that this job may train, as of Fit. None: no limit."""
+
+    @property
+    def final(self) -> bool:
+        """Whether it is a final fit."""
+        return "validation" in self.splits
 
 
 Job = Annotated[Fit | Score | LoadTest | Refit, Field(discriminator="kind")]

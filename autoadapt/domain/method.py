@@ -165,11 +165,14 @@ class Context:
     @property
     def training_seconds(self) -> float | None:
         """Longest time that this job may train; None: no limit."""
-        return self.job.training_seconds if isinstance(self.job, Fit) else None
+        return self.job.training_seconds
 
     def training_rows(self) -> list[Row]:
         """The rows that this job may learn from."""
-        return self.rows("train", self.job.train_rows if isinstance(self.job, Refit) else None)
+        if isinstance(self.job, Refit):
+            rows = [row for split in self.job.splits for row in self.rows(split)]
+            return rows[: self.job.train_rows]
+        return self.rows("train")
 
 
 @dataclass(frozen=True)

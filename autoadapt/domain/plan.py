@@ -71,9 +71,9 @@ class Plan(StrictModel):
     memory_bytes: int | None
     trials: Range
     hours: Range
-    """Wall-clock, the end included: test rows, load tests, learning curve."""
+    """Wall-clock, the end included: test rows, load tests, learning curve, final fit."""
     end_hours: Range | None = None
-    """Of them, the end; a tenth of the budget at most. None: a plan of an earlier version."""
+    """Of them, the end; a tenth of the budget at most, the final fit apart. None: a plan of an earlier version."""
     learning_curve: bool | None = None
     """Whether a tenth of the budget probably pays for a learning curve; None: none is wanted."""
     device_hours: Range

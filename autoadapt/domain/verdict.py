@@ -65,6 +65,29 @@ class Trained(StrictModel):
     """Standard deviation between seeds; all seeds are scored on the same rows, so these add nothing to it."""
 
 
+class FinalFit(StrictModel):
+    """The recommended option trained once more on validation rows too, when nothing was left to choose by them."""
+
+    trial: int
+    """The recommended option; of a cascade, each part that learns from rows was trained once more."""
+    rows: int
+    """Labelled rows from which it has learned."""
+    rows_before: int
+    """Those from which the option has learned."""
+    quality: float
+    low: float
+    high: float
+    """On test rows, with its 95 % interval. They have had no part in any choice."""
+    paired: Paired
+    """It against the option as it was (both by the option's number), on the same test rows."""
+    worse: bool
+    """Whether test rows show that it is worse than the option as it was, which is then the one to deploy."""
+    artifacts: list[str]
+    """Folders in the run folder that hold what was trained."""
+    sentence: str
+    """All of this in words."""
+
+
 class CurvePoint(StrictModel):
     """Quality on test rows after training on a part of the training rows."""
 
@@ -173,6 +196,8 @@ class Verdict(StrictModel):
     scored_parts: list[int] = Field(default=[])
     """Dominated trials that were scored on test rows because they may be useful parts of cascades."""
     optimism: Optimism
+    final_fit: FinalFit | None = None
+    """None: it was not made, because nothing is recommended that learns from rows, or the budget did not pay for it."""
     trained: list[Trained] = Field(default=[])
     """With `evaluation.seeds` above 1."""
     curve: Curve | None = None

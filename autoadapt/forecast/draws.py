@@ -22,7 +22,16 @@ from autoadapt.forecast.simulation import SimulatedTimes, mean_score, run_simula
 from autoadapt.forecast.times import Times
 from autoadapt.runs.results import MethodUse
 from autoadapt.shelves import METHODS
-from autoadapt.study.end_costs import SCORE_SHARE, EndCosts, Use, end_limits, report_seconds, rows_to_score, total
+from autoadapt.study.end_costs import (
+    FINAL_SHARE,
+    SCORE_SHARE,
+    EndCosts,
+    Use,
+    end_limits,
+    report_seconds,
+    rows_to_score,
+    total,
+)
 from autoadapt.study.search import Search
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
@@ -218,7 +227,18 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
         0.0, min(1.0, left.units(Use(), Use(wanted.seconds * slots / under_load, wanted.device_seconds, wanted.usd)))
     )
     loads = wanted.times(share)
-    return _End(report + use.seconds / slots + loads.seconds / under_load, use.plus(loads), paid)
+    final = _final_fit(resolved, options[best], answered, end_limits(resolved.task, slots, devices, FINAL_SHARE))
+    wall = report + use.seconds / slots + loads.seconds / under_load + final.seconds
+    return _End(wall, use.plus(loads).plus(final), paid)
+
+
+def _final_fit(resolved: ResolvedTask, best: EndCosts, rows: int, most: Use) -> Use:
+    """What the final fit takes; nothing where there is none, or where it takes more than is kept back for it."""
+    splits = resolved.splits
+    if not resolved.task.evaluation.final_fit or not best.trained or not splits.train:
+        return Use()
+    fit = best.fit(1 + len(splits.validation) / len(splits.train), rows)
+    return fit if most.pays_for(fit) else Use()
 
 
 def _costs(resolved: ResolvedTask, option: Option, times: Times, devices: int) -> EndCosts:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autoadapt.domain.jobs import JobBase
+from autoadapt.domain.jobs import JobBase, Refit
 from autoadapt.domain.method import Adapted, AdapterSpec, Answer, Context, Decoding, Model, Training, Weights
 from autoadapt.domain.metric import answered_rows
 from autoadapt.domain.model import ModelReference
@@ -147,9 +147,10 @@ class OpenedLocalModel(Model, Generic[M]):
         return HeadAnswerer(lm, head, self.reader(lm), labels, training=training, tick=context.tick)
 
     def _cached_features(self, lm: M, params: HeadParams) -> CachedFeatures:
-        """Features of the whole training split, of which some jobs use the first rows alone."""
+        """Features of whole splits, of which some jobs use the first rows alone."""
         context, job = self.context, self.context.job
-        texts = [row.input for row in context.rows("train")]
+        splits = job.splits if isinstance(job, Refit) else ("train",)
+        texts = [row.input for split in splits for row in context.rows(split)]
         features, read = Features(lm, params.pooling, params.depth), self.reader(lm)
 
         def compute() -> CachedFeatures:

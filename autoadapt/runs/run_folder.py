@@ -10,6 +10,7 @@ runs/NAME/
   trials/0007/score/           the option on test rows
   trials/0007/load_test/       the option under load
   trials/0007/refit-85-0/      fitted again, on 85 training rows (or `all`) with seed 0
+  trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
   results.json                 options, advice, verdict and spend of one moment; what every reader reads
   frontier.json|csv, recommendations.json, verdict.json    parts of it, for people and other programs
 """
@@ -199,7 +200,9 @@ def job_name(job: AnyJob) -> str:
     """Name of a job's folder at its first attempt."""
     if isinstance(job, Fit):
         return f"rung{job.rung}"
-    return f"refit-{job.train_rows or 'all'}-{job.seed_index}" if isinstance(job, Refit) else job.kind
+    if isinstance(job, Refit):
+        return f"refit-{'final' if job.final else job.train_rows or 'all'}-{job.seed_index}"
+    return job.kind
 
 
 def read_job(folder: Path) -> AnyJob | None:

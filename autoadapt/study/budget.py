@@ -162,8 +162,9 @@ class Budget:
         """Device-seconds kept for the end of the search; computed once for as long as nothing has finished."""
         now = (self._results.trials.revision, len(self._results.folder.records))
         if now != self._kept_back_of[0]:
-            evaluation, test_rows = self._resolved.task.evaluation, len(self._resolved.splits.test)
-            self._kept_back_of = now, self._ledger.kept_back(self._unscored(), evaluation, test_rows)
+            evaluation, splits = self._resolved.task.evaluation, self._resolved.splits
+            grown = 1 + len(splits.validation) / len(splits.train) if splits.train else 1.0
+            self._kept_back_of = now, self._ledger.kept_back(self._unscored(), evaluation, len(splits.test), grown)
         return self._kept_back_of[1]
 
 

@@ -84,7 +84,7 @@ class Confidences:
         key = (record.folder, split)
         if key not in self._rows:
             path = self._folder.trial(trial) / f"predictions-{split}.jsonl"
-            lines = _read_lines(path) if self._folder.lasting else []
+            lines = read_predictions(path) if self._folder.lasting else []
             self._rows[key] = sure_rows(record.measurement, lines, record.job.labels or [])
         return self._rows[key]
 
@@ -122,7 +122,8 @@ def _truth(line: dict[str, Any], numbers: dict[str, int]) -> int:
     return numbers[line["answer"] if line["answer"] in accepted else accepted[0]]
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """Lines of a file of predictions; none where it is absent or damaged."""
     try:
         return [json.loads(line) for line in path.read_bytes().splitlines()]
     except (OSError, ValueError):

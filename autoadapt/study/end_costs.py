@@ -18,7 +18,10 @@ from autoadapt.shelves import METHODS
 from autoadapt.verdict.growth import SHARES
 
 END_SHARE = 0.1
-"""Greatest share of each limit of the budget that is kept back for the end of the search, and that it may take."""
+"""Greatest share of each limit of the budget that is kept back for the end of the search, and that it may take, the
+final fit apart."""
+FINAL_SHARE = 1 / 6
+"""Greatest share that is kept back for the final fit of the best option; it takes what is left in any case."""
 LEAST_TEST_ROWS = 100
 """Test rows on which the recommended option and the floor are scored whatever it takes."""
 ENOUGH_TEST_ROWS = 300
@@ -187,19 +190,20 @@ class EndCosts:
         return total(self.fit(share, rows) for share in SHARES)
 
 
-def end_limits(task: Task, slots: int, devices: int) -> Use:
+def end_limits(task: Task, slots: int, devices: int, share: float = END_SHARE) -> Use:
     """What the end may take in all: a tenth of each limit of the budget; infinite where there is none.
 
     Args:
         task: its budget.
         slots: jobs side by side.
         devices: of one slot.
+        share: of each limit.
     """
     budget = task.budget
     hours = math.inf if budget.hours is None else budget.hours * 3600
     held = math.inf if budget.device_hours is None else budget.device_hours * 3600
     usd = math.inf if budget.usd is None else float(budget.usd)
-    return Use(hours * slots, min(held, hours * slots * devices), usd).times(END_SHARE)
+    return Use(hours * slots, min(held, hours * slots * devices), usd).times(share)
 
 
 def wanted_at_the_end(
@@ -232,6 +236,23 @@ def wanted_at_the_end(
     needed = [option for i, option in enumerate(options) if i == 0 or option.floor]
     scored = [option.score(min(rows, LEAST_TEST_ROWS)).device_seconds for option in needed]
     return max(min(wanted, most), sum(scored), max(scored) * idle)
+
+
+def wanted_for_final_fit(options: Sequence[EndCosts], grown: float, rows: int, most: float, idle: int = 1) -> float:
+    """Device-seconds to be kept back for training the best option once more, on validation rows too.
+
+    Nothing where that takes more than `most`, or where the best option learns from no rows.
+
+    Args:
+        options: that are still to be scored, the best first.
+        grown: labelled rows over training rows.
+        rows: test rows there are.
+        most: device-seconds.
+        idle: slots that are held meanwhile.
+    """
+    best = next(iter(options), None)
+    wanted = 0.0 if best is None or not best.trained else best.fit(grown, rows).device_seconds * idle
+    return wanted if wanted <= most else 0.0
 
 
 def report_seconds(task: Task) -> float:

@@ -15,7 +15,15 @@ from autoadapt.domain.task import Evaluation, Task
 from autoadapt.economics.usage_costs import device_usd
 from autoadapt.providers.answer_store import billed_by_job
 from autoadapt.runs.run_folder import Record, RunFolder
-from autoadapt.study.end_costs import END_SHARE, LEAST_TEST_ROWS, EndCosts, end_limits, wanted_at_the_end
+from autoadapt.study.end_costs import (
+    END_SHARE,
+    FINAL_SHARE,
+    LEAST_TEST_ROWS,
+    EndCosts,
+    end_limits,
+    wanted_at_the_end,
+    wanted_for_final_fit,
+)
 from autoadapt.study.job_times import MARGIN
 
 MOST_KEPT_BACK = 0.5
@@ -130,13 +138,16 @@ class Ledger:
         """USD of device-seconds."""
         return float(device_usd(device_seconds, 1, self.task.economics))
 
-    def kept_back(self, frontier: Sequence[Record], evaluation: Evaluation, test_rows: int) -> float:
-        """Device-seconds kept for the end of the search (`wanted_at_the_end`).
+    def kept_back(
+        self, frontier: Sequence[Record], evaluation: Evaluation, test_rows: int, grown: float = 1.0
+    ) -> float:
+        """Device-seconds kept for the end of the search (`wanted_at_the_end`, `wanted_for_final_fit`).
 
         Args:
             frontier: fits in full of the options that are still to be scored, the best first.
             evaluation: of the task.
             test_rows: there are.
+            grown: labelled rows of a final fit over training rows.
         """
         options = [
             EndCosts.of(record.measurement, record.outcome, self.task.economics, record.job.candidate.method)
@@ -146,10 +157,15 @@ class Ledger:
         rows = min(test_rows, evaluation.test_rows)
         # a slot that stands idle while an option is measured alone takes wall time as if it worked
         idle = self.slots if self.task.budget.hours is not None else 1
-        limits = end_limits(self.task, self.slots, self.devices)
-        hour_usd = self.usd(3600)
-        most = min(limits.device_seconds, limits.usd / hour_usd * 3600 if hour_usd else math.inf)
-        return MARGIN * wanted_at_the_end(options, evaluation, rows, most / MARGIN, idle)
+        wanted = wanted_at_the_end(options, evaluation, rows, self._most(END_SHARE) / MARGIN, idle)
+        if evaluation.final_fit:
+            wanted += wanted_for_final_fit(options, grown, rows, self._most(FINAL_SHARE) / MARGIN, idle)
+        return MARGIN * wanted
+
+    def _most(self, share: float) -> float:
+        """Device-seconds that a share of every limit of the budget pays for."""
+        limits, hour_usd = end_limits(self.task, self.slots, self.devices, share), self.usd(3600)
+        return min(limits.device_seconds, limits.usd / hour_usd * 3600 if hour_usd else math.inf)
 
     def allows(self, seconds: float, running: Iterable[tuple[float, float]], kept_back: float) -> bool:
         """Whether a job of so many device-seconds may start.

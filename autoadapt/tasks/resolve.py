@@ -32,7 +32,7 @@ from autoadapt.tasks.yaml_document import Document
 
 FLOOR_MODEL = "classical"
 """The model of words."""
-SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds"}
+SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds", "final_fit"}
 """Of a task's `evaluation`: what no trial of the search depends on."""
 
 

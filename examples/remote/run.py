@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx2
 
 from autoadapt import UserError
+from autoadapt.local_models.loading import compute_dtype
 from autoadapt.named_models import required_folder
 from autoadapt.worker.place import end_with_parent
 
@@ -44,7 +45,9 @@ def main() -> int:
         port = probe.getsockname()[1]
     # SIGTERM becomes an exception, so that the server is stopped before this process ends
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    address = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    # its weights are bf16, in which a CPU that does not multiply bf16 natively takes many times as long as in fp32
+    precision = str(compute_dtype("auto", "cpu")).removeprefix("torch.")
+    address = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", precision]
     # the server calls a model as it is called here: by its folder's name in the directory where the server runs
     serve = [sys.executable, "-m", "transformers.cli.transformers", "serve", folder.name, *address]
     parent = os.getpid()

@@ -22,7 +22,14 @@ from autoadapt.tasks.resolve import resolve
 
 QUALITY = {"prompt": 0.4, "lora": 0.8, "full": 0.85}
 TEST_ROWS = 400
-EVALUATION = {"rows": 100, "test_rows": TEST_ROWS, "latency_requests": 5, "load_requests": 0, "learning_curve": False}
+EVALUATION = {
+    "rows": 100,
+    "test_rows": TEST_ROWS,
+    "latency_requests": 5,
+    "load_requests": 0,
+    "learning_curve": False,
+    "final_fit": False,
+}
 SLOW: dict[str, float] = {"prompt": 1.5, "lora": 0.01, "full": 0.01}
 """Seconds a row where prompts are slow, as over many labels."""
 
