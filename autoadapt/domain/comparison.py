@@ -5,7 +5,7 @@ from pydantic import Field
 from autoadapt.domain.option import Option
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.strict import StrictModel, Usd
-from autoadapt.domain.task import Constraints
+from autoadapt.domain.task import Advice, Constraints
 
 
 class Cell(StrictModel):
@@ -33,6 +33,8 @@ class Terms(StrictModel):
     search_usd: Usd
     """Cost of the search that is paid off over the horizon; 0: it is not counted."""
     constraints: Constraints
+    advice: Advice = Advice()
+    """What may be given up for a lower cost."""
     price_source: str
     """Where the price comes from."""
 

@@ -177,8 +177,8 @@ class Constraints(Limits):
 class Evaluation(StrictModel):
     """How a candidate is measured."""
 
-    rows: int = Field(default=300, ge=10)
-    """Validation rows at full fidelity: a fixed stratified sample."""
+    rows: int = Field(default=500, ge=10)
+    """Validation rows at full fidelity: a fixed stratified sample, or all where there are fewer."""
     test_rows: int = Field(default=1000, ge=10)
     """Test rows on which the frontier is re-scored once, at the end; fewer where a tenth of the budget pays for no
     more."""
@@ -201,6 +201,16 @@ class Evaluation(StrictModel):
     a tenth of the budget pays for it."""
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
     """Longest free-text answer in tokens."""
+
+
+class Advice(StrictModel):
+    """What may be given up for a lower cost."""
+
+    give_up_points: float = Field(default=1.0, ge=0, le=100)
+    """Greatest loss of quality, in points (hundredths), for which a cheaper option may be recommended in place of the
+    best one. It must be shown on test rows that the loss is no greater; it is not enough that none is shown."""
+    least_saving_usd: float = Field(default=0.01, ge=0)
+    """USD a month below which a difference in cost counts for nothing."""
 
 
 class SearchSettings(StrictModel):
@@ -285,6 +295,8 @@ class Task(StrictModel):
     """Price of a device, and how much the result will be used."""
     constraints: Constraints = Constraints()
     """What a recommended option must satisfy."""
+    recommend: Advice = Advice()
+    """What may be given up for a lower cost."""
     evaluation: Evaluation = Evaluation()
     """Rows and requests by which candidates are measured."""
     search: SearchSettings = SearchSettings()

@@ -16,7 +16,7 @@ from autoadapt.tasks.parsing import check, parse, parse_value
 from autoadapt.tasks.prices import Prices, task_terms, terms
 from autoadapt.tasks.yaml_document import Document
 from autoadapt.verdict.preferences import recommend_by_weights
-from autoadapt.verdict.recommendation import binding, recommend
+from autoadapt.verdict.recommendation import Trade, binding, recommend
 from autoadapt.verdict.scenarios import compare as compare_options
 from autoadapt.verdict.scenarios import options_under
 
@@ -103,7 +103,9 @@ def recommend_again(
         advice = recommend_by_weights(options, constraints, weights, study.goals)
         return advice, binding(options, constraints), options
     pairs = _pairs(study)
-    return recommend(options, constraints, None, pairs), binding(options, constraints, pairs), options
+    trade = Trade.of(own_terms)
+    advice = recommend(options, constraints, None, pairs, trade)
+    return advice, binding(options, constraints, pairs, trade), options
 
 
 def _pairs(study: FinishedStudy) -> list[Paired]:

@@ -23,7 +23,7 @@ from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.comparisons import all_pairs
-from autoadapt.verdict.recommendation import recommend
+from autoadapt.verdict.recommendation import Trade, recommend
 
 
 class StudyResults:
@@ -173,7 +173,8 @@ class StudyResults:
 
     def recommendation(self) -> Recommendation:
         """The advice under the task's constraints."""
-        return recommend(self.options(), self.resolved.task.constraints, self.trials.baseline(), self.pairs())
+        constraints, trade = self.resolved.task.constraints, Trade.of(self._terms)
+        return recommend(self.options(), constraints, self.trials.baseline(), self.pairs(), trade)
 
     def pairs(self) -> list[Paired]:
         """The shown options compared on test rows, as far as they were re-scored."""

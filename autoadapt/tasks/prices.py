@@ -192,5 +192,6 @@ def terms(
         horizon_months=Decimal(repr(scenario.horizon_months or economics.horizon_months)),
         search_usd=Decimal(repr(search_usd)) if scenario.with_search else Decimal(0),
         constraints=task.constraints.model_copy(update=limits),
+        advice=task.recommend,
         price_source=source,
     ), warnings

@@ -172,7 +172,7 @@ class JointSpace:
         """What is tried first, as (arm, parameters): simple methods, then the space's own, then those brought along."""
         written = {self._arm_written(one) for one in self.space.first}
         brought = [
-            (arm, _within(branch.specs, one))
+            (arm, _within(branch.specs, {**self._known_prompt(branch), **one}))
             for arm, branch in self.arms.items()
             if arm not in written
             for one in self._brought_first(arm, branch.method) or [{}]
@@ -180,6 +180,20 @@ class JointSpace:
         own = [(arm, one) for one in self.space.first if (arm := self._arm_written(one)) in self.arms]
         floors = [(arm, one) for arm, one in brought if METHODS.get(self.arms[arm].method).floor]
         self._first = [*floors, *own, *((arm, one) for arm, one in brought if (arm, one) not in floors)]
+
+    def _known_prompt(self, branch: Branch) -> Mapping[str, Scalar]:
+        """Template and instruction of a candidate of a method that names none: those that the space tries first.
+
+        Where it tries none, the first instruction that names the labels: a model that is not told them cannot choose.
+        """
+        names = [name for name in self.space.shared if name in branch.specs]
+        for one in self.space.first:
+            if one.get("method") == branch.method:
+                return {name: one[name] for name in names if name in one}
+        telling = [name for name, text in self.space.instructions.items() if "labels" in text]
+        if METHODS.get(branch.method).tunes or not telling or "instruction" not in names:
+            return {}
+        return {"instruction": telling[0]} if _allowed(branch.specs["instruction"], telling[0]) else {}
 
     def _arm_written(self, one: Mapping[str, Scalar]) -> str:
         """The arm that an entry of `first` names as its method."""

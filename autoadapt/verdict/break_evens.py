@@ -10,7 +10,7 @@ from autoadapt.domain.verdict import Paired
 from autoadapt.economics import costs
 from autoadapt.economics.cascade_pricer import pricer_of
 from autoadapt.economics.pricer import ONE
-from autoadapt.verdict.recommendation import recommend
+from autoadapt.verdict.recommendation import Trade, recommend
 
 TIMES_WITHIN = Decimal("1.1")
 """Measured times of answering are taken to be right to within this factor (see `comparisons.SAME_COST`)."""
@@ -32,7 +32,7 @@ def break_evens(
     groups: dict[tuple[str, str], list[Option]] = {}
     for option in options:
         groups.setdefault((option.method, option.model), []).append(option.model_copy(update={"on_frontier": True}))
-    advice = [recommend(group, terms.constraints, None, pairs) for group in groups.values()]
+    advice = [recommend(group, terms.constraints, None, pairs, Trade.of(terms)) for group in groups.values()]
     best = [a.trial if a.trial is not None else a.best_quality for a in advice]
     cost = {o.trial: o.cost_usd_per_1k for o in options}
     ordered = sorted((t for t in best if t is not None), key=lambda t: cost[t])

@@ -1,30 +1,76 @@
 """One option out of the frontier, and the reason in one sentence."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from autoadapt.domain.comparison import Cell, Terms
 from autoadapt.domain.option import Option, Recommendation
-from autoadapt.domain.task import Constraints
+from autoadapt.domain.task import Advice, Constraints
 from autoadapt.domain.verdict import Paired
 from autoadapt.verdict.comparisons import LEVEL, SAME_COST, compared_with, difference_text, pairs_with
 from autoadapt.verdict.floor import best_floor, floor_sentence
 from autoadapt.verdict.option_values import latency_ms
 
 
-def recommend(
-    options: Sequence[Option], constraints: Constraints, baseline: int | None, pairs: Sequence[Paired] = ()
-) -> Recommendation:
-    """The cheapest option that is as good as the best, among those that satisfy the constraints.
+@dataclass(frozen=True)
+class Trade:
+    """What a lower cost is worth.
 
-    As good as the best: its quality lies within the 95 % interval of the best option's quality on validation rows, and
-    where both were scored on test rows, a paired test there does not find it worse (Holm's correction over all that
-    are compared with the best). So nothing is paid for a gain of quality that may be chance.
+    Args:
+        advice: what may be given up for it.
+        queries_per_month: by which a difference in cost becomes USD a month; None: every difference counts.
+    """
+
+    advice: Advice = field(default_factory=Advice)
+    queries_per_month: float | None = None
+
+    @classmethod
+    def of(cls, terms: Terms, cell: Cell | None = None) -> "Trade":
+        """Of a scenario, at its likely volume or at that of a cell."""
+        return cls(terms.advice, float((cell or terms.cell()).volume))
+
+    def saves(self, option: Option, other: Option) -> bool:
+        """Whether an option costs clearly less than another one: more than measured times vary, and enough USD."""
+        if option.cost_usd_per_1k * SAME_COST > other.cost_usd_per_1k:
+            return False
+        saved = self.saved_usd(option, other)
+        return saved is None or saved >= self.advice.least_saving_usd
+
+    def saved_usd(self, option: Option, other: Option) -> float | None:
+        """USD a month that an option costs less than another one; None: the volume is not known."""
+        if self.queries_per_month is None:
+            return None
+        return (other.cost_usd_per_1k - option.cost_usd_per_1k) * self.queries_per_month / 1000
+
+    def allows(self, pair: Paired | None) -> bool:
+        """Whether test rows show that an option loses no more than may be given up.
+
+        Args:
+            pair: its quality minus that of the best option; None: they were not compared.
+        """
+        return pair is not None and 100 * pair.low >= -self.advice.give_up_points
+
+
+def recommend(
+    options: Sequence[Option],
+    constraints: Constraints,
+    baseline: int | None,
+    pairs: Sequence[Paired] = (),
+    trade: Trade = Trade(),
+) -> Recommendation:
+    """The best option that satisfies the constraints, or a cheaper one that is shown to lose little against it.
+
+    The best option has the highest quality on validation rows, unless test rows show another one to be better. A
+    cheaper option is recommended in its place where the whole 95 % interval of the difference on test rows lies above
+    what may be given up (a test of non-inferiority at 2.5 %), so that few rows never make a cheap option good enough.
 
     Args:
         options: measured options, any order.
         constraints: of the task or scenario.
         baseline: trial of the untuned prompt, for the record.
         pairs: options compared on test rows.
+        trade: what a lower cost is worth.
     """
     frontier = [o for o in options if o.on_frontier]
     if not frontier:
@@ -43,11 +89,10 @@ def recommend(
         return Recommendation(trial=None, reason=reason, meets_constraints=False, **common)
     best = best_of(fitting, pairs)
     tied = tied_with(best, fitting, pairs)
-    as_good = [o for o in fitting if o.trial == best.trial or o.trial in tied]
-    least = min(o.cost_usd_per_1k for o in as_good)
-    cheap = [o for o in as_good if o.cost_usd_per_1k <= least * SAME_COST]
-    chosen = max(cheap, key=lambda o: (_mean_quality(o), -latency_ms(o)))
-    reason = _reason(chosen, best, fitting, len(fitting) < len(frontier), pairs)
+    beside_best = pairs_with(best.trial, pairs)
+    cheaper = [o for o in fitting if trade.saves(o, best) and trade.allows(beside_best.get(o.trial))]
+    chosen = _best_of_cheapest(cheaper) if cheaper else best
+    reason = _reason(chosen, best, fitting, len(fitting) < len(frontier), pairs, trade)
     return Recommendation(
         trial=chosen.trial,
         reason=" ".join(filter(None, [floor_sentence(chosen, options, pairs), reason])),
@@ -56,6 +101,13 @@ def recommend(
         cheaper_equivalent=chosen.trial if chosen.trial != best.trial else None,
         **common,
     )
+
+
+def _best_of_cheapest(options: Sequence[Option]) -> Option:
+    """Of the options that cost about as little as the cheapest, the one of the highest mean quality."""
+    least = min(o.cost_usd_per_1k for o in options)
+    cheap = [o for o in options if o.cost_usd_per_1k <= least * SAME_COST]
+    return max(cheap, key=lambda o: (_mean_quality(o), -latency_ms(o)))
 
 
 def _nothing_measured(baseline: int | None) -> Recommendation:
@@ -72,7 +124,7 @@ def _nothing_measured(baseline: int | None) -> Recommendation:
 
 
 def _mean_quality(option: Option) -> float:
-    """Mean of validation and test quality: of tied options with about the same cost, the highest is taken."""
+    """Mean of validation and test quality, by which tied options of about the same cost are ordered."""
     if option.test_quality is None:
         return option.quality_expected
     return (option.quality_expected + option.test_quality) / 2
@@ -121,14 +173,16 @@ def violations(option: Option, constraints: Constraints) -> list[str]:
     return clauses
 
 
-def binding(options: Sequence[Option], constraints: Constraints, pairs: Sequence[Paired] = ()) -> list[str]:
+def binding(
+    options: Sequence[Option], constraints: Constraints, pairs: Sequence[Paired] = (), trade: Trade = Trade()
+) -> list[str]:
     """Constraints without which another option would be recommended, by their name in the task."""
-    with_all = recommend(options, constraints, None, pairs).trial
+    with_all = recommend(options, constraints, None, pairs, trade).trial
     given = [name for name in Constraints.model_fields if getattr(constraints, name) is not None]
     return [
         name
         for name in given
-        if recommend(options, constraints.model_copy(update={name: None}), None, pairs).trial != with_all
+        if recommend(options, constraints.model_copy(update={name: None}), None, pairs, trade).trial != with_all
     ]
 
 
@@ -142,36 +196,62 @@ def _nothing_fits(frontier: Sequence[Option], constraints: Constraints) -> str:
 
 
 def _reason(
-    chosen: Option, best: Option, fitting: Sequence[Option], some_violate: bool, pairs: Sequence[Paired]
+    chosen: Option,
+    best: Option,
+    fitting: Sequence[Option],
+    some_violate: bool,
+    pairs: Sequence[Paired],
+    trade: Trade,
 ) -> str:
     within = " that satisfies the constraints" if some_violate else ""
     if len(fitting) == 1:
         return f"{chosen.title} is the only option{within}."
     if chosen.trial == best.trial:
-        return (
-            f"{chosen.title} has the highest quality{within} ({chosen.quality:.3f}), and no "
-            "option of statistically equal quality costs clearly less."
-        )
-    saved = "a query costs about as much"
-    if best.cost_usd_per_1k > chosen.cost_usd_per_1k * SAME_COST:
-        saved = f"a query costs {_times(best.cost_usd_per_1k, chosen.cost_usd_per_1k)} times less"
-    if latency_ms(best) > latency_ms(chosen) * SAME_COST:
-        saved += f" and is answered {_times(latency_ms(best), latency_ms(chosen))} times faster"
-    elif latency_ms(chosen) > latency_ms(best) * SAME_COST:
-        saved += f", but is answered {_times(latency_ms(chosen), latency_ms(best))} times slower"
-    on_test = pairs_with(best.trial, pairs).get(chosen.trial)
-    if on_test is not None:
-        evidence = (
-            f"on {on_test.rows} test rows it differs by "
-            f"{difference_text(on_test.difference, on_test.low, on_test.high)}, which may be chance"
-        )
-    else:
-        interval = f"95 % interval [{best.quality_ci[0]:.3f}, {best.quality_ci[1]:.3f}]"
-        evidence = f"its quality ({chosen.quality:.3f}) lies within the {interval} of the best"
+        others = _cheaper_ones(best, fitting, pairs, trade)
+        return f"{chosen.title} is the best option{within} ({chosen.quality:.3f}). {others}"
+    pair = pairs_with(best.trial, pairs)[chosen.trial]
+    by = difference_text(pair.difference, pair.low, pair.high)
     return (
-        f"{chosen.title} is the cheaper equivalent of the best option{within}, {best.named(f'{best.quality:.3f}')}: "
-        f"{evidence}, and {saved}."
+        f"{chosen.title} is recommended in place of the best option{within}, {best.named(f'{best.quality:.3f}')}: on "
+        f"{pair.rows} test rows it differs by {by}, so that it loses no more than the {_may_be_given_up(trade)}, and "
+        f"{_saving(chosen, best, trade)}."
     )
+
+
+def _may_be_given_up(trade: Trade) -> str:
+    points = trade.advice.give_up_points
+    return f"{points:g} point{'' if points == 1 else 's'} that may be given up"
+
+
+def _cheaper_ones(best: Option, fitting: Sequence[Option], pairs: Sequence[Paired], trade: Trade) -> str:
+    """Why no cheaper option is recommended, with the one that comes nearest and how much worse it may be."""
+    beside_best = pairs_with(best.trial, pairs)
+    cheaper = [o for o in fitting if trade.saves(o, best)]
+    if not cheaper:
+        return "No other one costs clearly less."
+    compared = [o for o in cheaper if o.trial in beside_best]
+    if not compared:
+        return f"No cheaper one is shown to lose no more than the {_may_be_given_up(trade)}."
+    nearest = max(compared, key=lambda o: beside_best[o.trial].low)
+    pair = beside_best[nearest.trial]
+    by = difference_text(pair.difference, pair.low, pair.high)
+    return (
+        f"{nearest.title} comes nearest to it for less ({_saving(nearest, best, trade)}), but may be up to "
+        f"{-100 * pair.low:.1f} points worse ({by} on {pair.rows} test rows), more than the {_may_be_given_up(trade)}."
+    )
+
+
+def _saving(option: Option, best: Option, trade: Trade) -> str:
+    """What a cheaper option saves against the best one."""
+    saved, month = f"a query costs {_times(best.cost_usd_per_1k, option.cost_usd_per_1k)} times less", ""
+    usd = trade.saved_usd(option, best)
+    if usd is not None:
+        month = f", ${usd:.2f} a month" if usd < 100 else f", ${usd:,.0f} a month"
+    if latency_ms(best) > latency_ms(option) * SAME_COST:
+        return f"{saved}{month}, and is answered {_times(latency_ms(best), latency_ms(option))} times faster"
+    if latency_ms(option) > latency_ms(best) * SAME_COST:
+        return f"{saved}{month}, but is answered {_times(latency_ms(option), latency_ms(best))} times slower"
+    return saved + month
 
 
 def _times(more: float, less: float) -> str:

@@ -15,7 +15,7 @@ from autoadapt.economics.pricer import Pricer, loaded_share
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.verdict.break_evens import break_evens
 from autoadapt.verdict.option_values import option_values
-from autoadapt.verdict.recommendation import binding, recommend, violations
+from autoadapt.verdict.recommendation import Trade, binding, recommend, violations
 
 PRICED = ("quality", "cost_usd_per_1k", "latency_ms")
 """Objectives that `contenders` compares by the raw figures they are computed from."""
@@ -111,14 +111,14 @@ def compare(
     share = loaded_share(raws, terms)
     pricers = [pricer_of(raw, terms, share) for raw in raws]
     options = _options(pricers, terms, terms.cell(), goals)
-    advice = recommend(options, terms.constraints, None, pairs)
+    advice = recommend(options, terms.constraints, None, pairs, Trade.of(terms))
     winners = _winners(pricers, terms, pairs, goals)
     chosen = next((r for r in raws if r.trial == advice.trial), None)
     return Column(
         terms=terms,
         recommended=advice.trial,
         reason=advice.reason,
-        binding=binding(options, terms.constraints, pairs),
+        binding=binding(options, terms.constraints, pairs, Trade.of(terms)),
         wins=winners.get(advice.trial, 0) if advice.trial is not None else 0,
         winners=dict(sorted(winners.items(), key=lambda item: -item[1])),
         priced=[p.price(terms.cell()) for p in pricers],
@@ -134,7 +134,8 @@ def _winners(pricers: Sequence[Pricer], terms: Terms, pairs: Sequence[Paired], g
     # labels do not grow, so where no answer is written one length stands for all three
     lengths = range(3) if any(p.option.free_text for p in pricers) else (1,)
     for cell in [terms.cell(v, p, o) for v in range(3) for p in range(3) for o in lengths]:
-        trial = recommend(_options(pricers, terms, cell, goals), terms.constraints, None, pairs).trial
+        options = _options(pricers, terms, cell, goals)
+        trial = recommend(options, terms.constraints, None, pairs, Trade.of(terms, cell)).trial
         if trial is not None:
             winners[trial] = winners.get(trial, 0) + 3 // len(lengths)
     return winners

@@ -17,13 +17,13 @@ from scipy.stats import norm
 
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.option import Option
-from autoadapt.domain.task import Budget, Constraints
+from autoadapt.domain.task import Advice, Budget, Constraints
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.shelves import METRICS
 from autoadapt.verdict.comparisons import all_pairs
 from autoadapt.verdict.intervals import interval
 from autoadapt.verdict.optimism import expected_optimism
-from autoadapt.verdict.recommendation import best_of, recommend
+from autoadapt.verdict.recommendation import Trade, best_of, recommend
 
 OPTIONS, ROWS = 24, 200
 """Measured in full, and rows of validation and of test."""
@@ -31,6 +31,8 @@ ALIKE = 0.5
 """Correlation between the answers of two options to a row: some rows are hard for all."""
 LABELS = 4
 TRIALS = 24
+GIVE_UP = Trade(Advice(give_up_points=3.0))
+"""Greatest loss for which a cheaper option may be recommended; more than the default, so that there often is one."""
 """Of a whole search."""
 
 
@@ -119,13 +121,18 @@ def one_run(metric: str, seed: int) -> dict[str, float]:
     options = [option(i, validation[i], test[i], answers.metric, float(costs[i]), seed) for i in front]
     pairs = all_pairs(answers.metric, {i: test[i] for i in front}, seed)
     best = best_of(options, pairs)
-    advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs).trial)
+    advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs, GIVE_UP).trial)
     excess = expected_optimism(answers.metric, dict(enumerate(validation)), seed)
     return {
         **_errors("best", best, answers.true[best.trial]),
         **_errors("advised", advised, answers.true[advised.trial]),
         "best: validation less expected optimism": best.quality - excess - answers.true[best.trial],
         "advised: true quality lost": max(answers.true[o.trial] for o in options) - answers.true[advised.trial],
+        "advised: true quality lost against the best": answers.true[best.trial] - answers.true[advised.trial],
+        "advised: loses more than may be given up": float(
+            answers.true[best.trial] - answers.true[advised.trial] > GIVE_UP.advice.give_up_points / 100
+        ),
+        "advised: is a cheaper one": float(advised.trial != best.trial),
         "advised: share of the best one's cost": advised.cost_usd_per_1k / best.cost_usd_per_1k,
     }
 
@@ -165,7 +172,7 @@ def one_study(seed: int) -> dict[str, float]:
         options.append(measured.model_copy(update={**test, "test_rows": problem.rows}))
     pairs = all_pairs(metric, stats, seed)
     best = best_of(options, pairs)
-    advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs).trial)
+    advised = next(o for o in options if o.trial == recommend(options, Constraints(), None, pairs, GIVE_UP).trial)
     on_validation = {t: results.validation_stats(t) for t in results.trials.trials()}
     longest = max(map(len, on_validation.values()))
     excess = expected_optimism(metric, {t: s for t, s in on_validation.items() if len(s) == longest}, seed)

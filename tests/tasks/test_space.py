@@ -156,6 +156,27 @@ def test_space_without_first_begins_with_the_known_good_candidates_of_every_meth
     assert [c.params["shots"] for c in first if c.method == "prompt"] == [0, 8]
 
 
+def remote_first(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Parameters of the first candidates of a model behind a server."""
+    known = {"server:m@http://127.0.0.1:1/v1": Capabilities(reads_prompts=True, remote=True)}
+    pairs = Pairs({"prompt": tuple(known)}, dict.fromkeys(known, "remote"), known)
+    unrestricted = JointSpace(SearchSpace.model_validate(content), task(models=list(known)), "label")
+    space = unrestricted.restricted(pairs)
+    return [dict(space.candidate(values).params) for values in space.first()]
+
+
+def test_first_prompts_of_a_server_are_told_the_labels_as_the_first_prompts_of_the_space_are() -> None:
+    content = load_space("quick", Path(".")).model_dump()
+    first = remote_first(content)
+    assert {one["label_way"] for one in first} >= {"schema", "text"}
+    assert {(one["instruction"], one["template"]) for one in first} == {("options", "plain")}
+
+
+def test_first_prompts_of_a_server_are_told_the_labels_where_the_space_has_no_first_candidates() -> None:
+    content = {**load_space("quick", Path(".")).model_dump(), "first": []}
+    assert {one["instruction"] for one in remote_first(content)} == {"options"}
+
+
 def trials_of(space: JointSpace, method: str, count: int) -> list[optuna.Trial]:
     """Asked trials of one method."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))

@@ -12,6 +12,7 @@ from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.scenario import Scenario
 from autoadapt.domain.task import Task
 from autoadapt.domain.usage import Usage
+from autoadapt.domain.verdict import Paired
 from autoadapt.economics.cascade_pricer import pricer_of
 from autoadapt.study.cascade_options import Parts, Scores, together
 from autoadapt.tasks.prices import terms
@@ -163,7 +164,8 @@ def test_a_comparison_weighs_it_and_keeps_what_it_seems_to_dominate() -> None:
     both = cascade(free, raw(6, 9.5, 900.0, 0.9)).model_copy(update={"latency_p95_ms": 5.0})
     found = terms("s", Scenario(hosting="always_on"), TASK, "the task", 0.0, None)[0]
     assert hidden.trial in {r.trial for r in contenders([free, hidden, both], found)}
-    column = compare([CHEAP, DEAR, BOTH], terms("s", Scenario(), TASK, "the task", 0.0, None)[0])
+    as_good = Paired(trial=BOTH.trial, other=DEAR.trial, rows=900, difference=0.0, low=-0.006, high=0.006, p=1.0)
+    column = compare([CHEAP, DEAR, BOTH], terms("s", Scenario(), TASK, "the task", 0.0, None)[0], pairs=[as_good])
     assert column.recommended == BOTH.trial
 
 

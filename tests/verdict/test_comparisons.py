@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from autoadapt.domain.option import Option
-from autoadapt.domain.task import Constraints
+from autoadapt.domain.task import Advice, Constraints
 from autoadapt.domain.verdict import Compared, Paired
 from autoadapt.shelves import METRICS
 from autoadapt.verdict.comparisons import (
@@ -21,7 +21,7 @@ from autoadapt.verdict.comparisons import (
     points,
 )
 from autoadapt.verdict.explanation import reasons
-from autoadapt.verdict.recommendation import best_of, recommend, tied_with
+from autoadapt.verdict.recommendation import Trade, best_of, recommend, tied_with
 
 ACCURACY, ROUGE, MACRO = (METRICS.get(n) for n in ("accuracy", "rouge_l", "macro_f1"))
 
@@ -156,17 +156,41 @@ def pair(trial: int, other: int, difference: float, p: float) -> Paired:
     )
 
 
-def test_the_cheaper_equivalent_is_recommended_and_named_so() -> None:
-    options = [option(1, 0.9, 1.0, latency_p95_ms=40.0), option(2, 0.88, 0.2), option(3, 0.87, 0.1)]
-    pairs = [pair(1, 2, 0.02, 0.4), pair(1, 3, 0.03, 0.001), pair(2, 3, 0.01, 0.5)]
-    advice = recommend(options, Constraints(), None, pairs)
+CHOICE = [option(1, 0.9, 1.0, latency_p95_ms=40.0), option(2, 0.88, 0.2), option(3, 0.87, 0.1)]
+CHOICE_PAIRS = [pair(1, 2, 0.02, 0.4), pair(1, 3, 0.03, 0.001), pair(2, 3, 0.01, 0.5)]
+
+
+def trade(points: float, queries: float | None = None, least_usd: float = 0.01) -> Trade:
+    return Trade(Advice(give_up_points=points, least_saving_usd=least_usd), queries)
+
+
+def test_a_cheaper_option_that_loses_no_more_than_may_be_given_up_is_recommended() -> None:
+    advice = recommend(CHOICE, Constraints(), None, CHOICE_PAIRS, trade(5, 2000))
     assert (advice.trial, advice.cheaper_equivalent, advice.tied, advice.best_quality) == (2, 2, [2], 1)
-    assert "cheaper equivalent" in advice.reason
-    assert "5 times less" in advice.reason
+    assert "it loses no more than the 5 points that may be given up" in advice.reason
+    assert "5 times less, $1.60 a month," in advice.reason
     assert "3.3 times faster" in advice.reason
     assert "[-5.0, +1.0]" in advice.reason, "how much worse it may be"
-    without = recommend(options, Constraints(), None)
-    assert without.trial == 3, "validation rows alone cannot tell the third apart"
+
+
+def test_a_cheaper_option_that_may_lose_more_is_named_with_the_bound_but_not_recommended() -> None:
+    advice = recommend(CHOICE, Constraints(), None, CHOICE_PAIRS, trade(4.9, 2000))
+    assert (advice.trial, advice.cheaper_equivalent) == (1, None)
+    assert "Trial 2 (lora) comes nearest to it for less" in advice.reason
+    assert "may be up to 5.0 points worse (-2.0 points [-5.0, +1.0] on 200 test rows)" in advice.reason
+    assert "more than the 4.9 points that may be given up" in advice.reason
+
+
+def test_without_test_rows_no_cheaper_option_is_recommended() -> None:
+    advice = recommend(CHOICE, Constraints(), None, (), trade(100))
+    assert advice.trial == 1
+    assert "No cheaper one is shown to lose no more than the 100 points" in advice.reason
+
+
+def test_under_a_cent_a_month_cost_decides_nothing() -> None:
+    assert recommend(CHOICE, Constraints(), None, CHOICE_PAIRS, trade(5, 12)).trial == 1, "it saves $0.0096"
+    assert recommend(CHOICE, Constraints(), None, CHOICE_PAIRS, trade(5, 13)).trial == 2, "it saves $0.0104"
+    assert recommend(CHOICE, Constraints(), None, CHOICE_PAIRS, trade(5, 13, least_usd=0.02)).trial == 1
 
 
 def test_an_option_significantly_better_on_test_rows_becomes_the_best() -> None:
@@ -187,7 +211,7 @@ def test_reasons_are_sentences_with_figures() -> None:
     untuned = option(5, 0.5, 0.01, method="prompt", on_frontier=False, shown_as="baseline")
     options = [option(1, 0.9, 1.0), option(2, 0.88, 0.2), untuned]
     pairs = [pair(1, 2, 0.02, 0.4), pair(1, 5, 0.4, 1e-9), pair(2, 5, 0.38, 1e-9)]
-    advice = recommend(options, Constraints(), 5, pairs)
+    advice = recommend(options, Constraints(), 5, pairs, trade(5))
     lines = reasons(options, advice, [], Constraints())
     assert lines[0] == advice.reason
     assert lines[1] == (

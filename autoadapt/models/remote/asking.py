@@ -26,7 +26,7 @@ from autoadapt.providers.tariff import estimated_tokens
 
 MOST_FAILED = 0.05
 """Largest share of rows that may stay without an answer; beyond it the numbers would be those of the network."""
-LABEL_ROOM = 32
+LABEL_ROOM = 16
 """Tokens of a label's answer in addition to the bytes of the longest label."""
 
 
