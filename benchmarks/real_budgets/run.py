@@ -5,8 +5,8 @@
 Searches: `cost_aware` (what ships), `portfolio` (its first candidates and nothing else), `random` and `tpe` (both begin with
 the same first candidates), `no_rungs` (cost_aware with rungs off). For each it prints the test quality of the recommended
 option, the best default with the paired difference, the hypervolume (of all searches of a data set in one box), the seconds
-until the recommended option was first measured, the share of device time that gave nothing, and the share of wall time after
-the search. Finished runs are not repeated; the data must lie in ../shared beside the checkout.
+until the recommended option was first measured, the share of device time that gave nothing, the share of wall time after
+the search, and what the final fit of the recommended option differs by from the best default. Finished runs are not repeated; the data must lie in ../shared beside the checkout.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from public_tasks import SHARED, write_task
+from run_answers import Answers, paired_interval, score_of
 
 from autoadapt.api.study import Study
 from autoadapt.pareto.reference import reference_of
@@ -96,6 +97,7 @@ def compared(name: str, args: argparse.Namespace) -> list[dict[str, Any]]:
         for search, study in studies.items():
             box = reference_of(everything, study.goals)
             lines.append({"data": name, "seed": seed, "search": search, **figures(study, study.hypervolume(box))})
+            lines[-1] |= qualities(study, roots[search])
     return lines
 
 
@@ -108,16 +110,36 @@ def figures(study: Study, hypervolume: float) -> dict[str, Any]:
     begun = min(moment(row.begun) for row in rows.values() if row.begun)
     reached = max(moment(rows[part].ended) for part in parts if part in rows and rows[part].ended)
     ended = max(moment(row.ended) for row in rows.values() if row.ended)
-    gain = study.verdict.gain if study.verdict is not None else None
     return {
         "recommended": "" if chosen is None else f"{chosen.method} {chosen.test_quality:.4f}",
-        "gain": "" if gain is None else gain.model_dump_json(),
         "hypervolume": f"{hypervolume:.4f}",
         "reached_seconds": f"{reached - begun:.0f}",
         "trials": spent.trials,
         "lost_share": f"{spent.lost_seconds / spent.device_seconds:.3f}",
         "end_share": f"{1 - (ended - begun) / spent.wall_seconds:.3f}",
     }
+
+
+def qualities(study: Study, root: Path) -> dict[str, str]:
+    """Test quality of the best default, and what the advice and its final fit differ from it by, in points."""
+    answers, score, verdict = Answers(root), score_of(root), study.verdict
+    found = {"default": "", "gain": "", "final_fit": "", "gain_of_final_fit": ""}
+    default = None if verdict is None or verdict.gain is None else verdict.gain.defaults.best
+    advised = study.recommendation.trial
+    if verdict is None or default is None or advised is None:
+        return found
+    before = answers.of(default)
+    expected = answers.expected[: len(before)]
+    found["default"] = f"{score(before, expected):.4f}"
+    options = {"gain": answers.of(advised)}
+    if verdict.final_fit is not None:
+        options["gain_of_final_fit"] = answers.of_final_fit()
+        found["final_fit"] = f"{verdict.final_fit.quality:.4f}"
+    for name, after in options.items():
+        low, high = paired_interval(after, before, expected, score)
+        difference = score(after, expected) - score(before, expected)
+        found[name] = f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return found
 
 
 def moment(text: str | None) -> float:

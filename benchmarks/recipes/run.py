@@ -22,10 +22,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from public_tasks import METRICS, SHARED, write_task
+from public_tasks import SHARED, write_task
+from run_answers import Answers, paired_interval, read, score_of
 
 ROWS = {"trec6": 600, "banking77-600": 600, "banking77-2000": 2000, "sst2": 600, "medical_abstracts": 600}
-RESAMPLES = 2000
 
 
 def main() -> None:
@@ -64,17 +64,16 @@ def compare(run: Path) -> list[str]:
     advice, final = results["recommendation"], (results.get("verdict") or {}).get("final_fit")
     chosen = next(o for o in [*results["options"], *results.get("cascades", [])] if o["trial"] == advice["trial"])
     named = f"{chosen['method']} on {Path(chosen['model']).name}"
-    lines = [line(run, named, ("train", "dev"), answers_of(run, results, advice["trial"], {}))]
+    answers = Answers(run)
+    lines = [line(run, named, ("train", "dev"), answers.of(advice["trial"]))]
     if final is not None:
-        folders = {int(Path(a).parts[1]): run / Path(a).parent for a in final["artifacts"]}
-        predicted = answers_of(run, results, advice["trial"], folders)
-        lines.append(line(run, f"{named}, final fit", ("train", "dev", "validation"), predicted))
+        lines.append(line(run, f"{named}, final fit", ("train", "dev", "validation"), answers.of_final_fit()))
     return lines
 
 
 def line(run: Path, named: str, splits: tuple[str, ...], predicted: list[str]) -> str:
     """A line of the table: an option and the recipes, which learn from these splits, on the same test rows."""
-    test, score = read(run / "data" / "test.jsonl"), macro_f1 if run.name in METRICS else accuracy
+    test, score = read(run / "data" / "test.jsonl"), score_of(run)
     labelled = [row for split in splits for row in read(run / "data" / f"{split}.jsonl")]
     expected = [r["outputs"][0] for r in test][: len(predicted)]  # the budget may have paid for fewer rows
     answered = recipe_answers(run, labelled, [r["input"] for r in test])
@@ -109,33 +108,6 @@ def report(run: Path, results: dict) -> None:
     for method, use in results["methods"].items():
         print(f"  {method}: {use['trials']} trials, {use['device_seconds']:.0f} device-seconds")
     print(f"  in all {results['spent']['wall_seconds']:.0f} s, ${results['spent']['usd']:.4f}")
-
-
-def answers_of(run: Path, results: dict, trial: int, finals: dict[int, Path]) -> list[str]:
-    """Answers of an option to the test rows; those of a cascade are put together from its two parts.
-
-    Args:
-        run: its folder.
-        results: its results.
-        trial: the option.
-        finals: folders of the final fits that answer in place of these trials.
-    """
-
-    def predictions(part: int) -> list[dict]:
-        return read(finals.get(part, run / "trials" / f"{part:04d}") / "predictions-test.jsonl")
-
-    cascade = next((o["cascade"] for o in results["options"] if o["trial"] == trial), None)
-    if cascade is None:
-        return [answered["answer"] for answered in predictions(trial)]
-    first, second = predictions(cascade["first"]), predictions(cascade["second"])
-    sure = [confidence(one["log_probs"], cascade["temperature"]) >= cascade["threshold"] for one in first]
-    return [(a if kept else b)["answer"] for a, b, kept in zip(first, second, sure, strict=True)]
-
-
-def confidence(log_probs: list[float], temperature: float) -> float:
-    """Highest probability after the log-probabilities are divided by a temperature."""
-    scaled = np.array(log_probs) / temperature
-    return float(1 / np.exp(scaled - scaled.max()).sum())
 
 
 def tfidf(texts: list[str], labels: list[str], asked: list[str]) -> list[str]:
@@ -214,32 +186,6 @@ def embed(model, tokenizer, texts: list[str], normal: bool = True):
 
 def batches(items: list, size: int) -> list[list]:
     return [items[i : i + size] for i in range(0, len(items), size)]
-
-
-def accuracy(answers: list[str], expected: list[str]) -> float:
-    return float(np.mean(np.array(answers) == np.array(expected)))
-
-
-def macro_f1(answers: list[str], expected: list[str]) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(expected, answers, average="macro", labels=sorted(set(expected)), zero_division=0))
-
-
-def paired_interval(first: list[str], second: list[str], expected: list[str], score) -> tuple[float, float]:
-    """95 % interval of the difference of scores, by a bootstrap over rows."""
-    random, rows = np.random.default_rng(0), len(expected)
-    a, b, e = np.array(first), np.array(second), np.array(expected)
-    differences = []
-    for _ in range(RESAMPLES):
-        drawn = random.integers(rows, size=rows)
-        differences.append(score(a[drawn], e[drawn]) - score(b[drawn], e[drawn]))
-    low, high = np.percentile(differences, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def read(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 if __name__ == "__main__":
