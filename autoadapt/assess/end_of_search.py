@@ -146,15 +146,32 @@ class EndOfSearch:
         jobs = self._still_to_do(jobs)
         if not jobs or stop.code is not None:
             return
-        uses, names = [self.jobs.predicted(job) for job in jobs], ", ".join(_names([job.trial for job in jobs]))
-        left = self._allowance.left_in_all(1).minus(Use(report_seconds(self._search.resolved.task)))
-        longest, all_ = max(use.seconds for use in uses), total(uses)
-        if not left.pays_for(Use(longest, all_.device_seconds, all_.usd)):
-            message = f"the budget does not pay for training {names} on validation rows too (about {longest:.0f} s)"
-            self._search.emit("note", message)
+        names = ", ".join(_names([job.trial for job in jobs]))
+        payable = self._in_time(jobs)
+        if not payable:
+            self._search.emit("note", f"the budget does not pay for training {names} once more, on validation rows too")
             return
         self._search.emit("assessing", f"{names}: trained once more, on validation rows too")
-        self._run(jobs, stop, self._slots, "trained on validation rows too")
+        self._run(payable, stop, self._slots, "trained on validation rows too")
+
+    def _in_time(self, jobs: Sequence[Refit]) -> list[Refit]:
+        """Final fits that end within the budget; none where it does not pay for them.
+
+        Training by gradient may take less time than all its rows would, for its schedule then ends with its time; it
+        must have as much as it had before, so that it takes as many steps.
+        """
+        side_by_side = min(self._slots, len(jobs))
+        left = self._allowance.left_in_all(side_by_side)
+        left = left.minus(Use(report_seconds(self._search.resolved.task) * side_by_side))
+        trainings = [self.jobs.training(job) for job in jobs]
+        others = total(self.jobs.predicted(job).minus(training) for job, training in zip(jobs, trainings, strict=True))
+        part = min(1.0, left.units(others, total(trainings)))
+        if any(part < self.jobs.least_part(job) for job in jobs):
+            return []
+        return [
+            job.model_copy(update={"training_seconds": part * training.seconds}) if job.training_seconds else job
+            for job, training in zip(jobs, trainings, strict=True)
+        ]
 
     def _refit_jobs(self, wanted: Sequence[tuple[int, int | None, int]]) -> list[Refit]:
         """Of the fits that are wanted, those that are still to be done."""

@@ -168,18 +168,28 @@ class AssessmentJobs:
     def final_fit(self, trial: int) -> Refit:
         """A job that fits a trial's candidate on all labelled rows but test rows, and scores it on the latter.
 
-        A method that trains by gradient goes on using the rows kept for early stopping for that. A training that was
-        ended when its time was up is given as much time for every row as it had.
+        A method that trains by gradient goes on using the rows kept for early stopping for that. Its training may take
+        as much time for every row as before.
         """
-        record, measurement = self.results.trials.record(trial), self.results.trials.measurement(trial)
-        tunes = METHODS.get(record.job.candidate.method).tunes
+        tunes = METHODS.get(self.results.trials.record(trial).job.candidate.method).tunes
         splits = ("train", "validation") if tunes else ("train", "validation", "dev")
         job = self.refit(trial, None, 0).model_copy(update={"splits": splits})
+        seconds = self.training(job).seconds if tunes else 0.0
+        return self._as_next_attempt(job.model_copy(update={"training_seconds": seconds or None}))
+
+    def training(self, job: Refit) -> Use:
+        """What the training of a job will probably take at most; one that was ended by its time, as much for a row."""
+        measurement = self.results.trials.measurement(job.trial)
         grown = self.rows_learned(job) / len(self.resolved.splits.train)
-        seconds = measurement.train_seconds * grown * (MARGIN if trained_share(measurement) == 1 else 1.0)
-        return self._as_next_attempt(
-            job.model_copy(update={"training_seconds": seconds if tunes and seconds else None})
-        )
+        margin = MARGIN if trained_share(measurement) == 1 else 1.0
+        return self.costs(job.trial).use(measurement.train_seconds * grown * margin)
+
+    def least_part(self, job: Refit) -> float:
+        """Least part of this time that a final fit is worth: as much as the option was trained for, or all of it."""
+        training = self.training(job).seconds
+        if not job.training_seconds or not training:
+            return 1.0
+        return min(1.0, self.results.trials.measurement(job.trial).train_seconds / training)
 
     def rows_learned(self, job: Refit) -> int:
         """Rows from which a fit learns."""

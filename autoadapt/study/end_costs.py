@@ -241,7 +241,8 @@ def wanted_at_the_end(
 def wanted_for_final_fit(options: Sequence[EndCosts], grown: float, rows: int, most: float, idle: int = 1) -> float:
     """Device-seconds to be kept back for training the best option once more, on validation rows too.
 
-    Nothing where that takes more than `most`, or where the best option learns from no rows.
+    As long as all these rows take, or as long as its own training took where the former is more than `most`. Nothing
+    where that is more, too, or where the best option learns from no rows.
 
     Args:
         options: that are still to be scored, the best first.
@@ -251,8 +252,10 @@ def wanted_for_final_fit(options: Sequence[EndCosts], grown: float, rows: int, m
         idle: slots that are held meanwhile.
     """
     best = next(iter(options), None)
-    wanted = 0.0 if best is None or not best.trained else best.fit(grown, rows).device_seconds * idle
-    return wanted if wanted <= most else 0.0
+    if best is None or not best.trained:
+        return 0.0
+    wanted = [best.fit(share, rows).device_seconds * idle for share in (grown, 1.0)]
+    return next((seconds for seconds in wanted if seconds <= most), 0.0)
 
 
 def report_seconds(task: Task) -> float:

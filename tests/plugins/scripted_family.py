@@ -205,8 +205,8 @@ class ScriptedModel(Model):
         context = self.context
         rows = len(context.training_rows())
         total = math.ceil(rows / params.batch_size) * params.num_train_epochs
-        steps = max(1, round(total * context.share_of_steps))
-        seconds, first = self._train(steps)
+        planned = max(1, round(total * context.share_of_steps))
+        seconds, first, steps = self._train(planned)
         trained = self.settings.parameters if adapter is None else self.settings.parameters // 50
         script = self._script(tuned_quality(context.job.candidate, adapter is not None, steps))
         if not context.keeps_checkpoint and context.rank == 0:
@@ -214,6 +214,7 @@ class ScriptedModel(Model):
         training = Training(
             seconds=seconds,
             steps=steps,
+            steps_planned=planned,
             tokens=steps * params.batch_size * 20,
             loss=tuple(2.0 * math.exp(-(steps * k / 10) / STEPS_TO_LEARN) for k in range(1, 11)),
             step_seconds=seconds / steps,
@@ -223,9 +224,14 @@ class ScriptedModel(Model):
         print(f"trained steps {first} to {steps}")
         return self._adapted(script, training)
 
-    def _train(self, steps: int) -> tuple[float, int]:
-        """Trains up to a step, from the newest checkpoint on; returns seconds in all and the step it began at."""
+    def _train(self, steps: int) -> tuple[float, int, int]:
+        """Trains up to a step, from the newest checkpoint on, or until its time is up.
+
+        Returns:
+            Seconds in all, the step it began at, and the step it ended at.
+        """
         context, settings = self.context, self.settings
+        limit = math.inf if context.training_seconds is None else context.training_seconds
         newest = checkpoints.latest(context.state)
         earlier = json.loads((newest / "progress.json").read_text()) if newest else {"step": 0, "seconds": 0.0}
         begun = time.monotonic()
@@ -236,12 +242,15 @@ class ScriptedModel(Model):
         for step in range(earlier["step"], steps):
             spend(settings.step_seconds, context.tick)
             done = step + 1
+            if seconds() >= limit:
+                steps = done
+                break
             if settings.checkpoint_steps and done % settings.checkpoint_steps == 0 and done < steps:
                 self._save_checkpoint(done, seconds())
         trained = seconds()
         if context.keeps_checkpoint:
             self._save_checkpoint(steps, trained)
-        return trained, earlier["step"]
+        return trained, earlier["step"], steps
 
     def _save_checkpoint(self, step: int, seconds: float) -> None:
         if self.context.rank == 0:
