@@ -195,7 +195,7 @@ class Evaluation(StrictModel):
     and half of the rows, to estimate the gain of more labels."""
     final_fit: bool = True
     """At the end, if the budget pays for it, also train the recommended option once more, on validation rows too, and
-    score it on test rows: the one to deploy. Up to a sixth of the budget is kept for it."""
+    score it on test rows: the one to deploy. Up to a quarter of the budget is kept for it."""
     seeds: int = Field(default=1, ge=1, le=20)
     """Seeds in all; above 1, options of the frontier that depend on chance are fitted again with others, at the end, if
     a tenth of the budget pays for it."""

@@ -20,7 +20,7 @@ from autoadapt.verdict.growth import SHARES
 END_SHARE = 0.1
 """Greatest share of each limit of the budget that is kept back for the end of the search, and that it may take, the
 final fit apart."""
-FINAL_SHARE = 1 / 6
+FINAL_SHARE = 0.25
 """Greatest share that is kept back for the final fit of the best option; it takes what is left in any case."""
 LEAST_TEST_ROWS = 100
 """Test rows on which the recommended option and the floor are scored whatever it takes."""
