@@ -160,18 +160,19 @@ class EndOfSearch:
         Training by gradient may take less time than all its rows would, for its schedule then ends with its time; it
         must have as much as it had before, so that it takes as many steps.
         """
-        side_by_side = min(self._slots, len(jobs))
-        left = self._allowance.left_in_all(side_by_side)
-        left = left.minus(Use(report_seconds(self._search.resolved.task) * side_by_side))
+        left = self._allowance.left_in_all(1).minus(Use(report_seconds(self._search.resolved.task)))
         trainings = [self.jobs.training(job) for job in jobs]
-        others = total(self.jobs.predicted(job).minus(training) for job, training in zip(jobs, trainings, strict=True))
-        part = min(1.0, left.units(others, total(trainings)))
-        if any(part < self.jobs.least_part(job) for job in jobs):
-            return []
-        return [
-            job.model_copy(update={"training_seconds": part * training.seconds}) if job.training_seconds else job
-            for job, training in zip(jobs, trainings, strict=True)
-        ]
+        others = [self.jobs.predicted(job).minus(training) for job, training in zip(jobs, trainings, strict=True)]
+        together = Use(math.inf, left.device_seconds, left.usd).units(total(others), total(trainings))
+        of_one = Use(left.seconds / math.ceil(len(jobs) / self._slots), math.inf, math.inf)
+        payable = []
+        for job, other, training in zip(jobs, others, trainings, strict=True):
+            part = min(1.0, together, of_one.units(other, training))
+            if part < self.jobs.least_part(job):
+                return []
+            seconds = part * training.seconds if job.training_seconds else None
+            payable.append(job.model_copy(update={"training_seconds": seconds}))
+        return payable
 
     def _refit_jobs(self, wanted: Sequence[tuple[int, int | None, int]]) -> list[Refit]:
         """Of the fits that are wanted, those that are still to be done."""
