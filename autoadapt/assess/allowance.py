@@ -33,6 +33,10 @@ class Allowance:
         usd = min(self._limits.usd - ended.usd, whole.usd)
         return Use(max(0.0, wall) * side_by_side, max(0.0, held), max(0.0, usd))
 
+    def leave_out(self, seconds: float) -> None:
+        """Wall time of the final fit, which is paid for by the rest of the budget."""
+        self._began += seconds
+
     def left_in_all(self, side_by_side: int) -> Use:
         """What is left of the whole budget for jobs of which so many run at a time; infinite without a limit."""
         budget, spent, wall = self._search.resolved.task.budget, self._search.status().spent, math.inf

@@ -19,8 +19,8 @@ class EndOfSearch:
     """Assesses the options of a search, as far as a tenth of its budget pays.
 
     First test rows, then the recommended option under load, then trials near the frontier that may be parts of
-    cascades, then what is fitted again, then the other options under load. Last, and as far as the whole budget pays,
-    comes the final fit of the recommended option on validation rows too.
+    cascades, then (as far as the whole budget pays) the final fit of the recommended option on validation rows too,
+    then what else is fitted again, then the other options under load.
 
     Args:
         search: that has run.
@@ -33,6 +33,8 @@ class EndOfSearch:
         self._search, self._slots, self._beside = search, slots, 1 if alone else slots
         self.jobs = AssessmentJobs(search.resolved, search.folder, search.results, slots)
         self._allowance = Allowance(search, slots)
+        self._not_fitted_finally: set[str] = set()
+        """Options of which was said that the budget does not pay for their final fit."""
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
@@ -41,9 +43,10 @@ class EndOfSearch:
             return  # the budget did not even pay for that
         self._measure_load(stop, first=True)
         self._score_parts(stop)
+        self._fit_finally(stop)
         self._refit(stop)
         self._measure_load(stop)
-        self._fit_finally(stop)
+        self._fit_finally(stop)  # of another option, where loads have made another one the recommended one
 
     @property
     def unscored(self) -> list[int]:
@@ -149,10 +152,15 @@ class EndOfSearch:
         names = ", ".join(_names([job.trial for job in jobs]))
         payable = self._in_time(jobs)
         if not payable:
-            self._search.emit("note", f"the budget does not pay for training {names} once more, on validation rows too")
+            if names not in self._not_fitted_finally:
+                message = f"the budget does not pay for training {names} once more, on validation rows too"
+                self._search.emit("note", message)
+            self._not_fitted_finally.add(names)
             return
         self._search.emit("assessing", f"{names}: trained once more, on validation rows too")
+        began = self._search.folder.wall_seconds
         self._run(payable, stop, self._slots, "trained on validation rows too")
+        self._allowance.leave_out(self._search.folder.wall_seconds - began)
 
     def _in_time(self, jobs: Sequence[Refit]) -> list[Refit]:
         """Final fits that end within the budget; none where it does not pay for them.
