@@ -45,7 +45,12 @@ def _nothing_better(chosen: Option, options: Sequence[Option], pairs: Sequence[P
     others = [o for o in options if not o.floor and o.on_frontier]
     name = chosen.name
     if not others:
-        return f"Nothing else was measured beside the floor, {name}."
+        dominated = [o for o in options if not o.floor]
+        if not dominated:
+            return f"Nothing else was measured beside the floor, {name}."
+        best = max(dominated, key=lambda o: o.quality_expected)
+        by = points(best.quality - chosen.quality)
+        return f"Nothing beats the floor, {name}: {best.name} gives {by} points on validation rows and is dominated."
     best = max(others, key=lambda o: o.quality_expected)
     pair = pairs_with(chosen.trial, pairs).get(best.trial)
     if pair is None:

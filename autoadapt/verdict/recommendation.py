@@ -228,6 +228,11 @@ def _cheaper_ones(best: Option, fitting: Sequence[Option], pairs: Sequence[Paire
     beside_best = pairs_with(best.trial, pairs)
     cheaper = [o for o in fitting if trade.saves(o, best)]
     if not cheaper:
+        saved = [
+            trade.saved_usd(o, best) or 0.0 for o in fitting if o.cost_usd_per_1k * SAME_COST <= best.cost_usd_per_1k
+        ]
+        if saved:
+            return f"Cheaper ones save at most ${max(saved):.2g} a month, which decides nothing."
         return "No other one costs clearly less."
     compared = [o for o in cheaper if o.trial in beside_best]
     if not compared:

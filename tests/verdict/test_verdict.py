@@ -211,3 +211,12 @@ def test_a_dominated_baseline_is_not_recommended() -> None:
 
 def test_without_a_measured_option_the_reason_says_so() -> None:
     assert "nothing can be recommended" in recommend([], FREE, None).reason
+
+
+def test_a_floor_that_dominates_everything_is_said_to_be_beaten_by_nothing() -> None:
+    floor = option(1, 0.55, 0.1).model_copy(update={"floor": True, "method": "tfidf"})
+    head = option(2, 0.54, 5.0, on_frontier=False).model_copy(update={"method": "head"})
+    assert recommend([floor, head], FREE, None).reason.startswith(
+        "Nothing beats the floor, trial 1 (tfidf): trial 2 (head) gives -1.0 points on validation rows and is dominated."
+    )
+    assert recommend([floor], FREE, None).reason.startswith("Nothing else was measured beside the floor")
