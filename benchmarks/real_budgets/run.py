@@ -128,7 +128,10 @@ def qualities(study: Study, root: Path) -> dict[str, str]:
     advised = study.recommendation.trial
     if verdict is None or default is None or advised is None:
         return found
-    before = answers.of(default)
+    try:
+        before = answers.of(default)
+    except FileNotFoundError:  # the end of the search had no time to score it
+        return found | {"default": "not scored"}
     expected = answers.expected[: len(before)]
     found["default"] = f"{score(before, expected):.4f}"
     options = {"gain": answers.of(advised)}
