@@ -296,7 +296,7 @@ class Task(StrictModel):
     constraints: Constraints = Constraints()
     """What a recommended option must satisfy."""
     recommend: Advice = Advice()
-    """What may be given up for a lower cost."""
+    """How the recommended option is chosen: what may be given up for a lower cost."""
     evaluation: Evaluation = Evaluation()
     """Rows and requests by which candidates are measured."""
     search: SearchSettings = SearchSettings()

@@ -9,6 +9,7 @@ from typing import Any
 
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import MethodPlan, Plan, Probe, Range
+from autoadapt.domain.task import Evaluation
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_json
 from autoadapt.forecast.draws import Draws
@@ -18,7 +19,6 @@ from autoadapt.forecast.times import Times
 from autoadapt.study.end_costs import END_SHARE, FINAL_SHARE
 from autoadapt.tasks.resolve import ResolvedTask
 
-END_MOST = END_SHARE + FINAL_SHARE
 TIMES_WITHIN = 1.4
 """Times of a probe are taken to be right to within this factor: see benchmarks/plan."""
 
@@ -51,7 +51,7 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
         hardware=probes.hardware,
         slots=slots,
         memory_bytes=memory,
-        **_totals(draws, limits),
+        **_totals(draws, limits, resolved.task.evaluation),
         methods={
             method: _method_plan(method, draws, probes.probes, limits, _needs_of(method, needs)).model_copy(
                 update={"fits": method in fitting}
@@ -69,12 +69,13 @@ def make_plan(resolved: ResolvedTask, root: Path) -> Plan:
     return plan
 
 
-def _totals(draws: Draws, limits: "_Limits") -> dict[str, Any]:
+def _totals(draws: Draws, limits: "_Limits", evaluation: Evaluation) -> dict[str, Any]:
     """Fields of a plan that are computed from whole searches."""
+    most = END_SHARE + (FINAL_SHARE if evaluation.final_fit else 0.0)
     return {
         "trials": _range(draws.trials),
         "hours": _range([s / 3600 for s in draws.wall_seconds], TIMES_WITHIN, limits.hours),
-        "end_hours": _range([end.wall_seconds / 3600 for end in draws.ends], TIMES_WITHIN, END_MOST * limits.hours),
+        "end_hours": _range([end.wall_seconds / 3600 for end in draws.ends], TIMES_WITHIN, most * limits.hours),
         "learning_curve": draws.learning_curve,
         "device_hours": _range([s / 3600 for s in draws.device_seconds], TIMES_WITHIN, limits.device_hours),
         "usd": _range(draws.usd, TIMES_WITHIN, limits.usd),

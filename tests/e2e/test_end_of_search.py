@@ -48,7 +48,9 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
     assert verdict.trained, "a tuned option of the frontier was trained with a second seed"
     refits = list(hostile_run.glob("trials/*/refit-*"))
     assert refits
-    assert not list(hostile_run.glob("trials/*/refit-*/artifact")), "what was trained to be measured is not kept"
+    kept = {str(folder.relative_to(hostile_run)) for folder in hostile_run.glob("trials/*/refit-*/artifact")}
+    assert verdict.final_fit is not None
+    assert kept == {*verdict.final_fit.artifacts}, "what was trained to be measured is not kept"
     for folder in refits:
         job = JOB.validate_json((folder / "job.json").read_bytes())
         assert isinstance(job, Refit)

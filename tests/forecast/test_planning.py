@@ -192,5 +192,17 @@ def test_plan_says_whether_a_tenth_of_the_budget_pays_for_a_learning_curve(tmp_p
     assert rich.end_hours.likely > poor.end_hours.likely
 
 
+def test_plan_contains_the_final_fit(tmp_path: Path) -> None:
+    slow: dict[str, Any] = {"models": ["scripted:step_seconds=0.02"], "methods": ["lora"], "budget": {"trials": 2}}
+    ends = {}
+    for final in (False, True):
+        task = resolved(tmp_path, evaluation={**EVALUATION, "final_fit": final}, **slow)
+        plan = make_plan(task, tmp_path / f"run-{final}")
+        assert plan.end_hours is not None
+        ends[final] = plan.end_hours.likely
+        fit_hours = plan.methods["lora"].device_hours.likely / plan.trials.likely
+    assert ends[True] > ends[False] + 0.5 * fit_hours, "one more training"
+
+
 def test_plan_without_a_learning_curve_says_nothing_of_it(planned: tuple[Path, Plan]) -> None:
     assert planned[1].learning_curve is None
