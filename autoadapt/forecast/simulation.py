@@ -90,7 +90,7 @@ class SimulatedTask:
             budget=self.budget,
             economics=self.economics,
             constraints=self.constraints,
-            evaluation=Evaluation(rows=self.rows, load_requests=0),
+            evaluation=Evaluation(rows=self.rows, load_requests=0, final_fit=False),
             search=search,
             seed=seed,
         )
