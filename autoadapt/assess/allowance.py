@@ -24,7 +24,7 @@ class Allowance:
 
     def left(self, side_by_side: int) -> Use:
         """What jobs may take that run so many at a time; infinite where the budget sets no limit."""
-        task, ended, whole = self._search.resolved.task, self._spent(), self.left_in_all(1)
+        task, ended, whole = self._search.resolved.task, self._spent(), self.left_in_all()
         wall = whole.seconds
         if task.budget.hours is not None:
             limit = END_SHARE * task.budget.hours * 3600 - report_seconds(task)
@@ -37,8 +37,8 @@ class Allowance:
         """Wall time of the final fit, which is paid for by the rest of the budget."""
         self._began += seconds
 
-    def left_in_all(self, side_by_side: int) -> Use:
-        """What is left of the whole budget for jobs of which so many run at a time; infinite without a limit."""
+    def left_in_all(self) -> Use:
+        """What is left of the whole budget for jobs that run one at a time; infinite without a limit."""
         budget, spent, wall = self._search.resolved.task.budget, self._search.status().spent, math.inf
         held = usd = math.inf
         if budget.hours is not None:
@@ -47,7 +47,7 @@ class Allowance:
             held = budget.device_hours * 3600 - spent.device_seconds
         if budget.usd is not None:
             usd = float(budget.usd) - spent.usd
-        return Use(max(0.0, wall) * side_by_side, max(0.0, held), max(0.0, usd))
+        return Use(max(0.0, wall), max(0.0, held), max(0.0, usd))
 
     def _spent(self) -> Use:
         """Of all jobs at the end of the study, in this run and in earlier ones."""

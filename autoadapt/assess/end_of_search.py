@@ -168,7 +168,7 @@ class EndOfSearch:
         Training by gradient may take less time than all its rows would, for its schedule then ends with its time; it
         must have as much as it had before, so that it takes as many steps.
         """
-        left = self._allowance.left_in_all(1).minus(Use(report_seconds(self._search.resolved.task)))
+        left = self._allowance.left_in_all().minus(Use(report_seconds(self._search.resolved.task)))
         trainings = [self.jobs.training(job) for job in jobs]
         others = [self.jobs.predicted(job).minus(training) for job, training in zip(jobs, trainings, strict=True)]
         together = Use(math.inf, left.device_seconds, left.usd).units(total(others), total(trainings))

@@ -153,17 +153,15 @@ class AssessmentJobs:
 
     def refit(self, trial: int, train_rows: int | None, seed_index: int) -> Refit:
         """A job that fits a trial's candidate again and scores it on the test rows."""
-        common = self._common(trial)
-        seed = common.pop("seed")
-        return self._as_next_attempt(
-            Refit(
-                **common,
-                rows=self.scored_rows(trial) or self.test_rows,
-                train_rows=train_rows,
-                seed_index=seed_index,
-                seed=seed_of(seed, seed_index) if seed_index else seed,
-            )
-        )
+        seed = self.results.trials.record(trial).job.seed
+        fields = {"seed": seed_of(seed, seed_index)} if seed_index else {}
+        return self._refit(trial, train_rows=train_rows, seed_index=seed_index, **fields)
+
+    def _refit(self, trial: int, **fields: Any) -> Refit:
+        """The next attempt at a job with these fields."""
+        first = Refit(**{**self._common(trial), "rows": self.scored_rows(trial) or self.test_rows, **fields})
+        folder = str(self.folder.job_folder(first).relative_to(self.folder.root))
+        return first.model_copy(update={"attempt": len(self._like(first)), "state_folder": folder})
 
     def final_fit(self, trial: int) -> Refit:
         """A job that fits a trial's candidate on all labelled rows but test rows, and scores it on the latter.
@@ -173,9 +171,9 @@ class AssessmentJobs:
         """
         tunes = METHODS.get(self.results.trials.record(trial).job.candidate.method).tunes
         splits = ("train", "validation") if tunes else ("train", "validation", "dev")
-        job = self.refit(trial, None, 0).model_copy(update={"splits": splits})
+        job = self._refit(trial, splits=splits)
         seconds = self.training(job).seconds if tunes else 0.0
-        return self._as_next_attempt(job.model_copy(update={"training_seconds": seconds or None}))
+        return job.model_copy(update={"training_seconds": seconds or None})
 
     def training(self, job: Refit) -> Use:
         """What the training of a job will probably take at most; one that was ended by its time, as much for a row."""
@@ -207,11 +205,6 @@ class AssessmentJobs:
         """Final fits that were made when other options were recommended."""
         jobs = (r.job for r in self.folder.records if isinstance(r.job, Refit) and r.job.final)
         return [job for job in jobs if job.trial not in recommended]
-
-    def _as_next_attempt(self, job: Refit) -> Refit:
-        first = job.model_copy(update={"attempt": 0})
-        folder = str(self.folder.job_folder(first).relative_to(self.folder.root))
-        return first.model_copy(update={"attempt": len(self._like(first)), "state_folder": folder})
 
     def done(self, job: Refit) -> list[Record]:
         """The jobs that fitted a trial again as this one would, scored on as many rows; empty: there was none."""

@@ -214,7 +214,7 @@ class Recommendation(StrictModel):
     tied: list[int] = Field(default=[])
     """Options that are as good as the best that satisfies the constraints, as far as rows can tell, that one apart."""
     cheaper_equivalent: int | None = None
-    """The recommended option where it is the cheapest of these ties and not the best one itself."""
+    """The recommended option where it is not the best but a cheaper one, shown to lose no more than may be given up."""
 
 
 class Spent(StrictModel):

@@ -237,7 +237,7 @@ def _final_fit(resolved: ResolvedTask, best: EndCosts, rows: int, most: Use) -> 
     splits = resolved.splits
     if not resolved.task.evaluation.final_fit or not best.trained or not splits.train:
         return Use()
-    fit = best.fit(1 + len(splits.validation) / len(splits.train), rows)
+    fit = best.fit(splits.growth, rows)
     return fit if most.pays_for(fit) else Use()
 
 

@@ -163,8 +163,8 @@ class Budget:
         now = (self._results.trials.revision, len(self._results.folder.records))
         if now != self._kept_back_of[0]:
             evaluation, splits = self._resolved.task.evaluation, self._resolved.splits
-            grown = 1 + len(splits.validation) / len(splits.train) if splits.train else 1.0
-            self._kept_back_of = now, self._ledger.kept_back(self._unscored(), evaluation, len(splits.test), grown)
+            kept_back = self._ledger.kept_back(self._unscored(), evaluation, len(splits.test), splits.growth)
+            self._kept_back_of = now, kept_back
         return self._kept_back_of[1]
 
 

@@ -34,7 +34,7 @@ from autoadapt.study.confidences import Confidences, Split
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.cascades import TOLERATED_LOSS, Threshold, cascaded, choose_threshold, cross_fitted
-from autoadapt.verdict.comparisons import LEVEL, SAME_COST, holm, paired
+from autoadapt.verdict.comparisons import LEVEL, SAME_COST, costs_clearly_less, holm, paired
 from autoadapt.verdict.intervals import interval
 from autoadapt.verdict.option_values import option_values
 
@@ -210,7 +210,7 @@ class Cascades:
 def _pairs(options: Sequence[Option]) -> Iterator[tuple[Option, Option]]:
     """Pairs of which the first is clearly cheaper and the second is expected to be better."""
     for first, second in permutations(options, 2):
-        cheaper = first.cost_usd_per_1k * SAME_COST <= second.cost_usd_per_1k
+        cheaper = costs_clearly_less(first.cost_usd_per_1k, second.cost_usd_per_1k)
         if cheaper and first.quality_expected < second.quality_expected:
             yield first, second
 
@@ -234,7 +234,7 @@ def _paying(built: Sequence[Built], options: Mapping[int, Option]) -> list[Built
     for b in built:
         to_first, to_second = b.scored.to_first, b.scored.to_second
         worth_asking = to_first.difference > 0 and beside_first[b.raw.trial] < LEVEL
-        saves = b.option.cost_usd_per_1k * SAME_COST <= options[to_second.other].cost_usd_per_1k
+        saves = costs_clearly_less(b.option.cost_usd_per_1k, options[to_second.other].cost_usd_per_1k)
         as_good = to_second.difference >= -TOLERATED_LOSS and (to_second.difference >= 0 or to_second.p >= LEVEL)
         better = to_second.difference > 0 and beside_second[b.raw.trial] < LEVEL
         if worth_asking and ((saves and as_good) or better):

@@ -37,6 +37,11 @@ class Splits:
     """None for free text."""
     notes: list[str]
 
+    @property
+    def growth(self) -> float:
+        """Training and validation rows together over training rows; 1 where there are none to learn from."""
+        return 1 + len(self.validation) / len(self.train) if self.train else 1.0
+
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each split's content and order."""
         found = {}

@@ -19,6 +19,11 @@ TOLERANCES = {"latency_ms": SAME_LATENCY}
 """Objective -> ratio within which its values count as equal; SAME_COST where it is absent."""
 
 
+def costs_clearly_less(cost: float, other: float) -> bool:
+    """Whether a cost is below another one by more than measured times vary."""
+    return cost * SAME_COST <= other
+
+
 def points(value: float) -> str:
     """A difference of quality in points with its sign, never as a negative zero."""
     return f"{round(100 * value, 1) + 0.0:+.1f}"

@@ -8,7 +8,14 @@ from autoadapt.domain.comparison import Cell, Terms
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Advice, Constraints
 from autoadapt.domain.verdict import Paired
-from autoadapt.verdict.comparisons import LEVEL, SAME_COST, compared_with, difference_text, pairs_with
+from autoadapt.verdict.comparisons import (
+    LEVEL,
+    SAME_COST,
+    compared_with,
+    costs_clearly_less,
+    difference_text,
+    pairs_with,
+)
 from autoadapt.verdict.floor import best_floor, floor_sentence
 from autoadapt.verdict.option_values import latency_ms
 
@@ -32,7 +39,7 @@ class Trade:
 
     def saves(self, option: Option, other: Option) -> bool:
         """Whether an option costs clearly less than another one: more than measured times vary, and enough USD."""
-        if option.cost_usd_per_1k * SAME_COST > other.cost_usd_per_1k:
+        if not costs_clearly_less(option.cost_usd_per_1k, other.cost_usd_per_1k):
             return False
         saved = self.saved_usd(option, other)
         return saved is None or saved >= self.advice.least_saving_usd
@@ -228,9 +235,8 @@ def _cheaper_ones(best: Option, fitting: Sequence[Option], pairs: Sequence[Paire
     beside_best = pairs_with(best.trial, pairs)
     cheaper = [o for o in fitting if trade.saves(o, best)]
     if not cheaper:
-        saved = [
-            trade.saved_usd(o, best) or 0.0 for o in fitting if o.cost_usd_per_1k * SAME_COST <= best.cost_usd_per_1k
-        ]
+        little = [o for o in fitting if costs_clearly_less(o.cost_usd_per_1k, best.cost_usd_per_1k)]
+        saved = [trade.saved_usd(o, best) or 0.0 for o in little]
         if saved:
             return f"Cheaper ones save at most ${max(saved):.2g} a month, which decides nothing."
         return "No other one costs clearly less."

@@ -6,7 +6,8 @@ Searches: `cost_aware` (what ships), `portfolio` (its first candidates and nothi
 the same first candidates), `no_rungs` (cost_aware with rungs off). For each it prints the test quality of the recommended
 option, the best default with the paired difference, the hypervolume (of all searches of a data set in one box), the seconds
 until the recommended option was first measured, the share of device time that gave nothing, the share of wall time after
-the search, and what the final fit of the recommended option differs by from the best default. Finished runs are not repeated; the data must lie in ../shared beside the checkout.
+the search, and what the final fit of the recommended option differs by from the best default. Finished runs are not
+repeated; the data must lie in ../shared beside the checkout.
 """
 
 import argparse

@@ -6,6 +6,7 @@ What it learned from and what it gives are computed again from the rows, the art
 import json
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ TUNED: dict[str, Any] = {"methods": ["full"], "search": {"sampler": "random"}, "
 
 def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def change_texts(task: Path, change: Callable[[int, str], str]) -> None:
+    """Writes other texts into a task's data, given the number and the text of each row."""
+    data = task.with_name("data.jsonl")
+    rows = [{**row, "text": change(i, row["text"])} for i, row in enumerate(lines(data))]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def accuracy(predictions: list[dict[str, Any]]) -> float:
@@ -51,10 +59,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
         budget={"trials": 2},
         evaluation=FINAL,
     )
-    rows = lines(folder / "data.jsonl")
-    for i, row in enumerate(rows):
-        row["text"] += f" {word_of_row(i)}"
-    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    change_texts(task, lambda i, text: f"{text} {word_of_row(i)}")
     done = search(task)
     assert done.returncode == 0, done.stderr
     (folder / "printed.txt").write_text(done.stdout)
@@ -165,11 +170,8 @@ def test_a_cascade_keeps_its_threshold_and_is_scored_with_parts_that_learned_mor
         budget={"trials": 2},
         evaluation={**FINAL, "rows": 500, "test_rows": 500},
     )
-    data, generator = tmp_path / "data.jsonl", random.Random(0)
-    rows = lines(data)
-    for row in rows[::5]:
-        row["text"] = f"nothing to be seen {generator.random()}"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    generator = random.Random(0)
+    change_texts(task, lambda i, text: text if i % 5 else f"nothing to be seen {generator.random()}")
     done = search(task)
     assert done.returncode == 0, done.stderr
     root, study = tmp_path / "runs" / "fruits", Study.load(tmp_path / "runs" / "fruits")
