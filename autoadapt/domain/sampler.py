@@ -18,7 +18,7 @@ class Decision:
     promote: int | None = None
     """Number of a paused trial."""
     straight: bool = False
-    """Whether the candidate gets all of the work at once, without rungs."""
+    """Whether the candidate gets all of the work at once, or the paused trial all that is left of it, without rungs."""
     converged: bool = False
     """Whether no job that could be run is worth its cost."""
     waits: bool = False

@@ -109,7 +109,7 @@ class CostAware(Sampler):
         prices = Prices(history)
         cheap = cheap_to_finish(history, prices, CHEAP)
         if cheap is not None:
-            return Decision(promote=cheap)
+            return Decision(promote=cheap, straight=True)
         if history.may_try:
             planned = cheapest_of_portfolio(history, prices) or spread_out(history, prices, random)
             if planned is not None:

@@ -90,13 +90,16 @@ class Budget:
         """Whether a candidate may be begun: whether it can be finished, or trained for a good part of its schedule.
 
         Args:
-            candidate: a new one. One whose method and model have no known price may be begun, because its training ends
-                when its time is up (`timed`).
+            candidate: a new one. One whose method and model have no known price may be begun where answering is paid for,
+                as other methods of the model show, because its training ends when its time is up (`timed`).
             left: device-seconds, as of `device_seconds_left`.
         """
         whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
         time = None if left is None else self._times.of(candidate, whole)
-        return left is None or time is None or _least(time) <= left
+        if left is None:
+            return True
+        least = self._times.without_training(candidate.model, whole.rows) if time is None else _least(time)
+        return least <= left
 
     def timed(self, job: Fit) -> tuple[Fit, float] | None:
         """A job with the longest time that it may train, and the device-seconds that it will probably hold.
@@ -107,7 +110,8 @@ class Budget:
         if left is None:
             return job, time.total if time is not None else 0.0
         devices = self._supervisor.devices.count
-        if left <= 0 or not self.affords(0.0 if time is None else _least(time), apart_from=job.trial):
+        least = self._times.without_training(job.candidate.model, job.fidelity.rows) if time is None else _least(time)
+        if left <= 0 or not self.affords(least, apart_from=job.trial):
             return None
         if time is None:
             limits = self._limits_of_unknown(job)
@@ -130,10 +134,12 @@ class Budget:
         """Longest times of a job whose price is not known: shares of what is left for its slot."""
         of_slot = self._ledger.device_seconds_left(self._running(job.trial), self._kept_back(), of_slot=True)
         left = (of_slot or 0.0) / self._supervisor.devices.count
-        other = max(LEAST_UNKNOWN_SECONDS, UNKNOWN_SHARE * left)
+        # the model's other methods show how long it answers: a training that is ended while it answers is lost
+        known = self._times.without_training(job.candidate.model, job.fidelity.rows) / self._supervisor.devices.count
+        other = max(LEAST_UNKNOWN_SECONDS, UNKNOWN_SHARE * left, known)
         if not METHODS.get(job.candidate.method).tunes:
             return {"longest_seconds": other}
-        training = self._first_share() * left
+        training = max(1.0, min(self._first_share() * left, left - known))
         return {"training_seconds": training, "longest_seconds": training + other}
 
     def _first_share(self) -> float:

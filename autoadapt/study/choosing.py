@@ -90,11 +90,10 @@ class Chooser:
             return False
         if decision.promote is None:
             return self._ask(history, decision.straight)
-        opened = self.trials[decision.promote]
-        opened.rung += 1
+        opened = self.trials.promote(decision.promote, decision.straight)
         self.histories.set_state(opened.number, TrialState.RUNNING)
-        self.trials.queue.append(opened.number)
-        self.emit("trial_promoted", f"is promoted to rung {opened.rung}", opened.number)
+        to = "is finished" if decision.straight else f"is promoted to rung {opened.rung}"
+        self.emit("trial_promoted", to, opened.number)
         return True
 
     def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:

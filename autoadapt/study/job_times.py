@@ -89,6 +89,17 @@ class JobTimes:
         self._update()
         return (method, model) in self._seen
 
+    def without_training(self, model: str, rows: int) -> float:
+        """Device-seconds of a job on a model apart from training, as of its slowest method; 0 while nothing is known.
+
+        Args:
+            model: its name.
+            rows: that it answers.
+        """
+        self._update()
+        every = [seen.other or seen.cold for (_, of), seen in self._seen.items() if of == model]
+        return max((MARGIN * _other(taken, rows) for taken in every), default=0.0)
+
     def of_job(self, job: Fit) -> JobTime | None:
         """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
         earlier = [fit.fidelity.steps for fit, _ in self._earlier(job)]

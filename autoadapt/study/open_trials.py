@@ -118,6 +118,21 @@ class OpenTrials:
         self.queue.append(trial.number)
         return opened
 
+    def promote(self, number: int, straight: bool) -> OpenTrial:
+        """Queues the next rung of a paused trial.
+
+        Args:
+            number: of the trial.
+            straight: whether it gets all that is left of the work at once.
+        """
+        opened = self._open[number]
+        opened.rung += 1
+        if straight:
+            opened.straight = True
+            opened.trial.set_user_attr("straight", True)
+        self.queue.append(number)
+        return opened
+
     def count_ended(self, frozen: optuna.trial.FrozenTrial, candidate: Candidate | None) -> TrialState:
         """Counts a trial that an earlier run has ended."""
         if "same_as" in frozen.user_attrs:

@@ -40,8 +40,10 @@ def cheapest_of_portfolio(history: History, prices: Prices) -> Candidate | None:
 
 
 def cheap_to_finish(history: History, prices: Prices, share: float) -> int | None:
-    """Number of a paused trial of an arm without training of which none was measured in full, if it costs little to
-    finish; None: there is none.
+    """Number of a paused trial without training that costs little to finish; None: there is none.
+
+    It was begun with a part of the rows because its price was not known. Every further rung would load its model again,
+    which can take as long as the answers.
 
     Args:
         history: the study so far.
@@ -51,12 +53,10 @@ def cheap_to_finish(history: History, prices: Prices, share: float) -> int | Non
     paused = [t for t in history.trials if t.state == "paused" and t.candidate.method not in history.tunes]
     if not paused:
         return None
-    whole = {history.arm(t.candidate) for t in history.trials if t.reached and t.reached[-1].share >= 1}
     for trial in paused:
-        if history.arm(trial.candidate) not in whole:
-            left = prices.of(trial.candidate) * (1 - trial.reached[-1].share) ** exponent(history, trial)
-            if history.left_seconds is None or left <= share * history.left_seconds:
-                return trial.number
+        left = prices.of(trial.candidate) * (1 - trial.reached[-1].share) ** exponent(history, trial)
+        if history.left_seconds is None or left <= share * history.left_seconds:
+            return trial.number
     return None
 
 

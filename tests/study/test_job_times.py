@@ -139,3 +139,14 @@ def test_job_that_was_ended_for_its_time_is_known_to_take_at_least_as_long(folde
     other = Failure(stage="fit", failure_class="nan", reason="diverged")
     folder.add(folder.root / "b", fit(2), Outcome.of(fit(2), other, devices, 5.0))
     assert JobTimes(folder).of(candidate(4), WHOLE) is None, "another failure says nothing of the time"
+
+
+def test_all_but_training_is_known_from_the_slowest_other_method_of_a_model(folder: RunFolder) -> None:
+    times = JobTimes(folder)
+    assert times.without_training("embedded", 10) == 0
+    done(folder, fit(1, method="lora"), 8.0, 5.0)
+    done(folder, fit(2, method="prompt"), 0.0, 3.0)
+    model = candidate(4).model
+    assert times.without_training(model, 10) == pytest.approx(MARGIN * 5.0)
+    assert times.without_training(model, 30) == pytest.approx(MARGIN * 15.0), "in proportion to rows"
+    assert times.without_training("another", 10) == 0

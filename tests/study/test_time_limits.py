@@ -119,3 +119,22 @@ def test_nothing_is_promoted_after_the_search_has_converged() -> None:
         jobs = [(r.job.trial, r.job.rung) for r in search.folder.records if isinstance(r.job, Fit)]
         decided = max(i for i, (_, rung) in enumerate(jobs) if rung == 0)
         assert len(jobs) - decided <= 3, "what ran beside the last candidate ends, and no paused trial is taken up"
+
+
+def test_first_training_is_left_the_time_to_answer_that_the_model_is_known_to_take() -> None:
+    """Answering all rows takes a seventh of the budget here; later that is more than a quarter of what is left."""
+
+    def answer(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
+        training = {"prompt": 0.0, "lora": 600.0, "full": 600.0}[candidate.method] * candidate.passes * fidelity.steps
+        times = SimulatedTimes(training, seconds_per_row=14.0, latency_ms=20.0)
+        return simulated_answer(0.5, fidelity.rows, times, seed)
+
+    settings = SearchSettings.model_validate({"sampler": "random", "least_gain": 0.0, "rungs": False})
+    for seed in range(3):
+        task = SimulatedTask(SPACE, Budget(hours=1), rows=40)
+        search = simulate(task, answer, settings, slots=1, seed=seed)
+        trained = [record.job for record in search.folder.records if record.job.candidate.method != "prompt"]
+        assert len(trained) >= 2
+        for job in trained:
+            if isinstance(job, Fit) and job.longest_seconds is not None:
+                assert job.longest_seconds - (job.training_seconds or 0.0) >= 40 * 14.0
