@@ -45,9 +45,11 @@ def _row(column: Column, option: Option, priced: Priced, goals: tuple[Goal, ...]
         "requests_per_s": priced.requests_per_s,
         "rate_measured": priced.rate_measured,
         "latency_p95_ms": priced.latency_p95_ms,
+        "within_target": priced.within_target,
         "cells_won": column.winners.get(option.trial, 0),
         "queries_per_month": terms.volumes[1],
         "hour_usd": terms.hour_usd[1],
+        "training_hour_usd": terms.training_hour_usd,
         "hosting": terms.scenario.hosting,
         **{g.name: OBJECTIVES.get(g.name).of_option(option, g.name) for g in further_goals(goals)},
     }

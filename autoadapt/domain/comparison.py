@@ -27,7 +27,9 @@ class Terms(StrictModel):
     volumes: tuple[Usd, Usd, Usd]
     """Queries a month: low, likely, high."""
     hour_usd: tuple[Usd, Usd, Usd]
-    """USD of one device-hour, overhead included."""
+    """USD of one device-hour of serving, overhead included."""
+    training_hour_usd: Usd
+    """USD of one device-hour of training, overhead included."""
     outputs: tuple[Usd, Usd, Usd]
     horizon_months: Usd
     search_usd: Usd
@@ -62,9 +64,14 @@ class Priced(StrictModel):
     requests_per_s: float
     """Greatest rate of one replica."""
     rate_measured: bool
-    """Whether that was measured under load; otherwise it is estimated from the throughput of batches."""
+    """Whether that was measured under load; otherwise it is a bound between two measured rates, or estimated from the
+    throughput of batches."""
     latency_p95_ms: float | None
-    """At the scenario's peak rate where measured under load, else of single requests; None: fewer than 59 samples."""
+    """At the scenario's peak rate where measured under load, else of single requests, cold starts included; None: fewer
+    than 59 samples."""
+    within_target: float | None
+    """Share of requests within the latency target, cold starts included; None: there is no target, or it was not
+    measured under load."""
 
 
 class BreakEven(StrictModel):

@@ -194,6 +194,9 @@ class Option(Scored):
     requests_per_s: float | None = None
     """Greatest measured rate at which one replica meets the latency target (without one: keeps up); None: not
     measured under load, or not even the lowest rate did."""
+    within_target: float | None = None
+    """Share of requests within the latency target at the busiest rate expected, cold starts included; None: there is no
+    target, or it was not measured under load."""
 
 
 class Recommendation(StrictModel):

@@ -53,6 +53,10 @@ class Scenario(Limits):
     """USD of one device-hour: one number, or low, likely, high, or a name in the price book."""
     owned: Owned | None = None
     """An owned machine (or the user's device) instead of a rented one."""
+    training_price: Usd | None = None
+    """USD of one device-hour of training; absent: the task's, of the device that trained."""
+    device_speed: float | None = Field(default=None, gt=0)
+    """Answers of the scenario's device in the time of one of the device that they were measured on; absent: as fast."""
     output: AnySpread = Spread(likely=Decimal(1))
     """Length of answers as a multiple of those measured (free text only; labels do not grow)."""
     hosting: Hosting = "per_use"

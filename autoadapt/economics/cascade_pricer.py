@@ -8,7 +8,8 @@ import numpy as np
 from autoadapt.domain.comparison import Cell, Terms
 from autoadapt.domain.option import RawOption
 from autoadapt.economics.pricer import ONE, Pricer, Service, loaded_share
-from autoadapt.economics.rates import mixed_latency, run_at
+from autoadapt.economics.queueing import with_cold_starts
+from autoadapt.economics.rates import mixed_latency, mixture_share
 
 LEAST_VOLUME, MOST_VOLUME, VOLUMES = 100, 10**9, 71
 """Queries a month of cost curves, and the number of their points."""
@@ -48,8 +49,8 @@ class CascadePricer(Pricer):
         self._first, self._second = (Pricer(part, terms, loaded_share, slower) for part in option.parts)
         self._mixed: dict[tuple[float, float, Decimal], float | None] = {}
 
-    def training_usd(self, cell: Cell) -> Decimal:
-        return self._first.training_usd(cell) + self._second.training_usd(cell)
+    def training_usd(self) -> Decimal:
+        return self._first.training_usd() + self._second.training_usd()
 
     def _answer_usd(self, cell: Cell) -> Decimal:
         return self._first._answer_usd(cell) + self._passed * self._second._answer_usd(cell)
@@ -85,20 +86,31 @@ class CascadePricer(Pricer):
         return self._mixed[key]
 
     def _mixture_p95_ms(self, cell: Cell, first: Service, second: Service) -> float | None:
-        loaded = self._loaded_ms(first, second)
-        samples = loaded or self.option.parts_latency_ms
-        if samples is None:
+        loaded = self._loaded_ms(cell, first, second)
+        if loaded is not None:
+            return mixed_latency(*loaded, self._kept, 95)
+        if self.option.parts_latency_ms is None:
             return None
-        longer = [float(part._longer(cell)) for part in (self._first, self._second)]
-        a, b = ([ms * factor for ms in part] for part, factor in zip(samples, longer, strict=True))
-        return mixed_latency(a, b, self._kept, 95, aligned=loaded is None)
+        alone = []
+        for part, service, samples in zip(
+            (self._first, self._second), (first, second), self.option.parts_latency_ms, strict=True
+        ):
+            times = [ms * float(part._time(cell)) for ms in samples]
+            alone.append(times if service.on is None or not times else with_cold_starts(times, service.on).tolist())
+        aligned = first.on is None and second.on is None
+        return mixed_latency(alone[0], alone[1], self._kept, 95, aligned=aligned)
 
-    def _loaded_ms(self, first: Service, second: Service) -> tuple[list[float], list[float]] | None:
-        """Latencies of both parts under load, at the rates that reach each; None: one of them was not measured."""
-        a, b = self._first.option.load, self._second.option.load
-        if a is None or b is None or not a.runs or not b.runs:
+    def _within_target(self, cell: Cell, service: Service) -> float | None:
+        target, loaded = self.terms.constraints.latency_p95_ms, self._loaded_ms(cell, *self._services(cell))
+        if target is None or loaded is None:
             return None
-        return run_at(a, first.rate_each).e2el_ms, run_at(b, second.rate_each).e2el_ms
+        return mixture_share(*loaded, self._kept, target)
+
+    def _loaded_ms(self, cell: Cell, first: Service, second: Service) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Latencies of both parts under load, at the rates that reach each; None: one of them was not measured."""
+        a = self._first._latency_ms(cell, first)
+        b = self._second._latency_ms(self._second_cell(cell), second)
+        return None if not a or not b else (a, b)
 
 
 def monthly_costs(raws: Sequence[RawOption], terms: Terms) -> dict[int, list[tuple[float, float]]]:

@@ -106,31 +106,51 @@ def replicas(rate: Decimal, per_replica: Decimal, headroom: Decimal = ZERO, leas
     return max(least, int((rate * (1 + headroom) / per_replica).to_integral_value(ROUND_CEILING)))
 
 
-def scale_to_zero_hours(
-    busy_hours: Decimal, cold_starts: Decimal, cold_seconds: Decimal, idle_seconds: Decimal
-) -> Decimal:
-    """Hours paid by a replica that is switched off when idle: ``busy + n_cold (t_cold + t_idle)``, at most a month.
+MOST_IDLE = Decimal(700)
+"""Requests expected within the time of waiting from which a replica is never switched off: e^-700 is no probability."""
+
+
+@dataclass(frozen=True)
+class ScaleToZero:
+    """A replica that is switched off when it is idle."""
+
+    hours_on: Decimal
+    """A month."""
+    cold_starts: Decimal
+    """A month."""
+    switching_share: Decimal
+    """Share of requests that find it off and wait for the whole start."""
+    during_share: Decimal
+    """Share of requests that come while it starts, and wait for the rest of the start."""
+    cold_seconds: Decimal
+    """From switching on to being ready."""
+
+
+def scale_to_zero(
+    queries_per_month: Decimal, query_seconds: Decimal, cold_seconds: Decimal, idle_seconds: Decimal
+) -> ScaleToZero:
+    """A replica that is switched off after a time without requests, at Poisson arrivals.
+
+    A cycle begins with the request that switches the replica on and ends when it is switched on again. With arrival
+    rate ``l``, utilisation ``p = l s`` and ``x = l t_idle``, every gap without work is exponential and outlasts
+    ``t_idle`` with probability ``exp(-x)``, so that a cycle has ``exp(x)`` gaps on average and lasts
+    ``L = (t_cold + exp(x) / l) / (1 - p)``. It is off for ``1 / l`` of that, for exponential gaps have no memory: the
+    hours on are ``730 (1 - 1 / (l L))``, and one in ``l L`` requests switches it on (a queue with setup times and
+    delayed off; Gandhi, Harchol-Balter and Adan 2010, "Server farms with setup costs").
 
     Args:
-        busy_hours: hours of answering.
-        cold_starts: n_cold, times it is switched on.
-        cold_seconds: t_cold, from being asked for to its first answer.
+        queries_per_month: that reach the replica.
+        query_seconds: s, time that one answer takes.
+        cold_seconds: t_cold, from being asked for to being ready.
         idle_seconds: t_idle, waited without a request before it is switched off.
     """
-    return min(HOURS_A_MONTH, busy_hours + cold_starts * (cold_seconds + idle_seconds) / 3600)
-
-
-def poisson_idle(queries_per_month: Decimal, idle_seconds: Decimal) -> tuple[Decimal, Decimal]:
-    """Cold starts a month, and hours waited warm between requests that come before the switch-off, at Poisson arrivals.
-
-    Gaps between requests are exponential with rate lambda: a share ``exp(-lambda t_idle)`` of them outlasts t_idle and
-    ends in a cold start; the others are waited through, ``V (1 - exp(-x)(1+x)) / lambda`` seconds in all, x = lambda
-    t_idle (the mean of an exponential truncated at t_idle; Ross, Introduction to Probability Models, ch. 5).
-    """
     rate = queries_per_month / SECONDS_A_MONTH
-    x = rate * idle_seconds
-    outlast = (-x).exp()
-    return queries_per_month * outlast, queries_per_month * (1 - outlast * (1 + x)) / rate / 3600
+    busy, waited = rate * query_seconds, rate * idle_seconds
+    if busy >= 1 or waited > MOST_IDLE:
+        return ScaleToZero(HOURS_A_MONTH, ZERO, ZERO, ZERO, cold_seconds)
+    starting = rate * cold_seconds
+    share = (1 - busy) / (starting + waited.exp())
+    return ScaleToZero(HOURS_A_MONTH * (1 - share), queries_per_month * share, share, starting * share, cold_seconds)
 
 
 def month_usd(
@@ -164,7 +184,7 @@ def floor_usd_per_1k(devices: int, usd_per_hour: Decimal, rate: Decimal, utilisa
         devices: g, of one replica.
         usd_per_hour: P_gpu.
         rate: lambda_slo in requests per second.
-        utilisation: u, share of that rate really used at the peak; 1/(1+headroom) with headroom.
+        utilisation: u, share of that rate really used on average; 1 / (peak_factor (1+headroom)) of whole replicas.
     """
     return 1000 * devices * usd_per_hour / (3600 * rate * utilisation)
 
@@ -235,9 +255,15 @@ class Machine:
     """USD an hour for housing and operations."""
 
 
-def owned_usd_per_hour(machine: Machine) -> Decimal:
-    """An hour of an owned machine: ``capex / (life_h u) + kW PUE P_kWh + ops``."""
-    depreciation = machine.capex / (machine.life_hours * machine.utilisation)
+def owned_usd_per_hour(machine: Machine, always_on: bool = False) -> Decimal:
+    """An hour of an owned machine: ``capex / (life_h u) + kW PUE P_kWh + ops``.
+
+    Args:
+        machine: the machine.
+        always_on: whether every hour of its life is paid for by this use; then u is 1, for no other use shares it.
+    """
+    used = ONE if always_on else machine.utilisation
+    depreciation = machine.capex / (machine.life_hours * used)
     return depreciation + machine.kilowatts * machine.pue * machine.usd_per_kwh + machine.operations
 
 

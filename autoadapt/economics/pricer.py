@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
+
 from autoadapt.domain.comparison import Cell, Priced, Terms
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.economics import costs
-from autoadapt.economics.rates import percentile, run_at, service_rate
+from autoadapt.economics.queueing import Capacity, capacity, latencies_at, with_cold_starts
+from autoadapt.economics.rates import least_samples, percentile
 
 ONE, ZERO = Decimal(1), Decimal(0)
 
@@ -24,7 +27,9 @@ class Service:
     replicas: int
     """0 where a provider answers."""
     peak_rate: Decimal
-    """Requests per second at the peak."""
+    """Requests per second at the peak, of all that share the replicas."""
+    on: costs.ScaleToZero | None = None
+    """None: the replicas are never switched off."""
 
     @property
     def rate_each(self) -> float:
@@ -37,7 +42,8 @@ class Pricer:
 
     Device-seconds of a query are those of the batched evaluation; the share of them spent decoding grows with the
     length of answers. The rate of a replica is the one measured under load; of an option without such a measurement,
-    the throughput of its batches times the share of theirs that other options reached under load.
+    the throughput of its batches times the share of theirs that other options reached under load. Training is paid for
+    at the price of the device that trained, serving at the scenario's.
 
     What a provider bills per query grows with the length of answers in the same way, but depends neither on the price
     of a device-hour nor on hosting; an option that uses no device needs no replica.
@@ -62,14 +68,18 @@ class Pricer:
         self._idle = Decimal(repr(scenario.idle_s))
         cold = scenario.cold_s if scenario.cold_s is not None else option.load.cold_start_s if option.load else None
         self._cold = Decimal(repr(cold or 0.0))
-        self._unmerged = Decimal(repr(scenario.unmerged_slowdown)) if option.train_seconds else ONE
+        self._shares = scenario.hosting == "shared" and option.shares_base
+        """Whether it is one of several adapters on the same replicas."""
+        unmerged = Decimal(repr(scenario.unmerged_slowdown)) if self._shares and option.train_seconds else ONE
+        self._slowdown = unmerged / Decimal(repr(scenario.device_speed or 1.0))
+        """Time of an answer of the same length over that measured."""
         self._slower, self._loaded_share = slower, loaded_share
-        self._rates: dict[Decimal, Decimal | None] = {}
-        self._p95s: dict[float, float | None] = {}
+        self._capacities: dict[Decimal, Capacity | None] = {}
+        self._latencies: dict[tuple[Decimal, float, Decimal], Sequence[float]] = {}
 
-    def training_usd(self, cell: Cell) -> Decimal:
+    def training_usd(self) -> Decimal:
         """USD of one training."""
-        return costs.training_usd(1, self._train_hours, cell.hour_usd) + self._train_usd
+        return costs.training_usd(1, self._train_hours, self.terms.training_hour_usd) + self._train_usd
 
     def month_usd(self, cell: Cell) -> Decimal:
         """USD a month in all."""
@@ -84,13 +94,14 @@ class Pricer:
             serving_usd_per_month=service.month_usd,
             usd_per_month=per_1k * cell.volume / 1000,
             usd_per_1k=per_1k,
-            training_usd=self.training_usd(cell),
+            training_usd=self.training_usd(),
             floor_usd_per_1k=self._floor_usd_per_1k(cell, service),
             kwh_per_1k=self._kwh_per_1k(),
             replicas=service.replicas,
             requests_per_s=float(service.requests_per_s),
             rate_measured=self._rate_is_measured(cell),
             latency_p95_ms=self._latency_p95_ms(cell, service),
+            within_target=self._within_target(cell, service),
         )
 
     def as_option(self, cell: Cell) -> Option:
@@ -99,70 +110,88 @@ class Pricer:
         figures = {
             "cost_usd_per_1k": float(self._usd_per_1k(cell, service)),
             "inference_usd_per_1k": float(self._answer_usd(cell) * 1000),
-            "training_usd": float(self.training_usd(cell)),
+            "training_usd": float(self.training_usd()),
             "latency_p95_ms": self._latency_p95_ms(cell, service),
             "requests_per_s": float(service.requests_per_s) if self._rate_is_measured(cell) else None,
+            "within_target": self._within_target(cell, service),
         }
         return self._unpriced.model_copy(update=figures)
 
     def _answer_usd(self, cell: Cell) -> Decimal:
         """USD of an answer: its device time, and what a provider bills."""
-        return (self._row_seconds * cell.hour_usd / 3600 + self._row_usd) * self._longer(cell)
+        return self._row_seconds * self._time(cell) * cell.hour_usd / 3600 + self._row_usd * self._longer(cell)
 
     def _rate_is_measured(self, cell: Cell) -> bool:
-        return self._measured_rate(self._longer(cell)) is not None
+        found = self._capacity(self._time(cell))
+        return found is not None and found.measured and found.rate is not None
 
     def _longer(self, cell: Cell) -> Decimal:
-        """Device time of an answer over that of the answers measured."""
+        """Device time of an answer over that of the answers measured, on the same device."""
         return 1 + self._decode * (cell.output - 1)
 
-    def _measured_rate(self, longer: Decimal) -> Decimal | None:
-        """Greatest measured rate at which answers that take `longer` times the time meet the latency target."""
-        if longer not in self._rates:
+    def _time(self, cell: Cell) -> Decimal:
+        """Device time of an answer over that measured: on the scenario's device, with weights as they are served."""
+        return self._longer(cell) * self._slowdown
+
+    def _capacity(self, time: Decimal) -> Capacity | None:
+        """What a replica can take whose answers take `time` times as long; None: not measured under load.
+
+        Rates are those of the measurement, against a target that is as much shorter.
+        """
+        if time not in self._capacities:
             target, load = self.terms.constraints.latency_p95_ms, self.option.load
-            rate = service_rate(load, target / float(longer) if target else None) if load else None
-            self._rates[longer] = None if rate is None else Decimal(repr(rate)) / longer / self._slower
-        return self._rates[longer]
+            measured = load is not None and bool(load.runs)
+            self._capacities[time] = (
+                capacity(load, target / float(time) if target else None) if load is not None and measured else None
+            )
+        return self._capacities[time]
+
+    def _rate(self, time: Decimal) -> Decimal | None:
+        """Requests per second that a replica can take; None: not measured, or it meets the target at no rate."""
+        found = self._capacity(time)
+        return None if found is None or found.rate is None else Decimal(repr(found.rate)) / time / self._slower
 
     def _service(self, cell: Cell) -> Service:
-        longer = self._longer(cell)
+        time, longer = self._time(cell), self._longer(cell)
         peak = costs.peak_rate(cell.volume, self._peak)
         billed = cell.volume * self._row_usd * longer
         if not self._row_seconds:
-            rate = self._measured_rate(longer) or self._provider_rate / longer
+            rate = self._rate(longer) or self._provider_rate / longer
             return Service(billed + self.scenario.ops_usd, rate, 0, peak)
-        seconds = self._row_seconds * longer
-        rate = self._measured_rate(longer) or self._loaded_share / seconds
-        count = costs.replicas(peak, rate, self._headroom, self.scenario.replicas)
-        devices_usd = self._devices_usd(cell, seconds, Service(ZERO, rate, count, peak))
-        return Service(billed + devices_usd, rate, count, peak)
+        seconds = self._row_seconds * time
+        rate = self._rate(time) or self._loaded_share / seconds
+        # every adapter has this scenario's use: together they need as many replicas as their requests do
+        together = peak * self.scenario.adapters if self._shares else peak
+        count = costs.replicas(together, rate, self._headroom, self.scenario.replicas)
+        on = None
+        if self.scenario.hosting == "scale_to_zero":
+            on = costs.scale_to_zero(cell.volume / count, seconds, self._cold, self._idle)
+        devices_usd = self._devices_usd(cell, cell.volume * seconds / 3600, count, on)
+        return Service(billed + devices_usd, rate, count, together, on)
 
     @functools.cached_property
     def _provider_rate(self) -> Decimal:
         seconds = self.option.inference_seconds
         return self.option.rows / Decimal(repr(seconds)) if seconds else ONE
 
-    def _devices_usd(self, cell: Cell, seconds: Decimal, service: Service) -> Decimal:
-        """USD a month of the devices that answer, each query taking `seconds`, and of operations."""
-        scenario, hosting, count = self.scenario, self.scenario.hosting, service.replicas
-        busy_hours = cell.volume * seconds / 3600
-        if hosting == "per_use":
+    def _devices_usd(self, cell: Cell, busy_hours: Decimal, count: int, on: costs.ScaleToZero | None) -> Decimal:
+        """USD a month of the devices that answer, and of operations.
+
+        Args:
+            cell: the scenario's numbers.
+            busy_hours: in which this option's queries are answered.
+            count: replicas.
+            on: when they are on; None: always.
+        """
+        scenario = self.scenario
+        if scenario.hosting == "per_use":
             return costs.month_usd(1, 1, cell.hour_usd, busy_hours, scenario.ops_usd)
-        if hosting == "scale_to_zero":
-            starts, waited = costs.poisson_idle(cell.volume / count, self._idle)
-            hours = costs.scale_to_zero_hours(busy_hours / count + waited, starts, self._cold, self._idle)
-            return costs.month_usd(count, 1, cell.hour_usd, hours, scenario.ops_usd)
-        if hosting == "shared" and self.option.shares_base:
-            # every adapter has this scenario's use: together they need as many replicas as their requests do
-            together = service.peak_rate * scenario.adapters
-            rate = service.requests_per_s / self._unmerged
-            count = costs.replicas(together, rate, self._headroom, scenario.replicas)
-            month = costs.month_usd(count, 1, cell.hour_usd, operations=scenario.ops_usd)
-            return costs.adapter_usd(month, busy_hours, busy_hours * scenario.adapters)
-        return costs.month_usd(count, 1, cell.hour_usd, operations=scenario.ops_usd)
+        hours_on = costs.HOURS_A_MONTH if on is None else on.hours_on
+        month = costs.month_usd(count, 1, cell.hour_usd, hours_on, scenario.ops_usd)
+        return costs.adapter_usd(month, busy_hours, busy_hours * scenario.adapters) if self._shares else month
 
     def _usd_per_1k(self, cell: Cell, service: Service) -> Decimal:
-        training, scenario = self.training_usd(cell), self.scenario
+        training, scenario = self.training_usd(), self.scenario
         return costs.total_usd_per_1k(
             costs.usd_per_1k(service.month_usd, cell.volume),
             costs.invested_usd(training, self._trainings, self.terms.search_usd, scenario.label_usd),
@@ -175,7 +204,7 @@ class Pricer:
         billed = self._row_usd * self._longer(cell) * 1000
         if not service.replicas:
             return billed
-        used = 1 / (1 + self._headroom)
+        used = 1 / (1 + self._headroom) / self._peak
         return costs.floor_usd_per_1k(1, cell.hour_usd, service.requests_per_s, used) + billed
 
     @functools.cached_property
@@ -192,22 +221,45 @@ class Pricer:
         return float(costs.energy_kwh(per_1k, Decimal(repr(owned.pue if owned else 1.0))))
 
     def _latency_p95_ms(self, cell: Cell, service: Service) -> float | None:
-        option, rate, longer = self.option, service.rate_each, float(self._longer(cell))
-        if option.load is not None and option.load.runs:
-            run = run_at(option.load, rate)
-            if run.rate not in self._p95s:
-                self._p95s[run.rate] = percentile(run.e2el_ms, 95)
-            p95 = self._p95s[run.rate]
-            if p95 is not None:
-                return p95 * longer
-        return None if option.latency_p95_ms is None else option.latency_p95_ms * longer
+        option, samples = self.option, self._latency_ms(cell, service)
+        if samples is not None and percentile(samples, 95) is not None:
+            return percentile(samples, 95)
+        if option.latency_p95_ms is None:
+            return None
+        alone = option.latency_p95_ms * float(self._time(cell))
+        return alone if service.on is None else float(np.percentile(with_cold_starts([alone], service.on), 95))
+
+    def _within_target(self, cell: Cell, service: Service) -> float | None:
+        """Share of requests within the latency target, waits for cold starts included; None as in `Priced`."""
+        target, samples = self.terms.constraints.latency_p95_ms, self._latency_ms(cell, service)
+        if target is None or not samples:
+            return None
+        return float((np.array(samples) <= target).mean())
+
+    def _latency_ms(self, cell: Cell, service: Service) -> Sequence[float] | None:
+        """Latencies at the rate of a replica, cold starts included; None: not measured under load.
+
+        Those of a provider are as measured, whatever the device of the scenario.
+        """
+        option, time = self.option, self._time(cell) if self._row_seconds else self._longer(cell)
+        if option.load is None or not option.load.runs:
+            return None
+        on = service.on if service.on is not None and service.on.cold_starts else None
+        key = time, service.rate_each, ZERO if on is None else on.switching_share
+        if key not in self._latencies:
+            # a rate of answers that take longer fills a replica as a greater rate of those measured would
+            at_rate = latencies_at(option.load, service.rate_each * float(time * self._slower))
+            slower = [ms * float(time) for ms in at_rate]
+            enough = on is not None and len(at_rate) >= least_samples(95)
+            self._latencies[key] = with_cold_starts(slower, on).tolist() if on is not None and enough else slower
+        return self._latencies[key]
 
 
 def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
     """Median over options of the rate under load over the throughput of batches; 1 where none was measured."""
     shares = []
     for raw in raws:
-        rate = service_rate(raw.load, terms.constraints.latency_p95_ms) if raw.load else None
+        rate = capacity(raw.load, terms.constraints.latency_p95_ms).rate if raw.load and raw.load.runs else None
         if rate is not None and raw.answering.total_device_seconds:
             shares.append(rate * raw.answering.total_device_seconds / raw.rows)
     return Decimal(repr(statistics.median(shares))) if shares else ONE

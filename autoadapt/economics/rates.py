@@ -65,13 +65,26 @@ def mixture_quantile(
     first: Sequence[float], second: Sequence[float], kept: float, percent: float, aligned: bool = False
 ) -> float:
     """The same as `mixed_latency`, however few samples there are; at least one of each part."""
-    a, b = np.array(first, dtype=float), np.array(second, dtype=float)
-    both = a + b if aligned and len(a) == len(b) else np.add.outer(_thinned(a), _thinned(b)).ravel()
-    times = np.concatenate([a, both])
-    weights = np.concatenate([np.full(len(a), kept / len(a)), np.full(len(both), (1 - kept) / len(both))])
+    times, weights = _mixture(first, second, kept, aligned)
     order = np.argsort(times, kind="stable")
     reached = np.searchsorted(np.cumsum(weights[order]), percent / 100 - 1e-12)
     return float(times[order][min(int(reached), len(times) - 1)])
+
+
+def mixture_share(first: Sequence[float], second: Sequence[float], kept: float, most_ms: float) -> float:
+    """Share of a cascade's queries that take at most so many milliseconds, see `mixed_latency`."""
+    times, weights = _mixture(first, second, kept, aligned=False)
+    return float(weights[times <= most_ms].sum())
+
+
+def _mixture(
+    first: Sequence[float], second: Sequence[float], kept: float, aligned: bool
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Times of a cascade's queries and their weights, each of shape (n,)."""
+    a, b = np.array(first, dtype=float), np.array(second, dtype=float)
+    both = a + b if aligned and len(a) == len(b) else np.add.outer(_thinned(a), _thinned(b)).ravel()
+    weights = np.concatenate([np.full(len(a), kept / len(a)), np.full(len(both), (1 - kept) / len(both))])
+    return np.concatenate([a, both]), weights
 
 
 def _thinned(samples: NDArray[Any]) -> NDArray[Any]:

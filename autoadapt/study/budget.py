@@ -90,8 +90,8 @@ class Budget:
         """Whether a candidate may be begun: whether it can be finished, or trained for a good part of its schedule.
 
         Args:
-            candidate: a new one. One whose method and model have no known price may be begun where answering is paid for,
-                as other methods of the model show, because its training ends when its time is up (`timed`).
+            candidate: a new one. One whose method and model have no known price may be begun where answering is paid
+                for, as other methods of the model show, because its training ends when its time is up (`timed`).
             left: device-seconds, as of `device_seconds_left`.
         """
         whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)

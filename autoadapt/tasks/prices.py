@@ -16,6 +16,8 @@ from autoadapt.registry import expanded
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.yaml_document import Document
 
+ALWAYS_ON = ("always_on", "shared")
+"""Hosting under which a machine is paid for whether it answers or not."""
 OWNED_SOURCE = "an owned machine: depreciation, energy and operations"
 PACKAGE_BOOK = Path(__file__).parent.parent / "price_book.yaml"
 
@@ -103,19 +105,18 @@ def _snapshot_price(name: str, provider_id: str | None) -> TokenPrice | None:
     )
 
 
-def owned_hour(owned: Owned) -> Decimal:
-    """USD of one hour of a machine of one's own."""
-    return owned_usd_per_hour(
-        Machine(
-            capex=owned.capex_usd,
-            life_hours=Decimal(repr(owned.life_hours)),
-            utilisation=Decimal(repr(owned.utilisation)),
-            kilowatts=Decimal(repr(owned.kilowatts)),
-            usd_per_kwh=owned.usd_per_kwh,
-            pue=Decimal(repr(owned.pue)),
-            operations=owned.ops_usd_per_hour,
-        )
+def owned_hour(owned: Owned, always_on: bool = False) -> Decimal:
+    """USD of one hour of a machine of one's own; `always_on` as of `owned_usd_per_hour`."""
+    machine = Machine(
+        capex=owned.capex_usd,
+        life_hours=Decimal(repr(owned.life_hours)),
+        utilisation=Decimal(repr(owned.utilisation)),
+        kilowatts=Decimal(repr(owned.kilowatts)),
+        usd_per_kwh=owned.usd_per_kwh,
+        pue=Decimal(repr(owned.pue)),
+        operations=owned.ops_usd_per_hour,
     )
+    return owned_usd_per_hour(machine, always_on)
 
 
 def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]]:
@@ -168,17 +169,9 @@ def terms(
         UserError: a price is unknown.
     """
     economics = task.economics
-    warnings: list[str] = []
     assert economics.usd_per_hour is not None
-    hour = Spread(likely=economics.usd_per_hour)
-    if scenario.owned is not None:
-        hour, source = Spread(likely=owned_hour(scenario.owned)), OWNED_SOURCE
-    elif isinstance(scenario.price, str):
-        quote = (prices or Prices()).device(scenario.price)
-        hour, source = Spread(likely=quote.usd_per_hour), quote.description
-        warnings += [w for w in [quote.stale_now()] if w]
-    elif scenario.price is not None:
-        hour, source = scenario.price, "given in the scenario"
+    hour, source, warnings = _serving_hour(scenario, economics.usd_per_hour, source, prices)
+    training = economics.usd_per_hour if scenario.training_price is None else scenario.training_price
     overhead = Decimal(repr(economics.overhead_factor))
     limits = {name: limit for name in Constraints.model_fields if (limit := getattr(scenario, name)) is not None}
     low, likely, high = hour.filled(PRICE_SPREAD)
@@ -188,6 +181,7 @@ def terms(
         scenario=scenario,
         volumes=volume.filled(VOLUME_SPREAD),
         hour_usd=(low * overhead, likely * overhead, high * overhead),
+        training_hour_usd=training * overhead,
         outputs=scenario.output.filled(OUTPUT_SPREAD),
         horizon_months=Decimal(repr(scenario.horizon_months or economics.horizon_months)),
         search_usd=Decimal(repr(search_usd)) if scenario.with_search else Decimal(0),
@@ -195,3 +189,29 @@ def terms(
         advice=task.recommend,
         price_source=source,
     ), warnings
+
+
+def _serving_hour(
+    scenario: Scenario, of_task: Decimal, source: str, prices: Prices | None
+) -> tuple[Spread, str, list[str]]:
+    """USD of a device-hour that serves, where that comes from, and warnings."""
+    hour, warnings = Spread(likely=of_task), []
+    if scenario.owned is not None:
+        hour, source = Spread(likely=owned_hour(scenario.owned, scenario.hosting in ALWAYS_ON)), OWNED_SOURCE
+    elif isinstance(scenario.price, str):
+        quote = (prices or Prices()).device(scenario.price)
+        hour, source = Spread(likely=quote.usd_per_hour), quote.description
+        warnings += [w for w in [quote.stale_now()] if w]
+    elif scenario.price is not None:
+        hour, source = scenario.price, "given in the scenario"
+    elif source == OWNED_SOURCE and scenario.hosting in ALWAYS_ON:
+        warnings.append(
+            f"hosting is {scenario.hosting}, and the task's price of its owned machine is that of a busy hour: give "
+            "owned in the scenario, so that an hour costs what the machine costs over its life"
+        )
+    if (scenario.owned is not None or isinstance(scenario.price, str)) and scenario.device_speed is None:
+        warnings.append(
+            "times were measured on the device of the search, and the device of this price is taken to be as fast: "
+            "give device_speed where it is not"
+        )
+    return hour, source, warnings

@@ -44,9 +44,8 @@ def break_evens(
 def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -> BreakEven:
     """The volumes at which two options cost the same a month, with a range.
 
-    The range covers times of answering that are wrong by 10 %, short and long written answers, and, where a provider
-    bills one of the options, low and high prices of a device-hour. Between two options that use devices alone the price
-    cancels, as training and serving both pay it.
+    The range covers times of answering that are wrong by 10 %, short and long written answers, and low and high prices
+    of a device-hour that serves (training is paid for at the price of the device that trained).
     """
 
     def crossings(slower: Decimal, output: int, price: int) -> tuple[list[Decimal], int]:
@@ -64,8 +63,7 @@ def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -
         cheaper = None if sign == 0 else first.trial
         return BreakEven(trial=first.trial, other=second.trial, volumes=[], low=None, high=None, cheaper=cheaper)
     lengths = (0, 2) if a.free_text or b.free_text else (1,)
-    prices = (0, 2) if _billed(a) or _billed(b) else (1,)
-    around = [crossings(*case)[0] for case in product((TIMES_WITHIN, 1 / TIMES_WITHIN), lengths, prices)]
+    around = [crossings(*case)[0] for case in product((TIMES_WITHIN, 1 / TIMES_WITHIN), lengths, (0, 2))]
     firsts = [volumes[0] for volumes in (likely, *around) if volumes]
     always = all(around)
     return BreakEven(
@@ -74,14 +72,6 @@ def break_even(a: RawOption, b: RawOption, terms: Terms, share: Decimal = ONE) -
         volumes=likely,
         low=min(firsts) if always else None,
         high=max(firsts) if always else None,
-    )
-
-
-def _billed(option: RawOption) -> bool:
-    return (
-        any(map(_billed, option.parts))
-        if option.parts is not None
-        else bool(option.answering.usd or option.training.usd)
     )
 
 

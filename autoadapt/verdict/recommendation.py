@@ -8,6 +8,7 @@ from autoadapt.domain.comparison import Cell, Terms
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Advice, Constraints
 from autoadapt.domain.verdict import Paired
+from autoadapt.economics.rates import GOOD
 from autoadapt.verdict.comparisons import (
     LEVEL,
     SAME_COST,
@@ -169,6 +170,11 @@ def violations(option: Option, constraints: Constraints) -> list[str]:
             clauses.append("its p95 latency is unknown (it needs 59 samples: raise evaluation.latency_requests)")
         elif option.latency_p95_ms > constraints.latency_p95_ms:
             clauses.append(f"its p95 latency {option.latency_p95_ms:.1f} ms is above {constraints.latency_p95_ms:g} ms")
+        elif option.within_target is not None and option.within_target < GOOD:
+            clauses.append(
+                f"only {100 * option.within_target:.1f} % of its requests, not {100 * GOOD:g} %, are within "
+                f"{constraints.latency_p95_ms:g} ms"
+            )
     if constraints.training_usd is not None and option.training_usd > constraints.training_usd:
         clauses.append(f"its training at ${option.training_usd:.4g} is above ${constraints.training_usd:g}")
     for name, size, limit in (

@@ -11,6 +11,8 @@ from autoadapt.economics import costs
 from autoadapt.economics.costs import TokenPrices, TokenUse
 
 D = decimal.Decimal
+MONTH = D(730 * 3600)
+"""Seconds."""
 
 MINI = TokenPrices(fresh=D("0.40"), cache_read=D("0.10"), cache_write=D("0.40"), output=D("1.60"))
 HAIKU = TokenPrices(fresh=D(1), cache_read=D("0.10"), cache_write=D("1.25"), output=D(5))
@@ -47,14 +49,12 @@ SHEET = [
     ("replicas, least", lambda: D(costs.replicas(D("0.001"), D(8), least=2)), "2"),
     # 2 replicas of 1 GPU at 2.69, 730 h, $100 of operations: 3927.40 + 100
     ("month, always on", lambda: costs.month_usd(2, 1, D("2.69"), operations=D(100)), "4027.40"),
-    # 10 h busy, 300 cold starts of 30 s with 300 s idle: 10 + 300 * 330 / 3600 = 37.5 h at 2.69
+    # a request every 300 s, 300 s idle, 30 s to start, answers at once: on for 1 - 1 / (0.1 + e) of 730 h, at 2.69
     (
         "month, scale to zero",
-        lambda: costs.month_usd(1, 1, D("2.69"), costs.scale_to_zero_hours(D(10), D(300), D(30), D(300))),
-        "100.875",
+        lambda: costs.month_usd(1, 1, D("2.69"), costs.scale_to_zero(MONTH / 300, D(0), D(30), D(300)).hours_on),
+        "1266.92795",
     ),
-    # a thousand starts an hour long each are no more than the month
-    ("hours, at most a month", lambda: costs.scale_to_zero_hours(D(10), D(1000), D(0), D(3600)), "730"),
     # 4027.40 for 5 million queries
     ("self-hosted per 1k", lambda: costs.usd_per_1k(D("4027.40"), D(5_000_000)), "0.80548"),
     # 1 GPU at 2.69, 8 a second, 70 % used: 2690 / (3600 * 8 * .7)
@@ -95,13 +95,15 @@ def test_cost_sheet(name: str, computed: object, by_hand: str) -> None:
     assert abs(computed() - D(by_hand)) <= D("0.0001"), name  # type: ignore[operator]
 
 
-def test_poisson_idle_by_hand() -> None:
-    # one request every 300 s on average, waited for 300 s: a share 1/e of the gaps ends in a cold start
+def test_scale_to_zero_by_hand() -> None:
+    # one request every 300 s on average, waited for 300 s, ready at once: a share 1/e of the gaps ends in a cold start
     volume = costs.SECONDS_A_MONTH / 300
-    starts, waited = costs.poisson_idle(volume, D(300))
-    assert abs(starts / volume - D("0.3678794")) < D("1e-6")
-    # the others are waited through: (1 - 2/e) * 300 s each on average over all gaps
-    assert abs(waited * 3600 / volume - D("79.2723")) < D("0.001")
+    found = costs.scale_to_zero(volume, D(0), D(0), D(300))
+    assert abs(found.cold_starts / volume - D("0.3678794")) < D("1e-6")
+    # off for the rest of each of these gaps: 300 s on average, in a cycle of 300 e seconds
+    assert abs(found.hours_on / 730 - (1 - D("0.3678794"))) < D("1e-6")
+    # with a start of 300 s one more request comes in a cycle
+    assert abs(costs.scale_to_zero(volume, D(0), D(300), D(300)).switching_share - D("0.2689414")) < D("1e-6")
 
 
 def test_a_replica_needs_a_positive_rate() -> None:
@@ -149,8 +151,7 @@ def test_monthly_cost_rises_with_volume_and_cost_per_query_falls_to_its_floor(pr
 
 @given(AMOUNT, st.integers(1, 10**7), st.integers(1, 3600), st.integers(0, 600))
 def test_scaling_to_zero_never_costs_more_than_always_on(price: D, volume: int, idle: int, cold: int) -> None:
-    starts, waited = costs.poisson_idle(D(volume), D(idle))
-    hours = costs.scale_to_zero_hours(waited, starts, D(cold), D(idle))
+    hours = costs.scale_to_zero(D(volume), D(0), D(cold), D(idle)).hours_on
     assert 0 <= costs.month_usd(1, 1, price, hours) <= costs.month_usd(1, 1, price)
 
 

@@ -328,3 +328,88 @@ def test_weights_of_unknown_objectives_or_none_at_all_are_refused() -> None:
         recommend_by_weights(options, Constraints(), {"quality": 0.0})
     with pytest.raises(UserError, match="negative"):
         recommend_by_weights(options, Constraints(), {"quality": -1.0})
+
+
+def test_cold_starts_are_part_of_p95_and_of_the_latency_target() -> None:
+    """3,000 queries a month, 300 s idle, 20 s to start: 71 % of the gaps outlast the idle time."""
+    option = raw(0, "prompt", load=loaded((0.01, 14), (42.8, 55)))
+    found = under(hosting="scale_to_zero", volume=3000, idle_s=300.0, cold_s=20.0, latency_p95_ms=400.0)
+    priced = price(option, found, found.cell())
+    assert priced.latency_p95_ms == pytest.approx(20_014, abs=1)
+    assert priced.within_target == pytest.approx(0.286, abs=0.002)
+    assert compare([option], found).recommended is None
+    awake = under(hosting="always_on", volume=3000, latency_p95_ms=400.0)
+    assert price(option, awake, awake.cell()).within_target == 1.0
+    # without a load test the p95 of single requests is what cold starts are added to
+    assert price(raw(0, "prompt"), found, found.cell()).latency_p95_ms == pytest.approx(20_050, abs=1)
+
+
+def test_tiny_rate_of_the_task_is_not_the_capacity_of_a_replica() -> None:
+    """A target that lies between the task's own rate and the next one measured needs one replica, not a thousand."""
+    option = raw(0, "prompt", load=loaded((0.00076, 14), (42.8, 120)))
+    found = under(hosting="always_on", volume=2_000_000, latency_p95_ms=60.0)
+    priced = price(option, found, found.cell())
+    assert (priced.replicas, priced.rate_measured) == (1, False)
+    assert priced.serving_usd_per_month == D("3.6") * 730
+    assert priced.latency_p95_ms is not None
+    assert priced.latency_p95_ms < 60
+
+
+def test_target_that_is_met_at_no_rate_is_not_met() -> None:
+    """96.7 % within the target are not 99 %."""
+    ms = [14.0] * 97 + [500.0] * 3
+    runs = [LoadRun(rate=r, sent_seconds=100 / r, seconds=100 / r, e2el_ms=ms) for r in (0.01, 10.0)]
+    option = raw(0, "prompt", load=Load(runs=runs, engine="made up", hardware="x"))
+    found = under(hosting="always_on", latency_p95_ms=400.0)
+    priced = price(option, found, found.cell())
+    assert priced.latency_p95_ms == 14.0
+    assert not priced.rate_measured
+    column = compare([option], found)
+    assert column.recommended is None
+    assert "97.0 % of its requests, not 99 %, are within 400 ms" in column.reason
+
+
+def test_adapters_that_share_replicas_are_priced_with_the_load_of_all() -> None:
+    """20 adapters at 3 requests a second each, 25 a second a replica with merged weights."""
+    option = raw(0, "lora", load=loaded((3, 31.6), (25, 80), (26, 900)))
+    more: dict[str, Any] = {"hosting": "shared", "volume": 3 * 730 * 3600, "latency_p95_ms": 200.0}
+    one, twenty = under(**more), under(adapters=20, **more)
+    assert price(option, one, one.cell()).replicas == 1
+    priced = price(option, twenty, twenty.cell())
+    assert (priced.replicas, priced.latency_p95_ms) == (3, 80)
+    slow = under(adapters=20, unmerged_slowdown=2.0, **more)
+    priced = price(option, slow, slow.cell())
+    assert (priced.replicas, priced.requests_per_s) == (5, 12.5), "60 a second at half the rate"
+    assert priced.latency_p95_ms == 160
+
+
+def test_owned_machine_that_is_always_on_costs_its_price_over_its_life() -> None:
+    """$10,000 over 35,040 hours are $208.33 a month, whatever share of them it works."""
+    owned = {"capex_usd": 10_000, "life_hours": 35_040, "utilisation": 0.25, "kilowatts": 0, "usd_per_kwh": 0}
+    found = under(owned=owned, hosting="always_on")
+    assert float(price(raw(0, "prompt"), found, found.cell()).serving_usd_per_month) == pytest.approx(208.33, abs=0.01)
+    per_use = under(owned=owned)
+    assert float(per_use.hour_usd[1]) == pytest.approx(10_000 / 35_040 / 0.25)
+
+
+def test_training_is_paid_for_at_the_price_of_the_device_that_trained() -> None:
+    option = raw(0, "lora")  # 1,000 s at $3.60 an hour: $1
+    found = under(price=0.16)
+    assert price(option, found, found.cell()).training_usd == 1
+    given = under(price=0.16, training_price=D("7.2"))
+    assert price(option, given, given.cell()).training_usd == 2
+
+
+def test_times_on_another_device_need_a_factor() -> None:
+    scenario = Scenario(owned={"kilowatts": 0.4, "usd_per_kwh": 0.25})
+    warnings = terms("s", scenario, TASK, "the task", 0.0, None)[1]
+    assert any("device_speed" in line for line in warnings)
+    half = under(price=3.6, device_speed=0.5)
+    assert price(raw(0, "prompt"), half, half.cell()).usd_per_1k == D("0.04")
+    assert price(raw(0, "prompt"), half, half.cell()).latency_p95_ms == 100
+
+
+def test_floor_counts_the_hours_off_the_peak() -> None:
+    found = under(headroom=0.25, peak_factor=4.0)
+    # 50 a second at the peak, a fifth kept free: 10 on average
+    assert float(price(raw(0, "prompt"), found, found.cell()).floor_usd_per_1k) == pytest.approx(1000 * 3.6 / 3600 / 10)

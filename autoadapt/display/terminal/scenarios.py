@@ -78,6 +78,7 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
             "replicas",
             "requests/s a replica",
             "p95",
+            "within the target",
             "best in",
         )
         return {"recommended": "none"} | dict.fromkeys((*names, *(goal.title for goal in further)), "-")
@@ -90,6 +91,7 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
         "replicas": str(priced.replicas),
         "requests/s a replica": _rate_text(priced),
         "p95": too_few() if priced.latency_p95_ms is None else f"{priced.latency_p95_ms:.4g} ms",
+        "within the target": "-" if priced.within_target is None else f"{100 * priced.within_target:.1f} %",
         "best in": f"{column.wins} of {column.cells}",
         **{goal.title: goal_text(option, goal) for goal in further},
     }
@@ -109,7 +111,8 @@ def _binding_text(column: Column) -> str:
 
 def _lines(column: Column) -> list[str]:
     terms = column.terms
-    lines = [f"price: {terms.price_source}; horizon {float(terms.horizon_months):g} months"]
+    training = f"training at ${dollars(float(terms.training_hour_usd))} a device-hour"
+    lines = [f"price: {terms.price_source}; {training}; horizon {float(terms.horizon_months):g} months"]
     option = _recommended(column)
     if option is not None and option.cascade is not None:
         lines.append(f"{option.name}: {cascade_rule(option)}; both must be served")

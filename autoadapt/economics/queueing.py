@@ -1,0 +1,136 @@
+"""Waiting: what a replica can take between the rates that were measured, and waits for a cold start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autoadapt.domain.load import Load
+from autoadapt.economics.costs import ScaleToZero
+from autoadapt.economics.rates import GOOD, KEEPS_UP, fits, least_samples, percentile, run_at, service_rate
+
+MOST_APART = 2.0
+"""A sweep doubles its rates: neighbouring rates farther apart than this leave room for one that was not measured."""
+SIMULATED = 20_000
+"""Requests of a simulated queue."""
+HALVINGS = 30
+"""Bisections of a rate."""
+QUANTILES = 1000
+"""Points that stand for a distribution of latencies."""
+WAITS = 50
+"""Moments of a cold start at which requests come."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The greatest rate at which one replica meets a latency target (without one: keeps up).
+
+    Args:
+        rate: requests per second; None: it meets the target at no rate.
+        measured: whether that was measured under load; else it is a bound between two measured rates.
+    """
+
+    rate: float | None
+    measured: bool
+
+
+def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
+    """What a replica can take by its load test.
+
+    The search's own load test begins with the task's rate, which may be a request an hour, and goes on near the
+    greatest rate that meets the target of the task. Another target may lie between the two; then the replica is taken
+    to answer one request at a time, each in the time of a request at the lowest measured rate. Answering several in one
+    batch is no slower, so that this is a lower bound.
+
+    Args:
+        load: at least one run.
+        latency_p95_ms: latency target for E2EL, met by 99 % of requests; None: no target.
+    """
+    runs = sorted(load.runs, key=lambda run: run.rate)
+    best = service_rate(load, latency_p95_ms)
+    above = next((run.rate for run in runs if run.rate > (best or 0.0) and not fits(run, latency_p95_ms)), None)
+    if above is None or (best is not None and above <= MOST_APART * best):
+        return Capacity(best, measured=True)
+    alone = min(single_server_rate(runs[0].e2el_ms, latency_p95_ms), above)
+    rate = max(best or 0.0, alone)
+    return Capacity(rate or None, measured=rate == best)
+
+
+def single_server_rate(service_ms: Sequence[float], latency_p95_ms: float | None) -> float:
+    """The greatest rate at which 99 % of the requests to one server meet a target; 0: it meets it at no rate.
+
+    Args:
+        service_ms: times of single requests, from which those of a simulated queue are drawn.
+        latency_p95_ms: for waiting and answering; None: the rate at which the server is as busy as may be.
+    """
+    if not service_ms:
+        return 0.0
+    mean = float(np.mean(service_ms)) / 1000
+    low, high = 0.0, KEEPS_UP / mean
+    if latency_p95_ms is None:
+        return high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        good = (single_server_ms(service_ms, middle) <= latency_p95_ms).mean() >= GOOD
+        low, high = (middle, high) if good else (low, middle)
+    # without any waiting the target may be missed as well
+    return low if (np.array(service_ms) <= latency_p95_ms).mean() >= GOOD else 0.0
+
+
+def single_server_ms(service_ms: Sequence[float], rate: float) -> Any:
+    """Milliseconds of waiting and answering at one server with Poisson arrivals, shape (requests,).
+
+    Lindley's recursion: a request waits for what was waiting before it, less the time until it came (Lindley 1952).
+
+    Args:
+        service_ms: times of single requests; each simulated one is drawn from them.
+        rate: requests per second.
+    """
+    random = np.random.default_rng(0)
+    service = random.choice(np.array(service_ms, dtype=float), SIMULATED) / 1000
+    gaps = random.exponential(1.0, SIMULATED) / max(rate, 1e-12)
+    steps = np.concatenate([[0.0], np.cumsum(service[:-1] - gaps[1:])])
+    waits = steps - np.minimum.accumulate(steps)
+    return (waits + service) * 1000
+
+
+def latencies_at(load: Load, rate: float) -> Sequence[float]:
+    """Milliseconds of requests at a rate: measured at the lowest measured rate that is not below it.
+
+    Where that one is far above and a lower one was measured, those of a single server at the rate itself, see
+    `capacity`.
+
+    Args:
+        load: at least one run.
+        rate: requests per second that reach a replica.
+    """
+    run, runs = run_at(load, rate), sorted(load.runs, key=lambda run: run.rate)
+    lowest = runs[0]
+    between = lowest.rate < rate and run.rate > MOST_APART * rate and len(lowest.e2el_ms) >= least_samples(95)
+    if not between or rate * float(np.mean(lowest.e2el_ms)) / 1000 >= KEEPS_UP:
+        return run.e2el_ms
+    simulated = single_server_ms(lowest.e2el_ms, rate)
+    return simulated.tolist() if np.quantile(simulated, 0.95) < (percentile(run.e2el_ms, 95) or np.inf) else run.e2el_ms
+
+
+def with_cold_starts(latency_ms: Sequence[float], on: ScaleToZero) -> Any:
+    """Quantiles of the latency of requests of which some wait until a replica is ready, shape (`QUANTILES`,).
+
+    The request that switches a replica on waits for the whole start; those that come during the start come at any
+    moment of it alike (arrivals of a Poisson process, given their number, are uniform) and wait for the rest.
+
+    Args:
+        latency_ms: at a replica that is on; at least one.
+        on: how often it is switched on.
+    """
+    samples, cold = np.array(latency_ms, dtype=float), 1000 * float(on.cold_seconds)
+    first, during = float(on.switching_share), float(on.during_share)
+    waits = cold * (np.arange(WAITS) + 0.5) / WAITS
+    parts = [(samples, 1 - first - during), (samples + cold, first), (np.add.outer(samples, waits).ravel(), during)]
+    times = np.concatenate([part for part, _ in parts])
+    weights = np.concatenate([np.full(len(part), max(0.0, share) / len(part)) for part, share in parts])
+    order = np.argsort(times, kind="stable")
+    reached = np.cumsum(weights[order])
+    at = np.searchsorted(reached, (np.arange(QUANTILES) + 0.5) / QUANTILES * reached[-1])
+    return times[order][np.minimum(at, len(times) - 1)]
