@@ -159,7 +159,7 @@ class Limits(StrictModel):
     """Least quality, in the metric's unit from 0 to 1."""
     cost_usd_per_1k: float | None = Field(default=None, gt=0)
     """Greatest cost of 1,000 queries in USD."""
-    training_usd: float | None = Field(default=None, gt=0)
+    training_usd: float | None = Field(default=None, ge=0)
     """Most that training the option may cost, once."""
     memory_mb: float | None = Field(default=None, gt=0)
     """Greatest peak memory in megabytes."""

@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autoadapt.domain.objective import DEFAULT_GOALS, Goal
+from autoadapt.domain.objective import DEFAULT_GOALS, SHARE, Goal
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.task import Constraints
 from autoadapt.errors import UserError, did_you_mean
+from autoadapt.verdict.comparisons import SAME_COST, TOLERANCES
 from autoadapt.verdict.option_values import option_values
 from autoadapt.verdict.recommendation import recommend, violations
 
 LEAST = 1e-12
 """Of which the logarithm is taken in place of 0."""
+LEAST_SPAN, LEAST_RATIO = 0.1, 2.0
+"""Differences that make a whole scale from 0 to 1 at least: of a share such as quality, and the ratio of an objective
+on a logarithmic scale. Without them options that hardly differ in cost would be as far apart by it as the best and the
+worst by quality."""
 
 
 def recommend_by_weights(
@@ -27,8 +32,10 @@ def recommend_by_weights(
     """The option with the greatest weighted sum of its objectives.
 
     Each objective is scaled from 0 (worst on the frontier) to 1 (best), on its own scale: for a logarithmic one ratios
-    count. With equal weights it is the knee of the frontier: the option farthest from the plane through its extremes
-    (Das 1999, On characterizing the knee of the Pareto curve).
+    count. Where all options lie within a tenth, or a factor of two, they take up only the part of the scale by which
+    they differ; values within measurement error of the best count as equal to it. With equal weights it is the knee of
+    the frontier: the option farthest from the plane through its extremes (Das 1999, On characterizing the knee of the
+    Pareto curve).
 
     Args:
         options: measured options.
@@ -75,10 +82,15 @@ def _scaled(values: NDArray[Any], goals: Sequence[Goal]) -> NDArray[Any]:
     """Each column from 0 (worst) to 1 (best) on its goal's scale, shape (options, goals)."""
     columns = []
     for goal, column in zip(goals, values.T, strict=True):
-        scale = [math.log(max(v, LEAST)) if goal.scale == "log" else float(v) for v in column]
+        logarithmic = goal.scale == "log"
+        scale = [math.log(max(v, LEAST)) if logarithmic else float(v) for v in column]
         gains = [v if goal.direction == "maximize" else -v for v in scale]
-        span = (max(gains) - min(gains)) or 1.0
-        columns.append([(v - min(gains)) / span for v in gains])
+        best = max(gains)
+        within = math.log(TOLERANCES.get(goal.name, SAME_COST)) if logarithmic else 0.0
+        gains = [best if v >= best - within else v for v in gains]
+        least = math.log(LEAST_RATIO) if logarithmic else LEAST_SPAN if goal.unit == SHARE else LEAST
+        span = max(best - min(gains), least)
+        columns.append([1 - (best - v) / span for v in gains])
     return np.array(columns).T
 
 

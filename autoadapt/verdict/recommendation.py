@@ -1,5 +1,6 @@
 """One option out of the frontier, and the reason in one sentence."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,9 @@ from autoadapt.verdict.comparisons import (
 )
 from autoadapt.verdict.floor import best_floor, floor_sentence
 from autoadapt.verdict.option_values import latency_ms
+
+LEAST_LIMIT = 1e-6
+"""In place of a limit of 0 where a ratio to it is formed."""
 
 
 @dataclass(frozen=True)
@@ -200,12 +204,31 @@ def binding(
 
 
 def _nothing_fits(frontier: Sequence[Option], constraints: Constraints) -> str:
-    nearest = min(frontier, key=lambda o: len(violations(o, constraints)))
+    nearest = min(frontier, key=lambda o: (len(violations(o, constraints)), _distance(o, constraints)))
     return (
         f"No option satisfies the constraints; {nearest.name} comes nearest, but "
         + " and ".join(violations(nearest, constraints))
         + "."
     )
+
+
+def _distance(option: Option, constraints: Constraints) -> float:
+    """By how much an option misses the constraints: the sum, over those it misses, of the ratio to the limit less 1."""
+    unknown = math.inf
+    latency = option.latency_p95_ms if option.latency_p95_ms is not None else unknown
+    figures = (
+        (constraints.cost_usd_per_1k, option.cost_usd_per_1k),
+        (constraints.latency_p95_ms, latency),
+        (constraints.training_usd, option.training_usd),
+        (constraints.memory_mb, option.peak_memory_bytes / 1e6),
+        (constraints.artifact_mb, option.artifact_bytes / 1e6),
+    )
+    over = sum(
+        figure / max(limit, LEAST_LIMIT) - 1 for limit, figure in figures if limit is not None and figure > limit
+    )
+    short = max(0.0, (constraints.quality or 0.0) - option.quality) / (constraints.quality or 1.0)
+    late = 0.0 if constraints.latency_p95_ms is None else max(0.0, GOOD - (option.within_target or GOOD))
+    return over + short + late
 
 
 def _reason(

@@ -240,3 +240,30 @@ def test_reasons_are_sentences_with_figures() -> None:
 def test_difference_is_never_a_negative_zero() -> None:
     assert difference_text(-0.0001, -0.034, 0.0004) == "+0.0 points [-3.4, +0.0]"
     assert points(-0.0012) == "-0.1"
+
+
+def test_equal_right_rows_with_other_wrong_labels_are_no_tie_of_macro_f1() -> None:
+    """Both answer the same rows right; one puts its mistakes into a rare label, whose F1 falls."""
+    truth = np.array([0] * 90 + [1] * 90 + [2] * 20)
+    first, second = truth.copy(), truth.copy()
+    first[:30], second[:30] = 1, 2
+    a, b = (np.column_stack([truth == guess, truth, guess]).astype(float) for guess in (first, second))
+    found = paired(MACRO, a, b, (0, 1))
+    assert found.difference == pytest.approx(MACRO.value(a) - MACRO.value(b))
+    assert 0 < found.low < found.difference < found.high
+    assert found.high - found.low > 0.01
+    assert found.p < 1e-3
+
+
+def test_p_of_random_swaps_can_fall_below_one_in_their_number() -> None:
+    """Against the exact test on the same flags, where the statistic is the same."""
+    random = np.random.default_rng(3)
+    for better, worse in ((40, 8), (60, 10), (30, 12), (90, 30)):
+        flags = np.array([[1.0, 0.0]] * better + [[0.0, 1.0]] * worse + [[1.0, 1.0]] * 200)
+        flags = flags[random.permutation(len(flags))]
+        exact = p_value(ACCURACY, flags[:, :1], flags[:, 1:])
+        swapped = p_value(ROUGE, flags[:, :1], flags[:, 1:])
+        assert swapped == pytest.approx(exact, rel=0.9, abs=2e-3)
+        if exact < 1e-5:
+            assert swapped < 1e-4
+            assert holm(dict.fromkeys(range(40), swapped))[0] < 0.05

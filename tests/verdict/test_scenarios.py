@@ -413,3 +413,30 @@ def test_floor_counts_the_hours_off_the_peak() -> None:
     found = under(headroom=0.25, peak_factor=4.0)
     # 50 a second at the peak, a fifth kept free: 10 on average
     assert float(price(raw(0, "prompt"), found, found.cell()).floor_usd_per_1k) == pytest.approx(1000 * 3.6 / 3600 / 10)
+
+
+def test_knee_does_not_stretch_what_hardly_differs() -> None:
+    """Five percent of cost and three of latency are no reason to give up twenty points."""
+    cheap = raw(0, "prompt", quality=0.2, quality_ci=(0.1, 0.3), inference_seconds=2.0, latency_p95_ms=50.0)
+    good = raw(1, "prompt", quality=0.4, quality_ci=(0.3, 0.5), inference_seconds=2.1, latency_p95_ms=51.5)
+    options = options_under([cheap, good], found := under(), found.cell())
+    assert recommend_by_weights(options, Constraints(), EQUAL).trial == 1
+    # at a tenth of the cost and the latency it is another matter
+    tenth = raw(0, "prompt", quality=0.35, quality_ci=(0.3, 0.4), inference_seconds=0.2, latency_p95_ms=5.0)
+    options = options_under([tenth, good], found, found.cell())
+    assert recommend_by_weights(options, Constraints(), EQUAL).trial == 0
+
+
+def test_option_that_comes_nearest_to_the_constraints_is_named() -> None:
+    """Of two that miss one constraint each, the one that misses it by less."""
+    far = raw(0, "prompt", quality=0.635, quality_ci=(0.6, 0.7), inference_seconds=1.0)
+    near = raw(1, "prompt", quality=0.694, quality_ci=(0.6, 0.7))
+    limits = Constraints(quality=0.7)
+    options = options_under([far, near], found := under(limits), found.cell())
+    assert "trial 1 (prompt) comes nearest" in recommend(options, limits, None).reason
+
+
+def test_training_may_be_excluded_by_a_limit_of_0() -> None:
+    column = compare(STUDY, under(volume=1_000_000, training_usd=0))
+    assert column.recommended == 0
+    assert column.binding == ["training_usd"]
