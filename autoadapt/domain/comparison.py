@@ -90,14 +90,23 @@ class BreakEven(StrictModel):
 
 
 class ApiPrice(StrictModel):
-    """The same tokens at a model behind an API, whose quality was not measured."""
+    """The task's prompts at a model behind an API."""
 
     model: str
+    prompt_of: int
+    """Trial whose prompt is priced: the best one without training; or the trial that measured this very model."""
+    measured: bool
+    """Whether the model was measured: then the price is what it billed."""
+    tokens_in: float
+    """Of a query, on average."""
+    tokens_out: float
+    """Reasoning included."""
     usd_per_1k: Usd
     low: Usd
     high: Usd
     """With token counts at the ends of their 95 % bootstrap intervals over rows, and short and long answers."""
     usd_per_month: Usd
+    """Monitoring included, as of every option."""
     source: str
     cheaper_from: Usd | None
     """Queries a month from which the recommended option costs less; None: at no volume, or none is recommended."""

@@ -91,7 +91,10 @@ class Scenario(Limits):
     with_search: bool = False
     """Whether the cost of the search itself is paid off over the horizon too (it is the same for every option)."""
     api: list[str] = Field(default=[])
-    """Models at an API whose price for the same tokens is shown (their quality is not measured)."""
+    """Models at an API whose price for the task's prompts is shown. A model that was measured is priced by what it
+    billed; of others neither quality nor reasoning is known."""
+    api_reasoning_tokens: float = Field(default=0.0, ge=0)
+    """Tokens of reasoning that a model at an API writes before an answer; it bills them as answers."""
 
     @model_validator(mode="after")
     def _one_price(self) -> "Scenario":

@@ -244,9 +244,17 @@ class _Choice:
         level = max(float(self.front[:, 0].max()), worst) if len(self.front) else worst
         return expected_improvement(mean, deviation, level) * within
 
-    def _worth(self, gain: Any, seconds: Any, uncertain_alone: bool) -> Any:
-        """Gain per cooled cost, shape (m,); -1 for what the budget cannot pay."""
-        worth = gain / seconds ** (UNCERTAIN_ALPHA if uncertain_alone else self.sampler.alpha)
+    def _worth(self, gain: Any, seconds: Any, uncertain_alone: bool, drawn: Any = 0.0) -> Any:
+        """Gain per cooled cost, shape (m,); -1 for what the budget cannot pay.
+
+        Args:
+            gain: expected, shape (m,).
+            seconds: of each job, shape (m,).
+            uncertain_alone: whether the uncertain objective alone counts.
+            drawn: errors of the logarithm of the seconds, drawn where they were never seen.
+        """
+        drawn_seconds = seconds * 10.0**drawn
+        worth = gain / drawn_seconds ** (UNCERTAIN_ALPHA if uncertain_alone else self.sampler.alpha)
         left = self.history.left_seconds
         return worth if left is None else np.where(seconds > left, -1.0, worth)
 
@@ -262,9 +270,10 @@ class _Choice:
             first = [c for c in self.history.first if features.arm_name(c) == arm]
             candidates.extend([*moved, *first], features.columns_of)
             places = candidates.places
-            gain = self._gain(uncertain_alone, places, self.belief.known(places))
+            drawn = self.belief.unseen_errors(places, random)
+            gain = self._gain(uncertain_alone, places, self.belief.known(places) + drawn[:, :-1])
             seconds = self.belief.job_seconds(candidates.passes, places)
-            worth = self._worth(gain, seconds, uncertain_alone)
+            worth = self._worth(gain, seconds, uncertain_alone, drawn[:, -1])
             i = next((int(j) for j in np.argsort(-worth) if self._is_new(candidates[j])), None)
             self.unpaid = self.unpaid or (i is not None and worth[i] < 0)
             if i is not None and worth[i] >= 0:

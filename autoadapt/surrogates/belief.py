@@ -25,6 +25,8 @@ MOST_UNCERTAIN, MOST_KNOWN, MOST_FITTED, MOST_FITTED_KNOWN = 240, 120, 120, 60
 """Observations that the models keep, and that hyperparameters are found on: time grows with the third power."""
 UNCERTAIN_NOISE, KNOWN_NOISE, KNOWN_VARIANCE = 0.05, 0.02, 1e-5
 """Extra noise thought likely beforehand, as parts of a model's spread; variance of a known figure's measurement."""
+UNSEEN = 0.3
+"""Standard error of a predicted figure of an arm and a model of which nothing was measured, in powers of ten."""
 SHARED_ERROR = 0.25
 """Part of the variance of a measured value that all candidates have in common, for they answer the same rows."""
 JOB_SECONDS = "job seconds"
@@ -94,6 +96,24 @@ class Belief:
     def known(self, places: Places) -> Any:
         """Predictions of the known objectives, shape (m, k)."""
         return np.stack([self._predicted(name, places) for name in self._axis_of], axis=1)
+
+    def unseen_errors(self, places: Places, random: np.random.Generator) -> Any:
+        """Encoded errors of predictions of the known objectives and of job time, shape (m, k + 1): one draw for each
+        arm and model of which nothing was measured, 0 for the others.
+
+        Additive effects miss the cost of a pair that was never seen by half; decisions that took them for known would
+        never find out (Thompson sampling, Russo et al. 2018).
+        """
+        points, arms = places
+        pairs, index = np.unique(np.column_stack([arms, points[:, 0]]).astype(int), axis=0, return_inverse=True)
+        draws = random.normal(0.0, UNSEEN, (len(pairs), len(self._axis_of) + 1))
+        draws[[tuple(pair) in self._pairs for pair in pairs.tolist()]] = 0.0
+        return draws[index.ravel()]
+
+    @cached_property
+    def _pairs(self) -> set[tuple[int, int]]:
+        """Arms and models of which anything was measured."""
+        return {self.features.place(o.trial.candidate) for o in self.seen}
 
     def job_seconds(self, passes: Any, places: Places, left: Any = 1.0) -> Any:
         """Device-seconds of a step that does a part `left` of each candidate's work, shape (m,).

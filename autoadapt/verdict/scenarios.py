@@ -107,7 +107,7 @@ def compare(
         pairs: options compared on test rows.
         goals: the objectives of the task.
     """
-    raws = contenders(raws, terms, goals)
+    every, raws = raws, contenders(raws, terms, goals)
     share = loaded_share(raws, terms)
     pricers = [pricer_of(raw, terms, share) for raw in raws]
     options = _options(pricers, terms, terms.cell(), goals)
@@ -124,7 +124,7 @@ def compare(
         priced=[p.price(terms.cell()) for p in pricers],
         options=options,
         break_even=break_evens(raws, options, terms, share, pairs),
-        api=[api_price(raws, chosen, terms, share, quote) for quote in api] if raws else [],
+        api=[api_price(every, chosen, terms, share, quote) for quote in api] if raws else [],
     )
 
 

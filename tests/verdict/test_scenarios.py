@@ -440,3 +440,31 @@ def test_training_may_be_excluded_by_a_limit_of_0() -> None:
     column = compare(STUDY, under(volume=1_000_000, training_usd=0))
     assert column.recommended == 0
     assert column.binding == ["training_usd"]
+
+
+QUOTE = TokenPrice(model="small", provider="p", source="here", input=D("0.40"), cached=D("0.10"), output=D("1.60"))
+
+
+def test_prompt_that_a_prompted_model_needs_is_priced_at_an_api() -> None:
+    """The tuned option reads 18 tokens; a model without tuning needs the instruction too: 48."""
+    more = {"tokens_in": 4800, "tokens_in_ci": (48.0, 48.0), "inference_seconds": 9.0, "on_frontier": False}
+    prompt = raw(0, "prompt", quality=0.6, quality_ci=(0.5, 0.7), **more)
+    tuned = raw(1, "lora", tokens_in=1800, tokens_in_ci=(18.0, 18.0))
+    priced = compare([prompt, tuned], under(volume=1_000_000), [QUOTE]).api[0]
+    assert (priced.prompt_of, priced.tokens_in, priced.measured) == (0, 48.0, False)
+    assert priced.usd_per_1k == D("0.0272"), "48 * 0.40 / 1000 + 5 * 1.60 / 1000"
+    reasoned = compare([prompt, tuned], under(api_reasoning_tokens=100), [QUOTE]).api[0]
+    assert reasoned.usd_per_1k == D("0.0272") + D("0.16")
+
+
+def test_both_sides_of_an_api_comparison_pay_for_monitoring() -> None:
+    plain = compare(STUDY, under(volume=1_000_000), [QUOTE]).api[0]
+    monitored = compare(STUDY, under(volume=1_000_000, monitoring_usd_per_1k=D("0.5")), [QUOTE]).api[0]
+    assert monitored.usd_per_month == plain.usd_per_month + 500
+    assert monitored.cheaper_from == plain.cheaper_from
+
+
+def test_model_that_was_measured_is_priced_by_what_it_billed() -> None:
+    hosted = remote(7, model="small", quality=0.7)
+    priced = compare([*STUDY, hosted], under(), [QUOTE]).api[0]
+    assert (priced.prompt_of, priced.measured, priced.usd_per_1k) == (7, True, D("0.3"))

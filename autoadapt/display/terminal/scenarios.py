@@ -135,9 +135,12 @@ def _lines(column: Column) -> list[str]:
 
 
 def _api_text(price: ApiPrice) -> str:
-    text = f"the same tokens at {price.model} ({price.source}): ${dollars(float(price.usd_per_1k))} per 1k"
+    asked = f"trial {price.prompt_of}, {price.tokens_in:.1f} tokens in and {price.tokens_out:.1f} out"
+    prompt = f"as measured ({asked})" if price.measured else f"with the prompt of {asked}"
+    text = f"{price.model} ({price.source}) {prompt}: ${dollars(float(price.usd_per_1k))} per 1k"
     text += f" [{dollars(float(price.low))} - {dollars(float(price.high))}]" if price.low != price.high else ""
-    text += f", ${dollars(float(price.usd_per_month))} a month; its quality was not measured"
+    text += f", ${dollars(float(price.usd_per_month))} a month"
+    text += "" if price.measured else "; its quality was not measured"
     if price.cheaper_from is None:
         return text + "; the recommended option costs more at every volume"
     if price.cheaper_from == 0:
