@@ -128,7 +128,7 @@ def test_cheap_first_candidates_get_all_of_the_work() -> None:
     by_trial = [[job for job, _ in fits(search) if job.trial == trial] for trial in range(4)]
     assert [jobs[0].candidate.method for jobs in by_trial] == ["prompt", "prompt", "lora", "full"]
     assert all(jobs[-1].fidelity.rows == 200 and jobs[-1].fidelity.steps == 1.0 for jobs in by_trial)
-    assert [len(jobs) for jobs in by_trial] == [3, 1, 1, 1], "the first prompt, whose price is not known, rung by rung"
+    assert [len(jobs) for jobs in by_trial] == [2, 1, 1, 1], "the first prompt, whose price is not known, after a part"
 
 
 def test_expensive_first_candidates_compete_with_others_but_every_method_is_tried() -> None:
