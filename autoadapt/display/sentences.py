@@ -137,16 +137,17 @@ def ms_text(value: float | None, percent: float = 95) -> str:
     return too_few(percent) if value is None else f"{value:.4g} ms"
 
 
-def break_even_line(pair: BreakEven, methods: dict[int, str]) -> str:
+def break_even_line(pair: BreakEven, options: Sequence[Option]) -> str:
     """A break-even in one line.
 
     Args:
         pair: of options.
-        methods: trial -> its method; cascades are named by their trials alone.
+        options: among which both are.
     """
+    names_of = {option.trial: option.named(f"{option.quality:.3f}") for option in options}
 
     def name(trial: int) -> str:
-        return trial_name(trial) + (f" ({methods[trial]})" if trial in methods else "")
+        return names_of[trial]
 
     names = f"{name(pair.trial)} / {name(pair.other)}: "
     if not pair.volumes:

@@ -14,12 +14,17 @@ from autoadapt.verdict.recommendation import Trade, recommend
 
 TIMES_WITHIN = Decimal("1.1")
 """Measured times of answering are taken to be right to within this factor (see `comparisons.SAME_COST`)."""
+MOST_WORSE = 0.1
+"""Difference of quality from which cost does not decide between two options."""
 
 
 def break_evens(
     raws: Sequence[RawOption], options: Sequence[Option], terms: Terms, share: Decimal, pairs: Sequence[Paired]
 ) -> list[BreakEven]:
     """Break-evens between the options that would be recommended of each method and model alone.
+
+    Nobody would choose by cost between one of them and another that is far worse, so those more than `MOST_WORSE` below
+    the best quality among them are left out.
 
     Args:
         raws: every option that could be recommended.
@@ -33,9 +38,11 @@ def break_evens(
     for option in options:
         groups.setdefault((option.method, option.model), []).append(option.model_copy(update={"on_frontier": True}))
     advice = [recommend(group, terms.constraints, None, pairs, Trade.of(terms)) for group in groups.values()]
-    best = [a.trial if a.trial is not None else a.best_quality for a in advice]
+    best = [t for a in advice if (t := a.trial if a.trial is not None else a.best_quality) is not None]
+    quality = {o.trial: o.quality_expected for o in options}
+    least = max((quality[t] for t in best), default=0.0) - MOST_WORSE
     cost = {o.trial: o.cost_usd_per_1k for o in options}
-    ordered = sorted((t for t in best if t is not None), key=lambda t: cost[t])
+    ordered = sorted((t for t in best if quality[t] >= least), key=lambda t: cost[t])
     # of up to three options every pair is compared; of more, only neighbours by cost
     compared = list(combinations(ordered, 2)) if len(ordered) <= 3 else list(pairwise(ordered))
     return [break_even(by_trial[a], by_trial[b], terms, share) for a, b in compared]

@@ -1,6 +1,6 @@
 """Does the search earn its budget? Whole searches on real data within minutes, against simpler ways to spend the time.
 
-    python benchmarks/real_budgets/run.py [--runs runs] [--minutes 10] [--seeds 1] [--searches cost_aware ...] [DATA SET ...]
+    python benchmarks/real_budgets/run.py [DATA SET ...] [--runs runs] [--minutes 10] [--seeds 1] [--searches cost_aware ...]
 
 Searches: `cost_aware` (what ships), `portfolio` (its first candidates and nothing else), `random` and `tpe` (both begin with
 the same first candidates), `no_rungs` (cost_aware with rungs off). For each it prints the test quality of the recommended

@@ -110,13 +110,13 @@ def test_latency_as_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_break_even_lines() -> None:
     one = BreakEven(trial=1, other=2, volumes=[Decimal(12345)] * 7, low=Decimal(10_000), high=Decimal(20_000))
-    names = {1: "lora", 2: "full"}
-    assert break_even_line(one, names) == (
-        "trial 1 (lora) / trial 2 (full): from 12,300 [10,000 - 20,000] queries a month the second is cheaper "
+    options = [option(raw) for raw in RAWS]
+    assert break_even_line(one, options) == (
+        "trial 1 (lora, 0.900) / trial 2 (prompt, 0.700): from 12,300 [10,000 - 20,000] queries a month the second is cheaper "
         "(6 further crossings)"
     )
     none = BreakEven(trial=1, other=2, volumes=[], low=None, high=None, cheaper=1)
-    assert break_even_line(none, names).endswith("none in range, trial 1 (lora) is cheaper at every volume")
+    assert break_even_line(none, options).endswith("none in range, trial 1 (lora, 0.900) is cheaper at every volume")
 
 
 @pytest.mark.parametrize(

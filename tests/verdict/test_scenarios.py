@@ -468,3 +468,9 @@ def test_model_that_was_measured_is_priced_by_what_it_billed() -> None:
     hosted = remote(7, model="small", quality=0.7)
     priced = compare([*STUDY, hosted], under(), [QUOTE]).api[0]
     assert (priced.prompt_of, priced.measured, priced.usd_per_1k) == (7, True, D("0.3"))
+
+
+def test_break_evens_are_of_options_that_somebody_would_choose_between() -> None:
+    """A prompt 23 points below the best is no alternative at any volume."""
+    pairs = [(b.trial, b.other) for b in compare(STUDY, under(volume=1_000_000)).break_even]
+    assert pairs == [(1, 2)]

@@ -44,11 +44,11 @@ def volumes(study: "Study") -> dict[str, Any]:
 def money(study: "Study") -> dict[str, Any]:
     """Break-evens, the price of a device-hour, and the cost of the search by method."""
     spent, economics = study.results.spent, study.task.economics
-    methods = {r.trial: r.method for r in study.raws}
     lines = []
     for hosting, name in (("per_use", "per use"), ("always_on", "always on")):
         if study.raws:
-            lines += [f"{name}: {break_even_line(b, methods)}" for b in study.hosted(hosting).break_even]
+            column = study.hosted(hosting)
+            lines += [f"{name}: {break_even_line(b, column.options)}" for b in column.break_even]
     spent_line = (
         f"{spent.trials} trials, ${spent.usd:.4f} and {duration(spent.wall_seconds)}, "
         f"{duration(spent.device_seconds)} of device time; this includes failed and stopped trials and scoring on test "
