@@ -1,12 +1,15 @@
 """The verdict at the end of a search: winner, ties, optimism, learning curve, and why, from what is on record."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from autoadapt.assess.final_fits import final_fit_of
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
-from autoadapt.domain.verdict import Compared, Curve, Paired, Trained, Unmeasured, Verdict
+from autoadapt.domain.rows import Row
+from autoadapt.domain.verdict import Compared, Curve, LabelScore, Paired, Trained, Unmeasured, Verdict
 from autoadapt.row_statistics import stats_array
 from autoadapt.study.search import Search
 from autoadapt.verdict.comparisons import compared_with, dominated_within_error
@@ -49,6 +52,8 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
             resolved.goals,
         ),
         scored_parts=results.scored_parts(),
+        split_differences=resolved.splits.differences,
+        labels=_label_scores(search, best.trial if recommendation.trial is None else recommendation.trial),
         optimism=optimism(best, metric, stats, seed),
         final_fit=final_fit_of(jobs),
         trained=_trained(jobs),
@@ -69,6 +74,38 @@ def _next_steps(
 ) -> list[str]:
     rows = len(search.resolved.splits.train), search.resolved.validation_rows
     return next_steps(options, recommendation, learning, rows, search.next_candidate())
+
+
+def _label_scores(search: Search, trial: int) -> list[LabelScore]:
+    """Shares of right answers by label, the worst on test rows first.
+
+    None for a cascade, and where answers are no single labels or no test row was answered.
+    """
+    splits, results = search.resolved.splits, search.results
+    test = results.test_stats(trial)
+    if search.resolved.metric.answers != "label" or test is None or trial not in results.trials.trials():
+        return []
+    validation = results.validation_stats(trial)
+    right = [_right_by_label(stats, rows) for stats, rows in ((validation, splits.validation), (test, splits.test))]
+    scores = [
+        LabelScore(
+            label=label,
+            validation_rows=len(right[0].get(label, [])),
+            validation_right=fmean(right[0].get(label) or [0.0]),
+            test_rows=len(right[1][label]),
+            test_right=fmean(right[1][label]),
+        )
+        for label in sorted(right[1])
+    ]
+    return sorted(scores, key=lambda score: score.test_right)
+
+
+def _right_by_label(stats: Any, rows: Sequence[Row]) -> dict[str, list[float]]:
+    """By label, whether each of its rows was answered rightly; there may be fewer statistics than rows."""
+    right: dict[str, list[float]] = defaultdict(list)
+    for row, of_row in zip(rows, stats, strict=False):
+        right[row.outputs[0]].append(float(of_row[0]))
+    return right
 
 
 def _compared(best: Option, options: list[Option], pairs: list[Paired]) -> list[Compared]:

@@ -13,6 +13,9 @@ from autoadapt.domain.verdict import Optimism, Verdict
 from autoadapt.economics.rates import percentiles, service_rate
 from autoadapt.verdict.comparisons import difference_text
 
+MOST_LABELS = 5
+"""Labels that are named where test rows differ."""
+
 
 def first_lines(verdict: Verdict | None) -> list[str]:
     """What the search gained over what it began with, what a final fit gives, and methods that were never measured in
@@ -41,6 +44,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         rows = verdict.compared[0].rows
         named = ", ".join(map(trial_name, ties)) or "none"
         lines.append(f"Tied with the best option, trial {verdict.best}, on validation and {rows} test rows: {named}.")
+    lines += _difference_lines(verdict)
     lines.append(_optimism_line(verdict.optimism))
     lines += _within_noise_lines(verdict)
     lines += [
@@ -49,6 +53,21 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         for t in verdict.trained
     ]
     return lines
+
+
+def _difference_lines(verdict: Verdict) -> list[str]:
+    """What is different in test rows, and by which labels the option suffers; none where nothing is."""
+    if not verdict.split_differences:
+        return []
+    lines = [f"Test rows differ from validation rows: {clause}." for clause in verdict.split_differences]
+    worst = [
+        f"{score.label} {score.test_right:.0%} of {score.test_rows} ({score.validation_right:.0%} of "
+        f"{score.validation_rows})"
+        for score in verdict.labels[:MOST_LABELS]
+    ]
+    more = len(verdict.labels) - len(worst)
+    further = f", {more} further in verdict.json" if more else ""
+    return [*lines, f"Right on test rows (validation rows), by label: {', '.join(worst)}{further}."] if worst else lines
 
 
 def _within_noise_lines(verdict: Verdict) -> list[str]:

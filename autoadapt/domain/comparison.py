@@ -9,7 +9,7 @@ from autoadapt.domain.task import Advice, Constraints
 
 
 class Cell(StrictModel):
-    """The numbers of one scenario that are uncertain; 27 of them make the sensitivity cube."""
+    """The numbers of one scenario that are uncertain; their combinations make the sensitivity cube."""
 
     volume: Usd
     """Queries a month."""
@@ -121,8 +121,9 @@ class Column(StrictModel):
     binding: list[str]
     """Constraints without which another option would be recommended."""
     wins: int
-    """In how many of the 27 cells of low, likely and high volume, price and answer length it is recommended."""
-    cells: int = 27
+    """In how many of the cells it is recommended."""
+    cells: int
+    """Combinations of low, likely and high volume, price and, where answers are written, their length: 9 or 27."""
     winners: dict[int, int]
     """Trial -> cells in which it is recommended; options recommended in no cell are absent."""
     priced: list[Priced]

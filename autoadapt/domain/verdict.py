@@ -178,6 +178,17 @@ class Unmeasured(StrictModel):
         return f"{self.method} on {self.family} models"
 
 
+class LabelScore(StrictModel):
+    """How often rows of one label were answered rightly."""
+
+    label: str
+    validation_rows: int
+    validation_right: float
+    """Share of these rows."""
+    test_rows: int
+    test_right: float
+
+
 class Verdict(StrictModel):
     """What is written to ``verdict.json`` at the end of a search."""
 
@@ -195,6 +206,11 @@ class Verdict(StrictModel):
     """Dominated options whose differences from the options that dominate them are within measurement error."""
     scored_parts: list[int] = Field(default=[])
     """Dominated trials that were scored on test rows because they may be useful parts of cascades."""
+    split_differences: list[str] = Field(default=[])
+    """What is different in test rows, a clause each; empty: they may be from the same source as validation rows."""
+    labels: list[LabelScore] = Field(default=[])
+    """Of the recommended option (or the best one), the worst on test rows first; empty: it is a cascade, or answers are
+    no single labels."""
     optimism: Optimism
     final_fit: FinalFit | None = None
     """None: it was not made, because nothing is recommended that learns from rows, or the budget did not pay for it."""

@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoadapt.domain.label_sets import SEPARATOR, labels_in
@@ -19,6 +19,7 @@ from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
 from autoadapt.registry import expanded
+from autoadapt.tasks.split_differences import split_differences
 from autoadapt.tasks.tables import label_with_separator, read_table
 
 DEV_ROWS = 64
@@ -36,6 +37,8 @@ class Splits:
     labels: list[str] | None
     """None for free text."""
     notes: list[str]
+    differences: list[str] = field(default_factory=list)
+    """What is different in test rows, see `split_differences`."""
 
     @property
     def growth(self) -> float:
@@ -102,7 +105,10 @@ def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
     if len(dev) < LEAST_DEV_ROWS:
         count = min(DEV_ROWS, len(train) // 10)
         dev, train = train[len(train) - count :], train[: len(train) - count]
-    splits = Splits(train, dev, validation[: task.evaluation.rows], test, labels, notes)
+    validation = validation[: task.evaluation.rows]
+    differences = split_differences(train, validation, test, answers == "label")
+    notes += [f"test rows differ from validation rows: {difference}" for difference in differences]
+    splits = Splits(train, dev, validation, test, labels, notes, differences)
     _check_sizes(splits)
     return splits
 

@@ -120,6 +120,7 @@ def compare(
         reason=advice.reason,
         binding=binding(options, terms.constraints, pairs, Trade.of(terms)),
         wins=winners.get(advice.trial, 0) if advice.trial is not None else 0,
+        cells=len(_cells(pricers, terms)),
         winners=dict(sorted(winners.items(), key=lambda item: -item[1])),
         priced=[p.price(terms.cell()) for p in pricers],
         options=options,
@@ -129,13 +130,17 @@ def compare(
 
 
 def _winners(pricers: Sequence[Pricer], terms: Terms, pairs: Sequence[Paired], goals: Sequence[Goal]) -> dict[int, int]:
-    """Trial -> cells, out of 27 of low, likely and high volume, price and answer length, in which it is recommended."""
+    """Trial -> cells of low, likely and high volume, price and answer length in which it is recommended."""
     winners: dict[int, int] = {}
-    # labels do not grow, so where no answer is written one length stands for all three
-    lengths = range(3) if any(p.option.free_text for p in pricers) else (1,)
-    for cell in [terms.cell(v, p, o) for v in range(3) for p in range(3) for o in lengths]:
+    for cell in _cells(pricers, terms):
         options = _options(pricers, terms, cell, goals)
         trial = recommend(options, terms.constraints, None, pairs, Trade.of(terms, cell)).trial
         if trial is not None:
-            winners[trial] = winners.get(trial, 0) + 3 // len(lengths)
+            winners[trial] = winners.get(trial, 0) + 1
     return winners
+
+
+def _cells(pricers: Sequence[Pricer], terms: Terms) -> list[Cell]:
+    """The combinations of what is uncertain. Labels do not grow, so without written answers their length is not."""
+    lengths = range(3) if any(p.option.free_text for p in pricers) else (1,)
+    return [terms.cell(v, p, o) for v in range(3) for p in range(3) for o in lengths]

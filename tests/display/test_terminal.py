@@ -32,7 +32,7 @@ from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.events import Event, Status
 from autoadapt.domain.prices import DevicePrice, TokenPrice
 from autoadapt.domain.task import Budget
-from autoadapt.domain.verdict import Unmeasured
+from autoadapt.domain.verdict import LabelScore, Unmeasured
 
 STUDY = MadeUp()
 
@@ -143,7 +143,7 @@ def test_comparison_shows_target_cells_and_further_objectives(capsys: pytest.Cap
     text = capsys.readouterr().out
     assert "latency target (99 % within)" in text
     assert "peak memory in MB" in text
-    assert "27 of 27" in text
+    assert "9 of 9" in text
     assert "break-even" in text
 
 
@@ -229,3 +229,17 @@ def test_table_says_why_a_dominated_option_is_shown() -> None:
     for role, mark in marks.items():
         text = shown(frontier_table([dominated.model_copy(update={"shown_as": role})]))
         assert f"{dominated.method} ({mark})" in text
+
+
+def test_differences_between_splits_are_told_with_the_labels_that_suffer() -> None:
+    labels = [
+        LabelScore(label=name, validation_rows=5, validation_right=0.8, test_rows=30, test_right=0.1 * i)
+        for i, name in enumerate("abcdefg")
+    ]
+    changed = {"split_differences": ["label 'a' is 20 % of the test rows"], "labels": labels}
+    lines = verdict_lines(STUDY.verdict.model_copy(update=changed))
+    assert "Test rows differ from validation rows: label 'a' is 20 % of the test rows." in lines
+    [worst] = [line for line in lines if line.startswith("Right on test rows")]
+    assert "a 0% of 30 (80% of 5), b 10% of 30" in worst
+    assert worst.endswith("2 further in verdict.json.")
+    assert not any("differ" in line for line in verdict_lines(STUDY.verdict))

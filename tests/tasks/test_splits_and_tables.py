@@ -220,3 +220,16 @@ def test_unusable_data_error(
         splits(tmp_path, rows, **data)
     assert expected in str(caught.value)
     assert caught.value.code == Exit.DATA
+
+
+def test_test_file_of_another_mix_of_labels_is_noticed(tmp_path: Path) -> None:
+    def rows(part: str, spam: int) -> list[tuple[str, str]]:
+        return [(f"{part} message {i}", "spam" if i < spam else "ham") for i in range(150)]
+
+    write(tmp_path / "train.jsonl", rows("a", 6))
+    write(tmp_path / "val.jsonl", rows("b", 5))
+    write(tmp_path / "test.jsonl", rows("c", 30))
+    parts = make_splits(task(train="train.jsonl", validation="val.jsonl", test="test.jsonl"), tmp_path, "label")
+    [difference] = parts.differences
+    assert "label 'spam' is 20.0% of the test rows and 3.3% of the validation rows" in difference
+    assert f"test rows differ from validation rows: {difference}" in parts.notes

@@ -184,7 +184,7 @@ STUDY = [
 def test_a_comparison_recommends_and_counts_cells_and_binding_constraints() -> None:
     column = compare(STUDY, under(volume=1_000_000))
     assert column.recommended == 2
-    assert sum(column.winners.values()) == 27
+    assert sum(column.winners.values()) == column.cells == 9, "labels do not grow"
     assert column.wins == column.winners[2]
     limited = compare(STUDY, under(volume=1_000_000, training_usd=5.0))
     assert limited.recommended == 1
@@ -192,6 +192,12 @@ def test_a_comparison_recommends_and_counts_cells_and_binding_constraints() -> N
     none = compare(STUDY, under(quality=0.99))
     assert (none.recommended, none.wins) == (None, 0)
     assert none.binding == ["quality"]
+
+
+def test_length_of_answers_counts_where_answers_are_written() -> None:
+    written = [r.model_copy(update={"free_text": True, "decode_share": 0.5}) for r in STUDY]
+    column = compare(written, under(volume=1_000_000))
+    assert sum(column.winners.values()) == column.cells == 27
 
 
 def test_break_even_by_hand() -> None:
