@@ -63,6 +63,8 @@ class Metric(ABC):
     """Whether the model chooses a label, chooses a set of labels, or writes a text."""
     interval: ClassVar[Literal["wilson", "bootstrap"]] = "bootstrap"
     """How its 95 % interval is computed; `wilson` for shares of rows that are right or wrong."""
+    labels_count_alike: ClassVar[bool] = False
+    """Whether every label has the same weight, however few its rows are."""
     early_stopping: ClassVar[bool] = True
     """Whether it is computed during training too, to stop early; False for a metric that costs money."""
 

@@ -192,9 +192,11 @@ class Pricer:
 
     def _usd_per_1k(self, cell: Cell, service: Service) -> Decimal:
         training, scenario = self.training_usd(), self.scenario
+        # the search has trained the option once already
+        times = max(0, self._trainings - 1) if self.terms.search_usd else self._trainings
         return costs.total_usd_per_1k(
             costs.usd_per_1k(service.month_usd, cell.volume),
-            costs.invested_usd(training, self._trainings, self.terms.search_usd, scenario.label_usd),
+            costs.invested_usd(training, times, self.terms.search_usd, scenario.label_usd),
             cell.volume,
             self.terms.horizon_months,
             scenario.monitoring_usd_per_1k,

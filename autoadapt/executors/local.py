@@ -96,7 +96,7 @@ class Local(Executor):
         names = [] if compute.on_cpu else gpu_names()
         width, cores = compute.devices_per_trial, usable_cores()
         units = gpu_numbers(len(names)) if names else cores
-        self.slots = _slots(compute, len(names), len(units))
+        self.slots = slot_count(compute, len(names), len(units))
         # CPU ranks share cores where there are fewer cores than ranks
         each = max(1, len(units) // self.slots)
         count = width if names else each
@@ -164,7 +164,7 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _slots(compute: Compute, gpus: int, units: int) -> int:
+def slot_count(compute: Compute, gpus: int, units: int) -> int:
     """Groups side by side.
 
     Args:

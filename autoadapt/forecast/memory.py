@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.errors import Exit, UserError
+from autoadapt.executors.local import slot_count
 from autoadapt.shelves import METHODS
 from autoadapt.tasks.resolve import ResolvedTask
-from autoadapt.worker.hardware import device_memory_bytes
+from autoadapt.worker.hardware import device_memory_bytes, usable_cores
 
 ACTIVATIONS = 1.2
 """Factor for activations and buffers, which depend on batch and length."""
@@ -39,7 +40,7 @@ def need_bytes(parameters: int, trained: float, devices: int, low_precision: boo
 def memory_needs(
     resolved: ResolvedTask, candidates: Iterable[Candidate]
 ) -> tuple[dict[MethodOnModel, int], int | None]:
-    """Bytes that each method on each model needs on a device, by formula, and bytes that a device has.
+    """Bytes that each method on each model needs on a device, by formula, and bytes that a device (or CPU slot) has.
 
     Args:
         resolved: the task.
@@ -58,7 +59,9 @@ def memory_needs(
         needs[candidate.method, candidate.model] = need_bytes(
             capabilities.parameters, trained, compute.devices_per_trial, low_precision
         )
-    return needs, gpu or device_memory_bytes("cpu")
+    memory = device_memory_bytes("cpu")
+    # slots on the CPU work side by side in the same memory
+    return needs, gpu or (None if memory is None else memory // slot_count(compute, 0, len(usable_cores())))
 
 
 def too_large(needs: Mapping[MethodOnModel, int], memory: int | None) -> set[MethodOnModel]:

@@ -16,6 +16,7 @@ class MacroF1(Metric):
     """
 
     answers: ClassVar[AnswerKind] = "label"
+    labels_count_alike: ClassVar[bool] = True
 
     def row(self, answered: AnsweredRow) -> list[float]:
         prediction, labels = answered.prediction, answered.labels

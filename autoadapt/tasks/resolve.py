@@ -27,6 +27,7 @@ from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
 from autoadapt.tasks.remote_models import check_names, with_settings
 from autoadapt.tasks.space import JointSpace, Pairs, load_space
+from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.yaml_document import Document
 
@@ -189,6 +190,8 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with _at(document, "search_space"):
         space = JointSpace(load_space(expanded(task.search_space), base), task, metric.answers)
     splits = make_splits(task, base, metric.answers)
+    if metric.labels_count_alike:
+        splits.notes.extend(few_rows_notes(splits.validation, splits.test))
     _check_prompts(space, splits)
     models, capabilities = {}, {}
     for i, name in enumerate(task.models):

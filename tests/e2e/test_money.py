@@ -12,7 +12,7 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.outcome import Outcome
 from autoadapt.errors import UserError
-from autoadapt.forecast.memory import check_memory, need_bytes
+from autoadapt.forecast.memory import check_memory, memory_needs, need_bytes
 from autoadapt.forecast.probing import first_candidates
 from autoadapt.model_files import count_weights
 from autoadapt.shelves import METHODS
@@ -115,7 +115,7 @@ def test_weights_are_counted_from_their_files(tiny_model: Path) -> None:
     [
         ("prompt", 1, True, 14 * 1.2),
         ("prompt", 1, False, 28 * 1.2),
-        ("lora", 1, True, (14 + 16 * 0.02 * 7) * 1.2),
+        ("lora", 1, True, (14 + 16 * 0.009575 * 7) * 1.2),
         ("full", 1, True, 112 * 1.2),
         ("full", 4, True, 31.5 * 1.2),
     ],
@@ -125,6 +125,34 @@ def test_memory_by_formula(method: str, devices: int, low: bool, gigabytes: floa
     weights = 7 * 10**9
     trained = METHODS.get(method).parameters_trained({}, Capabilities(parameters=weights))
     assert need_bytes(weights, trained, devices, low) == pytest.approx(gigabytes * 1e9)
+
+
+@pytest.mark.parametrize(
+    ("weights", "rank", "modules", "counted"),
+    [  # counted by peft on MiniLM, the embedded model and smollm2
+        (22_595_021, 16, "all-linear", 693_197),
+        (22_595_021, 32, "attention", 472_013),
+        (16_907_520, 16, "all-linear", 786_432),
+        (134_515_008, 32, "all-linear", 9_768_960),
+        (134_515_008, 8, "attention", 921_600),
+    ],
+)
+def test_weights_of_an_adapter_grow_with_its_rank_and_are_not_underestimated(
+    weights: int, rank: int, modules: str, counted: int
+) -> None:
+    params = {"r": rank, "target_modules": modules}
+    trained = METHODS.get("lora").parameters_trained(params, Capabilities(parameters=weights))
+    assert 0.97 * counted <= trained <= 3.2 * counted
+
+
+def test_slots_of_a_cpu_share_its_memory(make_real_task: MakeTask) -> None:
+    one, two = (
+        memory_needs(resolved, first_candidates(resolved))[1]
+        for slots in (1, 2)
+        for resolved in [resolve(make_real_task(compute={"slots": slots}))]
+    )
+    assert one is not None
+    assert two == one // 2
 
 
 def test_model_that_cannot_fit_is_refused_before_launch(

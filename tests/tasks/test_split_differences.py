@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autoadapt.domain.rows import Row
-from autoadapt.tasks.split_differences import split_differences
+from autoadapt.tasks.split_differences import few_rows_notes, split_differences
 
 
 def rows(count: int, seed: int, rare: float = 0.03, words: int = 8, new: float = 0.0) -> list[Row]:
@@ -41,3 +41,14 @@ def test_each_kind_of_difference_is_named(changed: dict[str, float], sentence: s
 def test_outputs_that_are_no_labels_are_not_compared() -> None:
     assert split_differences(rows(300, 0), rows(200, 1), rows(200, 2, rare=0.4), labelled=False) == []
     assert split_differences([], [], rows(5, 2), labelled=True) == []
+
+
+def test_labels_of_few_rows_are_named_where_every_label_counts_the_same() -> None:
+    def of(**counts: int) -> list[Row]:
+        return [Row(id=0, input="x", outputs=[label]) for label, count in counts.items() for _ in range(count)]
+
+    assert few_rows_notes(of(a=5, b=90), of(a=9, b=90)) == []
+    [note] = few_rows_notes(of(a=5, b=90), of(a=2, b=90))
+    assert note.startswith("labels with fewer than 5 test rows ('a' 2): every label counts the same")
+    [many] = few_rows_notes(of(**dict.fromkeys("abcdefg", 1)), of(b=90))
+    assert "and 2 more" in many

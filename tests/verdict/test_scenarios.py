@@ -98,7 +98,7 @@ def test_per_use_is_device_time_plus_training_over_the_horizon() -> None:
     assert usd(raw(0, "lora")) == D("0.021")
     assert usd(raw(0, "lora"), volume=1000, horizon_months=1.0) == D("1.02")
     assert usd(raw(0, "lora"), retrain_months=4.0) == D("0.023")
-    assert usd(raw(0, "lora"), with_search=True, label_usd=D(8), monitoring_usd_per_1k=D("0.1")) == D("0.141")
+    assert usd(raw(0, "lora"), with_search=True, label_usd=D(8), monitoring_usd_per_1k=D("0.1")) == D("0.14")
 
 
 def test_energy_and_the_floor() -> None:
