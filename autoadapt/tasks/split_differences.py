@@ -19,8 +19,8 @@ FEW_ROWS = 5
 def few_rows_notes(validation: Sequence[Row], test: Sequence[Row]) -> list[str]:
     """Labels with too few rows for a metric in which every label counts the same, a sentence for each split.
 
-    With so few rows the interval of macro F1 covers the true value less often than it says: 82 to 90 % of the time where
-    a label has 1 % of the rows.
+    With so few rows the interval of macro F1 covers the true value less often than it says: 82 to 90 % of the time
+    where a label has 1 % of the rows.
     """
     notes = []
     for name, rows in (("validation", validation), ("test", test)):
