@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -52,6 +53,8 @@ def test_result_names_recommendation_verdict_and_spend(capsys: pytest.CaptureFix
     print_result(STUDY, None)  # type: ignore[arg-type]
     text = capsys.readouterr().out
     assert "Recommended: Trial 1 (lora) has the highest quality." in text
+    assert re.search(r"It costs \$\S+ for [\d,]+ queries a month where its device time alone", text)
+    assert "rented day and night" in text
     assert "as the best of 3 such scores it is probably about 2.0 points too high" in text
     assert "Dominated, but within measurement error: trial 0 (not scored on test rows)." in text
     assert (
@@ -139,12 +142,14 @@ def test_invisible_characters_are_shown_as_question_marks() -> None:
 
 
 def test_comparison_shows_target_cells_and_further_objectives(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison([STUDY.hosted("per_use"), STUDY.hosted("always_on")], STUDY.goals)
+    one = BreakEven(trial=1, other=2, volumes=[Decimal(12345)], low=Decimal(10_000), high=Decimal(20_000))
+    column = STUDY.hosted("per_use").model_copy(update={"break_even": [one]})
+    print_comparison([column, STUDY.hosted("always_on")], STUDY.goals)
     text = capsys.readouterr().out
     assert "latency target (99 % within)" in text
     assert "peak memory in MB" in text
     assert "9 of 9" in text
-    assert "break-even" in text
+    assert "break-even trial 1 (lora, 0.900) / trial 2 (prompt, 0.700): from 12,300" in text
 
 
 def test_csv_has_one_row_per_scenario_and_option_and_no_formulas() -> None:
@@ -242,4 +247,4 @@ def test_differences_between_splits_are_told_with_the_labels_that_suffer() -> No
     [worst] = [line for line in lines if line.startswith("Right on test rows")]
     assert "a 0% of 30 (80% of 5), b 10% of 30" in worst
     assert worst.endswith("2 further in verdict.json.")
-    assert not any("differ" in line for line in verdict_lines(STUDY.verdict))
+    assert not any(line.startswith("Test rows differ") for line in verdict_lines(STUDY.verdict))

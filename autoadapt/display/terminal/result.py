@@ -48,7 +48,7 @@ def _print_recommendation(console: Console, study: "Study") -> None:
     advice, by_trial = study.recommendation, {o.trial: o for o in study.options}
     head = "Recommended: " if advice.trial is not None else "No recommendation: "
     console.print(Text(head, style="bold").append_text(plain(advice.reason)))
-    for line in first_lines(study.verdict):
+    for line in [*_month_lines(study), *first_lines(study.verdict)]:
         console.print(plain(line))
     extremes = (
         ("best quality", advice.best_quality),
@@ -65,6 +65,27 @@ def _print_recommendation(console: Console, study: "Study") -> None:
                 f"  {name}: {option.name}, quality {option.quality:.3f}{tested}, "
                 f"${dollars(option.cost_usd_per_1k)} per 1k"
             )
+
+
+def _month_lines(study: "Study") -> list[str]:
+    """What the recommended option costs a month: by use, and on machines that are rented day and night."""
+    trial = study.recommendation.trial
+    if trial is None:
+        return []
+    by_use, rented = (
+        next((p for p in study.hosted(hosting).priced if p.trial == trial), None)
+        for hosting in ("per_use", "always_on")
+    )
+    if by_use is None or rented is None:
+        return []
+    queries = f"{study.task.economics.queries_per_month:,} queries a month"
+    if not rented.replicas:
+        return [f"It costs ${dollars(float(by_use.usd_per_month))} for {queries}, training included."]
+    machines = "one device is" if rented.replicas == 1 else f"{rented.replicas} devices are"
+    return [
+        f"It costs ${dollars(float(by_use.usd_per_month))} for {queries} where its device time alone is paid for, "
+        f"training included, and ${dollars(float(rented.usd_per_month))} where {machines} rented day and night."
+    ]
 
 
 def _verdict_lines(study: "Study") -> list[str]:
