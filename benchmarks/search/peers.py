@@ -55,6 +55,7 @@ def study(
     rungs: bool = False,
     smooth: bool = False,
     methods: Sequence[str] = METHODS,
+    least_gain: float = 0.0,
 ) -> Callable[[Problem, float, int, int], Run]:
     """A search by this project's study.
 
@@ -64,6 +65,7 @@ def study(
         rungs: whether candidates are tried on a part of the work first.
         smooth: whether the frontier is reported by the qualities that the sampler believes in, not by measured ones.
         methods: those that may be used.
+        least_gain: expected gain of hypervolume below which the search ends; 0: it spends all of its budget.
     """
 
     def run(problem: Problem, device_seconds: float, seed: int, slots: int) -> Run:
@@ -78,7 +80,7 @@ def study(
             economics=problem.economics,
         )
         name = sampler if isinstance(sampler, str) else "random"
-        settings = SearchSettings(sampler=PluginChoice(name=name), rungs=rungs, least_gain=0.0)
+        settings = SearchSettings(sampler=PluginChoice(name=name), rungs=rungs, least_gain=least_gain)
         chooser = None if isinstance(sampler, str) else sampler if isinstance(sampler, Sampler) else sampler()
         resolved = task.resolved(settings, seed)
         if not portfolio:
@@ -393,6 +395,8 @@ SEARCHES: dict[str, Callable[[Problem, float, int, int], Run]] = {
     # parts of this project's search given to TPE
     "tpe+portfolio": study(lambda: OptunaPeer(tpe), portfolio=True),
     "default": study("tpe", portfolio=True, rungs=True),
+    # cost_aware as it ships: it ends by itself
+    "ends": study(CostAware, portfolio=True, rungs=True, smooth=True, least_gain=SearchSettings().least_gain),
     # cost_aware with a part switched off
     "no_portfolio": study(CostAware, rungs=True, smooth=True),
     "no_rungs": study(CostAware, portfolio=True, smooth=True),
