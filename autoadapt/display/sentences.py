@@ -153,7 +153,9 @@ def load_lines(load: Load, latency_p95_ms: float | None, subject: str = "Recomme
 
 def ms_text(value: float | None, percent: float = 95) -> str:
     """A percentile in milliseconds, or the number of samples that it needs."""
-    return too_few(percent) if value is None else f"{value:.4g} ms"
+    if value is None:
+        return too_few(percent)
+    return f"{value:,.0f} ms" if value >= 10_000 else f"{value:.4g} ms"
 
 
 def break_even_line(pair: BreakEven, options: Sequence[Option]) -> str:

@@ -1,5 +1,6 @@
 """Waiting: what a replica can take between the rates that were measured, and waits for a cold start."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +65,11 @@ def single_server_rate(service_ms: Sequence[float], latency_p95_ms: float | None
         service_ms: times of single requests, from which those of a simulated queue are drawn.
         latency_p95_ms: for waiting and answering; None: the rate at which the server is as busy as may be.
     """
-    if not service_ms:
-        return 0.0
+    return _single_server_rate(tuple(service_ms), latency_p95_ms) if service_ms else 0.0
+
+
+@functools.lru_cache(maxsize=256)
+def _single_server_rate(service_ms: tuple[float, ...], latency_p95_ms: float | None) -> float:
     mean = float(np.mean(service_ms)) / 1000
     low, high = 0.0, KEEPS_UP / mean
     if latency_p95_ms is None:

@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autoadapt.display.goals import further_goals, goal_text
-from autoadapt.display.sentences import break_even_line, cascade_rule, count_text
+from autoadapt.display.sentences import break_even_line, cascade_rule, count_text, ms_text
 from autoadapt.display.terminal.plain_text import plain
-from autoadapt.display.text import dollars, too_few
+from autoadapt.display.text import dollars
 from autoadapt.domain.comparison import ApiPrice, Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option, number_text, trial_name
@@ -61,7 +61,7 @@ def _terms_cells(column: Column) -> dict[str, str]:
         "queries a month": count_text(terms.volumes[1]),
         "$ per device-hour": dollars(float(terms.hour_usd[1])),
         "hosting": terms.scenario.hosting,
-        "latency target (99 % within)": "-" if target is None else f"{target:.4g} ms",
+        "latency target (99 % within)": "-" if target is None else ms_text(target),
     }
 
 
@@ -90,7 +90,7 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
         "$ per 1k": dollars(float(priced.usd_per_1k)),
         "replicas": str(priced.replicas),
         "requests/s a replica": _rate_text(priced),
-        "p95": too_few() if priced.latency_p95_ms is None else f"{priced.latency_p95_ms:.4g} ms",
+        "p95": ms_text(priced.latency_p95_ms),
         "within the target": "-" if priced.within_target is None else f"{100 * priced.within_target:.1f} %",
         "best in": f"{column.wins} of {column.cells}",
         **{goal.title: goal_text(option, goal) for goal in further},
