@@ -14,6 +14,9 @@ from autoadapt.display.text import dollars, duration, params_text
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
 
+SHOWN_LUCK = 0.0005
+"""Difference of measured and expected quality from which both are printed."""
+
 
 def print_result(study: "Study", report: Path | None) -> None:
     """Prints frontier, recommendation, verdict, and what was spent.
@@ -61,8 +64,11 @@ def _print_recommendation(console: Console, study: "Study") -> None:
         if trial is not None:
             option = by_trial[trial]
             tested = "" if option.test_quality is None else f", {option.test_quality:.3f} on test"
+            # expected quality decides, and may rank options in another order than measured quality
+            lucky = trial == advice.best_quality and abs(option.quality_expected - option.quality) >= SHOWN_LUCK
+            expected = f" (expected {option.quality_expected:.3f})" if lucky else ""
             console.print(
-                f"  {name}: {option.name}, quality {option.quality:.3f}{tested}, "
+                f"  {name}: {option.name}, quality {option.quality:.3f}{expected}{tested}, "
                 f"${dollars(option.cost_usd_per_1k)} per 1k"
             )
 
