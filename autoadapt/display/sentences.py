@@ -10,7 +10,8 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.option import Calibration, Cascade, Option, Spent, trial_name
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Optimism, Verdict
-from autoadapt.economics.rates import percentiles, service_rate
+from autoadapt.economics.queueing import capacity
+from autoadapt.economics.rates import percentiles
 from autoadapt.verdict.comparisons import difference_text
 
 MOST_LABELS = 5
@@ -137,13 +138,14 @@ def load_lines(load: Load, latency_p95_ms: float | None, subject: str = "Recomme
         latency_p95_ms: the latency target; None: there is none.
         subject: with which the first line begins.
     """
-    first, rate = load.runs[0], service_rate(load, latency_p95_ms)
+    first, found = load.runs[0], capacity(load, latency_p95_ms)
     figures = percentiles(first.e2el_ms)
     texts = ", ".join(f"p{p} {ms_text(getattr(figures, f'p{p}'), p)}" for p in (50, 90, 95, 99))
     target = "without a growing queue"
     if latency_p95_ms is not None:
         target = f"with 99 % of requests within {latency_p95_ms:g} ms"
-    most = "less than the lowest rate measured" if rate is None else f"{rate:.3g} requests/s"
+    most = "less than the lowest rate measured" if found.rate is None else f"{found.rate:.3g} requests/s"
+    most += "" if found.measured or found.rate is None else ", if it answers one at a time,"
     cold = "" if load.cold_start_s is None else f"; loading it takes {load.cold_start_s:.1f} s"
     return [
         f"{subject} under load, {first.sent} requests at {first.rate:.3g}/s: {texts}.",

@@ -1,5 +1,7 @@
 """Results of scenarios: one column per scenario, break-even volumes, the price of the same tokens at an API."""
 
+from decimal import Decimal
+
 from pydantic import Field
 
 from autoadapt.domain.option import Option
@@ -28,6 +30,8 @@ class Terms(StrictModel):
     """Queries a month: low, likely, high."""
     hour_usd: tuple[Usd, Usd, Usd]
     """USD of one device-hour of serving, overhead included."""
+    off_hour_usd: Usd = Decimal(0)
+    """USD of one hour in which a replica is switched off: what an owned machine costs all the same."""
     training_hour_usd: Usd
     """USD of one device-hour of training, overhead included."""
     outputs: tuple[Usd, Usd, Usd]

@@ -18,7 +18,11 @@ OUTPUT_SPREAD = (Decimal("0.5"), Decimal(2))
 def _spread(value: Any) -> Any:
     if isinstance(value, list) and len(value) == 3:
         return dict(zip(("low", "likely", "high"), value, strict=True))
-    return {"likely": value} if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return {"likely": value}
+    if not isinstance(value, dict | Spread):
+        raise ValueError(f"'{value}' is no number: give one, or low, likely and high")
+    return value
 
 
 class Spread(StrictModel):

@@ -41,7 +41,8 @@ def api_price(
     written = [Decimal(raw.tokens_out) / raw.rows, *(Decimal(repr(end)) for end in raw.tokens_out_ci)]
     lengths = [terms.outputs[1], terms.outputs[0], terms.outputs[2]]
     if same:
-        likely = low = high = Decimal(repr(raw.answering.usd)) * 1000 / raw.rows
+        billed, decode = Decimal(repr(raw.answering.usd)) * 1000 / raw.rows, Decimal(repr(raw.decode_share))
+        likely, low, high = (billed * (1 + decode * (length - 1)) for length in lengths)
     else:
         outputs = [tokens * (length if raw.free_text else 1) for tokens, length in zip(written, lengths, strict=True)]
         likely, low, high = (

@@ -7,9 +7,9 @@ import numpy as np
 
 from autoadapt.domain.comparison import Cell, Terms
 from autoadapt.domain.option import RawOption
-from autoadapt.economics.pricer import ONE, Pricer, Service, loaded_share
-from autoadapt.economics.queueing import with_cold_starts
-from autoadapt.economics.rates import mixed_latency, mixture_share
+from autoadapt.economics.pricer import ONE, Loaded, Pricer, Service, loaded_share
+from autoadapt.economics.queueing import most_within, with_cold_starts
+from autoadapt.economics.rates import least_samples, mixed_latency, mixture_share
 
 LEAST_VOLUME, MOST_VOLUME, VOLUMES = 100, 10**9, 71
 """Queries a month of cost curves, and the number of their points."""
@@ -66,8 +66,10 @@ class CascadePricer(Pricer):
 
     def _service(self, cell: Cell) -> Service:
         first, second = self._services(cell)
+        # operations are paid once; an adapter among several pays its share of them
+        twice = self.scenario.ops_usd / (self.scenario.adapters if self._second._shares else 1)
         return Service(
-            month_usd=first.month_usd + second.month_usd - self.scenario.ops_usd,  # operations are paid once
+            month_usd=first.month_usd + second.month_usd - twice,
             requests_per_s=min(first.requests_per_s, second.requests_per_s / self._passed),
             replicas=first.replicas + second.replicas,
             peak_rate=first.peak_rate,
@@ -86,9 +88,9 @@ class CascadePricer(Pricer):
         return self._mixed[key]
 
     def _mixture_p95_ms(self, cell: Cell, first: Service, second: Service) -> float | None:
-        loaded = self._loaded_ms(cell, first, second)
-        if loaded is not None:
-            return mixed_latency(*loaded, self._kept, 95)
+        loads = self._loads_of_parts(cell, first, second)
+        if loads is not None and min(load.measured for load in loads) >= least_samples(95):
+            return mixed_latency(loads[0].latency_ms, loads[1].latency_ms, self._kept, 95)
         if self.option.parts_latency_ms is None:
             return None
         alone = []
@@ -101,16 +103,19 @@ class CascadePricer(Pricer):
         return mixed_latency(alone[0], alone[1], self._kept, 95, aligned=aligned)
 
     def _within_target(self, cell: Cell, service: Service) -> float | None:
-        target, loaded = self.terms.constraints.latency_p95_ms, self._loaded_ms(cell, *self._services(cell))
-        if target is None or loaded is None:
+        target, (first, second) = self.terms.constraints.latency_p95_ms, self._services(cell)
+        if target is None:
             return None
-        return mixture_share(*loaded, self._kept, target)
+        loads = self._loads_of_parts(cell, first, second)
+        if loads is None:
+            return None if first.on is None else most_within(first.on, target)
+        answered = loads[0].answered * (self._kept + (1 - self._kept) * loads[1].answered)
+        return answered * mixture_share(loads[0].latency_ms, loads[1].latency_ms, self._kept, target)
 
-    def _loaded_ms(self, cell: Cell, first: Service, second: Service) -> tuple[Sequence[float], Sequence[float]] | None:
-        """Latencies of both parts under load, at the rates that reach each; None: one of them was not measured."""
-        a = self._first._latency_ms(cell, first)
-        b = self._second._latency_ms(self._second_cell(cell), second)
-        return None if not a or not b else (a, b)
+    def _loads_of_parts(self, cell: Cell, first: Service, second: Service) -> tuple[Loaded, Loaded] | None:
+        """Both parts under load, at the rates that reach each; None: one of them was not measured."""
+        a, b = self._first._loaded(cell, first), self._second._loaded(self._second_cell(cell), second)
+        return (a, b) if a is not None and b is not None and a.latency_ms and b.latency_ms else None
 
 
 def monthly_costs(raws: Sequence[RawOption], terms: Terms) -> dict[int, list[tuple[float, float]]]:

@@ -11,7 +11,14 @@ import numpy as np
 from autoadapt.domain.comparison import Cell, Priced, Terms
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.economics import costs
-from autoadapt.economics.queueing import Capacity, capacity, latencies_at, with_cold_starts
+from autoadapt.economics.queueing import (
+    Capacity,
+    answered_share,
+    capacity,
+    latencies_at,
+    most_within,
+    with_cold_starts,
+)
 from autoadapt.economics.rates import least_samples, percentile
 
 ONE, ZERO = Decimal(1), Decimal(0)
@@ -35,6 +42,21 @@ class Service:
     def rate_each(self) -> float:
         """Peak rate of one replica, or of the provider."""
         return float(self.peak_rate) / max(1, self.replicas)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Requests to a replica under load.
+
+    Args:
+        latency_ms: of those that were answered, or quantiles of it.
+        measured: samples from which that follows.
+        answered: share of the requests that were answered.
+    """
+
+    latency_ms: Sequence[float]
+    measured: int
+    answered: float
 
 
 class Pricer:
@@ -75,7 +97,7 @@ class Pricer:
         """Time of an answer of the same length over that measured."""
         self._slower, self._loaded_share = slower, loaded_share
         self._capacities: dict[Decimal, Capacity | None] = {}
-        self._latencies: dict[tuple[Decimal, float, Decimal], Sequence[float]] = {}
+        self._loads: dict[tuple[Decimal, float, Decimal], Loaded] = {}
 
     def training_usd(self) -> Decimal:
         """USD of one training."""
@@ -187,7 +209,10 @@ class Pricer:
         if scenario.hosting == "per_use":
             return costs.month_usd(1, 1, cell.hour_usd, busy_hours, scenario.ops_usd)
         hours_on = costs.HOURS_A_MONTH if on is None else on.hours_on
-        month = costs.month_usd(count, 1, cell.hour_usd, hours_on, scenario.ops_usd)
+        # a machine of one's own loses its value while it is off, too
+        off_usd = self.terms.off_hour_usd * cell.hour_usd / self.terms.hour_usd[1] if self.terms.off_hour_usd else ZERO
+        off = costs.month_usd(count, 1, off_usd, costs.HOURS_A_MONTH - hours_on)
+        month = costs.month_usd(count, 1, cell.hour_usd, hours_on, scenario.ops_usd) + off
         return costs.adapter_usd(month, busy_hours, busy_hours * scenario.adapters) if self._shares else month
 
     def _usd_per_1k(self, cell: Cell, service: Service) -> Decimal:
@@ -204,6 +229,8 @@ class Pricer:
 
     def _floor_usd_per_1k(self, cell: Cell, service: Service) -> Decimal:
         billed = self._row_usd * self._longer(cell) * 1000
+        if self.scenario.hosting == "per_use":
+            return self._answer_usd(cell) * 1000
         if not service.replicas:
             return billed
         used = 1 / (1 + self._headroom) / self._peak
@@ -223,9 +250,9 @@ class Pricer:
         return float(costs.energy_kwh(per_1k, Decimal(repr(owned.pue if owned else 1.0))))
 
     def _latency_p95_ms(self, cell: Cell, service: Service) -> float | None:
-        option, samples = self.option, self._latency_ms(cell, service)
-        if samples is not None and percentile(samples, 95) is not None:
-            return percentile(samples, 95)
+        option, loaded = self.option, self._loaded(cell, service)
+        if loaded is not None and loaded.measured >= least_samples(95):
+            return percentile(loaded.latency_ms, 95)
         if option.latency_p95_ms is None:
             return None
         alone = option.latency_p95_ms * float(self._time(cell))
@@ -233,13 +260,15 @@ class Pricer:
 
     def _within_target(self, cell: Cell, service: Service) -> float | None:
         """Share of requests within the latency target, waits for cold starts included; None as in `Priced`."""
-        target, samples = self.terms.constraints.latency_p95_ms, self._latency_ms(cell, service)
-        if target is None or not samples:
+        target, loaded = self.terms.constraints.latency_p95_ms, self._loaded(cell, service)
+        if target is None:
             return None
-        return float((np.array(samples) <= target).mean())
+        if loaded is None:
+            return None if service.on is None else most_within(service.on, target)
+        return float((np.array(loaded.latency_ms) <= target).mean()) * loaded.answered
 
-    def _latency_ms(self, cell: Cell, service: Service) -> Sequence[float] | None:
-        """Latencies at the rate of a replica, cold starts included; None: not measured under load.
+    def _loaded(self, cell: Cell, service: Service) -> Loaded | None:
+        """Requests at the rate of a replica, cold starts included; None: not measured under load.
 
         Those of a provider are as measured, whatever the device of the scenario.
         """
@@ -248,20 +277,22 @@ class Pricer:
             return None
         on = service.on if service.on is not None and service.on.cold_starts else None
         key = time, service.rate_each, ZERO if on is None else on.switching_share
-        if key not in self._latencies:
+        if key not in self._loads:
             # a rate of answers that take longer fills a replica as a greater rate of those measured would
-            at_rate = latencies_at(option.load, service.rate_each * float(time * self._slower))
+            rate = service.rate_each * float(time * self._slower)
+            at_rate = latencies_at(option.load, rate)
             slower = [ms * float(time) for ms in at_rate]
-            enough = on is not None and len(at_rate) >= least_samples(95)
-            self._latencies[key] = with_cold_starts(slower, on).tolist() if on is not None and enough else slower
-        return self._latencies[key]
+            latency_ms = with_cold_starts(slower, on).tolist() if on is not None and slower else slower
+            self._loads[key] = Loaded(latency_ms, len(at_rate), answered_share(option.load, rate))
+        return self._loads[key]
 
 
 def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
     """Median over options of the rate under load over the throughput of batches; 1 where none was measured."""
     shares = []
     for raw in raws:
-        rate = capacity(raw.load, terms.constraints.latency_p95_ms).rate if raw.load and raw.load.runs else None
+        found = capacity(raw.load, terms.constraints.latency_p95_ms) if raw.load and raw.load.runs else None
+        rate = found.rate if found is not None and found.measured else None
         if rate is not None and raw.answering.total_device_seconds:
             shares.append(rate * raw.answering.total_device_seconds / raw.rows)
     return Decimal(repr(statistics.median(shares))) if shares else ONE

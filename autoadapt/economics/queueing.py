@@ -9,7 +9,7 @@ import numpy as np
 
 from autoadapt.domain.load import Load
 from autoadapt.economics.costs import ScaleToZero
-from autoadapt.economics.rates import GOOD, KEEPS_UP, fits, least_samples, percentile, run_at, service_rate
+from autoadapt.economics.rates import GOOD, KEEPS_UP, PRECISION, fits, least_samples, percentile, run_at, service_rate
 
 MOST_APART = 2.0
 """A sweep doubles its rates: neighbouring rates farther apart than this leave room for one that was not measured."""
@@ -40,7 +40,8 @@ def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
     """What a replica can take by its load test.
 
     The search's own load test begins with the task's rate, which may be a request an hour, and goes on near the
-    greatest rate that meets the target of the task. Another target may lie between the two; then the replica is taken
+    greatest rate that meets the target of the task, if there is time for that. Where nothing was measured between a
+    rate that meets the target and one that does not, or no rate that does not, the replica is taken
     to answer one request at a time, each in the time of a request at the lowest measured rate. Answering several in one
     batch is no slower, so that this is a lower bound.
 
@@ -51,9 +52,11 @@ def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
     runs = sorted(load.runs, key=lambda run: run.rate)
     best = service_rate(load, latency_p95_ms)
     above = next((run.rate for run in runs if run.rate > (best or 0.0) and not fits(run, latency_p95_ms)), None)
-    if above is None or (best is not None and above <= MOST_APART * best):
+    if above is not None and best is not None and above <= MOST_APART * best:
         return Capacity(best, measured=True)
-    alone = min(single_server_rate(runs[0].e2el_ms, latency_p95_ms), above)
+    alone = single_server_rate(runs[0].e2el_ms, latency_p95_ms)
+    if above is not None and alone >= above:  # there the target was missed, so that the rate is clearly below
+        alone = above / MOST_APART
     rate = max(best or 0.0, alone)
     return Capacity(rate or None, measured=rate == best)
 
@@ -102,7 +105,7 @@ def single_server_ms(service_ms: Sequence[float], rate: float) -> Any:
 def latencies_at(load: Load, rate: float) -> Sequence[float]:
     """Milliseconds of requests at a rate: measured at the lowest measured rate that is not below it.
 
-    Where that one is far above and a lower one was measured, those of a single server at the rate itself, see
+    Where that one is above and a lower one was measured, those of a single server at the rate itself, see
     `capacity`.
 
     Args:
@@ -111,18 +114,34 @@ def latencies_at(load: Load, rate: float) -> Sequence[float]:
     """
     run, runs = run_at(load, rate), sorted(load.runs, key=lambda run: run.rate)
     lowest = runs[0]
-    between = lowest.rate < rate and run.rate > MOST_APART * rate and len(lowest.e2el_ms) >= least_samples(95)
+    between = lowest.rate < rate and run.rate > PRECISION * rate and len(lowest.e2el_ms) >= least_samples(95)
     if not between or rate * float(np.mean(lowest.e2el_ms)) / 1000 >= KEEPS_UP:
         return run.e2el_ms
     simulated = single_server_ms(lowest.e2el_ms, rate)
     return simulated.tolist() if np.quantile(simulated, 0.95) < (percentile(run.e2el_ms, 95) or np.inf) else run.e2el_ms
 
 
+def answered_share(load: Load, rate: float) -> float:
+    """Share of the requests that were answered at all, at the measured rate that `latencies_at` takes."""
+    run = run_at(load, rate)
+    return len(run.e2el_ms) / run.sent if run.sent else 0.0
+
+
+def most_within(on: ScaleToZero, target_ms: float) -> float | None:
+    """The greatest share of requests that can be within a target; None: no cold start takes longer than that."""
+    cold_ms = 1000 * float(on.cold_seconds)
+    if cold_ms <= target_ms:
+        return None
+    return 1 - float(on.switching_share) - float(on.during_share) * (1 - target_ms / cold_ms)
+
+
 def with_cold_starts(latency_ms: Sequence[float], on: ScaleToZero) -> Any:
     """Quantiles of the latency of requests of which some wait until a replica is ready, shape (`QUANTILES`,).
 
     The request that switches a replica on waits for the whole start; those that come during the start come at any
-    moment of it alike (arrivals of a Poisson process, given their number, are uniform) and wait for the rest.
+    moment of it alike (arrivals of a Poisson process, given their number, are uniform) and wait for the rest. All that
+    have come by then are answered together, as one batch, so that no queue is left; a server that answers them one by
+    one takes longer.
 
     Args:
         latency_ms: at a replica that is on; at least one.

@@ -54,9 +54,9 @@ class Lora(Method):
     )
 
     def parameters_trained(self, params: Mapping[str, Any], capabilities: Capabilities) -> float:
-        width = (HEIGHT * max(1, capabilities.parameters) / 12) ** (1 / 3)
-        of_rank = TRAINED[params.get("target_modules", "all-linear")] / width
-        return min(1.0, of_rank * params.get("r", LoraParams().r)) * capabilities.parameters
+        width = float((HEIGHT * max(1, capabilities.parameters) / 12) ** (1 / 3))
+        rank, modules = float(params.get("r", LoraParams().r)), str(params.get("target_modules", "all-linear"))
+        return min(1.0, TRAINED[modules] * rank / width) * capabilities.parameters
 
     def suited(self, start: Mapping[str, Any], capabilities: Capabilities) -> Mapping[str, Any]:
         if "learning_rate" not in start:

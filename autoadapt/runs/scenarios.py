@@ -8,7 +8,7 @@ from autoadapt.domain.comparison import Column, Terms
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.scenario import Scenario, Scenarios
-from autoadapt.domain.task import Task
+from autoadapt.domain.task import Constraints, Task
 from autoadapt.domain.verdict import Paired
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.results import Results
@@ -16,7 +16,7 @@ from autoadapt.tasks.parsing import check, parse, parse_value
 from autoadapt.tasks.prices import Prices, task_terms, terms
 from autoadapt.tasks.yaml_document import Document
 from autoadapt.verdict.preferences import recommend_by_weights
-from autoadapt.verdict.recommendation import Trade, binding, recommend
+from autoadapt.verdict.recommendation import Trade, binding, binding_for, recommend
 from autoadapt.verdict.scenarios import compare as compare_options
 from autoadapt.verdict.scenarios import options_under
 
@@ -51,12 +51,22 @@ def compare(study: FinishedStudy, scenarios: AnyScenarios) -> list[Column]:
 
 
 def _column(study: FinishedStudy, name: str, scenario: Scenario, prices: Prices) -> Column:
-    spent = study.results.spent.usd
-    scenario_terms, warnings = terms(name, scenario, study.task, study.price_source, spent, prices)
+    search_usd = _search_usd(study, scenario)
+    scenario_terms, warnings = terms(name, scenario, study.task, study.price_source, search_usd, prices)
     quotes = [prices.token(model) for model in scenario.api]
     warnings += [w for q in quotes if (w := q.stale_now())]
     column = compare_options(study.results.weighed, scenario_terms, quotes, _pairs(study), study.goals)
     return column.model_copy(update={"warnings": warnings + _notes(study, scenario_terms)})
+
+
+def _search_usd(study: FinishedStudy, scenario: Scenario) -> float:
+    """What the search cost; its device time at the price of training, where the scenario gives one."""
+    spent, economics = study.results.spent, study.task.economics
+    if scenario.training_price is None:
+        return spent.usd
+    hours = spent.device_seconds / 3600
+    training = float(scenario.training_price) * economics.overhead_factor
+    return spent.usd + hours * (training - float(economics.hour_usd))
 
 
 def _notes(study: FinishedStudy, scenario_terms: Terms) -> list[str]:
@@ -77,7 +87,11 @@ def _notes(study: FinishedStudy, scenario_terms: Terms) -> list[str]:
         )
     device = scenario.price.split("/")[1] if isinstance(scenario.price, str) else None
     measured_on = sorted({r.hardware for r in study.results.measured})
-    if device is not None and not any(device.split("-")[0] in kind.lower() for kind in measured_on):
+    if (
+        device is not None
+        and scenario.device_speed is None
+        and not any(device.split("-")[0] in kind.lower() for kind in measured_on)
+    ):
         notes.append(
             f"times were measured on {', '.join(measured_on)} and are priced as those of a {device}: only a run on "
             "that device gives its figures"
@@ -100,8 +114,13 @@ def recommend_again(
     if weights is not None:
         if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0:
             raise UserError("weights must not be negative, and not all 0")
-        advice = recommend_by_weights(options, constraints, weights, study.goals)
-        return advice, binding(options, constraints), options
+        chosen_by, goals = weights, study.goals
+
+        def choose(limits: Constraints) -> int | None:
+            return recommend_by_weights(options, limits, chosen_by, goals).trial
+
+        advice = recommend_by_weights(options, constraints, weights, goals)
+        return advice, binding_for(constraints, choose), options
     pairs = _pairs(study)
     trade = Trade.of(own_terms)
     advice = recommend(options, constraints, None, pairs, trade)

@@ -16,8 +16,6 @@ from autoadapt.registry import expanded
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.yaml_document import Document
 
-ALWAYS_ON = ("always_on", "shared")
-"""Hosting under which a machine is paid for whether it answers or not."""
 OWNED_SOURCE = "an owned machine: depreciation, energy and operations"
 PACKAGE_BOOK = Path(__file__).parent.parent / "price_book.yaml"
 
@@ -181,6 +179,7 @@ def terms(
         scenario=scenario,
         volumes=volume.filled(VOLUME_SPREAD),
         hour_usd=(low * overhead, likely * overhead, high * overhead),
+        off_hour_usd=_off_hour(scenario) * overhead,
         training_hour_usd=training * overhead,
         outputs=scenario.output.filled(OUTPUT_SPREAD),
         horizon_months=Decimal(repr(scenario.horizon_months or economics.horizon_months)),
@@ -191,27 +190,36 @@ def terms(
     ), warnings
 
 
+def _off_hour(scenario: Scenario) -> Decimal:
+    """USD of an hour in which an owned machine is switched off: its price over its life, and operations."""
+    owned = scenario.owned
+    if owned is None or scenario.hosting != "scale_to_zero":
+        return Decimal(0)
+    return owned_hour(owned.model_copy(update={"kilowatts": 0.0}), always_on=True)
+
+
 def _serving_hour(
     scenario: Scenario, of_task: Decimal, source: str, prices: Prices | None
 ) -> tuple[Spread, str, list[str]]:
     """USD of a device-hour that serves, where that comes from, and warnings."""
     hour, warnings = Spread(likely=of_task), []
+    by_use = scenario.hosting == "per_use"
     if scenario.owned is not None:
-        hour, source = Spread(likely=owned_hour(scenario.owned, scenario.hosting in ALWAYS_ON)), OWNED_SOURCE
+        hour, source = Spread(likely=owned_hour(scenario.owned, always_on=not by_use)), OWNED_SOURCE
     elif isinstance(scenario.price, str):
         quote = (prices or Prices()).device(scenario.price)
         hour, source = Spread(likely=quote.usd_per_hour), quote.description
         warnings += [w for w in [quote.stale_now()] if w]
     elif scenario.price is not None:
         hour, source = scenario.price, "given in the scenario"
-    elif source == OWNED_SOURCE and scenario.hosting in ALWAYS_ON:
+    elif source == OWNED_SOURCE and not by_use:
         warnings.append(
             f"hosting is {scenario.hosting}, and the task's price of its owned machine is that of a busy hour: give "
             "owned in the scenario, so that an hour costs what the machine costs over its life"
         )
-    if (scenario.owned is not None or isinstance(scenario.price, str)) and scenario.device_speed is None:
+    if scenario.owned is not None and scenario.device_speed is None:
         warnings.append(
-            "times were measured on the device of the search, and the device of this price is taken to be as fast: "
-            "give device_speed where it is not"
+            "times were measured on the device of the search, and the owned machine is taken to be as fast: give "
+            "device_speed where it is not"
         )
     return hour, source, warnings

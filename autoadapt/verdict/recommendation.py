@@ -1,7 +1,7 @@
 """One option out of the frontier, and the reason in one sentence."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,13 +194,19 @@ def binding(
     options: Sequence[Option], constraints: Constraints, pairs: Sequence[Paired] = (), trade: Trade = Trade()
 ) -> list[str]:
     """Constraints without which another option would be recommended, by their name in the task."""
-    with_all = recommend(options, constraints, None, pairs, trade).trial
+    return binding_for(constraints, lambda limits: recommend(options, limits, None, pairs, trade).trial)
+
+
+def binding_for(constraints: Constraints, choose: Callable[[Constraints], int | None]) -> list[str]:
+    """Constraints without which another option would be chosen, by their name in the task.
+
+    Args:
+        constraints: of the task or scenario.
+        choose: gives the option that is chosen under some constraints.
+    """
+    with_all = choose(constraints)
     given = [name for name in Constraints.model_fields if getattr(constraints, name) is not None]
-    return [
-        name
-        for name in given
-        if recommend(options, constraints.model_copy(update={name: None}), None, pairs, trade).trial != with_all
-    ]
+    return [name for name in given if choose(constraints.model_copy(update={name: None})) != with_all]
 
 
 def _nothing_fits(frontier: Sequence[Option], constraints: Constraints) -> str:
@@ -227,7 +233,8 @@ def _distance(option: Option, constraints: Constraints) -> float:
         figure / max(limit, LEAST_LIMIT) - 1 for limit, figure in figures if limit is not None and figure > limit
     )
     short = max(0.0, (constraints.quality or 0.0) - option.quality) / (constraints.quality or 1.0)
-    late = 0.0 if constraints.latency_p95_ms is None else max(0.0, GOOD - (option.within_target or GOOD))
+    within = GOOD if option.within_target is None or constraints.latency_p95_ms is None else option.within_target
+    late = max(0.0, GOOD - within)
     return over + short + late
 
 

@@ -90,7 +90,7 @@ def test_table_with_an_option_of_too_few_samples_fits_into_80_columns() -> None:
 
 def test_load_lines_state_target_and_rate() -> None:
     assert load_lines(LOAD, 400.0)[1].startswith(
-        "  It answers 2 requests/s on one device with 99 % of requests within 400 ms"
+        "  It answers 6.52 requests/s, if it answers one at a time, on one device with 99 % of requests within 400 ms"
     )
     assert "without a growing queue" in load_lines(LOAD, None)[1]
     assert "less than the lowest rate measured" in load_lines(LOAD, 20.0)[1]

@@ -211,3 +211,9 @@ def together_latency(first: list[float], second: list[float], kept: float) -> li
     measurement = together(Cascade.model_validate(known), scores, parts)
     assert [(row.tokens_in, row.tokens_out) for row in measurement.rows] == [(3, 3), (8, 8)]
     return measurement.latency_ms
+
+
+def test_operations_of_a_cascade_of_shared_adapters_are_paid_once() -> None:
+    both = cascade(*(part.model_copy(update={"shares_base": True}) for part in (CHEAP, DEAR)))
+    with_operations, without = (priced(both, ops_usd=D(usd), hosting="shared", adapters=10) for usd in (100, 0))
+    assert with_operations.serving_usd_per_month - without.serving_usd_per_month == D(10)

@@ -104,7 +104,7 @@ def test_per_use_is_device_time_plus_training_over_the_horizon() -> None:
 def test_energy_and_the_floor() -> None:
     # 100 rows drew 3,600 J: 36 kJ per 1,000, a hundredth of a kWh, at a PUE of 1.5
     owned = {"kilowatts": 0.4, "usd_per_kwh": 0.25, "pue": 1.5}
-    found = under(owned=owned, headroom=0.25)
+    found = under(owned=owned, headroom=0.25, hosting="always_on")
     priced = price(raw(0, "prompt", answering=device(2.0, joules=3600.0)), found, found.cell())
     assert priced.kwh_per_1k == pytest.approx(0.015)
     # 50 a second, a fifth of it kept free, at 15 cents an hour
@@ -416,7 +416,7 @@ def test_times_on_another_device_need_a_factor() -> None:
 
 
 def test_floor_counts_the_hours_off_the_peak() -> None:
-    found = under(headroom=0.25, peak_factor=4.0)
+    found = under(headroom=0.25, peak_factor=4.0, hosting="always_on")
     # 50 a second at the peak, a fifth kept free: 10 on average
     assert float(price(raw(0, "prompt"), found, found.cell()).floor_usd_per_1k) == pytest.approx(1000 * 3.6 / 3600 / 10)
 
@@ -480,3 +480,60 @@ def test_break_evens_are_of_options_that_somebody_would_choose_between() -> None
     """A prompt 23 points below the best is no alternative at any volume."""
     pairs = [(b.trial, b.other) for b in compare(STUDY, under(volume=1_000_000)).break_even]
     assert pairs == [(1, 2)]
+
+
+def test_option_that_was_loaded_at_the_rate_of_the_task_alone_needs_one_replica() -> None:
+    """A load test for which no time was left has one run, at a request in 22 minutes."""
+    alone = raw(0, "prompt", load=loaded((0.00076, 14)))
+    other = raw(1, "prompt", quality=0.81)
+    found = under(hosting="always_on", volume=30_000, latency_p95_ms=400.0)
+    for priced in compare([alone, other], found).priced:
+        assert (priced.replicas, priced.rate_measured) == (1, False)
+        assert priced.requests_per_s > 10
+
+
+@pytest.mark.parametrize("samples", [0, 40, 60])
+def test_fewer_samples_do_not_meet_a_target_that_cold_starts_miss(samples: int) -> None:
+    """At 30,000 a month, 20 s to start and 300 s idle 3.97 % of the requests wait for a start."""
+    load = Load(runs=[LoadRun(rate=1.0, sent_seconds=1, seconds=1, e2el_ms=[10.0] * samples)], engine="e", hardware="x")
+    option = raw(0, "prompt", load=load if samples else None)
+    found = under(hosting="scale_to_zero", volume=30_000, idle_s=300.0, cold_s=20.0, latency_p95_ms=400.0)
+    priced = price(option, found, found.cell())
+    assert priced.within_target == pytest.approx(0.960, abs=0.002)
+    assert compare([option], found).recommended is None
+
+
+def test_requests_without_an_answer_are_not_within_the_target() -> None:
+    run = LoadRun(rate=1.0, sent_seconds=100, seconds=100, e2el_ms=[10.0] * 70, failed=30)
+    option = raw(0, "prompt", load=Load(runs=[run], engine="e", hardware="x"))
+    found = under(hosting="always_on", latency_p95_ms=400.0)
+    assert price(option, found, found.cell()).within_target == pytest.approx(0.7)
+    assert compare([option], found).recommended is None
+
+
+def test_owned_machine_loses_its_value_while_it_is_switched_off() -> None:
+    """2,000 over 26,280 h are $55.56 a month; no watt is drawn."""
+    owned = {"capex_usd": 2000, "life_hours": 26_280, "utilisation": 0.25, "kilowatts": 0, "usd_per_kwh": 0}
+    for hosting in ("always_on", "scale_to_zero"):
+        found = under(owned=owned, hosting=hosting, volume=3000)
+        assert float(price(raw(0, "prompt"), found, found.cell()).serving_usd_per_month) == pytest.approx(
+            55.56, abs=0.01
+        )
+
+
+def test_floor_per_use_is_the_device_time_of_an_answer() -> None:
+    option = raw(0, "prompt", load=loaded((5, 50), (10, 900)))
+    found = under()
+    assert price(option, found, found.cell()).floor_usd_per_1k == D("0.02")
+
+
+def test_no_volume_that_cannot_be_read_is_taken() -> None:
+    with pytest.raises(ValueError, match="'abc' is no number: give one, or low, likely and high"):
+        Scenario(volume="abc")  # type: ignore[arg-type]
+
+
+def test_price_of_an_api_that_was_measured_grows_with_its_answers() -> None:
+    hosted = remote(7, model="small", quality=0.9, free_text=True, decode_share=0.5)
+    column = compare([hosted], under(output=3), [QUOTE])
+    assert column.api[0].usd_per_1k == D("0.6")
+    assert column.recommended == column.api[0].prompt_of == 7

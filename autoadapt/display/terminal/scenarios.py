@@ -128,20 +128,22 @@ def _lines(column: Column) -> list[str]:
             f"of the {column.cells} cells of low, likely and high, other options are recommended: {', '.join(others)}"
         )
     lines += [f"break-even {break_even_line(b, column.options)}" for b in column.break_even]
-    lines += [_api_text(a, column.recommended is not None) for a in column.api]
+    lines += [_api_text(a, column.recommended) for a in column.api]
     lines += [f"note: {w}" for w in column.warnings]
     return lines
 
 
-def _api_text(price: ApiPrice, recommended: bool) -> str:
+def _api_text(price: ApiPrice, recommended: int | None) -> str:
     asked = f"trial {price.prompt_of}, {price.tokens_in:.1f} tokens in and {price.tokens_out:.1f} out"
     prompt = f"as measured ({asked})" if price.measured else f"with the prompt of {asked}"
     text = f"{price.model} ({price.source}) {prompt}: ${dollars(float(price.usd_per_1k))} per 1k"
     text += f" [{dollars(float(price.low))} - {dollars(float(price.high))}]" if price.low != price.high else ""
     text += f", ${dollars(float(price.usd_per_month))} a month"
     text += "" if price.measured else "; its quality was not measured"
-    if not recommended:
+    if recommended is None:
         return text
+    if price.measured and price.prompt_of == recommended:
+        return text + "; it is the recommended option"
     if price.cheaper_from is None:
         return text + "; the recommended option costs more at every volume"
     if price.cheaper_from == 0:
