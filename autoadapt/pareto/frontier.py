@@ -20,8 +20,7 @@ def value_of(row: TrialRow, goal: Goal) -> float | None:
 def measured_trials(rows: Sequence[TrialRow], goals: Sequence[Goal]) -> list[TrialRow]:
     """The trials that count for a frontier: all of the work was done, and every objective has a value.
 
-    A value of a logarithmic objective must not be negative; 0, such as a cost at a price of 0, counts as the least
-    positive one (`Goal.scaled`).
+    A value of a logarithmic objective must be positive.
     """
     return [r for r in rows if r.state == TrialState.COMPLETE and all(_counts(value_of(r, g), g) for g in goals)]
 
@@ -73,4 +72,4 @@ def attainment(
 
 
 def _counts(value: float | None, goal: Goal) -> bool:
-    return value is not None and (goal.scale == "linear" or value >= 0)
+    return value is not None and (goal.scale == "linear" or value > 0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.objective import LEAST_POSITIVE, SHARE, Goal
+from autoadapt.domain.objective import SHARE, Goal
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import Exit, UserError
@@ -67,7 +67,6 @@ def _corners(goal: Goal, values: Sequence[float]) -> tuple[float, float]:
     if goal.unit == SHARE and goal.scale == "linear":
         return (0.0, 1.0) if goal.maximized else (1.0, 0.0)
     if goal.scale == "log":
-        low, high = max(low, LEAST_POSITIVE), max(high, LEAST_POSITIVE)
         return (low / BEYOND_FACTOR, high) if goal.maximized else (BEYOND_FACTOR * high, low)
     margin = BEYOND_RANGE * (high - low or abs(high) or 1.0)
     return (low - margin, high) if goal.maximized else (high + margin, low)

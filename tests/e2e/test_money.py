@@ -115,7 +115,7 @@ def test_weights_are_counted_from_their_files(tiny_model: Path) -> None:
     [
         ("prompt", 1, True, 14 * 1.2),
         ("prompt", 1, False, 28 * 1.2),
-        ("lora", 1, True, (14 + 16 * 0.009575 * 7) * 1.2),
+        ("lora", 1, True, (14 + 16 * 0.00957453 * 7) * 1.2),
         ("full", 1, True, 112 * 1.2),
         ("full", 4, True, 31.5 * 1.2),
     ],

@@ -228,8 +228,8 @@ def test_test_file_of_another_mix_of_labels_is_noticed(tmp_path: Path) -> None:
 
     write(tmp_path / "train.jsonl", rows("a", 6))
     write(tmp_path / "val.jsonl", rows("b", 5))
-    write(tmp_path / "test.jsonl", rows("c", 30))
+    write(tmp_path / "test.jsonl", rows("c", 100))
     parts = make_splits(task(train="train.jsonl", validation="val.jsonl", test="test.jsonl"), tmp_path, "label")
     [difference] = parts.differences
-    assert "label 'spam' is 20.0% of the test rows and 3.3% of the validation rows" in difference
+    assert "label 'ham' is 32.0% of the test rows and 96.7% of the validation rows" in difference
     assert f"test rows differ from validation rows: {difference}" in parts.notes

@@ -76,7 +76,7 @@ def _print_recommendation(console: Console, study: "Study") -> None:
 def _month_lines(study: "Study") -> list[str]:
     """What the recommended option costs a month: by use, and on machines that are rented day and night."""
     trial = study.recommendation.trial
-    if trial is None:
+    if trial is None or not study.raws:
         return []
     by_use, rented = (
         next((p for p in study.hosted(hosting).priced if p.trial == trial), None)
