@@ -17,6 +17,8 @@ from autoadapt.verdict.recommendation import recommend, violations
 
 LEAST = 1e-12
 """Of which the logarithm is taken in place of 0."""
+CONSTANT = "majority"
+"""The method that always gives the most frequent label."""
 LEAST_SPAN, LEAST_RATIO = 0.1, 2.0
 """Differences that make a whole scale from 0 to 1 at least: of a share such as quality, and the ratio of an objective
 on a logarithmic scale. Without them options that hardly differ in cost would be as far apart by it as the best and the
@@ -37,6 +39,8 @@ def recommend_by_weights(
     the frontier: the option farthest from the plane through its extremes (Das 1999, On characterizing the knee of the
     Pareto curve).
 
+    Options that are no better than always giving the most frequent label are left out where there are others.
+
     Args:
         options: measured options.
         constraints: of the task or scenario.
@@ -49,6 +53,9 @@ def recommend_by_weights(
     weight = np.array(_checked(weights, goals))
     plain = recommend(options, constraints, None)
     fitting = [o for o in options if o.on_frontier and not violations(o, constraints)]
+    # a constant answer is cheaper and faster than anything, and no weights make it an answer
+    constant = max((o.quality_expected for o in options if o.method == CONSTANT), default=-math.inf)
+    fitting = [o for o in fitting if o.quality_expected > constant] or fitting
     if not fitting:
         return plain
     scaled = _scaled(option_values(fitting, goals), goals)

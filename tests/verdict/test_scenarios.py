@@ -537,3 +537,12 @@ def test_price_of_an_api_that_was_measured_grows_with_its_answers() -> None:
     column = compare([hosted], under(output=3), [QUOTE])
     assert column.api[0].usd_per_1k == D("0.6")
     assert column.recommended == column.api[0].prompt_of == 7
+
+
+def test_knee_is_no_constant_answer() -> None:
+    nothing = raw(0, "majority", quality=0.12, quality_ci=(0.1, 0.2), inference_seconds=0.001, latency_p95_ms=0.01)
+    worse = raw(1, "prompt", quality=0.1, quality_ci=(0.05, 0.2), inference_seconds=0.01, latency_p95_ms=0.1)
+    good = raw(2, "lora", quality=0.86, quality_ci=(0.8, 0.9))
+    options = options_under([nothing, worse, good], found := under(), found.cell())
+    assert recommend_by_weights(options, Constraints(), EQUAL).trial == 2
+    assert recommend_by_weights(options[:1], Constraints(), EQUAL).trial == 0, "where there is nothing else"
