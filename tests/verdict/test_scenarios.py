@@ -20,7 +20,7 @@ from autoadapt.errors import UserError
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.break_evens import break_even
 from autoadapt.verdict.preferences import recommend_by_weights
-from autoadapt.verdict.recommendation import recommend
+from autoadapt.verdict.recommendation import binding_for, recommend
 from autoadapt.verdict.scenarios import compare, options_under
 
 D = decimal.Decimal
@@ -546,3 +546,14 @@ def test_knee_is_no_constant_answer() -> None:
     options = options_under([nothing, worse, good], found := under(), found.cell())
     assert recommend_by_weights(options, Constraints(), EQUAL).trial == 2
     assert recommend_by_weights(options[:1], Constraints(), EQUAL).trial == 0, "where there is nothing else"
+
+
+def test_binding_constraints_are_those_of_the_choice_that_was_made() -> None:
+    """By quality alone the limit on latency decides; by cost alone it changes nothing."""
+    fast = raw(0, "prompt", quality=0.6, quality_ci=(0.5, 0.7), inference_seconds=1.0, latency_p95_ms=20.0)
+    good = raw(1, "lora", quality=0.9, quality_ci=(0.8, 0.95), latency_p95_ms=90.0)
+    limits = Constraints(latency_p95_ms=50.0)
+    options = options_under([fast, good], found := under(limits), found.cell())
+    for weights, binding in (({"quality": 1.0}, ["latency_p95_ms"]), ({"cost_usd_per_1k": 1.0}, [])):
+        chosen = binding_for(limits, lambda c, w=weights: recommend_by_weights(options, c, w).trial)  # type: ignore[misc]
+        assert chosen == binding
