@@ -93,14 +93,12 @@ class CascadePricer(Pricer):
             return mixed_latency(loads[0].latency_ms, loads[1].latency_ms, self._kept, 95)
         if self.option.parts_latency_ms is None:
             return None
-        alone = []
-        for part, service, samples in zip(
-            (self._first, self._second), (first, second), self.option.parts_latency_ms, strict=True
-        ):
-            times = [ms * float(part._time(cell)) for ms in samples]
-            alone.append(times if service.on is None or not times else with_cold_starts(times, service.on).tolist())
-        aligned = first.on is None and second.on is None
-        return mixed_latency(alone[0], alone[1], self._kept, 95, aligned=aligned)
+        parts = zip((self._first, self._second), (first, second), self.option.parts_latency_ms, strict=True)
+        a, b = (
+            with_cold_starts([ms * float(part._time(cell)) for ms in samples], service.on)
+            for part, service, samples in parts
+        )
+        return mixed_latency(a, b, self._kept, 95, aligned=first.on is None and second.on is None)
 
     def _within_target(self, cell: Cell, service: Service) -> float | None:
         target, (first, second) = self.terms.constraints.latency_p95_ms, self._services(cell)

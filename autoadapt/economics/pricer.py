@@ -9,6 +9,7 @@ from decimal import Decimal
 import numpy as np
 
 from autoadapt.domain.comparison import Cell, Priced, Terms
+from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.economics import costs
 from autoadapt.economics.queueing import (
@@ -161,11 +162,9 @@ class Pricer:
         Rates are those of the measurement, against a target that is as much shorter.
         """
         if time not in self._capacities:
-            target, load = self.terms.constraints.latency_p95_ms, self.option.load
-            measured = load is not None and bool(load.runs)
-            self._capacities[time] = (
-                capacity(load, target / float(time) if target else None) if load is not None and measured else None
-            )
+            target, load = self.terms.constraints.latency_p95_ms, _load_test(self.option)
+            shorter = target / float(time) if target else None
+            self._capacities[time] = None if load is None else capacity(load, shorter)
         return self._capacities[time]
 
     def _rate(self, time: Decimal) -> Decimal | None:
@@ -256,7 +255,7 @@ class Pricer:
         if option.latency_p95_ms is None:
             return None
         alone = option.latency_p95_ms * float(self._time(cell))
-        return alone if service.on is None else float(np.percentile(with_cold_starts([alone], service.on), 95))
+        return float(np.percentile(with_cold_starts([alone], service.on), 95))
 
     def _within_target(self, cell: Cell, service: Service) -> float | None:
         """Share of requests within the latency target, waits for cold starts included; None as in `Priced`."""
@@ -272,18 +271,17 @@ class Pricer:
 
         Those of a provider are as measured, whatever the device of the scenario.
         """
-        option, time = self.option, self._time(cell) if self._row_seconds else self._longer(cell)
-        if option.load is None or not option.load.runs:
+        load, on = _load_test(self.option), service.on
+        if load is None:
             return None
-        on = service.on if service.on is not None and service.on.cold_starts else None
+        time = self._time(cell) if self._row_seconds else self._longer(cell)
         key = time, service.rate_each, ZERO if on is None else on.switching_share
         if key not in self._loads:
             # a rate of answers that take longer fills a replica as a greater rate of those measured would
             rate = service.rate_each * float(time * self._slower)
-            at_rate = latencies_at(option.load, rate)
-            slower = [ms * float(time) for ms in at_rate]
-            latency_ms = with_cold_starts(slower, on).tolist() if on is not None and slower else slower
-            self._loads[key] = Loaded(latency_ms, len(at_rate), answered_share(option.load, rate))
+            at_rate = latencies_at(load, rate)
+            latency_ms = with_cold_starts([ms * float(time) for ms in at_rate], on)
+            self._loads[key] = Loaded(latency_ms, len(at_rate), answered_share(load, rate))
         return self._loads[key]
 
 
@@ -291,11 +289,17 @@ def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
     """Median over options of the rate under load over the throughput of batches; 1 where none was measured."""
     shares = []
     for raw in raws:
-        found = capacity(raw.load, terms.constraints.latency_p95_ms) if raw.load and raw.load.runs else None
+        load = _load_test(raw)
+        found = None if load is None else capacity(load, terms.constraints.latency_p95_ms)
         rate = found.rate if found is not None and found.measured else None
         if rate is not None and raw.answering.total_device_seconds:
             shares.append(rate * raw.answering.total_device_seconds / raw.rows)
     return Decimal(repr(statistics.median(shares))) if shares else ONE
+
+
+def _load_test(option: RawOption) -> Load | None:
+    """An option's load test; None: it has none, or none that has sent requests."""
+    return option.load if option.load is not None and option.load.runs else None
 
 
 def _decimal(value: float | None) -> Decimal | None:

@@ -135,8 +135,8 @@ def most_within(on: ScaleToZero, target_ms: float) -> float | None:
     return 1 - float(on.switching_share) - float(on.during_share) * (1 - target_ms / cold_ms)
 
 
-def with_cold_starts(latency_ms: Sequence[float], on: ScaleToZero) -> Any:
-    """Quantiles of the latency of requests of which some wait until a replica is ready, shape (`QUANTILES`,).
+def with_cold_starts(latency_ms: Sequence[float], on: ScaleToZero | None) -> Sequence[float]:
+    """Quantiles of the latency of requests of which some wait until a replica is ready.
 
     The request that switches a replica on waits for the whole start; those that come during the start come at any
     moment of it alike (arrivals of a Poisson process, given their number, are uniform) and wait for the rest. All that
@@ -144,9 +144,14 @@ def with_cold_starts(latency_ms: Sequence[float], on: ScaleToZero) -> Any:
     one takes longer.
 
     Args:
-        latency_ms: at a replica that is on; at least one.
-        on: how often it is switched on.
+        latency_ms: at a replica that is on.
+        on: how often it is switched on; None: it is never off.
+
+    Returns:
+        So many as `QUANTILES`; the latencies themselves where there are none, or where no request waits.
     """
+    if on is None or not on.cold_starts or not latency_ms:
+        return latency_ms
     samples, cold = np.array(latency_ms, dtype=float), 1000 * float(on.cold_seconds)
     first, during = float(on.switching_share), float(on.during_share)
     waits = cold * (np.arange(WAITS) + 0.5) / WAITS
@@ -156,4 +161,4 @@ def with_cold_starts(latency_ms: Sequence[float], on: ScaleToZero) -> Any:
     order = np.argsort(times, kind="stable")
     reached = np.cumsum(weights[order])
     at = np.searchsorted(reached, (np.arange(QUANTILES) + 0.5) / QUANTILES * reached[-1])
-    return times[order][np.minimum(at, len(times) - 1)]
+    return [float(ms) for ms in times[order][np.minimum(at, len(times) - 1)]]

@@ -95,11 +95,7 @@ class Budget:
             left: device-seconds, as of `device_seconds_left`.
         """
         whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
-        time = None if left is None else self._times.of(candidate, whole)
-        if left is None:
-            return True
-        least = self._times.without_training(candidate.model, whole.rows) if time is None else _least(time)
-        return least <= left
+        return left is None or self._least(candidate.model, whole.rows, self._times.of(candidate, whole)) <= left
 
     def timed(self, job: Fit) -> tuple[Fit, float] | None:
         """A job with the longest time that it may train, and the device-seconds that it will probably hold.
@@ -110,7 +106,7 @@ class Budget:
         if left is None:
             return job, time.total if time is not None else 0.0
         devices = self._supervisor.devices.count
-        least = self._times.without_training(job.candidate.model, job.fidelity.rows) if time is None else _least(time)
+        least = self._least(job.candidate.model, job.fidelity.rows, time)
         if left <= 0 or not self.affords(least, apart_from=job.trial):
             return None
         if time is None:
@@ -129,6 +125,16 @@ class Budget:
         """
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self._kept_back() if keep_back else 0.0)
+
+    def _least(self, model: str, rows: int, time: JobTime | None) -> float:
+        """Device-seconds that a job must be given for it to be begun.
+
+        Args:
+            model: its base model.
+            rows: that it answers.
+            time: it will probably take; None: not known, so that it must be given what other methods need to answer.
+        """
+        return self._times.without_training(model, rows) if time is None else time.other + LEAST_TRAINED * time.training
 
     def _limits_of_unknown(self, job: Fit) -> dict[str, float]:
         """Longest times of a job whose price is not known: shares of what is left for its slot."""
@@ -172,8 +178,3 @@ class Budget:
             kept_back = self._ledger.kept_back(self._unscored(), evaluation, len(splits.test), splits.growth)
             self._kept_back_of = now, kept_back
         return self._kept_back_of[1]
-
-
-def _least(time: JobTime) -> float:
-    """Device-seconds that a job must be given for it to be begun."""
-    return time.other + LEAST_TRAINED * time.training

@@ -14,6 +14,8 @@ LEAST_LABEL_SHARE, LEAST_RATIO, LEAST_UNSEEN = 0.05, 1.3, 0.05
 
 FEW_ROWS = 5
 """Rows of a label below which a mean over labels hangs on single rows of it."""
+MOST_NAMED = 5
+"""Such labels that are named."""
 
 
 def few_rows_notes(validation: Sequence[Row], test: Sequence[Row]) -> list[str]:
@@ -27,8 +29,8 @@ def few_rows_notes(validation: Sequence[Row], test: Sequence[Row]) -> list[str]:
         counts = Counter(row.outputs[0] for row in rows)
         few = sorted((label for label, count in counts.items() if count < FEW_ROWS), key=lambda label: counts[label])
         if few:
-            named = ", ".join(f"'{label}' {counts[label]}" for label in few[:FEW_ROWS])
-            more = f" and {len(few) - FEW_ROWS} more" if len(few) > FEW_ROWS else ""
+            named = ", ".join(f"'{label}' {counts[label]}" for label in few[:MOST_NAMED])
+            more = f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else ""
             notes.append(
                 f"labels with fewer than {FEW_ROWS} {name} rows ({named}{more}): every label counts the same, so that "
                 "single rows move the metric, and its interval is too narrow"

@@ -54,7 +54,7 @@ def test_replica_that_is_switched_off_when_idle_against_a_simulation(
     assert float(found.cold_starts) / volume == pytest.approx(seen.starts / n, rel=0.02)
     times = queueing.with_cold_starts([1000 * service] * 60, found)
     # requests that come during a start are answered one by one after it, which the formula leaves out
-    assert (times <= 400.0).mean() == pytest.approx(seen.within, abs=0.02)
+    assert (np.array(times) <= 400.0).mean() == pytest.approx(seen.within, abs=0.02)
     assert np.quantile(times, 0.95) == pytest.approx(seen.p95_ms, rel=0.02)
 
 
@@ -63,7 +63,7 @@ def test_scale_to_zero_of_a_rarely_used_option_by_hand() -> None:
     found = costs.scale_to_zero(D(3000), D("0.014"), D(20), D(300))
     times = queueing.with_cold_starts([14.0] * 60, found)
     assert np.quantile(times, 0.95) == pytest.approx(20_014, abs=1)
-    assert (times <= 400).mean() == pytest.approx(0.286, abs=0.002)
+    assert (np.array(times) <= 400).mean() == pytest.approx(0.286, abs=0.002)
 
 
 def test_busy_replica_is_never_switched_off() -> None:
