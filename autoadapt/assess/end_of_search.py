@@ -38,6 +38,7 @@ class EndOfSearch:
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
+        self._search.results.compare_as_served()
         self._score(stop)
         if stop.code is not None or any(not self.jobs.scored_rows(trial) for trial in self.jobs.needed()):
             return  # the budget did not even pay for that
@@ -106,6 +107,7 @@ class EndOfSearch:
             skipped |= {job.trial for job in batch} - {job.trial for job in payable}
             if payable:
                 self._run(payable, stop, self._beside, "measured under load")
+                self._search.results.compare_as_served()
         if not first:
             self._not_paid_for("measuring {} under load", _names(skipped))
 

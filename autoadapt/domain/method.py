@@ -250,6 +250,11 @@ class Method(ABC):
     """Candidates of it after which no further one is tried; None: as many as are worth their cost."""
     shares_base: ClassVar[bool] = False
     """Whether many of its results can be served on one copy of the base model."""
+    served_as: ClassVar[str] = ""
+    """What computes its answers, by which other methods are served alike: ``model`` (the base model with weights of its
+    architecture, trained ones merged) or ``features`` (its vectors and a linear classifier); empty: its own way."""
+    serving_params: ClassVar[tuple[str, ...] | None] = None
+    """Parameters on which the time of an answer depends, beside the tokens read and written; None: all of them."""
     branch: ClassVar[Mapping[str, Any]] = {}
     """Its parameters as a search space file would write them, for spaces that have no branch for it."""
     first: ClassVar[Sequence[Mapping[str, Any]]] = ()
@@ -266,6 +271,18 @@ class Method(ABC):
             return [f"answers of the kind {answers}"]
         wanted = [*self.needs, GIVES[answers]]
         return [name for name in wanted if not getattr(capabilities, name)]
+
+    def serving_class(self, name: str, params: Mapping[str, Any]) -> str:
+        """What its answers are computed by, model apart: candidates of one model that agree in it take the same time.
+
+        Args:
+            name: of the method.
+            params: of the candidate; those that equal their default are left out.
+        """
+        names = sorted(params) if self.serving_params is None else self.serving_params
+        fields = self.Params.model_fields
+        set_params = [n for n in names if n in params and n in fields and params[n] != fields[n].default]
+        return " ".join([self.served_as or name, *(f"{n}={params[n]}" for n in set_params)])
 
     def parameters_trained(self, params: Mapping[str, Any], capabilities: Capabilities) -> float:
         """About how many weights it trains; 0: none. Memory is estimated from it before anything runs."""

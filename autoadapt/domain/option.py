@@ -111,6 +111,13 @@ class Scored(StrictModel):
     """None: fewer than 59 samples, too few to state a 95th percentile."""
     cascade: Cascade | None = None
     """None: it is a trial."""
+    serving_class: str = ""
+    """What computes its answers; options of one class cost and take the same for the same tokens, their training apart,
+    and are modelled together (`economics.serving_classes`). Empty: a cascade."""
+    cost_error: float = 0.0
+    """Standard error of the device time of an answer, as a share of it."""
+    latency_error: float = 0.0
+    """That of the latency of single requests."""
     network: bool = False
     """Whether latencies are those that a client of a server saw, with the network and the server's queue in them."""
 

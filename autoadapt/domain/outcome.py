@@ -74,6 +74,8 @@ class Measurement(StrictModel):
     """Input tokens with which all rows' prompts begin."""
     train_step_seconds: float = 0.0
     """Median seconds of a training step."""
+    waited_share: float = 0.0
+    """Share of the time of answering in which the process waited for a core; no figure contains it."""
     prefix_cache: bool = False
     """Whether single requests found the shared prefix of all prompts computed."""
     peak_memory_bytes: int

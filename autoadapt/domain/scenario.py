@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from autoadapt.domain.strict import StrictModel, Usd
-from autoadapt.domain.task import Limits, Owned
+from autoadapt.domain.task import Hosting, Limits, Owned
 
-Hosting = Literal["per_use", "always_on", "scale_to_zero", "shared"]
 VOLUME_SPREAD = (Decimal(1) / 3, Decimal(3))
 """Low and high as multiples of likely, where a scenario gives one number."""
 PRICE_SPREAD = (Decimal(1) / Decimal("1.5"), Decimal("1.5"))
@@ -64,8 +63,9 @@ class Scenario(Limits):
     output: AnySpread = Spread(likely=Decimal(1))
     """Length of answers as a multiple of those measured (free text only; labels do not grow)."""
     hosting: Hosting = "per_use"
-    """`per_use`: the device time of answers alone; `always_on`: whole replicas day and night; `scale_to_zero`: whole
-    replicas that are switched off when idle; `shared`: always on, adapters of one base share the replicas."""
+    """Absent: the task's. `per_use`: the device time of answers alone; `always_on`: whole replicas day and night;
+    `scale_to_zero`: whole replicas that are switched off when idle; `shared`: always on, adapters of one base share the
+    replicas."""
     latency_p95_ms: float | None = Field(default=None, gt=0)
     """Latency target in milliseconds, met by at least 99 % of requests."""
     horizon_months: float | None = Field(default=None, gt=0)

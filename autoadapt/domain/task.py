@@ -115,6 +115,9 @@ class Owned(StrictModel):
     """Housing and operations."""
 
 
+Hosting = Literal["per_use", "always_on", "scale_to_zero", "shared"]
+
+
 class Economics(StrictModel):
     """Prices and use, from which dollars are computed."""
 
@@ -132,6 +135,12 @@ class Economics(StrictModel):
     """Expected use."""
     horizon_months: float = Field(default=12, gt=0)
     """Months over which an option's training is paid off."""
+    hosting: Hosting = "per_use"
+    """How answers are served, by which costs are computed wherever a scenario does not say it: `per_use`, their device
+    time alone; `always_on`, whole devices day and night; `scale_to_zero`, whole devices that are switched off when
+    idle; `shared`, always on and shared by adapters of one base."""
+    machine: Owned | None = None
+    """The owned machine from which `usd_per_hour` was computed; filled in, not given."""
 
     @model_validator(mode="after")
     def _one_price(self) -> "Economics":

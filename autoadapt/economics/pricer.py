@@ -12,6 +12,7 @@ from autoadapt.domain.comparison import Cell, Priced, Terms
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.economics import costs
+from autoadapt.economics.batching import estimated_runs
 from autoadapt.economics.queueing import (
     Capacity,
     answered_share,
@@ -23,6 +24,8 @@ from autoadapt.economics.queueing import (
 from autoadapt.economics.rates import least_samples, percentile
 
 ONE, ZERO = Decimal(1), Decimal(0)
+BUSY = 0.02
+"""Share of the time that a replica answers below which requests hardly ever wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Pricer:
         return self._row_seconds * self._time(cell) * cell.hour_usd / 3600 + self._row_usd * self._longer(cell)
 
     def _rate_is_measured(self, cell: Cell) -> bool:
-        found = self._capacity(self._time(cell))
+        found = self._capacity(self._time(cell)) if _load_test(self.option) is not None else None
         return found is not None and found.measured and found.rate is not None
 
     def _longer(self, cell: Cell) -> Decimal:
@@ -162,7 +165,8 @@ class Pricer:
         Rates are those of the measurement, against a target that is as much shorter.
         """
         if time not in self._capacities:
-            target, load = self.terms.constraints.latency_p95_ms, _load_test(self.option)
+            target = self.terms.constraints.latency_p95_ms
+            load = _load_test(self.option) or (self._estimated if target else None)
             shorter = target / float(time) if target else None
             self._capacities[time] = None if load is None else capacity(load, shorter)
         return self._capacities[time]
@@ -254,6 +258,9 @@ class Pricer:
             return percentile(loaded.latency_ms, 95)
         if option.latency_p95_ms is None:
             return None
+        busy = service.rate_each * float(self._row_seconds * self._time(cell))
+        if self._row_seconds and busy > BUSY and self._estimated is not None:
+            return percentile(self._at_rate(self._estimated, cell, service).latency_ms, 95)
         alone = option.latency_p95_ms * float(self._time(cell))
         return float(np.percentile(with_cold_starts([alone], service.on), 95))
 
@@ -271,18 +278,30 @@ class Pricer:
 
         Those of a provider are as measured, whatever the device of the scenario.
         """
-        load, on = _load_test(self.option), service.on
-        if load is None:
-            return None
-        time = self._time(cell) if self._row_seconds else self._longer(cell)
+        load = _load_test(self.option)
+        return None if load is None else self._at_rate(load, cell, service)
+
+    def _at_rate(self, load: Load, cell: Cell, service: Service) -> Loaded:
+        time, on = self._time(cell) if self._row_seconds else self._longer(cell), service.on
         key = time, service.rate_each, ZERO if on is None else on.switching_share
         if key not in self._loads:
             # a rate of answers that take longer fills a replica as a greater rate of those measured would
             rate = service.rate_each * float(time * self._slower)
             at_rate = latencies_at(load, rate)
             latency_ms = with_cold_starts([ms * float(time) for ms in at_rate], on)
-            self._loads[key] = Loaded(latency_ms, len(at_rate), answered_share(load, rate))
+            measured = min(len(at_rate), load.single_requests) if load.clock == "simulated" else len(at_rate)
+            self._loads[key] = Loaded(latency_ms, measured, answered_share(load, rate))
         return self._loads[key]
+
+    @functools.cached_property
+    def _estimated(self) -> Load | None:
+        """Of an option that was not measured under load: what its single requests and its batches let expect."""
+        option = self.option
+        if option.latency_p95_ms is None or not option.latency_p50_ms or not self._row_seconds:
+            return None
+        row_seconds = option.answering.total_device_seconds / option.rows
+        runs = estimated_runs(option.latency_p50_ms / 1000, option.latency_p95_ms / 1000, row_seconds)
+        return Load(runs=list(runs), engine="estimated", clock="simulated", hardware=option.hardware)
 
 
 def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:

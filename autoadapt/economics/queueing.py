@@ -121,6 +121,30 @@ def latencies_at(load: Load, rate: float) -> Sequence[float]:
     return simulated.tolist() if np.quantile(simulated, 0.95) < (percentile(run.e2el_ms, 95) or np.inf) else run.e2el_ms
 
 
+def scaled(load: Load, ratio: float, of_trial: int) -> Load:
+    """A load test as that of an option of the same serving class whose answers take `ratio` times as long.
+
+    Args:
+        load: of the option that was measured.
+        ratio: above 0.
+        of_trial: number of that option.
+    """
+    update = {"of_trial": of_trial, "batches": []}
+    runs = [
+        run.model_copy(
+            update={
+                "rate": run.rate / ratio,
+                "sent_seconds": run.sent_seconds * ratio,
+                "seconds": run.seconds * ratio,
+                "ttft_ms": [ms * ratio for ms in run.ttft_ms],
+                "e2el_ms": [ms * ratio for ms in run.e2el_ms],
+            }
+        )
+        for run in load.runs
+    ]
+    return load.model_copy(update={**update, "runs": runs, "samples": load.single_requests})
+
+
 def answered_share(load: Load, rate: float) -> float:
     """Share of the requests that were answered at all, at the measured rate that `latencies_at` takes."""
     run = run_at(load, rate)

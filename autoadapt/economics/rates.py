@@ -153,7 +153,7 @@ def good_share(run: LoadRun, latency_p95_ms: float) -> float:
 
 def goodput(run: LoadRun, latency_p95_ms: float) -> float:
     """Requests per second that meet the latency target."""
-    return good_share(run, latency_p95_ms) * run.sent / run.seconds if run.seconds > 0 else 0.0
+    return good_share(run, latency_p95_ms) * run.sent * run.stands_for / run.seconds if run.seconds > 0 else 0.0
 
 
 def keeps_up(run: LoadRun) -> bool:

@@ -21,6 +21,8 @@ class Contrastive(Method):
     tunes: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("contrasts",)
     answers: ClassVar[tuple[Literal["label", "text"], ...]] = ("label",)
+    served_as: ClassVar[str] = "features"
+    serving_params: ClassVar[tuple[str, ...]] = ()
     branch: ClassVar[Mapping[str, Any]] = {
         "learning_rate": {"low": 5e-6, "high": 2e-4, "log": True},
         "num_train_epochs": 1,

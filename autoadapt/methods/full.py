@@ -21,6 +21,8 @@ class Full(Method):
     Params: ClassVar[type[BaseModel]] = FullParams
     tunes: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("trains",)
+    served_as: ClassVar[str] = "model"
+    serving_params: ClassVar[tuple[str, ...]] = ()
     branch: ClassVar[Mapping[str, Any]] = {
         "learning_rate": {"low": 1e-5, "high": 2e-3, "log": True},
         "num_train_epochs": {"low": 2, "high": 8},

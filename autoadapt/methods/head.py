@@ -19,6 +19,8 @@ class Head(Method):
     answers: ClassVar[tuple[AnswerKind, ...]] = ("label", "labels")
     one_rung: ClassVar[bool] = True
     shares_base: ClassVar[bool] = True
+    served_as: ClassVar[str] = "features"
+    serving_params: ClassVar[tuple[str, ...]] = ("depth",)
     branch: ClassVar[Mapping[str, Any]] = {
         "pooling": ["mean", "last"],
         "scaling": ["unit", "standard"],

@@ -30,6 +30,8 @@ class Ia3(Method):
     tunes: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("trains", "adapters")
     shares_base: ClassVar[bool] = True
+    served_as: ClassVar[str] = "model"
+    serving_params: ClassVar[tuple[str, ...]] = ()
     branch: ClassVar[Mapping[str, Any]] = {
         "learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
         "num_train_epochs": {"low": 2, "high": 8},

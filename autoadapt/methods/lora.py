@@ -38,6 +38,8 @@ class Lora(Method):
     tunes: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("trains", "adapters")
     shares_base: ClassVar[bool] = True
+    served_as: ClassVar[str] = "model"
+    serving_params: ClassVar[tuple[str, ...]] = ()
     branch: ClassVar[Mapping[str, Any]] = {
         "r": [4, 8, 16, 32],
         "lora_alpha": [8, 16, 32, 64],

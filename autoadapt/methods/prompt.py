@@ -33,6 +33,8 @@ class Prompt(Method):
     tunes: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("reads_prompts",)
     shares_base: ClassVar[bool] = True
+    served_as: ClassVar[str] = "model"
+    serving_params: ClassVar[tuple[str, ...]] = ("num_beams", "label_way")
     branch: ClassVar[Mapping[str, Any]] = {
         "shots": [0, 2, 4, 8, 16],
         "selector": {"search": ["random", "balanced", "nearest"], "when": {"shots": [2, 4, 8, 16]}},

@@ -20,6 +20,7 @@ class Tfidf(Method):
     floor: ClassVar[bool] = True
     one_rung: ClassVar[bool] = True
     most_trials: ClassVar[int | None] = 6
+    serving_params: ClassVar[tuple[str, ...]] = ("units", "classifier")
     branch: ClassVar[Mapping[str, Any]] = {
         "units": ["words", "characters", "both"],
         "classifier": ["logistic_regression", "linear_svm"],

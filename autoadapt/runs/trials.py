@@ -169,7 +169,11 @@ def _ending(frozen: optuna.trial.FrozenTrial, fits: Fits) -> dict[str, Any]:
 
 def _of_option(option: RawOption) -> dict[str, Any]:
     test = option.test_quality_ci
+    known = ("cost_usd_per_1k", "latency_ms")
     return {
+        # cost and latency are those of its serving class, as everywhere options are compared
+        "values": option.values,
+        **{name: option.values[name] for name in known if name in option.values},
         "quality_expected": option.quality_expected,
         "quality_low": option.quality_ci[0],
         "quality_high": option.quality_ci[1],

@@ -80,6 +80,8 @@ def cascade_option(cascade: Cascade, scores: Scores, parts: Parts, reader: Reade
         decode_share=_decode_share(cascade, first, second),
         latency_p50_ms=mixed_latency(samples[0], samples[1], cascade.kept, 50, aligned=True) or 0.0,
         latency_p95_ms=mixed_latency(samples[0], samples[1], cascade.kept, 95, aligned=True),
+        cost_error=max(first.cost_error, second.cost_error),
+        latency_error=max(first.latency_error, second.latency_error),
         artifact_bytes=measurement.artifact_bytes,
         peak_memory_bytes=measurement.peak_memory_bytes,
         shares_base=False,

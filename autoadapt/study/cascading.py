@@ -152,18 +152,13 @@ class Cascades:
             under_load=all(raw.load is not None for raw in raws),
             saved=0.0,
         )
-        parts = Parts(raws, (self._timed(trials[0]), self._timed(trials[1])))
+        parts = Parts(raws, (self._raw.timed(trials[0]), self._raw.timed(trials[1])))
         reader = Reader(self._resolved.goals, self._resolved.metric, self._resolved.task.economics)
         raw = cascade_option(cascade, scored.scores, parts, reader)
         option = pricer_of(raw, self._terms).as_option(self._terms.cell())
         saved = 1 - option.cost_usd_per_1k / second.cost_usd_per_1k if second.cost_usd_per_1k else 0.0
         known = {"cascade": cascade.model_copy(update={"saved": saved})}
         return Built(raw.model_copy(update=known), option.model_copy(update=known), scored)
-
-    def _timed(self, trial: int) -> Measurement:
-        """What was measured of a trial on validation rows, with all single requests that timed it."""
-        latency_ms = self._raw.timed(trial).latency_ms
-        return self._raw.measured.measurement(trial).model_copy(update={"latency_ms": latency_ms})
 
     def _score(self, first: int, second: int, judged_on: Split) -> Scored | None:
         metric, seed = self._resolved.metric, self._resolved.task.seed

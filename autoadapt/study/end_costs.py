@@ -28,8 +28,8 @@ ENOUGH_TEST_ROWS = 300
 """Before all options are scored on fewer test rows than these, those that take longest are left out."""
 SCORE_SHARE = 0.75
 """Share of what the end may take that scores on test rows may take: the recommended option is then put under load."""
-RATES = 6
-"""A load test takes about as long as so many rates answered one request after the other."""
+BATCHED_ROWS = 1300
+"""Rows that a load test answers in batches, beside its single requests."""
 LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
 WARM_UP_REQUESTS = 4
@@ -127,9 +127,11 @@ class EndCosts:
     def of(cls, measurement: Measurement, outcome: Outcome, economics: Economics, method: str) -> "EndCosts":
         """From the job that measured an option of a method in full."""
         warm = 0.0 if outcome.cold else outcome.seconds - outcome.fit_measure_seconds
+        # measured times are those of work alone; a job also takes the time in which it waits for a core
+        waiting = 1 / (1 - measurement.waited_share)
         return cls(
-            row_seconds=measurement.inference_seconds / len(measurement.rows),
-            alone_seconds=typical_ms(measurement.latency_ms or [0.0]) / 1000,
+            row_seconds=waiting * measurement.inference_seconds / len(measurement.rows),
+            alone_seconds=waiting * typical_ms(measurement.latency_ms or [0.0]) / 1000,
             train_seconds=measurement.train_seconds,
             loading_seconds=LOADING_SECONDS + max(0.0, warm),
             devices=outcome.devices.count,
@@ -172,9 +174,10 @@ class EndCosts:
 
     def load_test_seconds(self, evaluation: Evaluation) -> float:
         """For which it is measured under load, loading apart, where nothing limits it; 0: it is not."""
-        return (
-            0.0 if self.remote else min(evaluation.load_seconds, RATES * evaluation.load_requests * self.alone_seconds)
-        )
+        if self.remote:
+            return 0.0
+        seconds = evaluation.load_requests * self.alone_seconds + BATCHED_ROWS * self.row_seconds
+        return min(evaluation.load_seconds, seconds)
 
     def load_test(self, evaluation: Evaluation) -> Use:
         """To be measured under load."""

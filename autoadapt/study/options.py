@@ -6,13 +6,17 @@ from autoadapt.domain.metric import Metric
 from autoadapt.domain.objective import Goal, goal_limits
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.task import Constraints, Economics
-from autoadapt.pareto.dominance import non_dominated
+from autoadapt.economics import costs
+from autoadapt.pareto.ties import Standing, beyond_error
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
 from autoadapt.runs.values import QUALITY, Values, no_worse, read_values, uncertain_goal
 from autoadapt.shelves import METHODS, OBJECTIVES
+from autoadapt.study.served_trials import ServedTrials
 
 NO_CONSTRAINTS = Constraints()
+COST, LATENCY = "cost_usd_per_1k", "latency_ms"
+"""Objectives that are measured with an error that their serving class tells."""
 
 
 class MeasuredTrials:
@@ -47,7 +51,13 @@ class MeasuredTrials:
         self._fitting: set[int] = set()
         """Trials within these limits."""
         self._records: dict[int, Record] = {}
+        self._least_usd_per_1k = float(costs.least_usd_per_1k(economics.queries_per_month))
+        self.serving = ServedTrials(metric.answers == "text")
         self._values: dict[int, Values] = {}
+        """Of every trial, with the cost and latency of its serving class."""
+        self._stale: set[int] = set()
+        """Trials whose class has new measurements since."""
+        self._as_shown: dict[int, Values] = {}
         self._expected: Mapping[int, float] = {}
         self._frontier: list[int] | None = None
         self._frontier_as_measured: list[int] | None = None
@@ -67,15 +77,17 @@ class MeasuredTrials:
         if measurement is not None and record.outcome is not None and record.outcome.devices.kind == self.hardware:
             self._change()
             self._records[trial] = record
-            self._values[trial] = read_values(self.goals, measurement, self._metric, self._economics)
-            self._frontier_as_measured = None
+            self._stale |= self.serving.add(trial, record)
             if METHODS.get(record.job.candidate.method).floor:
                 self._simple = sorted({*self._simple, trial})
             elif measurement.parameters_trained > 0:
                 self._trained.add(trial)
-            limited = read_values(self._limited, measurement, self._metric, self._economics)
-            if all(no_worse(goal, limited[goal.name], self._limits[goal.name]) for goal in self._limited):
-                self._fitting.add(trial)
+
+    def time_again(self, trial: int, measurement: Measurement) -> None:
+        """Takes a later measurement of a trial: where it holds more single requests, its class is timed by them."""
+        if changed := self.serving.time_again(trial, measurement):
+            self._stale |= changed
+            self._change()
 
     def expect(self, values: Mapping[int, float]) -> None:
         """Takes values of the uncertain objective as corrected by what similar trials showed.
@@ -86,24 +98,48 @@ class MeasuredTrials:
         self._change()
 
     def _change(self) -> None:
-        self._frontier = None
+        self._frontier = self._frontier_as_measured = None
         self.revision += 1
+
+    def _read(self) -> dict[int, Values]:
+        """Objectives of every trial; those whose class has changed are read again, when they are asked for."""
+        for trial in self._stale:
+            served = self.serving.measurement(trial)
+            self._values[trial] = read_values(self.goals, served, self._metric, self._economics)
+            limited = read_values(self._limited, served, self._metric, self._economics)
+            fits = all(no_worse(goal, limited[goal.name], self._limits[goal.name]) for goal in self._limited)
+            (self._fitting.add if fits else self._fitting.discard)(trial)
+        self._stale.clear()
+        return self._values
+
+    def _shown(self, trial: int) -> Values:
+        """Objectives of a trial by which it is compared."""
+        return {**self._values[trial], **self._as_shown.get(trial, {})}
 
     def expected(self, trial: int) -> float:
         """The uncertain objective of a trial, corrected where the sampler models it."""
-        return self._expected.get(trial, self._values[trial][self._main])
+        return self._expected.get(trial, self._read()[trial][self._main])
 
     def expected_quality(self, trial: int) -> float:
         """Quality of a trial, corrected where the sampler models it; as measured where it is no objective."""
         return self.expected(trial) if self._main == QUALITY else self.measured_quality(trial)
+
+    def show(self, values: Mapping[int, Values]) -> None:
+        """Takes objectives of trials as they are shown (under load, as they will be hosted): they are compared by them.
+
+        Args:
+            values: by trial, of some objectives.
+        """
+        self._as_shown = dict(values)
+        self._change()
 
     def measured_quality(self, trial: int) -> float:
         """Quality of a trial as measured on validation rows."""
         return self._metric.value(stats_array(self.measurement(trial)))
 
     def values(self) -> dict[int, Values]:
-        """Objectives of every trial, as measured."""
-        return dict(self._values)
+        """Objectives of every trial; cost and latency are those of its serving class."""
+        return {trial: self._shown(trial) for trial in self._read()}
 
     def measurement(self, trial: int) -> Measurement:
         """What was measured of a trial on validation rows."""
@@ -132,7 +168,7 @@ class MeasuredTrials:
         return self._frontier
 
     def _non_dominated(self, main_value: Callable[[int], float]) -> list[int]:
-        trials = set(self._values) - self.discarded
+        trials = set(self._read()) - self.discarded
         frontier, fitting = self._non_dominated_of(trials, main_value), trials & self._fitting
         if fitting == trials:
             return frontier
@@ -140,16 +176,26 @@ class MeasuredTrials:
 
     def _non_dominated_of(self, among: Collection[int], main_value: Callable[[int], float]) -> list[int]:
         trials = sorted(among)
-        rows = [
-            [main_value(t) if g.name == self._main else self._values[t][g.name] for g in self.goals] for t in trials
-        ]
-        flags = non_dominated(rows, [g.direction == "maximize" for g in self.goals])
+        names = [goal.name for goal in self.goals]
+        standings = []
+        for trial in trials:
+            values, served = self._shown(trial), self.serving.served(trial)
+            errors = {COST: served.row_error, LATENCY: served.median_error}
+            standings.append(
+                Standing(
+                    [main_value(trial) if name == self._main else values[name] for name in names],
+                    [errors.get(name, 0.0) for name in names],
+                    self.serving.name(trial),
+                )
+            )
+        least = [self._least_usd_per_1k if name == COST else 0.0 for name in names]
+        flags = beyond_error(standings, [goal.maximized for goal in self.goals], names.index(self._main), least)
         return [trial for trial, flag in zip(trials, flags, strict=True) if flag]
 
     def frontier_as_measured(self) -> list[int]:
         """Trials that no other dominates by measured values, by number."""
         if self._frontier_as_measured is None:
-            self._frontier_as_measured = self._non_dominated(lambda t: self._values[t][self._main])
+            self._frontier_as_measured = self._non_dominated(lambda t: self._read()[t][self._main])
         return self._frontier_as_measured
 
     def dominated(self) -> set[int]:
@@ -169,7 +215,6 @@ class MeasuredTrials:
         """
         if given_up := self.dominated() - {*kept}:
             self.discarded |= given_up
-            self._frontier_as_measured = None
             self._change()
         return self.discarded
 

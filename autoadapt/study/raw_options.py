@@ -1,14 +1,16 @@
 """RawOption: everything measured of one trial, put together from its records."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.outcome import Measurement
+from autoadapt.economics.queueing import scaled
 from autoadapt.economics.rates import decode_share, percentile
 from autoadapt.row_statistics import stats_array
-from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.runs.values import Values
 from autoadapt.shelves import METHODS
 from autoadapt.study.options import MeasuredTrials
@@ -27,8 +29,6 @@ class _Sums:
     tokens_in_ci: tuple[float, float]
     tokens_out_ci: tuple[float, float]
     decode_share: float
-    p50: float
-    p95: float | None
 
     @classmethod
     def of(cls, measurement: Measurement, timed: Measurement) -> "_Sums":
@@ -40,8 +40,6 @@ class _Sums:
             mean_interval(read),
             mean_interval(written),
             decode_share(timed.latency_ms, timed.tokens_out_latency),
-            percentile(timed.latency_ms, 50) or 0.0,
-            percentile(timed.latency_ms, 95),
         )
 
 
@@ -70,12 +68,11 @@ class RawOptions:
     def option(self, trial: int) -> RawOption:
         """Everything measured of one trial."""
         record = self.measured.record(trial)
-        measurement, candidate = self.measured.measurement(trial), record.job.candidate
-        timed = self.timed(trial)
-        key = (trial, len(timed.latency_ms))
+        measurement, candidate, as_timed = self.timed(trial), record.job.candidate, self.measured.serving.timed(trial)
+        key = (trial, len(as_timed.latency_ms))
         if key not in self._sums:
-            self._sums[key] = _Sums.of(measurement, timed)
-        sums, metric = self._sums[key], self.resolved.metric
+            self._sums[key] = _Sums.of(measurement, as_timed)
+        sums, metric, served = self._sums[key], self.resolved.metric, self.measured.serving.served(trial)
         free_text = metric.answers == "text"
         values: Values = self.measured.values()[trial]
         outcome = record.outcome
@@ -105,10 +102,13 @@ class RawOptions:
             tokens_out_ci=sums.tokens_out_ci,
             free_text=free_text,
             decode_share=sums.decode_share if free_text else 0.0,
-            latency_p50_ms=sums.p50,
-            latency_p95_ms=sums.p95,
+            latency_p50_ms=percentile(measurement.latency_ms, 50) or 0.0,
+            latency_p95_ms=percentile(measurement.latency_ms, 95),
+            serving_class=self.measured.serving.name(trial),
+            cost_error=served.row_error,
+            latency_error=served.median_error,
             network=self.resolved.capabilities[candidate.model].remote,
-            load=_load(self.folder.last_done(trial, "load_test")),
+            load=self._load(trial),
             artifact_bytes=measurement.artifact_bytes,
             peak_memory_bytes=measurement.peak_memory_bytes,
             floor=METHODS.get(candidate.method).floor,
@@ -118,11 +118,33 @@ class RawOptions:
         )
 
     def timed(self, trial: int) -> Measurement:
-        """The measurement that holds most single requests: an option may be timed again when it is scored."""
-        measurement = self.measured.measurement(trial)
+        """What was measured of a trial, with the times of its serving class, and with all single requests there are.
+
+        An option may be timed again when it is scored.
+        """
         scored = self.folder.last_done(trial, "score")
-        again = scored.measurement if scored is not None else None
-        return measurement if again is None or len(again.latency_ms) <= len(measurement.latency_ms) else again
+        if scored is not None and scored.measurement is not None:
+            self.measured.time_again(trial, scored.measurement)
+        return self.measured.serving.measurement(trial)
+
+    def _load(self, trial: int) -> Load | None:
+        """Its load test, or that of an option of its serving class, the nearest one by its time."""
+        own = self._own_load(trial)
+        if own is not None:
+            return own
+        serving = self.measured.serving
+        median = serving.served(trial).median_ms
+        found = [(t, load) for t in serving.alike(trial) if (load := self._own_load(t)) is not None]
+        if not found or not median:
+            return None
+        ratios = {t: median / (serving.served(t).median_ms or median) for t, _ in found}
+        nearest, load = min(found, key=lambda item: (abs(math.log(ratios[item[0]])), item[0]))
+        return scaled(load, ratios[nearest], nearest)
+
+    def _own_load(self, trial: int) -> Load | None:
+        record = self.folder.last_done(trial, "load_test")
+        result = record.outcome.result if record is not None and record.outcome is not None else None
+        return result if isinstance(result, Load) and result.runs else None
 
     def _tested(self, trial: int) -> dict[str, Any]:
         """Fields of what was scored on test rows; none where it was not."""
@@ -141,8 +163,3 @@ class RawOptions:
         if key not in self._intervals:  # a bootstrap takes its time
             self._intervals[key] = interval(self.resolved.metric, stats_array(measurement), self.resolved.task.seed)
         return self._intervals[key]
-
-
-def _load(record: Record | None) -> Load | None:
-    result = record.outcome.result if record is not None and record.outcome is not None else None
-    return result if isinstance(result, Load) else None

@@ -18,11 +18,12 @@ from autoadapt.study.cascading import Built, Cascades
 from autoadapt.study.confidences import Confidences
 from autoadapt.study.defaults import DefaultTrials
 from autoadapt.study.further_parts import FurtherParts
-from autoadapt.study.options import MeasuredTrials
+from autoadapt.study.options import COST, LATENCY, MeasuredTrials
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.comparisons import all_pairs
+from autoadapt.verdict.option_values import latency_ms
 from autoadapt.verdict.recommendation import Trade, recommend
 
 
@@ -73,15 +74,31 @@ class StudyResults:
         trials = self.trials
         state = (
             id(trials.record(trial)),
+            trials.serving.revision(trial),
             trials.expected_quality(trial),
             trial in trials.frontier(),
             trial in trials.discarded,
             len(self.folder.of(trial, "score")),
-            len(self.folder.of(trial, "load_test")),
+            sum(len(self.folder.of(t, "load_test")) for t in trials.serving.alike(trial)),
         )
         if trial not in self._options or self._options[trial][0] != state:
             self._options[trial] = state, Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
         return self._options[trial][1]
+
+    def compare_as_served(self) -> None:
+        """Compares trials by the cost and the latency that they will have when they are served.
+
+        That is the latency under load at the task's rate, where any trial was measured under load (the others' follows
+        from their serving class, or from their own single requests and batches), and the cost as the task hosts them.
+        """
+        trials, hosting = self.trials.trials(), self.resolved.task.economics.hosting
+        loaded = any(self.folder.last_done(trial, "load_test") is not None for trial in trials)
+        if not loaded and hosting == "per_use":
+            return
+        names = [goal.name for goal in self.resolved.goals if goal.name in (COST, LATENCY)]
+        options = [Pricer(self.raw(trial), self._terms).as_option(self._terms.cell()) for trial in trials]
+        served = {o.trial: {COST: o.cost_usd_per_1k, LATENCY: latency_ms(o)} for o in options}
+        self.trials.show({trial: {name: values[name] for name in names} for trial, values in served.items()})
 
     def frontier(self) -> list[Option]:
         """The frontier's options, the best first."""

@@ -5,6 +5,7 @@ import functools
 import importlib.metadata
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from autoadapt.domain.comparison import Terms
 from autoadapt.domain.prices import DevicePrice, PriceBook, TokenPrice
@@ -128,8 +129,8 @@ def look_up(economics: Economics, base: Path) -> tuple[Economics, str, list[str]
         UserError: the price is unknown.
     """
     if economics.owned is not None:
-        hour = owned_hour(economics.owned)
-        return _priced(economics, hour), OWNED_SOURCE, []
+        priced = _priced(economics, owned_hour(economics.owned))
+        return priced.model_copy(update={"machine": economics.owned}), OWNED_SOURCE, []
     if economics.price is None:
         return economics, "given in the task", []
     quote = Prices(own_book(economics.price_book, base)).device(economics.price)
@@ -168,6 +169,7 @@ def terms(
     """
     economics = task.economics
     assert economics.usd_per_hour is not None
+    scenario = _with_hosting(scenario, economics)
     hour, source, warnings = _serving_hour(scenario, economics.usd_per_hour, source, prices)
     training = economics.usd_per_hour if scenario.training_price is None else scenario.training_price
     overhead = Decimal(repr(economics.overhead_factor))
@@ -188,6 +190,18 @@ def terms(
         advice=task.recommend,
         price_source=source,
     ), warnings
+
+
+def _with_hosting(scenario: Scenario, economics: Economics) -> Scenario:
+    """A scenario with the task's hosting and owned machine, where it says nothing of them."""
+    update: dict[str, Any] = {}
+    if "hosting" not in scenario.model_fields_set:
+        update["hosting"] = economics.hosting
+    if scenario.owned is None and scenario.price is None and economics.machine is not None:
+        update["owned"] = economics.machine
+        # it is the machine on which times were measured
+        update["device_speed"] = scenario.device_speed or 1.0
+    return scenario.model_copy(update=update)
 
 
 def _off_hour(scenario: Scenario) -> Decimal:
@@ -212,11 +226,6 @@ def _serving_hour(
         warnings += [w for w in [quote.stale_now()] if w]
     elif scenario.price is not None:
         hour, source = scenario.price, "given in the scenario"
-    elif source == OWNED_SOURCE and not by_use:
-        warnings.append(
-            f"hosting is {scenario.hosting}, and the task's price of its owned machine is that of a busy hour: give "
-            "owned in the scenario, so that an hour costs what the machine costs over its life"
-        )
     if scenario.owned is not None and scenario.device_speed is None:
         warnings.append(
             "times were measured on the device of the search, and the owned machine is taken to be as fast: give "

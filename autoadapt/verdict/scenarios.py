@@ -11,13 +11,15 @@ from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.verdict import Paired
 from autoadapt.economics.api_prices import api_price
 from autoadapt.economics.cascade_pricer import pricer_of
+from autoadapt.economics.costs import least_usd_per_1k
 from autoadapt.economics.pricer import Pricer, loaded_share
-from autoadapt.pareto.dominance import non_dominated
+from autoadapt.pareto.ties import Standing, beyond_error
 from autoadapt.verdict.break_evens import break_evens
 from autoadapt.verdict.option_values import option_values
 from autoadapt.verdict.recommendation import Trade, binding, recommend, violations
 
-PRICED = ("quality", "cost_usd_per_1k", "latency_ms")
+COST, LATENCY = "cost_usd_per_1k", "latency_ms"
+PRICED = ("quality", COST, LATENCY)
 """Objectives that `contenders` compares by the raw figures they are computed from."""
 
 
@@ -38,17 +40,26 @@ def options_under(
 
 def _options(pricers: Sequence[Pricer], terms: Terms, cell: Cell, goals: Sequence[Goal]) -> list[Option]:
     options = [p.as_option(cell) for p in pricers]
-    frontier = {*_frontier(options, range(len(options)), goals)}
+    frontier = {*_frontier(options, range(len(options)), terms, goals)}
     fitting = [i for i, o in enumerate(options) if not violations(o, terms.constraints)]
     if len(fitting) < len(options):
         # constraints may limit what is no objective, such as memory, so those that satisfy them have their own frontier
-        frontier |= {*_frontier(options, fitting, goals)}
+        frontier |= {*_frontier(options, fitting, terms, goals)}
     return [o if i in frontier else o.model_copy(update={"on_frontier": False}) for i, o in enumerate(options)]
 
 
-def _frontier(options: Sequence[Option], indices: Sequence[int], goals: Sequence[Goal]) -> list[int]:
-    values = option_values([options[i] for i in indices], goals)
-    flags = non_dominated(values, [goal.direction == "maximize" for goal in goals])
+def _frontier(options: Sequence[Option], indices: Sequence[int], terms: Terms, goals: Sequence[Goal]) -> list[int]:
+    """Indices of the options that no other one dominates beyond the error of measurement."""
+    chosen, names = [options[i] for i in indices], [goal.name for goal in goals]
+    standings = [
+        Standing(
+            values, [{COST: o.cost_error, LATENCY: o.latency_error}.get(name, 0.0) for name in names], o.serving_class
+        )
+        for values, o in zip(option_values(chosen, goals).tolist(), chosen, strict=True)
+    ]
+    main = next((k for k, goal in enumerate(goals) if goal.uncertain), 0)
+    least = [float(least_usd_per_1k(int(terms.cell().volume))) if name == COST else 0.0 for name in names]
+    flags = beyond_error(standings, [goal.maximized for goal in goals], main, least)
     return [i for i, flag in zip(indices, flags, strict=True) if flag]
 
 
@@ -66,7 +77,8 @@ def contenders(raws: Sequence[RawOption], terms: Terms, goals: Sequence[Goal] = 
     included = []
     for i, raw in enumerate(trials):
         dominated = ((table <= table[i]).all(1) & (table < table[i]).any(1)).any()
-        if not dominated or raw.on_frontier or raw.load is not None:
+        tested = raw.load is not None and raw.load.of_trial is None
+        if not dominated or raw.on_frontier or tested:
             included.append(raw)
     return [*included, *(raw for raw in raws if raw.cascade is not None)]
 

@@ -1,60 +1,40 @@
-"""One option under load: requests arrive at random times that do not wait for answers, on a device of its own.
+"""One option under load, on a device of its own: the times of batches of 1 to 64 requests, in turn.
 
-Arrivals are Poisson and fixed beforehand (an open loop; a client that waits for each answer hides queueing, which is
-known as coordinated omission). All requests that have arrived by the time the model is free form the next batch.
-Batches are really computed and timed; only the time in which nobody waits is skipped, so that a rate of one request a
-minute can be measured in seconds. Queueing is computed from the measured times.
+Single requests are measured most often, for a p95 rests on them; batches of every size are measured in rounds, so that
+a slow moment of the machine hits all sizes alike. What requests wait at any rate is simulated from these times
+(`economics.batching`): a real burst of a few seconds would say little about the one request in a hundred that is late.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from autoadapt.domain.jobs import LoadTest
-from autoadapt.domain.load import Load, LoadRun
+from autoadapt.domain.load import Batch, Load
 from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.usage import Usage
-from autoadapt.economics.rates import arrivals, requests_for, sweep
+from autoadapt.economics.batching import SIZES, BatchTimes
 from autoadapt.worker.measuring import Bench, billed_usage
 
 WARM_UP_REQUESTS = 3
-LEAST_REQUESTS = 20
-"""Requests at each rate, however slow the answers are."""
-MOST_BATCH = 64
-"""Requests answered together at most."""
+ROUNDS = 10
+"""In which batches of every size are measured."""
+SINGLE_SHARE = 0.5
+"""Share of the time beyond which single requests are not measured in rounds."""
+LEAST_TO_DROP = 3
+"""Batches of a size from which the first one is left out."""
 Answering = Callable[[Sequence[str]], list[Answer]]
 """Answers a batch."""
 
 
-def answer_arrivals(answer: Answering, inputs: Sequence[str], times: Sequence[float], rate: float) -> LoadRun:
-    """Answers requests; all that are queued form one batch.
-
-    Args:
-        answer: answers a batch, each answer states the seconds after which it was whole.
-        inputs: texts asked, used again when they run out.
-        times: of the requests in seconds, rising.
-        rate: requests per second, for the record.
-    """
-    ttft, e2el, tokens = [], [], []
-    clock, i = 0.0, 0
-    while i < len(times):
-        clock = max(clock, times[i])
-        waiting = [k for k in range(i, min(i + MOST_BATCH, len(times))) if times[k] <= clock]
-        begun = time.perf_counter()
-        for k, one in zip(waiting, answer([inputs[k % len(inputs)] for k in waiting]), strict=True):
-            ttft.append(round((clock + one.first_s - times[k]) * 1000, 3))
-            e2el.append(round((clock + one.done_s - times[k]) * 1000, 3))
-            tokens.append(one.tokens_out)
-        clock += time.perf_counter() - begun
-        i += len(waiting)
-    return LoadRun(rate=rate, sent_seconds=times[-1], seconds=clock, ttft_ms=ttft, e2el_ms=e2el, tokens_out=tokens)
-
-
 def load_test(bench: Bench, job: LoadTest, load: Callable[[], Adapted]) -> Load:
-    """Measures an option from its cold start to the greatest rate at which it meets the latency target.
+    """Measures an option from its cold start to full batches.
 
     Args:
         bench: what to measure with.
-        job: states the rate expected, the latency target and the number of requests at each rate.
+        job: states the rate expected and the number of single requests.
         load: loads the option onto an empty device.
     """
     inputs = [row.input for row in bench.rows()]
@@ -65,19 +45,18 @@ def load_test(bench: Bench, job: LoadTest, load: Callable[[], Adapted]) -> Load:
         billing.answer(inputs[:1])
         cold = time.perf_counter() - begun
         prefix = adapted.prepare(inputs)
-        warm_up = inputs[:WARM_UP_REQUESTS]
-        fastest = min(billing.answer([text])[0].done_s for text in warm_up)
-        # slow answers leave time for fewer requests; what cannot be stated of so few is not stated
-        requests = min(job.requests, max(LEAST_REQUESTS, int(job.seconds / fastest)))
-        runs = _runs(bench, job, billing.answer, inputs, requests, fastest)
+        for text in inputs[:WARM_UP_REQUESTS]:
+            billing.answer([text])
+        batches = _Batches(bench, job, billing.answer, inputs).measured()
         return Load(
-            runs=runs,
+            runs=BatchTimes(batches).runs(job.rate),
+            batches=batches,
             cold_start_s=cold,
             prefix_cache="warm" if prefix else "cold",
             engine="this process, all queued requests form one batch",
-            clock="idle skipped",
+            clock="simulated",
             hardware=bench.devices.kind,
-            warm_up=len(warm_up),
+            warm_up=min(len(inputs), WARM_UP_REQUESTS),
             usage=billing.usage,
         )
     finally:
@@ -96,24 +75,60 @@ class _Billing:
         return answers
 
 
-def _runs(
-    bench: Bench, job: LoadTest, answer: Answering, inputs: Sequence[str], requests: int, fastest: float
-) -> list[LoadRun]:
-    deadline, took = time.monotonic() + job.seconds, 0.0
+class _Batches:
+    """Measures batches of one option.
 
-    def measure_at(rate: float) -> LoadRun:
-        nonlocal took
+    Args:
+        bench: what to measure with.
+        job: states the number of single requests and the longest time.
+        answer: answers a batch.
+        inputs: texts asked, drawn at random.
+    """
+
+    def __init__(self, bench: Bench, job: LoadTest, answer: Answering, inputs: Sequence[str]) -> None:
+        self._bench, self._job, self._answer, self._inputs = bench, job, answer, inputs
+        self._random = np.random.default_rng(job.seed)
+        self._deadline = time.monotonic() + job.seconds
+        self._took: dict[int, float] = {}
+        """Wall-clock seconds of the last batch of each size."""
+        self._measured: list[Batch] = []
+
+    def measured(self) -> list[Batch]:
+        """Single requests and batches of every size, as many as there is time for; at least one of a single request."""
+        self._measure(1)
+        # where single requests take most of the time they come first, for everything rests on them
+        slow = self._job.requests * self._took[1] > SINGLE_SHARE * self._job.seconds
+        rounds = 1 if slow else ROUNDS
+        single = [1] * max(1, round(self._job.requests / rounds))
+        for number in range(rounds):
+            sizes = [*single, *SIZES[1:]]
+            for size in self._random.permutation(sizes) if number else sizes:
+                if self._has_time(int(size)):
+                    self._measure(int(size))
+        return self._warm()
+
+    def _warm(self) -> list[Batch]:
+        """Without the first batch of each size, of which there are others: memory for it was not allocated yet."""
+        counts, seen, warm = Counter(batch.rows for batch in self._measured), set[int](), []
+        for batch in self._measured:
+            if batch.rows in seen or counts[batch.rows] < LEAST_TO_DROP:
+                warm.append(batch)
+            seen.add(batch.rows)
+        return warm
+
+    def _has_time(self, size: int) -> bool:
+        smaller = [s for s in self._took if s <= size]
+        expected = self._took[max(smaller)] * (size / max(smaller))
+        return time.monotonic() + expected < self._deadline
+
+    def _measure(self, size: int) -> None:
+        texts = [self._inputs[i] for i in self._random.integers(len(self._inputs), size=size)]
         begun = time.monotonic()
-        times = arrivals(rate, requests_for(rate, requests, job.latency_p95_ms), job.seed)
-        run = answer_arrivals(answer, inputs, times, rate)
-        took = time.monotonic() - begun
-        bench.tick()
-        return run
-
-    def has_time() -> bool:
-        return time.monotonic() + took < deadline  # the next rate will take about as long as the last one
-
-    runs = [measure_at(job.rate)] if job.rate > 0 else []
-    if has_time():
-        runs += sweep(measure_at, max(job.rate, 0.5 / fastest), job.latency_p95_ms, has_time)
-    return runs
+        answers, seconds = self._bench.meters.timed(lambda: self._answer(texts))
+        self._took[size] = time.monotonic() - begun
+        first = 1.0
+        if not self._job.labels:
+            first = min(1.0, sum(a.first_s for a in answers) / len(answers) / self._took[size])
+        tokens = 0.0 if self._job.labels else sum(a.tokens_out for a in answers) / len(answers)
+        self._measured.append(Batch(rows=size, seconds=seconds, first_share=first, tokens_out=tokens))
+        self._bench.tick()

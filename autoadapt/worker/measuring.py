@@ -177,6 +177,7 @@ def _timed(bench: Bench, single: SingleRequests, measurement: Measurement) -> Me
         "latency_tail": tail,
         "tokens_out_latency": [] if bench.job.labels else single.tokens_out,
         "timing": single.billed,
+        "waited_share": bench.meters.waited_share,
         "peak_memory_bytes": bench.meters.peak_memory(),
     }
     return measurement.model_copy(update=timed)

@@ -1,0 +1,125 @@
+"""A replica that answers in batches: from the times of batches to the latencies at any rate of requests.
+
+Whoever is free takes all requests that wait, at most 64, as its next batch; requests arrive at random and do not wait
+for answers (Poisson). A burst of a second or two says little about the one request in a hundred that is late, so the
+times of batches are measured, and the queue of many requests is computed from them.
+"""
+
+import bisect
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoadapt.domain.load import Batch, LoadRun
+
+MOST_BATCH = 64
+"""Requests answered together at most."""
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+"""Batches that are measured."""
+SIMULATED = 100_000
+"""Requests of a simulated queue: with 1 % of them late, the share is known to 0.03 points by chance alone."""
+ROUGHLY = 6_000
+"""The same where the times of batches are estimates themselves."""
+LISTED = 400
+"""Requests that stand for all of a simulated run, at equal distances in the order of their latency."""
+LOADS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+"""Simulated rates as shares of the greatest rate that full batches can take."""
+FEWER_LOADS = LOADS[::2]
+
+
+class BatchTimes:
+    """Times of batches of every size: medians between those measured, and their spread around it.
+
+    Args:
+        batches: measured, of at least one size.
+    """
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        sizes = sorted({batch.rows for batch in batches})
+        of_size = {n: np.array([b.seconds for b in batches if b.rows == n], dtype=float) for n in sizes}
+        # a larger batch is never faster: what seems so is noise
+        medians = np.maximum.accumulate([float(np.median(of_size[n])) for n in sizes])
+        self._sizes = np.arange(1, MOST_BATCH + 1)
+        self.medians: NDArray[Any] = np.interp(self._sizes, sizes, medians)
+        """Seconds of batches of 1 to 64 requests, shape (64,)."""
+        if sizes[-1] < MOST_BATCH:  # beyond the largest, as long per request as in it
+            beyond = self._sizes > sizes[-1]
+            self.medians[beyond] = medians[-1] * self._sizes[beyond] / sizes[-1]
+        nearest = np.abs(np.subtract.outer(self._sizes, np.array(sizes))).argmin(axis=1)
+        spreads = [of_size[n] / np.median(of_size[n]) for n in sizes]
+        self._spreads = [spreads[i] for i in nearest]
+        self._first = np.array([np.mean([b.first_share for b in batches if b.rows == sizes[i]]) for i in nearest])
+        self._tokens = np.array([np.mean([b.tokens_out for b in batches if b.rows == sizes[i]]) for i in nearest])
+
+    @property
+    def greatest_rate(self) -> float:
+        """Requests per second in the batches that take the least time for each."""
+        means = np.array([m * s.mean() for m, s in zip(self.medians, self._spreads, strict=True)])
+        return float((self._sizes / means).max())
+
+    def run(self, rate: float, requests: int = SIMULATED, listed: int = LISTED) -> LoadRun:
+        """The latencies of many requests at a rate, by simulation.
+
+        Args:
+            rate: requests per second.
+            requests: simulated.
+            listed: requests that stand for all.
+        """
+        random = np.random.default_rng(0)
+        times = (np.cumsum(random.exponential(1.0, requests)) / rate).tolist()
+        draws = random.random(requests).tolist()
+        medians, spreads = self.medians.tolist(), [spread.tolist() for spread in self._spreads]
+        ended, size = np.empty(requests), np.empty(requests, dtype=int)
+        service = np.empty(requests)
+        clock, i, batch = 0.0, 0, 0
+        while i < requests:
+            clock = max(clock, times[i])
+            j = bisect.bisect_right(times, clock, i, min(i + MOST_BATCH, requests))
+            spread = spreads[j - i - 1]
+            seconds = medians[j - i - 1] * spread[int(draws[batch] * len(spread))]
+            clock += seconds
+            ended[i:j], size[i:j], service[i:j] = clock, j - i, seconds
+            i, batch = j, batch + 1
+        latency = ended - np.array(times)
+        order = np.argsort(latency, kind="stable")
+        chosen = order[((np.arange(listed) + 0.5) / listed * requests).astype(int)]
+        first = latency[chosen] - service[chosen] * (1 - self._first[size[chosen] - 1])
+        tokens = np.rint(self._tokens[size[chosen] - 1]).astype(int)
+        return LoadRun(
+            rate=rate,
+            sent_seconds=times[-1],
+            seconds=clock,
+            ttft_ms=[] if (self._first == 1).all() else [round(float(s) * 1000, 3) for s in first],
+            e2el_ms=[round(float(s) * 1000, 3) for s in latency[chosen]],
+            tokens_out=tokens.tolist() if self._tokens.max() > 0 else [],
+            stands_for=requests / listed,
+        )
+
+    def runs(self, rate: float) -> list[LoadRun]:
+        """Runs at the rate expected, where the replica can take it, and at rates up to the greatest."""
+        greatest = self.greatest_rate
+        rates = {greatest * load for load in LOADS} | ({rate} if 0 < rate < greatest else set())
+        return [self.run(each) for each in sorted(rates)]
+
+
+@functools.lru_cache(maxsize=512)
+def estimated_runs(median_s: float, p95_s: float, row_seconds: float) -> tuple[LoadRun, ...]:
+    """Runs of an option that was not measured under load, from single requests and from its batched evaluation.
+
+    Batches between one request and a full batch take a time between those of the two.
+
+    Args:
+        median_s: of single requests.
+        p95_s: of single requests.
+        row_seconds: per request in full batches.
+    """
+    tail = p95_s / median_s
+    levels = (np.arange(40) + 0.5) / 40
+    spread = np.interp(levels, [0.0, 0.5, 0.95, 1.0], [1 / tail**0.5, 1.0, tail, tail**1.5])
+    single = [Batch(rows=1, seconds=float(median_s * ratio)) for ratio in spread]
+    times = BatchTimes([*single, Batch(rows=MOST_BATCH, seconds=max(median_s, MOST_BATCH * row_seconds))])
+    greatest = times.greatest_rate
+    return tuple(times.run(greatest * load, ROUGHLY, LISTED // 2) for load in FEWER_LOADS)

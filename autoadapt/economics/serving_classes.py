@@ -1,0 +1,175 @@
+"""Serving classes: options whose answers are computed alike cost and take the same, whatever was trained.
+
+Two options of one model, answered in the same way, differ in device time only by the tokens they read and write.
+Measured apart they seem to differ by up to a half, because a machine is never quite at rest, and a frontier of such
+differences is noise. So device time and latency are modelled per class from all measurements of a study:
+
+    time of an answer = b0 + b1 * fresh tokens + b2 * shared prefix + b3 * tokens written,    every b >= 0
+
+fitted by robust least squares of logarithms (a slow minute inflates a measurement, it never deflates one by as much).
+Within a class the distribution of single requests around their median is one, too, and is pooled.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoadapt.economics.rates import least_samples
+
+NOISE, NOISE_WEIGHT = 0.08, 4.0
+"""Deviation of one measurement (of its logarithm) expected beforehand, and the measurements that this is worth: on two
+cores, the medians of 63 single requests of options of one class deviated by 6 to 15 % from their class."""
+LEAST_NOISE = 0.01
+SOFT = 0.1
+"""Residuals (of logarithms) beyond which a measurement counts for less."""
+NEGLIGIBLE = 1e-3
+"""Share of the time below which a part of it has no error of its own."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one option shows of its class.
+
+    Args:
+        fresh: tokens read per answer, the shared prefix apart.
+        shared: tokens of the prefix that all prompts share, whose computation is kept.
+        written: tokens written per answer.
+        row_seconds: device-seconds per answer of the batched evaluation; 0: it used no device.
+        single_ms: single requests, one after the other; may be empty.
+    """
+
+    fresh: float
+    shared: float
+    written: float
+    row_seconds: float
+    single_ms: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Served:
+    """An option's values by the model of its class.
+
+    Args:
+        row_seconds: device-seconds per answer of the batched evaluation.
+        median_ms: of single requests; None: none of the class was timed.
+        row_error: standard error of `row_seconds` as a share of it.
+        median_error: that of `median_ms`.
+    """
+
+    row_seconds: float
+    median_ms: float | None
+    row_error: float
+    median_error: float
+
+
+class ServingClass:
+    """The model of one class.
+
+    Args:
+        samples: its options as they were measured, at least one.
+    """
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        timed = [sample for sample in samples if len(sample.single_ms)]
+        medians = [float(np.median(sample.single_ms)) for sample in timed]
+        self._rows = _TimeModel(samples, [sample.row_seconds for sample in samples])
+        self._singles = _TimeModel(timed, medians) if timed else None
+        parts = [np.array(s.single_ms, dtype=float) / median for s, median in zip(timed, medians, strict=True)]
+        self.spread: NDArray[Any] = np.sort(np.concatenate(parts)) if parts else np.empty(0)
+        """Single requests of the whole class, each over the median of its option, in rising order."""
+
+    def served(self, sample: Sample) -> Served:
+        """The values of an option that reads and writes as many tokens as a sample."""
+        row_seconds, row_error = self._rows.time(sample)
+        median_ms, median_error = self._singles.time(sample) if self._singles is not None else (None, 0.0)
+        return Served(row_seconds, median_ms, row_error, median_error)
+
+    def single_requests(self, median_ms: float, own_ms: Sequence[float], trial: int) -> list[float]:
+        """Single requests of an option: quantiles of the class's spread around the option's median.
+
+        As many as the option has; of one with too few for a p95, as many as a p95 needs, where the class has them.
+        Where they are as many, the option's slowest request stays its slowest, so that requests of two options with
+        the same inputs can be added up.
+
+        Args:
+            median_ms: of the option, see `served`.
+            own_ms: as they were timed.
+            trial: number of the option, by which the order of further requests is drawn.
+        """
+        enough = least_samples(95)
+        count = len(own_ms) if len(own_ms) >= enough or len(self.spread) < enough else enough
+        quantiles = median_ms * np.quantile(self.spread, (np.arange(count) + 0.5) / count)
+        if count == len(own_ms):
+            ranks = np.argsort(np.argsort(np.array(own_ms), kind="stable"), kind="stable")
+        else:
+            ranks = np.random.default_rng(trial).permutation(count)
+        return [float(ms) for ms in quantiles[ranks]]
+
+
+class _TimeModel:
+    """Times of one class by tokens: ``b0 + b1 * fresh + b2 * shared + b3 * written``, every b at least 0.
+
+    Args:
+        samples: at least one.
+        times: of each; where one is 0, none is modelled: the answers used no device.
+    """
+
+    def __init__(self, samples: Sequence[Sample], times: Sequence[float]) -> None:
+        features = np.array([_features(sample) for sample in samples])
+        self._count, self._zero = len(samples), not all(times)
+        self._scale = np.maximum(features.max(0), 1e-12)
+        if self._zero:
+            return
+        logs = np.log(np.array(times, dtype=float))
+        self._weights = self._fitted(features / self._scale, logs)
+        gradient, modelled = self._gradient(features)
+        self._active = gradient.max(0) > NEGLIGIBLE
+        active = gradient[:, self._active]
+        self._noise = _noise(np.log(modelled) - logs, int(np.linalg.matrix_rank(active, tol=1e-2)))
+        self._covariance = np.linalg.pinv(active.T @ active, rcond=1e-4, hermitian=True)
+
+    def time(self, sample: Sample) -> tuple[float, float]:
+        """The time of a sample, and its standard error as a share of it."""
+        if self._zero:
+            return 0.0, 0.0
+        gradient, modelled = self._gradient(np.array([_features(sample)]))
+        active = gradient[0, self._active]
+        leverage = float(active @ self._covariance @ active)
+        return float(modelled[0]), self._noise * math.sqrt(min(1.0, max(1 / self._count, leverage)))
+
+    def _fitted(self, features: NDArray[Any], logs: NDArray[Any]) -> NDArray[Any]:
+        """Weights of the scaled features, shape (4,)."""
+        if len(logs) == 1 or np.ptp(features, axis=0).max() == 0:
+            # tokens tell nothing: a constant, robust as the fit below would be
+            return np.array([math.exp(float(np.median(logs))), 0.0, 0.0, 0.0])
+        # starting a driver should not wait for scipy
+        from scipy.optimize import least_squares
+
+        def residuals(weights: NDArray[Any]) -> NDArray[Any]:
+            return np.asarray(np.log(features @ weights + 1e-300) - logs)
+
+        start = np.full(4, math.exp(float(np.median(logs))) / 4)
+        fit = least_squares(residuals, start, bounds=(0, np.inf), x_scale=start, loss="soft_l1", f_scale=SOFT)
+        return np.asarray(fit.x)
+
+    def _gradient(self, features: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Of the logarithm of the time by that of each weight, shape (n, 4), and the time, shape (n,)."""
+        parts = features / self._scale * self._weights
+        modelled = parts.sum(axis=1)
+        return parts / modelled[:, None], modelled
+
+
+def _features(sample: Sample) -> tuple[float, float, float, float]:
+    return 1.0, sample.fresh, sample.shared, sample.written
+
+
+def _noise(residuals: NDArray[Any], parameters: int) -> float:
+    """Deviation of one measurement, with what is expected beforehand counted as further measurements."""
+    bounded = np.clip(residuals, -2 * SOFT, 2 * SOFT)
+    free = max(0, len(residuals) - parameters)
+    squares = float((bounded**2).sum()) if free else 0.0
+    return max(LEAST_NOISE, math.sqrt((NOISE_WEIGHT * NOISE**2 + squares) / (NOISE_WEIGHT + free)))

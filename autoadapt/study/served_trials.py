@@ -1,0 +1,134 @@
+"""Trials as their serving classes cost and take: what is measured of one option is compared with all that are alike."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.usage import Usage
+from autoadapt.economics.rates import least_samples
+from autoadapt.economics.serving_classes import Sample, Served, ServingClass
+from autoadapt.runs.run_folder import Record
+from autoadapt.shelves import METHODS
+
+GROWTH, FEW = 1.1, 20
+"""A class of more than a few options is modelled again when it has grown by so much, not for every option."""
+
+
+class ServedTrials:
+    """The serving classes of the trials of one study on one kind of hardware.
+
+    Args:
+        free_text: whether answers are written, so that their length counts; of labels all are weighed at once.
+    """
+
+    def __init__(self, free_text: bool) -> None:
+        self._free_text = free_text
+        self._class_of: dict[int, tuple[str, str]] = {}
+        self._records: dict[tuple[str, str], dict[int, Record]] = {}
+        self._again: dict[int, Measurement] = {}
+        """Measurements with more single requests than the fit's."""
+        self._models: dict[tuple[str, str], tuple[int, ServingClass]] = {}
+        """With the number of options that each is made of."""
+        self._measurements: dict[int, Measurement] = {}
+        self._revisions: Counter[tuple[str, str]] = Counter()
+
+    def add(self, trial: int, record: Record) -> set[int]:
+        """Takes a trial that was measured in full; returns the trials of its class whose values may have changed."""
+        candidate = record.job.candidate
+        key = candidate.model, METHODS.get(candidate.method).serving_class(candidate.method, candidate.params)
+        self._class_of[trial] = key
+        known = self._records.setdefault(key, {})
+        known[trial] = record
+        if key in self._models and FEW < len(known) < GROWTH * self._models[key][0]:
+            self._measurements.pop(trial, None)
+            return {trial}
+        return self._changed(key)
+
+    def time_again(self, trial: int, measurement: Measurement) -> set[int]:
+        """Takes a later measurement of a trial with more single requests; returns the trials of its class."""
+        if len(measurement.latency_ms) <= len(self.timed(trial).latency_ms):
+            return set()
+        self._again[trial] = measurement
+        return self._changed(self._class_of[trial])
+
+    def _changed(self, key: tuple[str, str]) -> set[int]:
+        self._models.pop(key, None)
+        self._revisions[key] += 1
+        for trial in self._records[key]:
+            self._measurements.pop(trial, None)
+        return {*self._records[key]}
+
+    def revision(self, trial: int) -> int:
+        """Rises whenever the values of a trial may have changed."""
+        return self._revisions[self._class_of[trial]]
+
+    def name(self, trial: int) -> str:
+        """Name of its class, such as ``minilm, features depth=0.8``."""
+        return ", ".join(self._class_of[trial])
+
+    def alike(self, trial: int) -> list[int]:
+        """The trials of its class, by number, itself included."""
+        return sorted(self._records[self._class_of[trial]])
+
+    def served(self, trial: int) -> Served:
+        """The values of a trial by the model of its class."""
+        return self._model(trial).served(self._sample(trial))
+
+    def _model(self, trial: int) -> ServingClass:
+        key = self._class_of[trial]
+        if key not in self._models:
+            members = sorted(self._records[key])
+            self._models[key] = len(members), ServingClass([self._sample(t) for t in members])
+        return self._models[key][1]
+
+    def measurement(self, trial: int) -> Measurement:
+        """What was measured of a trial, with the times of answers that its class has.
+
+        What a provider billed stays as it was measured.
+        """
+        if trial not in self._measurements:
+            measured, served, timed = self._measured(trial), self.served(trial), self.timed(trial)
+            seconds = measured.answering.total_device_seconds
+            ratio = served.row_seconds * len(measured.rows) / seconds if seconds else 1.0
+            single = timed.latency_ms
+            if served.median_ms is not None and single:
+                single = self._model(trial).single_requests(served.median_ms, single, trial)
+            enough = len(single) >= least_samples(95)
+            update = {
+                "answering": _slower(measured.answering, ratio),
+                "inference_seconds": measured.inference_seconds * ratio,
+                "latency_ms": single,
+                "latency_tail": 1.0 if enough else measured.latency_tail,
+            }
+            self._measurements[trial] = measured.model_copy(update=update)
+        return self._measurements[trial]
+
+    def _measured(self, trial: int) -> Measurement:
+        measurement = self._records[self._class_of[trial]][trial].measurement
+        if measurement is None:
+            raise KeyError(trial)
+        return measurement
+
+    def timed(self, trial: int) -> Measurement:
+        """The measurement with most single requests, as it was: an option may be timed again when it is scored."""
+        return self._again.get(trial) or self._measured(trial)
+
+    def _sample(self, trial: int) -> Sample:
+        measured = self._measured(trial)
+        rows = len(measured.rows)
+        read = sum(row.tokens_in for row in measured.rows) / rows
+        shared = min(float(measured.tokens_shared), read)
+        return Sample(
+            fresh=read - shared,
+            shared=shared,
+            written=sum(row.tokens_out for row in measured.rows) / rows if self._free_text else 0.0,
+            row_seconds=measured.answering.total_device_seconds / rows,
+            single_ms=self.timed(trial).latency_ms,
+        )
+
+
+def _slower(usage: Usage, ratio: float) -> Usage:
+    """The same answers in another device time, at the same power."""
+    seconds: Mapping[str, float] = {kind: value * ratio for kind, value in usage.device_seconds.items()}
+    joules = None if usage.joules is None else usage.joules * ratio
+    return usage.model_copy(update={"device_seconds": seconds, "joules": joules})
