@@ -58,6 +58,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         final_fit=final_fit_of(jobs),
         trained=_trained(jobs),
         curve=learning,
+        waited_share=results.waited_share(),
         why=reasons(options, recommendation, compared, resolved.task.constraints),
         next=_next_steps(search, options, recommendation, learning),
     )

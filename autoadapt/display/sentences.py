@@ -11,11 +11,16 @@ from autoadapt.domain.option import Calibration, Cascade, Option, Spent, trial_n
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Optimism, Verdict
 from autoadapt.economics.queueing import capacity
-from autoadapt.economics.rates import percentiles
+from autoadapt.economics.rates import least_samples, percentiles
+from autoadapt.pareto.ties import SURE
 from autoadapt.verdict.comparisons import difference_text
 
 MOST_LABELS = 5
 """Labels that are named where test rows differ."""
+
+
+BUSY = 0.1
+"""Share of waiting for a core from which a reader should know of it."""
 
 
 def first_lines(verdict: Verdict | None) -> list[str]:
@@ -48,6 +53,11 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     lines += _difference_lines(verdict)
     lines.append(_optimism_line(verdict.optimism))
     lines += _within_noise_lines(verdict)
+    if verdict.waited_share >= BUSY:
+        lines.append(
+            f"The machine was busy with something else: answers waited for a core {verdict.waited_share:.0%} of the "
+            "time. No figure contains this, but caches and memory are shared, so that times may still be too long."
+        )
     lines += [
         f"Trial {t.trial} with {len(t.qualities)} seeds: {t.mean:.3f} [{t.low:.3f}-{t.high:.3f}] on test rows, seeds "
         f"included; the standard deviation between seeds is {100 * t.deviation:.1f} points."
@@ -130,27 +140,49 @@ def calibration_line(found: Calibration) -> str:
     )
 
 
-def load_lines(load: Load, latency_p95_ms: float | None, subject: str = "Recommended option") -> list[str]:
+def load_lines(
+    load: Load, latency_p95_ms: float | None, error: float = 0.0, subject: str = "Recommended option"
+) -> list[str]:
     """An option under load in two lines: at the task's rate, and its greatest rate.
 
     Args:
         load: at least one run.
         latency_p95_ms: the latency target; None: there is none.
+        error: standard error of its times, as a share of them.
         subject: with which the first line begins.
     """
     first, found = load.runs[0], capacity(load, latency_p95_ms)
     figures = percentiles(first.e2el_ms)
-    texts = ", ".join(f"p{p} {ms_text(getattr(figures, f'p{p}'), p)}" for p in (50, 90, 95, 99))
+    enough = {p: p == 50 or load.single_requests >= least_samples(p) for p in (50, 90, 95, 99)}
+    texts = ", ".join(f"p{p} {ms_text(getattr(figures, f'p{p}') if enough[p] else None, p)}" for p in enough)
     target = "without a growing queue"
     if latency_p95_ms is not None:
         target = f"with 99 % of requests within {latency_p95_ms:g} ms"
     most = "less than the lowest rate measured" if found.rate is None else f"{found.rate:.3g} requests/s"
+    if error and found.rate is not None:
+        low, high = (rate_text(load, latency_p95_ms, math.exp(sign * SURE * error)) for sign in (1, -1))
+        most += f" ({low} to {high} by the error of its times)"
     most += "" if found.measured or found.rate is None else ", if it answers one at a time,"
     cold = "" if load.cold_start_s is None else f"; loading it takes {load.cold_start_s:.1f} s"
     return [
-        f"{subject} under load, {first.sent} requests at {first.rate:.3g}/s: {texts}.",
+        f"{subject} under load, {_requests_text(load)} at {first.rate:.3g}/s: {texts}.",
         f"  It answers {most} on one device {target}{cold}; prefix cache {load.prefix_cache}, {load.engine}.",
     ]
+
+
+def rate_text(load: Load, latency_p95_ms: float | None, slower: float) -> str:
+    """The greatest rate of an option whose answers take `slower` times as long as those measured."""
+    found = capacity(load, None if latency_p95_ms is None else latency_p95_ms / slower)
+    return "none" if found.rate is None else f"{found.rate / slower:.3g}"
+
+
+def _requests_text(load: Load) -> str:
+    """On what the figures of its runs rest."""
+    first = load.runs[0]
+    if load.clock != "simulated":
+        return f"{first.sent} requests"
+    of = "" if load.of_trial is None else f" of trial {load.of_trial}, which is served alike"
+    return f"{first.sent * first.stands_for:,.0f} requests simulated from {load.single_requests} measured{of}"
 
 
 def ms_text(value: float | None, percent: float = 95) -> str:

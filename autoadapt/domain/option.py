@@ -118,6 +118,8 @@ class Scored(StrictModel):
     """Standard error of the device time of an answer, as a share of it."""
     latency_error: float = 0.0
     """That of the latency of single requests."""
+    p95_high: float = Field(default=1.0, ge=1)
+    """95 % upper bound of its p95 latency over that p95, by which limits are judged."""
     network: bool = False
     """Whether latencies are those that a client of a server saw, with the network and the server's queue in them."""
 
@@ -194,6 +196,8 @@ class Option(Scored):
     """Part of the cost: device time of answering."""
     training_usd: float
     """What training this option cost, in all."""
+    latency_p95_high_ms: float | None = None
+    """95 % upper bound of `latency_p95_ms`."""
     on_frontier: bool = True
     """False only for options that are shown for another reason, see `shown_as`."""
     shown_as: Role | None = None

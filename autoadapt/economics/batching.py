@@ -25,7 +25,7 @@ ROUGHLY = 6_000
 """The same where the times of batches are estimates themselves."""
 LISTED = 400
 """Requests that stand for all of a simulated run, at equal distances in the order of their latency."""
-LOADS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+LOADS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 """Simulated rates as shares of the greatest rate that full batches can take."""
 FEWER_LOADS = LOADS[::2]
 
@@ -99,10 +99,10 @@ class BatchTimes:
         )
 
     def runs(self, rate: float) -> list[LoadRun]:
-        """Runs at the rate expected, where the replica can take it, and at rates up to the greatest."""
+        """Runs at the rate expected first, where the replica can take it, and at rates up to the greatest."""
         greatest = self.greatest_rate
-        rates = {greatest * load for load in LOADS} | ({rate} if 0 < rate < greatest else set())
-        return [self.run(each) for each in sorted(rates)]
+        first = [rate] if 0 < rate < greatest else []
+        return [self.run(each) for each in (*first, *(greatest * load for load in LOADS))]
 
 
 @functools.lru_cache(maxsize=512)

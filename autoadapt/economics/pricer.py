@@ -133,11 +133,13 @@ class Pricer:
     def as_option(self, cell: Cell) -> Option:
         """The option with the cost and latency of a scenario's numbers."""
         service = self._service(cell)
+        p95 = self._latency_p95_ms(cell, service)
         figures = {
             "cost_usd_per_1k": float(self._usd_per_1k(cell, service)),
             "inference_usd_per_1k": float(self._answer_usd(cell) * 1000),
             "training_usd": float(self.training_usd()),
-            "latency_p95_ms": self._latency_p95_ms(cell, service),
+            "latency_p95_ms": p95,
+            "latency_p95_high_ms": None if p95 is None else p95 * self.option.p95_high,
             "requests_per_s": float(service.requests_per_s) if self._rate_is_measured(cell) else None,
             "within_target": self._within_target(cell, service),
         }

@@ -34,6 +34,20 @@ def percentile(samples: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(np.array(samples), percent))
 
 
+def upper_bound(samples: Sequence[float], percent: float) -> float | None:
+    """95 % upper bound of a percentile: the least sample that is above it in 95 % of cases, whatever the distribution.
+
+    The k-th smallest of n with ``P(Binomial(n, p) < k) >= 0.95`` (Conover, Practical Nonparametric Statistics, 3.3).
+    None: too few samples.
+    """
+    if len(samples) < least_samples(percent):
+        return None
+    from scipy.stats import binom
+
+    k = int(binom.ppf(0.95, len(samples), percent / 100)) + 1
+    return float(np.sort(np.array(samples))[min(k, len(samples)) - 1])
+
+
 MOST_SUMMED = 500
 """Samples of each part whose sums with all of the other part are formed; of more, so many quantiles stand for them."""
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autoadapt.economics.rates import least_samples
+from autoadapt.economics.rates import least_samples, percentile, upper_bound
 
-NOISE, NOISE_WEIGHT = 0.08, 4.0
+NOISE, NOISE_WEIGHT = 0.1, 3.0
 """Deviation of one measurement (of its logarithm) expected beforehand, and the measurements that this is worth: on two
 cores, the medians of 63 single requests of options of one class deviated by 6 to 15 % from their class."""
 LEAST_NOISE = 0.01
@@ -66,6 +66,10 @@ class Served:
     median_error: float
 
 
+SURE_ABOVE = 1.645
+"""Standard errors above an estimate that are exceeded in 5 % of cases."""
+
+
 class ServingClass:
     """The model of one class.
 
@@ -87,6 +91,19 @@ class ServingClass:
         row_seconds, row_error = self._rows.time(sample)
         median_ms, median_error = self._singles.time(sample) if self._singles is not None else (None, 0.0)
         return Served(row_seconds, median_ms, row_error, median_error)
+
+    def p95_high(self, median_error: float) -> float:
+        """95 % upper bound of the p95 of single requests over that p95; 1 where there are too few to state one.
+
+        The bound of the quantile of the class's spread, and the error of the option's median, which are independent.
+
+        Args:
+            median_error: of the option, see `served`.
+        """
+        high, p95 = upper_bound(self.spread.tolist(), 95), percentile(self.spread.tolist(), 95)
+        if high is None or not p95:
+            return 1.0
+        return math.exp(math.hypot(math.log(max(high / p95, 1.0)), SURE_ABOVE * median_error))
 
     def single_requests(self, median_ms: float, own_ms: Sequence[float], trial: int) -> list[float]:
         """Single requests of an option: quantiles of the class's spread around the option's median.
@@ -169,7 +186,7 @@ def _features(sample: Sample) -> tuple[float, float, float, float]:
 
 def _noise(residuals: NDArray[Any], parameters: int) -> float:
     """Deviation of one measurement, with what is expected beforehand counted as further measurements."""
-    bounded = np.clip(residuals, -2 * SOFT, 2 * SOFT)
+    bounded = np.clip(residuals, -3 * SOFT, 3 * SOFT)
     free = max(0, len(residuals) - parameters)
     squares = float((bounded**2).sum()) if free else 0.0
     return max(LEAST_NOISE, math.sqrt((NOISE_WEIGHT * NOISE**2 + squares) / (NOISE_WEIGHT + free)))

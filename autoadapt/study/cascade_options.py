@@ -82,6 +82,7 @@ def cascade_option(cascade: Cascade, scores: Scores, parts: Parts, reader: Reade
         latency_p95_ms=mixed_latency(samples[0], samples[1], cascade.kept, 95, aligned=True),
         cost_error=max(first.cost_error, second.cost_error),
         latency_error=max(first.latency_error, second.latency_error),
+        p95_high=max(first.p95_high, second.p95_high),
         artifact_bytes=measurement.artifact_bytes,
         peak_memory_bytes=measurement.peak_memory_bytes,
         shares_base=False,

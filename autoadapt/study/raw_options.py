@@ -107,6 +107,7 @@ class RawOptions:
             serving_class=self.measured.serving.name(trial),
             cost_error=served.row_error,
             latency_error=served.median_error,
+            p95_high=self.measured.serving.p95_high(trial),
             network=self.resolved.capabilities[candidate.model].remote,
             load=self._load(trial),
             artifact_bytes=measurement.artifact_bytes,

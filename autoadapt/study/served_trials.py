@@ -74,6 +74,10 @@ class ServedTrials:
         """The values of a trial by the model of its class."""
         return self._model(trial).served(self._sample(trial))
 
+    def p95_high(self, trial: int) -> float:
+        """95 % upper bound of the p95 of a trial's single requests over that p95."""
+        return self._model(trial).p95_high(self.served(trial).median_error)
+
     def _model(self, trial: int) -> ServingClass:
         key = self._class_of[trial]
         if key not in self._models:

@@ -199,6 +199,13 @@ class StudyResults:
         stats |= {built.raw.trial: built.scored.test_stats for built in self.cascades()}
         return all_pairs(self.resolved.metric, stats, self.resolved.task.seed, self._pairs)
 
+    def waited_share(self) -> float:
+        """Share of the time of answering in which measurements waited for a core."""
+        measured = [self.trials.measurement(trial) for trial in self.trials.trials()]
+        worked = sum(m.inference_seconds for m in measured)
+        waited = sum(m.inference_seconds * m.waited_share / (1 - m.waited_share) for m in measured)
+        return waited / (worked + waited) if worked else 0.0
+
     def validation_stats(self, trial: int) -> Any:
         """The metric's statistics on validation rows, shape (rows, statistics)."""
         return stats_array(self.trials.measurement(trial))

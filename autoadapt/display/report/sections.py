@@ -77,7 +77,8 @@ def load_texts(study: "Study") -> list[str]:
     for option in study.options:
         raw = study.raw(option.trial)
         if raw is not None and raw.load is not None and raw.load.runs:
-            texts = load_lines(raw.load, study.task.constraints.latency_p95_ms, f"Trial {option.trial}")
+            target = study.task.constraints.latency_p95_ms
+            texts = load_lines(raw.load, target, raw.latency_error, f"Trial {option.trial}")
             lines.append(" ".join(line.strip() for line in texts))
     return lines or ["Nothing was measured under load."]
 

@@ -101,7 +101,7 @@ def _verdict_lines(study: "Study") -> list[str]:
         lines += verdict_lines(verdict) + [f"Next: {line}" for line in verdict.next]
     raw = study.raw(study.recommendation.trial)
     if raw is not None and raw.load is not None and raw.load.runs:
-        lines += load_lines(raw.load, study.task.constraints.latency_p95_ms)
+        lines += load_lines(raw.load, study.task.constraints.latency_p95_ms, raw.latency_error)
     return lines
 
 
