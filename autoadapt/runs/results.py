@@ -61,9 +61,13 @@ class Results(StrictModel):
 
     @property
     def weighed(self) -> list[RawOption]:
-        """All that can be recommended: every trial measured in full, and the cascades with their parts."""
+        """All that can be recommended and deployed: trials measured in full, and cascades with their parts.
+
+        Trained options whose weights were deleted when others dominated them are left out.
+        """
         by_trial = {raw.trial: raw for raw in self.measured}
-        return [*self.measured, *(_with_parts(raw, by_trial) for raw in self.cascades)]
+        every = [*self.measured, *(_with_parts(raw, by_trial) for raw in self.cascades)]
+        return [raw for raw in every if raw.weights_kept]
 
 
 def _with_parts(raw: RawOption, by_trial: Mapping[int, RawOption]) -> RawOption:

@@ -72,6 +72,12 @@ def _search_usd(study: FinishedStudy, scenario: Scenario) -> float:
 def _notes(study: FinishedStudy, scenario_terms: Terms) -> list[str]:
     """What a reader should know of how the figures came about."""
     scenario, notes = scenario_terms.scenario, []
+    deleted = sum(not raw.weights_kept for raw in study.results.measured)
+    if deleted:
+        notes.append(
+            f"{deleted} trained option{'s' if deleted > 1 else ''} whose weights were deleted when others dominated "
+            f"{'them' if deleted > 1 else 'it'} {'are' if deleted > 1 else 'is'} left out"
+        )
     if scenario.hosting == "scale_to_zero" and scenario.cold_s is None:
         measured = [r.load.cold_start_s for r in study.results.measured if r.load and r.load.cold_start_s is not None]
         notes.append(
