@@ -17,6 +17,8 @@ from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
 
+ABOUT_THE_SAME = 1.25
+"""Ratio of times within which options of one serving class share a load test."""
 MOST_LOAD_TESTS = 2
 """Attempts at measuring an option under load, all runs of a study together."""
 
@@ -125,18 +127,19 @@ class AssessmentJobs:
     def load_tests(self) -> list[LoadTest]:
         """A load test for each option that has none, cascades apart; the recommended one first.
 
-        Options behind a server have none: the load of others on it is not known, and every request is billed.
+        Options that are served alike and take about the same time share one. Options behind a server have none: the
+        load of others on it is not known, and every request is billed.
         """
         task = self.resolved.task
         if not task.evaluation.load_requests or not self.folder.lasting:
             return []
         recommended = self.recommended()
-        jobs = []
+        jobs: list[LoadTest] = []
         for trial in sorted(self.results.option_trials(), key=lambda t: t not in recommended):
             if self.resolved.capabilities[self.results.trials.record(trial).job.candidate.model].remote:
                 continue
             attempts = len(self.folder.of(trial, "load_test"))
-            if attempts >= MOST_LOAD_TESTS or self.folder.last_done(trial, "load_test") is not None:
+            if attempts >= MOST_LOAD_TESTS or self._loaded_alike(trial, {job.trial for job in jobs}):
                 continue
             jobs.append(
                 LoadTest(
@@ -150,6 +153,17 @@ class AssessmentJobs:
                 )
             )
         return jobs
+
+    def _loaded_alike(self, trial: int, planned: Collection[int]) -> bool:
+        """Whether a trial, or one that is served alike and takes about the same time, is measured under load."""
+        serving = self.results.trials.serving
+        own = serving.served(trial).median_ms or 1.0
+        for other in serving.alike(trial):
+            ratio = own / (serving.served(other).median_ms or own)
+            known = other in planned or self.folder.last_done(other, "load_test") is not None
+            if known and (other == trial or 1 / ABOUT_THE_SAME <= ratio <= ABOUT_THE_SAME):
+                return True
+        return False
 
     def refit(self, trial: int, train_rows: int | None, seed_index: int) -> Refit:
         """A job that fits a trial's candidate again and scores it on the test rows."""

@@ -30,6 +30,8 @@ SCORE_SHARE = 0.75
 """Share of what the end may take that scores on test rows may take: the recommended option is then put under load."""
 BATCHED_ROWS = 1300
 """Rows that a load test answers in batches, beside its single requests."""
+SIMULATION_SECONDS = 2.0
+"""To simulate the queue at all rates afterwards."""
 LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
 WARM_UP_REQUESTS = 4
@@ -174,7 +176,7 @@ class EndCosts:
 
     def load_test_seconds(self, evaluation: Evaluation) -> float:
         """For which it is measured under load, loading apart, where nothing limits it; 0: it is not."""
-        if self.remote:
+        if self.remote or not evaluation.load_requests:
             return 0.0
         seconds = evaluation.load_requests * self.alone_seconds + BATCHED_ROWS * self.row_seconds
         return min(evaluation.load_seconds, seconds)
@@ -182,7 +184,7 @@ class EndCosts:
     def load_test(self, evaluation: Evaluation) -> Use:
         """To be measured under load."""
         seconds = self.load_test_seconds(evaluation)
-        return self.use(seconds + self.loading_seconds) if seconds else Use()
+        return self.use(seconds + SIMULATION_SECONDS + self.loading_seconds) if seconds else Use()
 
     def fit(self, share: float, rows: float) -> Use:
         """To be fitted again on a share of the training rows, and scored on test rows."""

@@ -82,11 +82,11 @@ def test_of_equally_good_defaults_the_one_of_the_frontier_is_the_best() -> None:
     """Both are right on the same rows, and the one that is tried later costs less."""
 
     def equal(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
-        seconds = {"lora": 0.02, "full": 0.01}[candidate.method]
+        seconds = {"head": 0.02, "lora": 0.01}[candidate.method]
         return simulated_answer(0.8, fidelity.rows, SimulatedTimes(0.0, seconds, 10.0), seed=0)
 
-    search = simulate(SimulatedTask("joint", Budget(trials=2), ("lora", "full")), equal, slots=1)
+    search = simulate(SimulatedTask("joint", Budget(trials=2), ("lora", "head")), equal, slots=1)
     trials, found = search.results.trials, search.results.defaults()
-    assert [trials.record(t).job.candidate.method for t in found.measured] == ["lora", "full"]
+    assert [trials.record(t).job.candidate.method for t in found.measured] == ["head", "lora"]
     assert trials.expected_quality(0) == trials.expected_quality(1)
     assert [found.best] == trials.frontier() == [1]

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from autoadapt.domain.task import Evaluation, Task
 from autoadapt.study.end_costs import (
+    BATCHED_ROWS,
     ENOUGH_TEST_ROWS,
     LEAST_TEST_ROWS,
+    SIMULATION_SECONDS,
     UNLIMITED,
     EndCosts,
     Use,
@@ -148,7 +150,7 @@ def test_an_option_is_scored_in_one_slot_however_many_there_are() -> None:
 def test_slots_that_stand_idle_during_a_load_test_are_kept_back_too() -> None:
     loads = Evaluation(load_requests=100, load_seconds=20, learning_curve=False)
     alone, shared = option(0.01), option(0.01, alone=False)
-    load = min(20.0, 6 * 100 * 0.01) + 1
+    load = min(20.0, 100 * 0.01 + BATCHED_ROWS * 0.01) + SIMULATION_SECONDS + 1
     assert wanted_at_the_end([alone], loads, 100, most=math.inf, idle=2) == pytest.approx(2 + 2 * load)
     assert wanted_at_the_end([shared], loads, 100, most=math.inf, idle=2) == pytest.approx(2 + load)
     assert option(0.01, remote=True).load_test(loads) == Use()

@@ -50,8 +50,9 @@ class Measured:
         self.parts = FurtherParts(self.measured, cascades, resolved.metric, 0, self.option)
 
     def add(self, trial: int, scores: np.ndarray, confidence: np.ndarray, seconds: float, **more: Any) -> None:
+        tokens = round(1000 * seconds)  # options of one class differ in cost by their tokens alone
         rows = [
-            RowResult(id=i, stats=[float(s)], tokens_in=1, tokens_out=1, confidence=float(c))
+            RowResult(id=i, stats=[float(s)], tokens_in=tokens, tokens_out=1, confidence=float(c))
             for i, (s, c) in enumerate(zip(scores, confidence, strict=True))
         ]
         measurement = Measurement(
