@@ -147,6 +147,38 @@ def usable_positions(config: Mapping[str, Any]) -> int | None:
     return positions - padding - 1 if isinstance(padding, int) else positions
 
 
+def cached_numbers(config: Mapping[str, Any], tokens: int) -> int:
+    """Numbers in the keys and values that a decoder keeps of one text; 0 where the configuration does not tell.
+
+    Layers with a sliding window keep that many tokens. Layers that keep a state of fixed size (linear attention, state
+    spaces) count as none, and those of multi-head latent attention by the width that `head_dim` states, which is less
+    than theirs.
+
+    Args:
+        config: content of config.json.
+        tokens: of the text, its answer included.
+    """
+    text = config.get("text_config") or config
+    layers, heads = (
+        _first_count(text, "num_hidden_layers", "n_layer"),
+        _first_count(text, "num_attention_heads", "n_head"),
+    )
+    width = text.get("head_dim") or _first_count(text, "hidden_size", "n_embd") // max(1, heads)
+    # models of before grouped queries state one key and value head in another way, or as many as there are heads
+    shared = 1 if text.get("multi_query") else heads
+    pairs = text.get("num_key_value_heads") or shared
+    window = text.get("sliding_window") if text.get("use_sliding_window", True) else None
+    kinds = text.get("layer_types") or ["full_attention" if window is None else "sliding_attention"] * layers
+    kept = {"full_attention": tokens, "sliding_attention": min(tokens, window or tokens)}
+    kept["chunked_attention"] = min(tokens, text.get("attention_chunk_size") or tokens)
+    return int(2 * pairs * width * sum(kept.get(kind, 0) for kind in kinds))
+
+
+def _first_count(config: Mapping[str, Any], *names: str) -> int:
+    """The first of these numbers that a configuration states; 0: none of them."""
+    return next((int(config[name]) for name in names if isinstance(config.get(name), int)), 0)
+
+
 def count_weights(folder: Path) -> int:
     """Number of weights in a model folder, by the headers of its safetensors files; 0 where there are none.
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal
 
-from autoadapt.display.text import dollars, too_few
+from autoadapt.display.text import dollars, duration, too_few
 from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import Calibration, Cascade, Option, Spent, trial_name
@@ -224,6 +224,17 @@ def count_text(value: Decimal) -> str:
         return "0"
     places = 2 - math.floor(math.log10(number))
     return f"{round(number, places):,.{min(max(0, places), 2)}f}"
+
+
+def idle_line(spent: Spent) -> str:
+    """What slots without a job took and would cost, in a sentence; empty: less than a second."""
+    if spent.idle_seconds < 1:
+        return ""
+    share = spent.idle_seconds / (spent.idle_seconds + spent.device_seconds)
+    return (
+        f"Slots had no job for {duration(spent.idle_seconds)} ({share:.0%} of their time): a rented machine bills "
+        f"${spent.idle_usd:.4f} for that too, ${spent.usd + spent.idle_usd:.4f} in all; budgets do not count it."
+    )
 
 
 def plan_line(plan: Plan, spent: Spent) -> str:

@@ -74,6 +74,21 @@ class ModelFamily(ABC):
         """
         return None
 
+    def cached_numbers(
+        self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]], accelerator: str
+    ) -> int:
+        """Numbers that a model keeps while it answers its largest batch: keys and values of attention.
+
+        Called by the driver for what is tried first, so that it must be quick and import no heavy library.
+
+        Args:
+            model: the base model.
+            job: as a worker would get it.
+            splits: rows by the names ``train`` and ``validation``.
+            accelerator: on which it would answer, which bounds the size of a batch.
+        """
+        return 0
+
     @abstractmethod
     def open(self, context: Context, model: ModelReference) -> Model:
         """The model, ready for one job; it may be loaded when it is first used."""
@@ -128,6 +143,11 @@ class ModelFamily(ABC):
         return Usage()
 
     @property
+    def kept_bytes(self) -> int:
+        """Bytes of models that stay loaded for the next job, where `meters` measure them."""
+        return 0
+
+    @property
     def loading_seconds(self) -> float:
         """Seconds this instance has spent loading models, for an honest account of overhead."""
         return 0.0
@@ -145,7 +165,7 @@ class ModelFamily(ABC):
         """How a worker measures this family on a device.
 
         ``synchronize`` waits until the device has done what it was asked; ``reset_peak_memory`` begins a measurement;
-        ``peak_memory`` gives bytes since then. Absent: the worker measures the process.
+        ``peak_memory`` gives bytes since then, and ``memory`` bytes now. Absent: the worker measures the process.
         """
         return {}
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.option import Option
 from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.params import Effect
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.task import Constraints, Economics
 from autoadapt.errors import UserError
@@ -118,6 +119,8 @@ class Objective(ABC):
     title: ClassVar[str]
     uncertain: ClassVar[bool] = False
     scale: ClassVar[Literal["linear", "log"]] = "log"
+    changed_by: ClassVar[frozenset[Effect] | None] = None
+    """Parameters with one of these effects can change it, others cannot; None: any parameter can."""
 
     @abstractmethod
     def read(self, reading: Reading) -> float:

@@ -243,3 +243,8 @@ class Spent(StrictModel):
     fit_measure_seconds: float = 0.0
     """Of the device-seconds, those that all other jobs spent fitting and measuring."""
     wall_seconds: float = 0.0
+    idle_seconds: float = 0.0
+    """Device-seconds in which slots had no job, while the search ran: wall time on all slots, by their present number,
+    less what jobs held. No budget counts them, and a rented machine bills them."""
+    idle_usd: float = 0.0
+    """The same at the task's price, in addition to `usd`."""

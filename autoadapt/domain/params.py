@@ -1,10 +1,19 @@
 """Parameters from which the Params class of every method is built."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from autoadapt.domain.strict import StrictModel
+
+Effect = Literal["training", "answering", "artifact"]
+"""What a parameter can change beside quality: what training takes, what an answer takes, the size of the artifact."""
+Effects = Mapping[str, frozenset[Effect]]
+"""Parameter -> all that it can change beside quality. A Params class states them as `effects`, so that nothing else is
+explained by the parameter; one that is absent can change everything."""
+QUALITY_ALONE: frozenset[Effect] = frozenset()
+TRAINING: frozenset[Effect] = frozenset({"training"})
 
 
 class PromptedParams(StrictModel):
@@ -18,6 +27,14 @@ class PromptedParams(StrictModel):
 
 class TunedParams(PromptedParams):
     """Parameters of the training loop, with the names transformers uses."""
+
+    effects: ClassVar[Effects] = {
+        "learning_rate": QUALITY_ALONE,
+        "warmup_ratio": QUALITY_ALONE,
+        "weight_decay": QUALITY_ALONE,
+        "num_train_epochs": TRAINING,
+        "batch_size": TRAINING,
+    }
 
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     """Peak rate of AdamW; linear warm-up, linear decay to 0. LoRA needs about ten times the rate of full tuning."""
@@ -39,6 +56,8 @@ minutes of a CPU core for MiniLM."""
 class ContrastParams(TunedParams):
     """Training an encoder on pairs of rows, and the logistic regression on its features afterwards."""
 
+    effects: ClassVar[Effects] = {**TunedParams.effects, "pairs_per_row": TRAINING, "C": TRAINING}
+
     learning_rate: float = Field(default=5e-5, gt=0, le=1)
     """Peak rate of AdamW; linear warm-up, linear decay to 0. It is lower than that of training with a classifier."""
     num_train_epochs: int = Field(default=1, ge=1, le=1000)
@@ -53,6 +72,8 @@ class ContrastParams(TunedParams):
 
 class HeadParams(StrictModel):
     """A logistic regression on frozen features of a model."""
+
+    effects: ClassVar[Effects] = {"scaling": TRAINING, "C": TRAINING}
 
     pooling: Literal["mean", "cls", "last"] = "mean"
     """How the vectors of a text's tokens become one: their mean, the first one (encoders), or the last one (causal
@@ -72,6 +93,8 @@ WordModel = Literal["majority", "tfidf", "nearest"]
 
 class WordParams(StrictModel):
     """Parameters of models of words; the most frequent answer needs none of them."""
+
+    effects: ClassVar[Effects] = {"C": TRAINING}
 
     units: Literal["words", "characters", "both"] = "both"
     """What is counted: single words and pairs of words, or two to five characters within words, or both."""

@@ -2,9 +2,11 @@
 
 Mixed precision, P weights in all, T of them trained, N devices (DeepSpeed's documentation of ZeRO): plain full tuning
 keeps weights, gradients and AdamW's two moments in fp32, 16 P; adapters keep frozen weights in the computing type and
-16 T; ZeRO-3 takes 2 P / N + 16 T / N. Activations come on top.
+16 T; ZeRO-3 takes 2 P / N + 16 T / N. Activations come on top. Answering by a prompt keeps weights, and keys and values
+of every token of a batch (`ModelFamily.cached_numbers`): 2 x layers x key-value heads x width of a head for each token.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from autoadapt.domain.candidate import Candidate
@@ -19,14 +21,15 @@ ACTIVATIONS = 1.2
 MethodOnModel = tuple[str, str]
 
 
-def need_bytes(parameters: int, trained: float, devices: int, low_precision: bool) -> int:
-    """Bytes needed on each device.
+def need_bytes(parameters: int, trained: float, devices: int, low_precision: bool, cached: int = 0) -> int:
+    """Bytes needed on each device: for training or for answering afterwards, whichever needs more.
 
     Args:
         parameters: weights of the base model.
         trained: weights that are trained; 0 for a prompt.
         devices: that share the training.
         low_precision: whether the model computes in bf16, not in fp32.
+        cached: numbers in the keys and values of its largest batch.
     """
     each = 2 if low_precision else 4
     if trained >= parameters > 0:
@@ -34,7 +37,8 @@ def need_bytes(parameters: int, trained: float, devices: int, low_precision: boo
         whole = 18 * parameters / devices if devices > 1 else 16 * parameters
     else:
         whole = each * parameters + 16 * trained / devices
-    return int(whole * ACTIVATIONS)
+    answering = ACTIVATIONS * each * parameters + each * cached
+    return int(max(whole * ACTIVATIONS, answering))
 
 
 def memory_needs(
@@ -49,16 +53,17 @@ def memory_needs(
     compute = resolved.task.compute
     gpu = None if compute.on_cpu else device_memory_bytes("cuda")
     low_precision = compute.precision != "fp32" and gpu is not None
-    needs: dict[MethodOnModel, int] = {}
+    accelerator = "cpu" if gpu is None else "cuda"
+    needs: dict[MethodOnModel, int] = defaultdict(int)
     for candidate in candidates:
         capabilities = resolved.capabilities[candidate.model]
         if capabilities.remote:
             needs[candidate.method, candidate.model] = 0
             continue
         trained = METHODS.get(candidate.method).parameters_trained(candidate.params, capabilities)
-        needs[candidate.method, candidate.model] = need_bytes(
-            capabilities.parameters, trained, compute.devices_per_trial, low_precision
-        )
+        cached = resolved.cached_numbers(candidate, accelerator)
+        need = need_bytes(capabilities.parameters, trained, compute.devices_per_trial, low_precision, cached)
+        needs[candidate.method, candidate.model] = max(needs[candidate.method, candidate.model], need)
     memory = device_memory_bytes("cpu")
     # slots on the CPU work side by side in the same memory
     return needs, gpu or (None if memory is None else memory // slot_count(compute, 0, len(usable_cores())))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from autoadapt import model_files
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.jobs import Devices
+from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.outcome import FailureClass
 
@@ -49,9 +49,17 @@ class LocalFamily(ModelFamily, Generic[M]):
             self._models = WarmModels(self.loader())
         return self._models
 
+    def begin(self, run: Path, folder: Path, job: JobBase) -> None:
+        if self._models is not None:
+            self._models.keep_only(job.model.place, str(run / job.artifact_folder))
+
     def drop(self) -> None:
         if self._models is not None:
             self._models.drop()
+
+    @property
+    def kept_bytes(self) -> int:
+        return self._models.kept_bytes if self._models is not None else 0
 
     @property
     def loading_seconds(self) -> float:

@@ -30,6 +30,11 @@ class LoadedModel:
         return sum(p.numel() for p in self.model.parameters())
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes of its weights, shared ones once."""
+        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+    @property
     def start_ids(self) -> list[int]:
         """What this tokenizer puts before every text; some have a start token and do not use it."""
         first = self.tokenizer("a")["input_ids"][:1]

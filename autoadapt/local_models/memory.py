@@ -1,11 +1,11 @@
 """Memory of devices: how much was used, whether it ran out, and giving it back to the system."""
 
-import ctypes
-import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+
+from autoadapt.process_memory import return_freed_memory
 
 
 def gpu_meters() -> Mapping[str, Callable[[], Any]]:
@@ -14,6 +14,7 @@ def gpu_meters() -> Mapping[str, Callable[[], Any]]:
         "synchronize": torch.cuda.synchronize,
         "reset_peak_memory": torch.cuda.reset_peak_memory_stats,
         "peak_memory": torch.cuda.max_memory_allocated,
+        "memory": torch.cuda.memory_allocated,
     }
 
 
@@ -35,10 +36,6 @@ def device_memory(device: torch.device) -> float:
 
 def free_unused_memory() -> None:
     """Frees objects that nothing refers to and gives their memory back to the system."""
-    gc.collect()
+    return_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    # glibc keeps freed memory for later; after a large model that can be most of what this process holds
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

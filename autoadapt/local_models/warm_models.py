@@ -59,6 +59,16 @@ class WarmModels(Generic[M]):
         self.drop()
         return self.load(path, accelerator, dtype)
 
+    def keep_only(self, *paths: str) -> None:
+        """Forgets the warm model if it is none of these, so that its memory is not counted as a job's that begins."""
+        if any(path not in paths for path, _ in self._warm):
+            self.drop()
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the warm model's weights."""
+        return sum(model.weight_bytes for model in self._warm.values())
+
     def drop(self) -> None:
         """Forgets the warm model and frees its memory."""
         self._warm.clear()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from autoadapt.domain.learning_rates import suited_lora_rate
 from autoadapt.domain.method import Adapted, AdapterSpec, Context, Method, Model
 from autoadapt.domain.model import Capabilities
-from autoadapt.domain.params import TunedParams
+from autoadapt.domain.params import QUALITY_ALONE, TRAINING, Effects, TunedParams
 
 HEIGHT = 64
 """Hidden width of a transformer over its number of layers, about."""
@@ -19,7 +19,15 @@ MiniLM, smollm2 and the embedded model the share so computed is 1.0 to 3.1 times
 
 
 class LoraParams(TunedParams):
-    """Peft's own names."""
+    """Peft's own names. An adapter is merged before it answers, so that no answer depends on its size."""
+
+    effects: ClassVar[Effects] = {
+        **TunedParams.effects,
+        "r": frozenset({"training", "artifact"}),
+        "lora_alpha": QUALITY_ALONE,
+        "lora_dropout": TRAINING,
+        "target_modules": frozenset({"training", "artifact"}),
+    }
 
     r: int = Field(default=16, ge=1, le=1024)
     """Rank of the trained matrices."""

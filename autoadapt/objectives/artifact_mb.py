@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from autoadapt.domain.objective import Objective, Reading
 from autoadapt.domain.option import Option
+from autoadapt.domain.params import Effect
 
 
 class ArtifactSize(Objective):
@@ -13,6 +14,7 @@ class ArtifactSize(Objective):
     unit: ClassVar[str] = "MB"
     title: ClassVar[str] = "artifact in MB"
     scale: ClassVar[Literal["linear", "log"]] = "linear"
+    changed_by: ClassVar[frozenset[Effect] | None] = frozenset({"artifact"})
 
     def read(self, reading: Reading) -> float:
         return reading.measurement.artifact_bytes / 1e6

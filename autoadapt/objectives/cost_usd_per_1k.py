@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from autoadapt.domain.objective import Objective, Reading
 from autoadapt.domain.option import Option
+from autoadapt.domain.params import Effect
 from autoadapt.economics.usage_costs import cost_usd_per_1k
 
 
@@ -13,6 +14,7 @@ class Cost(Objective):
     direction: ClassVar[Literal["maximize", "minimize"]] = "minimize"
     unit: ClassVar[str] = "USD"
     title: ClassVar[str] = "USD per 1,000 queries"
+    changed_by: ClassVar[frozenset[Effect] | None] = frozenset({"training", "answering"})
 
     def read(self, reading: Reading) -> float:
         return float(cost_usd_per_1k(reading.measurement, reading.economics, reading.share_trained))

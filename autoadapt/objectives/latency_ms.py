@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from autoadapt.domain.objective import Objective, Reading
 from autoadapt.domain.option import Option
+from autoadapt.domain.params import Effect
 from autoadapt.economics.rates import typical_ms
 
 
@@ -17,6 +18,7 @@ class Latency(Objective):
     direction: ClassVar[Literal["maximize", "minimize"]] = "minimize"
     unit: ClassVar[str] = "ms"
     title: ClassVar[str] = "latency in ms (p95)"
+    changed_by: ClassVar[frozenset[Effect] | None] = frozenset({"answering"})
 
     def read(self, reading: Reading) -> float:
         return typical_ms(reading.measurement.latency_ms) * reading.measurement.latency_tail

@@ -83,7 +83,7 @@ def hypervolume_share(rows: Any, reference: Reference) -> float:
 def hypervolume_over_spend(rows: Sequence[TrialRow], reference: Reference) -> list[tuple[float, float]]:
     """(USD spent, share of the box) after each trial that improved the frontier, in the order in which trials ended.
 
-    The last entry is at the whole spend; trials of every state count as spend.
+    The last entry is at the whole spend; trials of every state count as spend, also those that have not ended.
     """
     maximize = directions(reference.goals)
     signs = np.where(maximize, -1.0, 1.0)
@@ -97,6 +97,7 @@ def hypervolume_over_spend(rows: Sequence[TrialRow], reference: Reference) -> li
         front = np.vstack([front, point])
         front = front[non_dominated(front, maximize)]
         curve.append((spent, hypervolume_share(front, reference)))
+    spent += sum(row.usd for row in rows if not row.ended)
     if curve[-1][0] < spent:
         curve.append((spent, curve[-1][1]))
     return curve

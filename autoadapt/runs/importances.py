@@ -1,4 +1,8 @@
-"""How much each parameter moved each objective within each method, by fANOVA (Hutter et al. 2014, in Optuna)."""
+"""How much each parameter moved each objective within each method, by fANOVA (Hutter et al. 2014, in Optuna).
+
+An objective is explained by the parameters that can change it, as methods and objectives state: what a learning rate
+and a latency have in common is the noise of the measurement.
+"""
 
 from collections.abc import Sequence
 
@@ -7,6 +11,7 @@ import optuna
 
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.verdict import Importance
+from autoadapt.shelves import METHODS, OBJECTIVES
 
 LEAST_FOR_IMPORTANCE = 4
 MOST_FOR_IMPORTANCE = 120
@@ -25,8 +30,8 @@ def importances(
         seed: of the random forest.
 
     Returns:
-        One entry per method, objective and parameter. Methods with fewer than four complete trials, or none of whose
-        parameters varied, are absent.
+        One entry per method, objective and parameter that can change it. Methods with fewer than four complete trials,
+        or none of whose parameters varied, are absent.
     """
     result: list[Importance] = []
     by_method: dict[str, list[optuna.trial.FrozenTrial]] = {}
@@ -37,9 +42,9 @@ def importances(
         trials = trials[:: -(-len(trials) // MOST_FOR_IMPORTANCE)]
         if len(trials) < LEAST_FOR_IMPORTANCE:
             continue
-        study = optuna.create_study(directions=[goal.direction for goal in goals])
-        study.add_trials([_plain_names(t) for t in trials])
         for i, goal in enumerate(goals):
+            study = optuna.create_study(directions=[goal.direction for goal in goals])
+            study.add_trials([_explaining(t, method, goal) for t in trials])
             result += [
                 Importance(method=method, objective=goal.name, parameter=name, share=share, trials=len(trials))
                 for name, share in _fanova(study, i, goal, seed).items()
@@ -47,9 +52,19 @@ def importances(
     return result
 
 
-def _plain_names(frozen: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
-    """A trial with the parameters of its method alone, by their plain names."""
+def _can_change(method: str, parameter: str, goal: Goal) -> bool:
+    """Whether a parameter of a method can change an objective."""
+    if method not in METHODS.names() or goal.name not in OBJECTIVES.names():
+        return True
+    changed_by = OBJECTIVES.get(goal.name).changed_by
+    effects = getattr(METHODS.get(method).Params, "effects", {}).get(parameter)
+    return changed_by is None or effects is None or not changed_by.isdisjoint(effects)
+
+
+def _explaining(frozen: optuna.trial.FrozenTrial, method: str, goal: Goal) -> optuna.trial.FrozenTrial:
+    """A trial with the parameters of its method that can change an objective, by their plain names."""
     names = {n: n.split(".", 1)[-1] for n in frozen.params if n.split(".", 1)[-1] != "method"}
+    names = {n: plain for n, plain in names.items() if _can_change(method, plain, goal)}
     return optuna.trial.create_trial(
         params={plain: frozen.params[n] for n, plain in names.items()},
         distributions={plain: frozen.distributions[n] for n, plain in names.items()},

@@ -60,13 +60,14 @@ def _column(study: FinishedStudy, name: str, scenario: Scenario, prices: Prices)
 
 
 def _search_usd(study: FinishedStudy, scenario: Scenario) -> float:
-    """What the search cost; its device time at the price of training, where the scenario gives one."""
+    """What the search cost, idle slots included; device time at the price of training, where the scenario gives one."""
     spent, economics = study.results.spent, study.task.economics
+    usd = spent.usd + spent.idle_usd
     if scenario.training_price is None:
-        return spent.usd
-    hours = spent.device_seconds / 3600
+        return usd
+    hours = (spent.device_seconds + spent.idle_seconds) / 3600
     training = float(scenario.training_price) * economics.overhead_factor
-    return spent.usd + hours * (training - float(economics.hour_usd))
+    return usd + hours * (training - float(economics.hour_usd))
 
 
 def _notes(study: FinishedStudy, scenario_terms: Terms) -> list[str]:

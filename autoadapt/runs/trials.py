@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ class TrialReader:
             trial=frozen.number,
             state=TrialState.CACHED if same_as is not None else STATES[frozen.state.name],
             same_as=same_as,
-            begun=frozen.datetime_start.isoformat(timespec="seconds") if frozen.datetime_start else None,
-            ended=frozen.datetime_complete.isoformat(timespec="seconds") if frozen.datetime_complete else None,
+            begun=_moment(frozen.datetime_start),
+            ended=_moment(frozen.datetime_complete),
             **_candidate(frozen),
             **self._measured(fits),
             **_ending(frozen, fits),
@@ -142,6 +143,11 @@ def last_measured(fits: Fits) -> tuple[Outcome, Measurement] | None:
         if outcome is not None and isinstance(outcome.result, Measurement):
             return outcome, outcome.result
     return None
+
+
+def _moment(time: datetime | None) -> str | None:
+    # several trials may end within a second, and their order is that of a curve over spend
+    return time.isoformat(timespec="microseconds") if time is not None else None
 
 
 def _typical(measurement: Measurement) -> float | None:

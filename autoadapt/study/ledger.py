@@ -72,14 +72,17 @@ class Ledger:
         Args:
             trials: candidates tried, for the record.
         """
-        sums = self._spent()
+        sums, wall = self._spent(), self.folder.wall_seconds
+        idle = max(0.0, wall * self._width - sums.device_seconds)
         return Spent(
             trials=trials,
             usd=self.usd(sums.device_seconds) + sums.billed_usd + self._unrecorded_usd(),
             device_seconds=sums.device_seconds,
             lost_seconds=sums.lost_seconds,
             fit_measure_seconds=sums.fit_measure_seconds,
-            wall_seconds=self.folder.wall_seconds,
+            wall_seconds=wall,
+            idle_seconds=idle,
+            idle_usd=self.usd(idle),
         )
 
     def _spent(self) -> _Sums:

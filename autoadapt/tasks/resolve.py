@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, s
 from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric, answered_rows
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
+from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
 from autoadapt.model_files import unknown_model
@@ -121,9 +122,24 @@ class ResolvedTask:
         model = self.models[candidate.model]
         if model.family not in FAMILIES.names():
             return None  # of a simulation
+        return FAMILIES.get(model.family).obstacle(model, self._whole_job(candidate), self._rows)
+
+    def cached_numbers(self, candidate: Candidate, accelerator: str) -> int:
+        """Numbers that a candidate's model keeps while it answers (`ModelFamily.cached_numbers`)."""
+        model = self.models[candidate.model]
+        if model.family not in FAMILIES.names():
+            return 0  # of a simulation
+        family = FAMILIES.get(model.family)
+        return family.cached_numbers(model, self._whole_job(candidate), self._rows, accelerator)
+
+    @property
+    def _rows(self) -> Mapping[str, Sequence[Row]]:
+        return {"train": self.splits.train, "validation": self.splits.validation}
+
+    def _whole_job(self, candidate: Candidate) -> Fit:
+        """A fit in full."""
         fidelity = Fidelity(rows=max(1, self.validation_rows), steps=1.0, latency_requests=0)
-        splits = {"train": self.splits.train, "validation": self.splits.validation}
-        return FAMILIES.get(model.family).obstacle(model, self.fit_job(0, candidate, 0, fidelity), splits)
+        return self.fit_job(0, candidate, 0, fidelity)
 
     def _prompt(self, candidate: Candidate) -> PromptText:
         """The prompt of a candidate; of a model that reads none, the input alone."""

@@ -1,10 +1,9 @@
 """Time and peak memory of what a job does, measured as its family of models asks for."""
 
-import contextlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
+from autoadapt.process_memory import peak_resident_bytes, reset_peak, resident_bytes
 from autoadapt.work_clock import WorkClock
 
 T = TypeVar("T")
@@ -15,12 +14,15 @@ class Meters:
 
     Args:
         given: of `ModelFamily.meters`; what is absent is measured on this process.
+        at_start: bytes that this process held before its first job; 0 is taken where `given` measures a GPU.
     """
 
-    def __init__(self, given: Mapping[str, Callable[[], Any]]) -> None:
+    def __init__(self, given: Mapping[str, Callable[[], Any]], at_start: int = 0) -> None:
         self._synchronize = given.get("synchronize", lambda: None)
-        self.reset_peak_memory: Callable[[], Any] = given.get("reset_peak_memory", _reset_peak_resident_set)
-        self._peak_memory = given.get("peak_memory", _peak_resident_set)
+        self.reset_peak_memory: Callable[[], Any] = given.get("reset_peak_memory", reset_peak)
+        self._peak_memory = given.get("peak_memory", peak_resident_bytes)
+        self._memory = given.get("memory", resident_bytes)
+        self._at_start = 0 if "memory" in given else at_start
         self.worked_seconds = self.waited_seconds = 0.0
         """Of all calls that were timed: work, and waiting for a core."""
 
@@ -45,14 +47,15 @@ class Meters:
         """GPU: peak allocated bytes since the reset; CPU: peak resident set of this process since then."""
         return int(self._peak_memory())
 
+    def peak_of_fresh_process(self, peak: int, kept: int) -> int:
+        """The peak of a job, had it been the first one of its process; asked after the job's objects were freed.
 
-def _reset_peak_resident_set() -> None:
-    with contextlib.suppress(OSError):  # not every container lets a process reset its own peak
-        Path("/proc/self/clear_refs").write_text("5")
+        What stays behind a job is not the job's: libraries that it or an earlier one imported, and models of other
+        families. Which job imports a library is chance, so that none is charged for it.
 
-
-def _peak_resident_set() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+        Args:
+            peak: of the job, as `peak_memory` gave it.
+            kept: bytes of the job's own model that stay loaded for the next job.
+        """
+        left_behind = max(self._at_start, int(self._memory()) - kept)
+        return self._at_start + max(0, peak - left_behind)

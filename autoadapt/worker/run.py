@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
+from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.jobs import JOB, Fit, FitJob, LoadTest, Refit, Score
 from autoadapt.domain.load import Load
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
@@ -21,6 +22,7 @@ from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import is_full_disk, write_json
+from autoadapt.process_memory import return_freed_memory
 from autoadapt.shelves import METHODS, METRICS
 from autoadapt.worker.artifacts import choose_examples, few_shot_of, load_artifact, saver
 from autoadapt.worker.energy import energy_counter, joules_between
@@ -79,6 +81,9 @@ def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, 
         outcome = Outcome(trial=-1, attempt=0, result=failure, devices=place.devices, seconds=watch.seconds, cold=cold)
     else:
         result = _result_or_failure(job, _Session(folder, place, workshop, watch))
+        return_freed_memory()
+        if isinstance(result, Measurement):
+            result = _as_first_job(result, job, place, workshop)
         outcome = Outcome.of(
             job,
             result,
@@ -132,9 +137,21 @@ def _bench(job: AnyJob, session: _Session) -> Bench:
         run=folder.parents[2],
         devices=devices,
         metric=METRICS.new(job.metric.name, job.metric.settings),
-        meters=Meters(family.meters(devices.accelerator)),
+        meters=_meters(family, devices.accelerator, session.workshop),
         tick=_heartbeat(session.place.heartbeat(session.folder)),
     )
+
+
+def _meters(family: ModelFamily, accelerator: str, workshop: Workshop) -> Meters:
+    return Meters(family.meters(accelerator), workshop.bytes_at_start)
+
+
+def _as_first_job(measurement: Measurement, job: AnyJob, place: Place, workshop: Workshop) -> Measurement:
+    """The measurement with the peak memory that its job would have had as the first one of its process."""
+    family = workshop.family(job.model.family)
+    meters = _meters(family, place.devices.accelerator, workshop)
+    peak = meters.peak_of_fresh_process(measurement.peak_memory_bytes, family.kept_bytes)
+    return measurement.model_copy(update={"peak_memory_bytes": peak})
 
 
 def _fit_and_measure(bench: Bench, job: FitJob, session: _Session) -> Measurement:

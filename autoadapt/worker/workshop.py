@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.outcome import Failure, FailureClass, Outcome
 from autoadapt.domain.usage import Usage, total_usage
+from autoadapt.process_memory import resident_bytes
 from autoadapt.shelves import FAMILIES
 
 RETIRE_GROWTH = 2.0
@@ -16,6 +17,8 @@ class Workshop:
 
     def __init__(self) -> None:
         self._families: dict[str, ModelFamily] = {}
+        self.bytes_at_start = resident_bytes()
+        """What this process held before its first job."""
 
     def family(self, name: str) -> ModelFamily:
         """The family of that name, with the models that it keeps warm.

@@ -261,3 +261,19 @@ def test_slots_share_a_limit_on_device_time_and_not_one_on_wall_time(ledger: Mak
     assert book.device_seconds_left([(2.0, 3.0)], 0.0, of_slot=True) == pytest.approx(3.5)
     timed = ledger(hours=1 / 3600)
     assert timed.device_seconds_left((), 0.0, of_slot=True) == pytest.approx(1.0, abs=0.5)
+
+
+def test_slots_without_a_job_are_stated_beside_spend_and_no_budget_counts_them(
+    ledger: MakeLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 seconds on two slots, of which one worked for 70: 130 dollars that nothing named."""
+    monkeypatch.setattr(RunFolder, "wall_seconds", 100.0)
+    book = ledger(usd=100)
+    add(book, 70.0)
+    spent = book.spent(1)
+    assert (spent.usd, spent.idle_seconds, spent.idle_usd) == pytest.approx((70.0, 130.0, 130.0))
+    assert spent.device_seconds + spent.idle_seconds == pytest.approx(100.0 * book.slots * book.devices)
+    assert book.device_seconds_left([], 0.0) == pytest.approx(30.0)
+    assert book.reached(0.0, 0.0) is None
+    add(book, 140.0)
+    assert book.spent(2).idle_seconds == 0, "devices that a job held after it was ended are no negative idleness"

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.report.trials import LONGEST
-from autoadapt.display.sentences import break_even_line, load_lines, plan_line
+from autoadapt.display.sentences import break_even_line, idle_line, load_lines, plan_line
 from autoadapt.display.text import duration
-from autoadapt.pareto.frontier import frontiers_by_method, measured_trials, points
+from autoadapt.pareto.frontier import frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import hypervolume_share
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def volumes(study: "Study") -> dict[str, Any]:
     fronts = frontiers_by_method(study.rows, study.goals)
     groups = {"all methods": study.rows}
     groups |= {m: [r for r in study.rows if r.method == m] for m in MethodStyle.of(study).methods}
-    on_frontier = {"all methods": sum(r.on_frontier for r in study.rows)}
+    # as measured, like the volumes; the frontier that is recommended from is chosen by expected quality
+    on_frontier = {"all methods": len(frontier(study.rows, study.goals))}
     on_frontier |= {method: len(front) for method, front in fronts.items()}
     return {
         "reference": f"Hypervolume: {reference.description}.",
@@ -54,11 +55,13 @@ def money(study: "Study") -> dict[str, Any]:
         f"{duration(spent.device_seconds)} of device time; this includes failed and stopped trials and scoring on test "
         "rows."
     )
+    planned = plan_line(study.plan, spent) if study.plan is not None else ""
+    lines_of_spend = (spent_line, idle_line(spent), planned)
     return {
         "break_evens": lines,
         "price": f"A device-hour costs ${float(economics.hour_usd):g} ({price_source(study)}); "
         f"{economics.queries_per_month:,} queries a month over {economics.horizon_months:g} months.",
-        "spent": spent_line + (f" {plan_line(study.plan, spent)}" if study.plan is not None else ""),
+        "spent": " ".join(line for line in lines_of_spend if line),
         "methods": [
             {"name": m, "trials": part.trials, "jobs": part.jobs, "time": duration(part.device_seconds)}
             for m, part in study.results.methods.items()

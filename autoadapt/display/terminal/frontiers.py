@@ -40,7 +40,7 @@ def _runs_table(task: "TaskRuns") -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run")
     shares = [share for share in (volumes[0].at if volumes else ()) if share < 1]
-    for name in ("trials", "in full", "front", "spent $", "hypervolume", *(f"at {s:.0%}" for s in shares)):
+    for name in ("trials", "in full", "front", "trials $", "hypervolume", *(f"at {s:.0%}" for s in shares)):
         table.add_column(name, justify="right")
     for v in volumes:
         reached = [f"{v.at[s]:.3f}" for s in shares]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from autoadapt.display.sentences import cascade_lines, first_lines, load_lines, plan_line, verdict_lines
+from autoadapt.display.sentences import cascade_lines, first_lines, idle_line, load_lines, plan_line, verdict_lines
 from autoadapt.display.terminal.options import frontier_table
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars, duration, params_text
@@ -117,6 +117,8 @@ def _print_spent(console: Console, study: "Study") -> None:
         f"{results.failed} failed, {results.cached} answered from the cache), ${spent.usd:.4f}, "
         f"{duration(spent.wall_seconds)}; {overhead:.0%} of device time was imports and loading{lost}."
     )
+    if idle := idle_line(spent):
+        console.print(idle)
     for method, part in results.methods.items():
         console.print(f"  {method}: {part.trials} trials, {duration(part.device_seconds)} of device time")
     if study.plan is not None:

@@ -51,6 +51,18 @@ class CausalLm(LocalFamily["LanguageModel"]):
 
         return too_long(folder, limit, job, splits["train"], splits["validation"])
 
+    def cached_numbers(
+        self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]], accelerator: str
+    ) -> int:
+        if "template" not in job.candidate.params:
+            return 0
+        from autoadapt.models.causal_lm.lengths import largest_batch
+
+        folder = Path(model.place)
+        texts, tokens = largest_batch(folder, job, splits["train"], splits["validation"], accelerator)
+        tokens = min(tokens, model_files.context_length(folder) or tokens)
+        return texts * model_files.cached_numbers(model_files.read_config(folder), tokens)
+
     def open(self, context: Context, model: ModelReference) -> Model:
         from autoadapt.models.causal_lm.opened import OpenedCausalLm
 

@@ -1,6 +1,7 @@
 """Lengths of prompts in tokens, counted before anything is run; imports no torch."""
 
 import functools
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer
 
 from autoadapt.domain.jobs import MOST_TRUNCATED, Fit
 from autoadapt.domain.rows import Row
+from autoadapt.local_models.texts import ROWS_PER_BATCH, TOKENS_PER_BATCH, Encoded, batches
 from autoadapt.prompts.rendering import Prompt
 
 SAMPLED_ROWS = 100
@@ -33,6 +35,15 @@ class _Asking:
         return Prompt(self.template, self.instruction, list(self.labels), self.multi_label)
 
 
+def _asking(folder: Path, job: Fit) -> _Asking:
+    return _Asking(folder, job.prompt.template, job.prompt.instruction, tuple(job.labels or ()), job.multi_label)
+
+
+def _pool(training: Sequence[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Inputs and answers of the rows from which the length of an example is taken."""
+    return tuple((row.input, tuple(row.outputs)) for row in training[:SAMPLED_ROWS])
+
+
 def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row], asked: Sequence[Row]) -> str | None:
     """Why a job's prompts do not fit the context; None: they do, or it cannot be known.
 
@@ -51,13 +62,12 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
     if tokenizer is None or not asked:
         return None
     shots = int(job.candidate.params.get("shots") or 0)
-    asking = _Asking(folder, job.prompt.template, job.prompt.instruction, tuple(job.labels or ()), job.multi_label)
+    asking = _asking(folder, job)
     room = _longest(folder, tuple(job.scored_labels)) if job.scored_labels else job.max_new_tokens
     lengths = _zero_shot_lengths(asking, tuple(row.input for row in asked[:SAMPLED_ROWS]))
     each = 0.0
     if shots and training:
-        pool = training[:SAMPLED_ROWS]
-        each = _example_length(asking, tuple((row.input, tuple(row.outputs)) for row in pool))
+        each = _example_length(asking, _pool(training))
     over = sum(length + shots * each + room > context_length for length in lengths)
     if over <= MOST_TRUNCATED * len(lengths):
         return None
@@ -67,6 +77,41 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
         f"'{job.candidate.params.get('template')}': {over / len(lengths):.0%} of the prompts are longer than the "
         f"context of {context_length} tokens (the longest has about {longest:.0f})"
     )
+
+
+def largest_batch(
+    folder: Path, job: Fit, training: Sequence[Row], asked: Sequence[Row], accelerator: str
+) -> tuple[int, int]:
+    """Texts side by side, and tokens of each, of the batch of which a model keeps most keys and values.
+
+    Lengths are those of `too_long`. Each text of a batch keeps the tokens that all prompts share too. Where lengths
+    cannot be counted, a batch is as large as it may be.
+
+    Args:
+        folder: of the model.
+        job: whose candidate's `shots`, selector and prompt are counted.
+        training: rows that examples come from.
+        asked: rows that are answered.
+        accelerator: on which they are.
+    """
+    if _tokenizer(folder) is None or not asked:
+        return ROWS_PER_BATCH[accelerator], TOKENS_PER_BATCH[accelerator] // ROWS_PER_BATCH[accelerator]
+    params, labels = job.candidate.params, job.scored_labels
+    beams = 1 if labels else int(params.get("num_beams") or 1)
+    written = sum(_counts(folder, labels)) if labels else job.max_new_tokens
+    asking = _asking(folder, job)
+    shots = int(params.get("shots") or 0)
+    examples = shots * _example_length(asking, _pool(training)) if shots and training else 0.0
+    shared = 0.0
+    if labels:  # computed once for all prompts; nearest examples differ from row to row
+        shared = _zero_shot_lengths(asking, ("",))[0] + (0.0 if params.get("selector") == "nearest" else examples)
+    sample = [math.ceil(n + examples) for n in _zero_shot_lengths(asking, tuple(r.input for r in asked[:SAMPLED_ROWS]))]
+    texts = [Encoded([0] * sample[i % len(sample)], False) for i in range(job.fidelity.rows)]
+    sizes = (
+        (len(batch) * beams, max(len(texts[i].ids) for i in batch) + written)
+        for batch in batches(texts, accelerator, written * beams, int(shared))
+    )
+    return max(sizes, key=math.prod)
 
 
 @functools.lru_cache(maxsize=KEPT)
