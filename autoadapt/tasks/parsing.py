@@ -63,7 +63,7 @@ def check(model: type[M], values: Any, where: str) -> M:
         lines = []
         for one in error.errors()[:8]:
             key, message = _message(model, one)
-            lines.append(f"{where}: {key}: {message}")
+            lines.append(f"{where}: {message}" if key == WHOLE else f"{where}: {key}: {message}")
         raise UserError("\n".join(dict.fromkeys(lines))) from error
 
 
@@ -103,7 +103,7 @@ def _location(error: ErrorDetails) -> KeyPath:
 def _message(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
     """The key that is wrong, and what is wrong with it."""
     location, kind = _location(error), error["type"]
-    key = ".".join(map(str, location)) or "the file"
+    key = ".".join(map(str, location)) or WHOLE
     if kind == "extra_forbidden":
         known = _fields(model, location[:-1])
         if (new_name := RENAMED.get(str(location[-1]))) in known:
@@ -121,6 +121,8 @@ def _message(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
     return key, f"{message}{value}"
 
 
+WHOLE = "the file"
+"""In place of a key where several keys together are wrong."""
 _UNION_TAGS = {"int", "float", "str", "Choices", "Range", "bool"}
 
 
