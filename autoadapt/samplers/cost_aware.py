@@ -37,10 +37,11 @@ from autoadapt.domain.sampler import Decision, Sampler
 from autoadapt.domain.strict import StrictModel
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.pareto.hypervolume import hypervolume
-from autoadapt.surrogates.belief import Belief, Memory, Places
+from autoadapt.surrogates.belief import Belief
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.improvement import expected_hypervolume_improvement, expected_improvement
 from autoadapt.surrogates.initial_design import cheap_to_finish, cheapest_of_portfolio, draw_least_seen, spread_out
+from autoadapt.surrogates.memory import Memory, Places
 from autoadapt.surrogates.observations import exponent
 from autoadapt.surrogates.prices import Prices
 
@@ -106,7 +107,7 @@ class CostAware(Sampler):
         split_goals(history.goals)  # goals that do not fit together are refused before anything is spent
         random = np.random.default_rng(seed)
         seen = [t for t in history.trials if t.reached]
-        prices = Prices(history)
+        prices = Prices(history, self._memory)
         cheap = cheap_to_finish(history, prices, CHEAP)
         if cheap is not None:
             return Decision(promote=cheap, straight=True)
@@ -120,7 +121,7 @@ class CostAware(Sampler):
                 return Decision(draw_least_seen(history, prices.features, random))
         if len(seen) < LEAST_FOR_MODELS:
             return Decision()
-        return _Choice(self, Belief(prices, self._memory), random).best()
+        return _Choice(self, Belief(prices), random).best()
 
     def believed(self, history: History) -> Mapping[int, float]:
         seen = [t for t in history.trials if t.reached]
@@ -128,7 +129,7 @@ class CostAware(Sampler):
         if len(seen) < LEAST_FOR_BELIEF or not full:
             return {}
         with self._threads.limit(limits=1, user_api="blas"):
-            belief = Belief(Prices(history), self._memory)
+            belief = Belief(Prices(history, self._memory))
             values = belief.smoothed(full)
         axis = belief.axes.uncertain
         return {t.number: axis.decode(float(value)) for t, value in zip(full, values, strict=True)}
@@ -312,8 +313,8 @@ class _Choice:
     def _good(self) -> list[TrialHistory]:
         """Trials that no other dominates at whatever fidelity each has reached."""
         seen = [t for t in self.history.trials if t.reached]
-        goals = self.history.goals
-        rows = np.array([[t.reached[-1].values[goal.name] for goal in goals] for t in seen])
+        last, goals = [t.reached[-1].values for t in seen], self.history.goals
+        rows = np.array([[values[goal.name] for values in last] for goal in goals]).T
         flags = non_dominated(rows, [goal.maximized for goal in goals])
         return [t for t, flag in zip(seen, flags, strict=True) if flag]
 

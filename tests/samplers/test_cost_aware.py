@@ -14,7 +14,7 @@ from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.domain.task import Constraints
 from autoadapt.errors import UserError
 from autoadapt.samplers.cost_aware import CostAware
-from autoadapt.surrogates.belief import UNSEEN, Belief, Memory
+from autoadapt.surrogates.belief import UNSEEN, Belief
 from autoadapt.surrogates.prices import Prices
 
 TEMPLATE = {"template": Choices(choices=["a", "b"])}
@@ -104,7 +104,7 @@ def test_figures_of_what_was_never_seen_are_drawn_and_those_of_what_was_seen_are
         for i, (method, model) in enumerate(seen)
         for one in [Candidate(method=method, model=model, params=params[method])]
     ]
-    belief = Belief(Prices(history(trials, models=models)), Memory())
+    belief = Belief(Prices(history(trials, models=models)))
     asked = [Candidate(method=m, model=n, params=params[m]) for m, n in [*seen, ("lora", "large"), ("lora", "large")]]
     points = np.array([belief.features.point(c) for c in asked]), np.array([belief.features.arm(c) for c in asked])
     random = np.random.default_rng(0)
