@@ -17,8 +17,8 @@ import numpy as np
 from autoadapt.domain.history import TrialHistory
 from autoadapt.surrogates.axes import Axes, Axis
 from autoadapt.surrogates.gaussian_process import GaussianProcess
-from autoadapt.surrogates.memory import Places
 from autoadapt.surrogates.observations import Observation, observations, thin, without_cliffs
+from autoadapt.surrogates.places import Places
 from autoadapt.surrogates.prices import Prices
 from autoadapt.surrogates.trend import Trend
 
@@ -73,11 +73,11 @@ class Belief:
 
     def expected(self, places: Places) -> Any:
         """Mean of the true uncertain objective at full fidelity, shape (m,)."""
-        return self._uncertain.mean(*places)
+        return self._uncertain.mean(places)
 
     def uncertain(self, places: Places) -> tuple[Any, Any]:
         """Mean and standard deviation of the true uncertain objective at full fidelity, each of shape (m,)."""
-        return self._uncertain.predict(*places)
+        return self._uncertain.predict(places)
 
     def known(self, places: Places) -> Any:
         """Predictions of the known objectives, shape (m, k)."""
@@ -90,8 +90,7 @@ class Belief:
         Additive effects miss the cost of a pair that was never seen by half; decisions that took them for known would
         never find out (Thompson sampling, Russo et al. 2018).
         """
-        points, arms = places
-        pairs, index = np.unique(self._pair(arms, points[:, 0].astype(int)), return_inverse=True)
+        pairs, index = np.unique(self._pair(places.arms, places.points[:, 0].astype(int)), return_inverse=True)
         draws = random.normal(0.0, UNSEEN, (len(pairs), len(self._axis_of) + 1))
         draws[np.isin(pairs, self._pairs)] = 0.0
         return draws[index]
@@ -114,7 +113,7 @@ class Belief:
             left: the parts, shape (m,).
         """
         by_model = np.array([self.prices.overheads[model] for model in self.features.models])
-        overheads = by_model[places[0][:, 0].astype(int)]
+        overheads = by_model[places.points[:, 0].astype(int)]
         return 10.0 ** self._predicted(JOB_SECONDS, places) * passes * left + overheads
 
     def smoothed(self, full: Sequence[TrialHistory]) -> Any:
@@ -132,10 +131,9 @@ class Belief:
 
     def _predicted(self, name: str, places: Places) -> Any:
         """A known objective or log10 of job seconds, shape (m,)."""
-        points, arms = places
         if name not in self._known:
             self._known[name] = self._model(name, KNOWN_NOISE)
-        return self._known[name].mean(points, arms) + self.trends[name](arms, points[:, 0])
+        return self._known[name].mean(places) + self.trends[name](places.arms, places.points[:, 0])
 
     def _values(self, name: str, seen: Sequence[Observation]) -> Any:
         if name == JOB_SECONDS:
@@ -185,17 +183,17 @@ class Belief:
         return [o for o in first if not o.silent] or first if telling else first
 
     def _fill(self, model: GaussianProcess, name: str | None, seen: Sequence[Observation]) -> GaussianProcess:
-        points, arms = self.places_of([o.trial for o in seen])
+        places = self.places_of([o.trial for o in seen])
         if name is None:
             axis, reached = self.axes.uncertain, [o.reached for o in seen]
             missing, variances = np.array([o.missing for o in seen]), (1 - SHARED_ERROR) * axis.errors_of(reached) ** 2
-            return model.data(points, arms, missing, without_cliffs(seen, axis.of_all(reached)), variances)
-        values = self._values(name, seen) - self.trends[name](arms, points[:, 0])
+            return model.data(places, missing, without_cliffs(seen, axis.of_all(reached)), variances)
+        values = self._values(name, seen) - self.trends[name](places.arms, places.points[:, 0])
         zeros = np.zeros(len(seen))
-        return model.data(points, arms, zeros, values, zeros + KNOWN_VARIANCE)
+        return model.data(places, zeros, values, zeros + KNOWN_VARIANCE)
 
     def _believe_running(self) -> None:
         running = [t for t in self.history.trials if t.state == "running"]
         if running:
             places = self.places_of(running)
-            self._uncertain.append(*places, self.expected(places), np.full(len(running), self.error**2))
+            self._uncertain.append(places, self.expected(places), np.full(len(running), self.error**2))

@@ -11,12 +11,10 @@ import numpy as np
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.space import Branch, Scalar
-from autoadapt.surrogates.gaussian_process import Columns
-from autoadapt.surrogates.parameters import Parameter, is_ordered, is_steep
+from autoadapt.surrogates.parameters import Parameter, choices_of, is_ordered, is_steep
+from autoadapt.surrogates.places import ABSENT, Columns, Places
 from autoadapt.surrogates.pool import Pool
 
-ABSENT = -1.0
-"""Column value of a categorical parameter that does not apply; a numeric one stands in the middle."""
 STEPS = (0.05, 0.12, 0.3)
 """Standard deviations by which numbers of a candidate are shifted."""
 
@@ -34,7 +32,7 @@ class Features:
         self._models_of = {arm: list(branch.models or models) for arm, branch in branches.items()}
         self._arm_of = {(b.method, model): arm for arm, b in branches.items() for model in self._models_of[arm]}
         self._at: dict[tuple[str, str], int] = {}
-        categorical, steep, of_arm = [True], [False], []
+        categorical, steep, choices, of_arm = [True], [False], [len(models)], []
         prompted = max(branches.values(), key=lambda branch: branch.shared)
         for name in list(prompted.specs)[: prompted.shared]:
             for arm, branch in branches.items():
@@ -42,6 +40,7 @@ class Features:
                     self._at[arm, name] = len(categorical)
             categorical.append(not is_ordered(prompted.specs[name]))
             steep.append(is_steep(prompted.specs[name]))
+            choices.append(choices_of(prompted.specs[name]))
         shared = list(range(len(categorical)))
         for arm, branch in branches.items():
             begin = len(categorical)
@@ -49,6 +48,7 @@ class Features:
                 self._at[arm, name] = len(categorical)
                 categorical.append(not is_ordered(branch.specs[name]))
                 steep.append(is_steep(branch.specs[name]))
+                choices.append(choices_of(branch.specs[name]))
             of_arm.append(np.array([*(shared if branch.shared else [0]), *range(begin, len(categorical))]))
         self._parameters = {arm: self._of_arm(arm) for arm in self.arms}
         self._by_name = {arm: {p.name: p for p in own} for arm, own in self._parameters.items()}
@@ -61,7 +61,8 @@ class Features:
         self._places = {pair: (self.arms.index(arm), self.models.index(pair[1])) for pair, arm in self._arm_of.items()}
         model = 0 if len(models) > 1 else None
         self._empty = [ABSENT if kind else 0.5 for kind in categorical]
-        self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model, np.array(steep))
+        kinds = np.array(categorical), np.array(shared), tuple(of_arm), np.array(choices)
+        self.columns = Columns(*kinds, model, np.array(steep))
 
     def _of_arm(self, arm: str) -> list[Parameter]:
         """Its parameters, without those that do not apply to the kind of answers."""
@@ -114,7 +115,12 @@ class Features:
         for parameter, own in zip(parameters, zip(*units, strict=True), strict=True):
             at = np.array([unit is not None for unit in own]) if parameter.conditions else slice(None)
             points[at, parameter.column] = parameter.numbers(np.array(own, float)[at])
-        return Pool(self.arms.index(arm), points, units, parameters, partial(self._built, arm))
+        return Pool(
+            Places(self.columns, points, np.full(count, self.arms.index(arm))),
+            units,
+            parameters,
+            partial(self._built, arm),
+        )
 
     def _draw_units(self, arm: str, random: np.random.Generator) -> tuple[int, list[float | None]]:
         """Index of a random model, and a number in [0, 1) for every parameter that applies."""

@@ -10,9 +10,7 @@ from autoadapt.domain.history import History, TrialHistory
 from autoadapt.domain.space import Branch
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.observations import Observation, by_time, observed
-
-Places = tuple[Any, Any]
-"""Points, shape (m, d), and their arms, shape (m,)."""
+from autoadapt.surrogates.places import Places
 
 
 @dataclass
@@ -83,4 +81,4 @@ class _Where:
             candidate = trials[i].candidate
             self._points[numbers[i]] = self._features.columns_of(candidate)
             self._arms[numbers[i]] = self._features.arm(candidate)
-        return self._points[numbers], self._arms[numbers]
+        return Places(self._features.columns, self._points[numbers], self._arms[numbers])

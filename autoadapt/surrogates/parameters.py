@@ -98,6 +98,11 @@ def is_ordered(spec: Choices | Range) -> bool:
     return len(numbers) == len(spec.choices) > 2 and numbers == sorted(numbers)
 
 
+def choices_of(spec: Choices | Range) -> int:
+    """How many choices a categorical parameter has; 0 of an ordered one."""
+    return 0 if is_ordered(spec) or isinstance(spec, Range) else len(spec.choices)
+
+
 def is_steep(spec: Choices | Range) -> bool:
     """Whether it spans at least two orders of magnitude."""
     if isinstance(spec, Range):

@@ -7,6 +7,7 @@ import numpy as np
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.surrogates.parameters import Parameter
+from autoadapt.surrogates.places import Places
 
 PASSES = ("num_train_epochs", "pairs_per_row")
 """Parameters of which `Candidate.passes` is made."""
@@ -16,8 +17,7 @@ class Pool:
     """Candidates as points. Those that were drawn are built when they are asked for: most never are.
 
     Args:
-        arm: index of the arm.
-        points: shape (m, d), of the drawn candidates.
+        drawn: where the drawn candidates stand.
         units: of each, a number in [0, 1) for every parameter that applies, and None for the others.
         parameters: of the arm.
         build: makes a candidate of the index of its model and its numbers.
@@ -25,13 +25,12 @@ class Pool:
 
     def __init__(
         self,
-        arm: int,
-        points: Any,
+        drawn: Places,
         units: Sequence[Sequence[float | None]],
         parameters: Sequence[Parameter],
         build: Callable[[int, Sequence[float | None]], Candidate],
     ) -> None:
-        self._arm, self._points, self._units, self._build = arm, [points], units, build
+        self._drawn, self._points, self._units, self._build = drawn, [drawn.points], units, build
         self._others: list[Candidate] = []
         self._passes = [(i, p) for i, p in enumerate(parameters) if p.name in PASSES]
 
@@ -56,9 +55,10 @@ class Pool:
             self._points.append(np.array([columns_of(c) for c in added]))
 
     @property
-    def places(self) -> tuple[Any, Any]:
-        """Points of all candidates, shape (m, d), and their arms, shape (m,)."""
-        return np.concatenate(self._points), np.full(len(self), self._arm)
+    def places(self) -> Places:
+        """Where all candidates stand."""
+        arms = np.full(len(self), self._drawn.arms[0])
+        return Places(self._drawn.columns, np.concatenate(self._points), arms)
 
     @property
     def passes(self) -> Any:

@@ -15,6 +15,7 @@ from autoadapt.domain.task import Constraints
 from autoadapt.errors import UserError
 from autoadapt.samplers.cost_aware import CostAware
 from autoadapt.surrogates.belief import UNSEEN, Belief
+from autoadapt.surrogates.places import Places
 from autoadapt.surrogates.prices import Prices
 
 TEMPLATE = {"template": Choices(choices=["a", "b"])}
@@ -106,9 +107,10 @@ def test_figures_of_what_was_never_seen_are_drawn_and_those_of_what_was_seen_are
     ]
     belief = Belief(Prices(history(trials, models=models)))
     asked = [Candidate(method=m, model=n, params=params[m]) for m, n in [*seen, ("lora", "large"), ("lora", "large")]]
-    points = np.array([belief.features.point(c) for c in asked]), np.array([belief.features.arm(c) for c in asked])
+    points, arms = [belief.features.point(c) for c in asked], [belief.features.arm(c) for c in asked]
+    places = Places(belief.features.columns, points, arms)
     random = np.random.default_rng(0)
-    drawn = np.array([belief.unseen_errors(points, random) for _ in range(2000)])
+    drawn = np.array([belief.unseen_errors(places, random) for _ in range(2000)])
     assert drawn.shape == (2000, 5, 3), "two known objectives and job time"
     assert not drawn[:, :3].any()
     assert np.array_equal(drawn[:, 3], drawn[:, 4]), "one draw for all candidates of a method on a model"
