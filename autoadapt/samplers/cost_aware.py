@@ -288,15 +288,14 @@ class _Choice:
         features, random = self.belief.features, self.random
         pools, errors = [], []
         for arm, branch in self.history.branches.items():
-            near = [c for c in best if features.arm_name(c) == arm]
-            pool = features.draw_many(arm, DRAWN if near else 2 * DRAWN, random)
-            moved = [features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)]
             if branch.method in self.history.closed:
                 continue
-            first = [c for c in self.history.first if features.arm_name(c) == arm]
-            pool.extend([*moved, *first], features.columns_of)
-            pools.append(pool)
-            errors.append(self.belief.unseen_errors(pool.places, random))
+            near, first = ([c for c in some if features.arm_name(c) == arm] for some in (best, self.history.first))
+            drawn = [features.draw_many(arm, DRAWN if near else 2 * DRAWN, random)]
+            if near:
+                drawn.append(features.move_many(arm, near, DRAWN, random))
+            pools.append(features.pool(arm, drawn, first))
+            errors.append(self.belief.unseen_errors(pools[-1].places, random))
         return pools, errors
 
     def _is_new(self, candidate: Candidate) -> bool:

@@ -53,13 +53,12 @@ class Part:
     def __init__(self, columns: Any, categorical: Any, choices: Any) -> None:
         self.columns = columns
         number = ~categorical[columns]
-        self._numeric, self._kinds, values, source = columns[number], [], [], np.flatnonzero(number).tolist()
-        for i in np.flatnonzero(~number):
-            several = range(int(ABSENT), int(choices[columns[i]]))
-            self._kinds += [columns[i]] * len(several)
-            source += [i] * len(several)
-            values += several
-        self._values, self._source = np.array(values, float), np.array(source, int)
+        kinds = np.flatnonzero(~number)
+        each = [np.arange(ABSENT, choices[columns[i]]) for i in kinds.tolist()]
+        several = np.repeat(kinds, [len(values) for values in each])
+        self._numeric, self._kinds = columns[number], columns[several]
+        self._values = np.concatenate([np.empty(0), *each])
+        self._source = np.concatenate([np.flatnonzero(number), several])
         self._factor = np.where(number, 1.0, 0.5)[self._source]
 
     def encode(self, points: Any) -> Any:

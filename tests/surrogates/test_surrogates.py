@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 from scipy.stats import multivariate_normal
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.gaussian_process import GaussianProcess
@@ -162,16 +163,34 @@ def test_drawn_and_moved_candidates_lie_in_the_space(seed: int) -> None:
 
 
 @given(st.integers(0, 10_000))
-def test_many_candidates_at_once_are_those_of_single_draws(seed: int) -> None:
-    features = Features(BRANCHES, ["m", "n"])
-    together, single = np.random.default_rng(seed), np.random.default_rng(seed)
+def test_many_candidates_at_once_lie_in_the_space_where_their_points_say(seed: int) -> None:
+    features, rng = Features(BRANCHES, ["m", "n"]), np.random.default_rng(seed)
     for arm, method in enumerate(BRANCHES):
-        pool = features.draw_many(method, 12, together)
-        drawn = [features.draw(method, single) for _ in range(12)]
-        moved = [features.move(c, single) for c in drawn[:3]]
-        pool.extend(moved, features.columns_of)
-        assert [pool[i] for i in range(len(pool))] == drawn + moved
-        assert pool.places.points == pytest.approx(np.array([features.point(c) for c in drawn + moved]), abs=1e-12)
+        others = [features.draw(method, rng) for _ in range(3)]
+        pool = features.pool(
+            method, [features.draw_many(method, 12, rng), features.move_many(method, others, 20, rng)], others
+        )
+        built = [pool[i] for i in range(len(pool))]
+        assert len(built) == 35
+        assert built[-3:] == others
+        assert pool.places.points == pytest.approx(np.array([features.point(c) for c in built]), abs=1e-12)
         assert set(pool.places.arms) == {arm}
-        assert pool.passes.tolist() == [c.passes for c in drawn + moved]
-        together.bit_generator.state = single.bit_generator.state
+        assert pool.passes.tolist() == [c.passes for c in built]
+        for candidate in built:
+            assert candidate.params.keys() - {"selector"} == BRANCHES[method].specs.keys() - {"selector"}
+            assert ("selector" in candidate.params) == (candidate.params.get("shots", 0) != 0)
+
+
+def test_many_moves_at_once_change_what_single_moves_change() -> None:
+    features, rng = Features(BRANCHES, ["m", "n"]), np.random.default_rng(0)
+    params = {"template": "a", "r": 8, "learning_rate": 1e-3, "num_train_epochs": 5}
+    other, count = Candidate(method="lora", model="m", params=params), 4000
+    pool = features.pool("lora", [features.move_many("lora", [other], count, rng)])
+    together, single = [pool[i] for i in range(count)], [features.move(other, rng) for _ in range(count)]
+    for name, value in params.items():
+        kept = [np.mean([c.params[name] == value for c in moved]) for moved in (together, single)]
+        assert kept[0] == pytest.approx(kept[1], abs=0.04)
+    models = [np.mean([c.model == "m" for c in moved]) for moved in (together, single)]
+    assert models[0] == pytest.approx(models[1], abs=0.04)
+    shifts = [np.std([np.log(float(c.params["learning_rate"])) for c in moved]) for moved in (together, single)]
+    assert shifts[0] == pytest.approx(shifts[1], rel=0.1)
