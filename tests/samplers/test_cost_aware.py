@@ -1,5 +1,6 @@
 """Choosing by gain per dollar: cheap looks first, promotions of the good, nothing twice, an end when there is no gain."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -121,6 +122,23 @@ def test_no_candidate_is_tried_twice_and_the_same_history_gives_the_same_choice(
     trials = played(40)
     assert len({a.candidate.key() for a in trials}) == len(trials)
     assert [a.candidate for a in played(40)] == [a.candidate for a in trials]
+
+
+def test_a_resumed_study_goes_on_as_it_would_have() -> None:
+    """A sampler that was there from the beginning keeps figures of the trials; a new one computes them again."""
+    trials, sampler, decided = played(40), CostAware(), 0
+    for order in range(4, 40):
+        before = [
+            replace(t, reached=tuple(r for r in t.reached if r.order < order), state="paused")
+            for t in trials
+            if t.reached[0].order < order
+        ]
+        before = [replace(t, state="complete") if t.reached[-1].rung == 2 else t for t in before]
+        decision = sampler.decide(order, history(before))
+        if order % 12 == 0:
+            assert CostAware().decide(order, history(copy.deepcopy(before))) == decision
+            decided += 1
+    assert decided == 3
 
 
 def test_a_trained_method_is_not_judged_by_one_learning_rate() -> None:
