@@ -37,11 +37,14 @@ from autoadapt.domain.sampler import Decision, Sampler
 from autoadapt.domain.strict import StrictModel
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.pareto.hypervolume import hypervolume
-from autoadapt.surrogates.belief import Belief, Memory, Places
+from autoadapt.surrogates.belief import Belief
 from autoadapt.surrogates.features import Features
 from autoadapt.surrogates.improvement import expected_hypervolume_improvement, expected_improvement
 from autoadapt.surrogates.initial_design import cheap_to_finish, cheapest_of_portfolio, draw_least_seen, spread_out
+from autoadapt.surrogates.memory import Memory
 from autoadapt.surrogates.observations import exponent
+from autoadapt.surrogates.places import Places
+from autoadapt.surrogates.pool import Pool
 from autoadapt.surrogates.prices import Prices
 
 ALPHA = 0.75
@@ -106,7 +109,7 @@ class CostAware(Sampler):
         split_goals(history.goals)  # goals that do not fit together are refused before anything is spent
         random = np.random.default_rng(seed)
         seen = [t for t in history.trials if t.reached]
-        prices = Prices(history)
+        prices = Prices(history, self._memory)
         cheap = cheap_to_finish(history, prices, CHEAP)
         if cheap is not None:
             return Decision(promote=cheap, straight=True)
@@ -120,7 +123,7 @@ class CostAware(Sampler):
                 return Decision(draw_least_seen(history, prices.features, random))
         if len(seen) < LEAST_FOR_MODELS:
             return Decision()
-        return _Choice(self, Belief(prices, self._memory), random).best()
+        return _Choice(self, Belief(prices), random).best()
 
     def believed(self, history: History) -> Mapping[int, float]:
         seen = [t for t in history.trials if t.reached]
@@ -128,7 +131,7 @@ class CostAware(Sampler):
         if len(seen) < LEAST_FOR_BELIEF or not full:
             return {}
         with self._threads.limit(limits=1, user_api="blas"):
-            belief = Belief(Prices(history), self._memory)
+            belief = Belief(Prices(history, self._memory))
             values = belief.smoothed(full)
         axis = belief.axes.uncertain
         return {t.number: axis.decode(float(value)) for t, value in zip(full, values, strict=True)}
@@ -259,28 +262,41 @@ class _Choice:
         return worth if left is None else np.where(seconds > left, -1.0, worth)
 
     def _new(self, uncertain_alone: bool) -> list[tuple[float, float, Decision]]:
-        best = [t.candidate for t in self._good()]
-        features, random, steps = self.belief.features, self.random, []
-        for arm, branch in self.history.branches.items():
-            near = [c for c in best if features.arm_name(c) == arm]
-            candidates = features.draw_many(arm, DRAWN if near else 2 * DRAWN, random)
-            moved = [features.move(near[int(random.integers(len(near)))], random) for _ in range(DRAWN if near else 0)]
-            if branch.method in self.history.closed:
-                continue
-            first = [c for c in self.history.first if features.arm_name(c) == arm]
-            candidates.extend([*moved, *first], features.columns_of)
-            places = candidates.places
-            drawn = self.belief.unseen_errors(places, random)
-            gain = self._gain(uncertain_alone, places, self.belief.known(places) + drawn[:, :-1])
-            seconds = self.belief.job_seconds(candidates.passes, places)
-            worth = self._worth(gain, seconds, uncertain_alone, drawn[:, -1])
-            i = next((int(j) for j in np.argsort(-worth) if self._is_new(candidates[j])), None)
+        pools, errors = self._drawn()
+        if not pools:
+            return []
+        # all arms at once: what a model takes for one arm is mostly the same for ten
+        places, drawn = Places.together([pool.places for pool in pools]), np.concatenate(errors)
+        gains = self._gain(uncertain_alone, places, self.belief.known(places) + drawn[:, :-1])
+        seconds = self.belief.job_seconds(np.concatenate([pool.passes for pool in pools]), places)
+        worths = self._worth(gains, seconds, uncertain_alone, drawn[:, -1])
+        left, steps = self.history.left_seconds, []
+        ends = np.cumsum([len(pool) for pool in pools])[:-1]
+        for pool, gain, worth, took in zip(
+            pools, *(np.split(each, ends) for each in (gains, worths, seconds)), strict=True
+        ):
+            i = next((int(j) for j in np.argsort(-worth) if self._is_new(pool[j])), None)
             self.unpaid = self.unpaid or (i is not None and worth[i] < 0)
             if i is not None and worth[i] >= 0:
-                left = self.history.left_seconds
-                straight = left is not None and bool(seconds[i] < CHEAP * left)
-                steps.append((float(worth[i]), float(gain.max()), Decision(candidates[i], straight=straight)))
+                straight = left is not None and bool(took[i] < CHEAP * left)
+                steps.append((float(worth[i]), float(gain.max()), Decision(pool[i], straight=straight)))
         return steps
+
+    def _drawn(self) -> tuple[list[Pool], list[Any]]:
+        """New candidates of each arm that is not closed, and errors of what was never seen, shape (m, k + 1)."""
+        best = [t.candidate for t in self._good()]
+        features, random = self.belief.features, self.random
+        pools, errors = [], []
+        for arm, branch in self.history.branches.items():
+            if branch.method in self.history.closed:
+                continue
+            near, first = ([c for c in some if features.arm_name(c) == arm] for some in (best, self.history.first))
+            drawn = [features.draw_many(arm, DRAWN if near else 2 * DRAWN, random)]
+            if near:
+                drawn.append(features.move_many(arm, near, DRAWN, random))
+            pools.append(features.pool(arm, drawn, first))
+            errors.append(self.belief.unseen_errors(pools[-1].places, random))
+        return pools, errors
 
     def _is_new(self, candidate: Candidate) -> bool:
         """Whether a candidate was not tried yet and may work."""
@@ -312,8 +328,8 @@ class _Choice:
     def _good(self) -> list[TrialHistory]:
         """Trials that no other dominates at whatever fidelity each has reached."""
         seen = [t for t in self.history.trials if t.reached]
-        goals = self.history.goals
-        rows = np.array([[t.reached[-1].values[goal.name] for goal in goals] for t in seen])
+        last, goals = [t.reached[-1].values for t in seen], self.history.goals
+        rows = np.array([[values[goal.name] for values in last] for goal in goals]).T
         flags = non_dominated(rows, [goal.maximized for goal in goals])
         return [t for t, flag in zip(seen, flags, strict=True) if flag]
 

@@ -50,18 +50,17 @@ class Axis:
         slope = 1 / (max(value, LEAST_POSITIVE) * math.log(10)) if self.goal.scale == "log" else 1.0
         return error * slope / self.span
 
-    def of(self, reached: Reached) -> float:
-        """The encoded value of a finished rung."""
-        return self.encode(reached.values[self.goal.name])
-
     def of_all(self, reached: Sequence[Reached]) -> Any:
         """The encoded values of finished rungs, shape (m,)."""
         name = self.goal.name
         return self.encode_all([r.values[name] for r in reached])
 
-    def error_of(self, reached: Reached) -> float:
-        """Standard error of the encoded value of a finished rung."""
-        return self.encode_error(reached.values[self.goal.name], reached.error)
+    def errors_of(self, reached: Sequence[Reached]) -> Any:
+        """Standard errors of the encoded values of finished rungs, shape (m,)."""
+        errors = np.array([r.error for r in reached], float)
+        if self.goal.scale == "linear":
+            return errors / self.span
+        return np.array([self.encode_error(r.values[self.goal.name], r.error) for r in reached])
 
 
 class Axes:
@@ -76,8 +75,7 @@ class Axes:
 
     def __init__(self, history: History) -> None:
         uncertain, known = split_goals(history.goals)
-        reached = [r for t in history.trials for r in t.reached]
-        spans = {g.name: _span(g, [r.values[g.name] for r in reached]) for g in history.goals}
+        spans = {g.name: _span(g, history) for g in history.goals}
         self.uncertain = Axis(uncertain, 1.0 if uncertain.maximized else -1.0, spans[uncertain.name])
         self.known = tuple(Axis(goal, -1.0 if goal.maximized else 1.0, spans[goal.name]) for goal in known)
         self.maximize = [True] + [False] * len(known)
@@ -94,8 +92,9 @@ class Axes:
         return np.stack([axis.of_all(reached) for axis in self.known], axis=1)
 
 
-def _span(goal: Goal, values: Sequence[float]) -> float:
-    if goal.scale == "log" or goal.unit == SHARE or not values:
+def _span(goal: Goal, history: History) -> float:
+    if goal.scale == "log" or goal.unit == SHARE:
         return 1.0
-    low, high = min(values), max(values)
+    values = [r.values[goal.name] for t in history.trials for r in t.reached]
+    low, high = min(values, default=0.0), max(values, default=0.0)
     return (high - low) or abs(high) or 1.0

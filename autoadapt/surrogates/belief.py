@@ -8,7 +8,7 @@ is predicted (Ginsbourger et al. 2010), so that parallel workers do not all ask 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from autoadapt.domain.history import TrialHistory
 from autoadapt.surrogates.axes import Axes, Axis
 from autoadapt.surrogates.gaussian_process import GaussianProcess
 from autoadapt.surrogates.observations import Observation, observations, thin, without_cliffs
+from autoadapt.surrogates.places import Places
 from autoadapt.surrogates.prices import Prices
 from autoadapt.surrogates.trend import Trend
 
@@ -31,19 +32,6 @@ SHARED_ERROR = 0.25
 """Part of the variance of a measured value that all candidates have in common, for they answer the same rows."""
 JOB_SECONDS = "job seconds"
 """Key of the model of job time among those of the known objectives, whose names have no space."""
-Places = tuple[Any, Any]
-"""Points, shape (m, d), and their arms, shape (m,)."""
-
-
-@dataclass
-class Memory:
-    """What saves time from one decision to the next; it could be computed again from the history."""
-
-    hyperparameters: dict[tuple[Any, ...], Any] = field(default_factory=dict)
-    points: dict[int, Any] = field(default_factory=dict)
-    """By trial."""
-    keys: dict[int, str] = field(default_factory=dict)
-    """Candidates' keys by trial."""
 
 
 class Belief:
@@ -51,26 +39,24 @@ class Belief:
 
     Args:
         prices: of a study with at least one finished rung.
-        memory: of earlier decisions.
 
     Raises:
         UserError: the history's goals do not fit together.
     """
 
-    def __init__(self, prices: Prices, memory: Memory) -> None:
-        self.prices, self.memory = prices, memory
+    def __init__(self, prices: Prices) -> None:
+        self.prices, self.memory = prices, prices.memory
         self.history, self.features, self.seen = prices.history, prices.features, prices.seen
         self.telling = [o for o in self.seen if not o.silent] or self.seen
         """What says something of the uncertain objective."""
         self.axes = Axes(self.history)
-        self.error = float(np.median([self.axes.uncertain.error_of(o.reached) for o in self.seen]))
-        """Standard error of one measurement of the uncertain objective."""
         self.reached = [o.reached for o in self.seen]
+        self.error = float(np.median(self.axes.uncertain.errors_of(self.reached)))
+        """Standard error of one measurement of the uncertain objective."""
         self._axis_of: Mapping[str, Axis] = {axis.goal.name: axis for axis in self.axes.known}
         self.trends = {JOB_SECONDS: prices.trend}
-        arms, models = np.array([self.features.place(o.trial.candidate) for o in self.seen]).T
         for name, axis in self._axis_of.items():
-            known = np.column_stack([arms, models, axis.of_all(self.reached)])
+            known = np.column_stack([prices.places, axis.of_all(self.reached)])
             self.trends[name] = Trend(known, [0.0] * len(self.features.arms), len(self.features.models))
         self._uncertain = self._model(None, UNCERTAIN_NOISE)
         self._known: dict[str, GaussianProcess] = {}
@@ -87,11 +73,11 @@ class Belief:
 
     def expected(self, places: Places) -> Any:
         """Mean of the true uncertain objective at full fidelity, shape (m,)."""
-        return self._uncertain.mean(*places)
+        return self._uncertain.mean(places)
 
     def uncertain(self, places: Places) -> tuple[Any, Any]:
         """Mean and standard deviation of the true uncertain objective at full fidelity, each of shape (m,)."""
-        return self._uncertain.predict(*places)
+        return self._uncertain.predict(places)
 
     def known(self, places: Places) -> Any:
         """Predictions of the known objectives, shape (m, k)."""
@@ -104,16 +90,19 @@ class Belief:
         Additive effects miss the cost of a pair that was never seen by half; decisions that took them for known would
         never find out (Thompson sampling, Russo et al. 2018).
         """
-        points, arms = places
-        pairs, index = np.unique(np.column_stack([arms, points[:, 0]]).astype(int), axis=0, return_inverse=True)
+        pairs, index = np.unique(self._pair(places.arms, places.points[:, 0].astype(int)), return_inverse=True)
         draws = random.normal(0.0, UNSEEN, (len(pairs), len(self._axis_of) + 1))
-        draws[[tuple(pair) in self._pairs for pair in pairs.tolist()]] = 0.0
-        return draws[index.ravel()]
+        draws[np.isin(pairs, self._pairs)] = 0.0
+        return draws[index]
 
     @cached_property
-    def _pairs(self) -> set[tuple[int, int]]:
-        """Arms and models of which anything was measured."""
-        return {self.features.place(o.trial.candidate) for o in self.seen}
+    def _pairs(self) -> Any:
+        """Pairs of an arm and a model of which anything was measured."""
+        return np.unique(self._pair(*self.prices.places.T))
+
+    def _pair(self, arms: Any, models: Any) -> Any:
+        """A number for each arm with each model, in their order, shape (m,) of all."""
+        return arms * len(self.features.models) + models
 
     def job_seconds(self, passes: Any, places: Places, left: Any = 1.0) -> Any:
         """Device-seconds of a step that does a part `left` of each candidate's work, shape (m,).
@@ -124,7 +113,7 @@ class Belief:
             left: the parts, shape (m,).
         """
         by_model = np.array([self.prices.overheads[model] for model in self.features.models])
-        overheads = by_model[places[0][:, 0].astype(int)]
+        overheads = by_model[places.points[:, 0].astype(int)]
         return 10.0 ** self._predicted(JOB_SECONDS, places) * passes * left + overheads
 
     def smoothed(self, full: Sequence[TrialHistory]) -> Any:
@@ -132,49 +121,47 @@ class Belief:
         if not full:
             return np.empty(0)
         axis, last = self.axes.uncertain, [t.reached[-1] for t in full]
-        measured, error = np.array([axis.of(r) for r in last]), np.array([axis.error_of(r) for r in last])
+        measured, error = axis.of_all(last), axis.errors_of(last)
         # by about the error of measuring, not more
         return np.clip(self.expected(self.places_of(full)), measured - 1.5 * error, measured + error)
 
     def places_of(self, trials: Sequence[TrialHistory]) -> Places:
         """Where trials stand; at least one."""
-        points = self.memory.points
-        for t in trials:
-            if t.number not in points:
-                points[t.number] = self.features.point(t.candidate)
-        arms = np.array([self.features.arm(t.candidate) for t in trials])
-        return np.array([points[t.number] for t in trials]), arms
+        return self.memory.places_of(trials, self.features)
 
     def _predicted(self, name: str, places: Places) -> Any:
         """A known objective or log10 of job seconds, shape (m,)."""
-        points, arms = places
         if name not in self._known:
             self._known[name] = self._model(name, KNOWN_NOISE)
-        return self._known[name].mean(points, arms) + self.trends[name](arms, points[:, 0])
+        return self._known[name].mean(places) + self.trends[name](places.arms, places.points[:, 0])
 
-    def _value(self, name: str, observation: Observation) -> float:
+    def _values(self, name: str, seen: Sequence[Observation]) -> Any:
         if name == JOB_SECONDS:
-            return observation.log_job
-        return self._axis_of[name].of(observation.reached)
+            return np.array([o.log_job for o in seen])
+        return self._axis_of[name].of_all([o.reached for o in seen])
 
     def _model(self, name: str | None, noise: float) -> GaussianProcess:
         """A model of the uncertain objective (None) or of what is left of a known figure beside its trend.
 
         Its hyperparameters were found when somewhat fewer rungs were finished.
         """
-        axis, hyperparameters = self.axes.uncertain, self.memory.hyperparameters
+        hyperparameters = self.memory.hyperparameters
         key = (name, self._found_on)
         if key not in hyperparameters:
             first = self._first(telling=name is None)
-            chosen = thin(first, axis, MOST_FITTED) if name is None else first[-MOST_FITTED_KNOWN:]
+            chosen = self._thin(first, MOST_FITTED) if name is None else first[-MOST_FITTED_KNOWN:]
             fitted = self._fill(GaussianProcess(self.features.columns, noise), name, chosen).fit()
             for outdated in [k for k in hyperparameters if k[0] == name]:
                 del hyperparameters[outdated]
             hyperparameters[key] = fitted.theta
         model = GaussianProcess(self.features.columns, noise)
         model.theta = hyperparameters[key]
-        chosen = thin(self.telling, axis, MOST_UNCERTAIN) if name is None else self.seen[-MOST_KNOWN:]
+        chosen = self._thin(self.telling, MOST_UNCERTAIN) if name is None else self.seen[-MOST_KNOWN:]
         return self._fill(model, name, chosen).condition()
+
+    def _thin(self, seen: Sequence[Observation], most: int) -> list[Observation]:
+        """At most so many of them: the best and the latest."""
+        return [seen[i] for i in thin(self.axes.uncertain.of_all([o.reached for o in seen]), most)]
 
     @cached_property
     def _found_on(self) -> tuple[tuple[int, int], ...]:
@@ -196,18 +183,17 @@ class Belief:
         return [o for o in first if not o.silent] or first if telling else first
 
     def _fill(self, model: GaussianProcess, name: str | None, seen: Sequence[Observation]) -> GaussianProcess:
-        points, arms = self.places_of([o.trial for o in seen])
+        places = self.places_of([o.trial for o in seen])
         if name is None:
-            axis = self.axes.uncertain
-            missing = np.array([o.missing for o in seen])
-            variances = np.array([(1 - SHARED_ERROR) * axis.error_of(o.reached) ** 2 for o in seen])
-            return model.data(points, arms, missing, without_cliffs(seen, axis), variances)
-        values = np.array([self._value(name, o) for o in seen]) - self.trends[name](arms, points[:, 0])
+            axis, reached = self.axes.uncertain, [o.reached for o in seen]
+            missing, variances = np.array([o.missing for o in seen]), (1 - SHARED_ERROR) * axis.errors_of(reached) ** 2
+            return model.data(places, missing, without_cliffs(seen, axis.of_all(reached)), variances)
+        values = self._values(name, seen) - self.trends[name](places.arms, places.points[:, 0])
         zeros = np.zeros(len(seen))
-        return model.data(points, arms, zeros, values, zeros + KNOWN_VARIANCE)
+        return model.data(places, zeros, values, zeros + KNOWN_VARIANCE)
 
     def _believe_running(self) -> None:
         running = [t for t in self.history.trials if t.state == "running"]
         if running:
             places = self.places_of(running)
-            self._uncertain.append(*places, self.expected(places), np.full(len(running), self.error**2))
+            self._uncertain.append(places, self.expected(places), np.full(len(running), self.error**2))

@@ -9,16 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.candidate import Candidate, Params
 from autoadapt.domain.space import Branch, Scalar
-from autoadapt.surrogates.gaussian_process import Columns
-from autoadapt.surrogates.parameters import Parameter, is_ordered, is_steep
+from autoadapt.surrogates.drawing import OTHER_CHOICE, OTHER_MODEL, OTHER_NUMBER, STEPS, Drawn, moved
+from autoadapt.surrogates.parameters import Parameter, choices_of, is_ordered, is_steep
+from autoadapt.surrogates.places import ABSENT, Columns, Places
 from autoadapt.surrogates.pool import Pool
-
-ABSENT = -1.0
-"""Column value of a categorical parameter that does not apply; a numeric one stands in the middle."""
-STEPS = (0.05, 0.12, 0.3)
-"""Standard deviations by which numbers of a candidate are shifted."""
 
 
 class Features:
@@ -34,7 +30,7 @@ class Features:
         self._models_of = {arm: list(branch.models or models) for arm, branch in branches.items()}
         self._arm_of = {(b.method, model): arm for arm, b in branches.items() for model in self._models_of[arm]}
         self._at: dict[tuple[str, str], int] = {}
-        categorical, steep, of_arm = [True], [False], []
+        categorical, steep, choices, of_arm = [True], [False], [len(models)], []
         prompted = max(branches.values(), key=lambda branch: branch.shared)
         for name in list(prompted.specs)[: prompted.shared]:
             for arm, branch in branches.items():
@@ -42,6 +38,7 @@ class Features:
                     self._at[arm, name] = len(categorical)
             categorical.append(not is_ordered(prompted.specs[name]))
             steep.append(is_steep(prompted.specs[name]))
+            choices.append(choices_of(prompted.specs[name]))
         shared = list(range(len(categorical)))
         for arm, branch in branches.items():
             begin = len(categorical)
@@ -49,19 +46,15 @@ class Features:
                 self._at[arm, name] = len(categorical)
                 categorical.append(not is_ordered(branch.specs[name]))
                 steep.append(is_steep(branch.specs[name]))
+                choices.append(choices_of(branch.specs[name]))
             of_arm.append(np.array([*(shared if branch.shared else [0]), *range(begin, len(categorical))]))
         self._parameters = {arm: self._of_arm(arm) for arm in self.arms}
         self._by_name = {arm: {p.name: p for p in own} for arm, own in self._parameters.items()}
-        self._conditional = {
-            arm: {other for p in own for other in p.conditions}
-            for arm, own in self._parameters.items()
-            if any(p.conditions for p in own)
-        }
-        """Arms with parameters that apply with some values of others only, and these others."""
         self._places = {pair: (self.arms.index(arm), self.models.index(pair[1])) for pair, arm in self._arm_of.items()}
         model = 0 if len(models) > 1 else None
         self._empty = [ABSENT if kind else 0.5 for kind in categorical]
-        self.columns = Columns(np.array(categorical), np.array(shared), tuple(of_arm), model, np.array(steep))
+        kinds = np.array(categorical), np.array(shared), tuple(of_arm), np.array(choices)
+        self.columns = Columns(*kinds, model, np.array(steep))
 
     def _of_arm(self, arm: str) -> list[Parameter]:
         """Its parameters, without those that do not apply to the kind of answers."""
@@ -103,49 +96,44 @@ class Features:
 
     def draw(self, arm: str, random: np.random.Generator) -> Candidate:
         """A uniformly random candidate of an arm."""
-        return self._built(arm, *self._draw_units(arm, random))
+        model, params = self._draw_model(arm, random), Params()
+        for parameter in self._parameters[arm]:
+            if parameter.applies(params):
+                params[parameter.name] = parameter.value(random.random())
+        return self._built(arm, model, params)
 
-    def draw_many(self, arm: str, count: int, random: np.random.Generator) -> Pool:
-        """The candidates that so many calls of `draw` would give."""
-        drawn = [self._draw_units(arm, random) for _ in range(count)]
-        parameters, units = self._parameters[arm], [units for _, units in drawn]
-        points = np.tile(np.array(self._empty), (count, 1))
-        points[:, 0] = [model for model, _ in drawn]
-        for parameter, own in zip(parameters, zip(*units, strict=True), strict=True):
-            at = np.array([unit is not None for unit in own]) if parameter.conditions else slice(None)
-            points[at, parameter.column] = parameter.numbers(np.array(own, float)[at])
-        return Pool(self.arms.index(arm), points, units, parameters, partial(self._built, arm))
+    def draw_many(self, arm: str, count: int, random: np.random.Generator) -> Drawn:
+        """Uniformly random candidates of an arm, at once."""
+        parameters, models = self._parameters[arm], [self.models.index(model) for model in self._models_of[arm]]
+        units = random.random((count, len(parameters)))
+        of_model = np.array(models)[random.integers(len(models), size=count)]
+        return Drawn(parameters, of_model, units, np.zeros(units.shape, bool))
 
-    def _draw_units(self, arm: str, random: np.random.Generator) -> tuple[int, list[float | None]]:
-        """Index of a random model, and a number in [0, 1) for every parameter that applies."""
-        model, parameters = self._draw_model(arm, random), self._parameters[arm]
-        if arm not in self._conditional:
-            return model, random.random(len(parameters)).tolist()
-        chosen: dict[str, Scalar] = {}
-        units: list[float | None] = []
-        for parameter in parameters:
-            units.append(random.random() if parameter.applies(chosen) else None)
-            if (unit := units[-1]) is not None and parameter.name in self._conditional[arm]:
-                chosen[parameter.name] = parameter.value(unit)
-        return model, units
+    def move_many(self, arm: str, others: Sequence[Candidate], count: int, random: np.random.Generator) -> Drawn:
+        """Candidates of an arm near others of it, of which there is at least one, by the rules of `move`."""
+        models = np.array([self.place(c)[1] for c in others])
+        return moved(self.draw_many(arm, count, random), others, models, random)
+
+    def pool(self, arm: str, drawn: Sequence[Drawn], others: Sequence[Candidate] = ()) -> Pool:
+        """Candidates of an arm side by side: those drawn, then others."""
+        empty = np.array(self._empty)
+        of_others = np.array([self.columns_of(c) for c in others]).reshape(-1, len(empty))
+        points = np.concatenate([*(one.points(empty) for one in drawn), of_others])
+        places = Places(self.columns, points, np.full(len(points), self.arms.index(arm)))
+        return Pool(places, drawn, others, partial(self._built, arm))
 
     def _draw_model(self, arm: str, random: np.random.Generator) -> int:
         models = self._models_of[arm]
         return self.models.index(models[int(random.integers(len(models)))] if len(models) > 1 else models[0])
 
-    def _built(self, arm: str, model: int, units: Sequence[float | None]) -> Candidate:
-        params = {
-            parameter.name: parameter.value(unit)
-            for parameter, unit in zip(self._parameters[arm], units, strict=True)
-            if unit is not None
-        }
+    def _built(self, arm: str, model: int, params: Params) -> Candidate:
         return Candidate(method=self.branches[arm].method, model=self.models[model], params=params)
 
     def move(self, candidate: Candidate, random: np.random.Generator) -> Candidate:
         """A candidate near another: some numbers shifted, now and then another choice."""
         arm = self.arm_name(candidate)
         model, step = candidate.model, STEPS[int(random.integers(len(STEPS)))]
-        if len(self._models_of[arm]) > 1 and random.random() < 0.1:
+        if len(self._models_of[arm]) > 1 and random.random() < OTHER_MODEL:
             model = self.models[self._draw_model(arm, random)]
 
         def value(parameter: Parameter) -> Scalar:
@@ -153,8 +141,8 @@ class Features:
                 return parameter.value(random.random())
             old = candidate.params[parameter.name]
             if not parameter.ordered:
-                return parameter.value(random.random()) if random.random() < 0.2 else old
-            if random.random() < 0.6:
+                return parameter.value(random.random()) if random.random() < OTHER_CHOICE else old
+            if random.random() < 1 - OTHER_NUMBER:
                 return old
             return parameter.value(min(max(parameter.number(old) + step * random.normal(), 0.0), 1 - 1e-9))
 

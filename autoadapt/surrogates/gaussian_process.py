@@ -23,6 +23,8 @@ from scipy.linalg import cho_solve
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
+from autoadapt.surrogates.places import Columns, Places
+
 ROOT5 = 5**0.5
 JITTER = 1e-6
 ITERATIONS = 25
@@ -33,36 +35,17 @@ LENGTHS, SCALE, PARTIAL, NOISE = (-2.5, 3.0), (-4.0, 1.5), (-4.0, 1.0), (-6.0, 0
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Which columns of a point are what.
-
-    Args:
-        categorical: shape (d,), bool.
-        shared: indices of the columns that every arm has.
-        of_arm: for each arm, indices of its columns, the shared ones included.
-        model: index of the column that names the base model; None where there is one model.
-        steep: shape (d,), bool: ranges of orders of magnitude, such as learning rates, on which a value depends most.
-    """
-
-    categorical: Any
-    shared: Any
-    of_arm: tuple[Any, ...]
-    model: int | None = None
-    steep: Any = None
-
-
-@dataclass(frozen=True)
 class _Across:
     """Covariances between m points and the n observations, in parts.
 
     Args:
+        places: of the m points.
         shared: shape (u, v), between the different rows of the shared columns on both sides.
-        row_of: shape (m,), index of each point's row in `shared`.
         own: for each arm, the points and observations that are of it and what they covary further.
     """
 
+    places: Places
     shared: Any
-    row_of: Any
     own: list[tuple[Any, Any, Any]]
 
 
@@ -94,8 +77,7 @@ class GaussianProcess:
 
     def __init__(self, columns: Columns, noise: float = 0.05) -> None:
         self.columns = columns
-        parts = [columns.shared, *columns.of_arm]
-        self._parts = [np.asarray(part, int) for part in parts]
+        self._parts = [part.columns for part in columns.parts]
         start: list[float] = []
         spread: list[float] = []
         self._lengths, self._scales, self._partials = [], [], []
@@ -122,26 +104,25 @@ class GaussianProcess:
         low_high[self._noise] = NOISE
         self._bounds = low_high
 
-    def data(self, points: Any, arms: Any, missing: Any, values: Any, variances: Any) -> "GaussianProcess":
+    def data(self, places: Places, missing: Any, values: Any, variances: Any) -> "GaussianProcess":
         """Takes observations; `fit` or `condition` must follow.
 
         Args:
-            points: shape (n, d); numeric columns in [0, 1], categorical ones as whole numbers.
-            arms: shape (n,), index of each point's arm.
+            places: of n observations.
             missing: shape (n,), p of each observation.
             values: shape (n,).
             variances: shape (n,), noise variance of each value, in its unit squared.
         """
-        self.points, self.arms, self.missing = np.asarray(points, float), np.asarray(arms), np.asarray(missing, float)
+        self.places, self.missing = places, np.asarray(missing, float)
         values = np.asarray(values, float)
         self.center, self.unit = float(np.median(values)), float(max(values.std(), 1e-3))
         self.values = (values - self.center) / self.unit
         self.variances = np.asarray(variances, float) / self.unit**2
         return self
 
-    def append(self, points: Any, arms: Any, values: Any, variances: Any) -> "GaussianProcess":
+    def append(self, places: Places, values: Any, variances: Any) -> "GaussianProcess":
         """Takes further observations, at full fidelity, and conditions on them too."""
-        self.points, self.arms = np.r_[self.points, points], np.r_[self.arms, arms]
+        self.places = Places.together([self.places, places])
         self.missing = np.r_[self.missing, np.zeros(len(values))]
         self.values = np.r_[self.values, (values - self.center) / self.unit]
         self.variances = np.r_[self.variances, variances / self.unit**2]
@@ -163,69 +144,52 @@ class GaussianProcess:
         return self.condition()
 
     def _prepare(self) -> None:
-        self._group()
-        self._shared_distances = self._apart(self._parts[0], self._rows)
+        places = self.places
+        self._shared_distances = self._apart(self._parts[0], places.points[places.rows])
         self._pairs = []
-        for at, part in zip(self._of_arm, self._parts[1:], strict=True):
-            product, points = self.missing[at][:, None] * self.missing[at][None, :], self.points[at]
+        for at, part in zip(places.of_arm, self._parts[1:], strict=True):
+            product, points = self.missing[at][:, None] * self.missing[at][None, :], places.points[at]
             levels = 1.0 + self._same_model(points, points) + product
             self._pairs.append(_Pairs(at, self._apart(part, points), product, levels))
 
-    def _group(self) -> None:
-        """Sorts the observations by arm, and by their rows of the shared columns."""
-        self._of_arm = [np.flatnonzero(self.arms == a) for a in range(len(self._parts) - 1)]
-        self._rows, self._row_of = self._distinct(self.points)
-        self._members = np.zeros((len(self.points), len(self._rows)))
-        self._members[np.arange(len(self.points)), self._row_of] = 1.0
-
-    def _distinct(self, points: Any) -> tuple[Any, Any]:
-        """A point of each different row of the shared columns, and the index of its row for every point."""
-        rows = points[:, self._parts[0]]
-        order = np.lexsort(rows.T)
-        new = np.r_[True, (rows[order[1:]] != rows[order[:-1]]).any(axis=1)]
-        row_of = np.empty(len(points), int)
-        row_of[order] = np.cumsum(new) - 1
-        return points[order[new]], row_of
-
     def condition(self) -> "GaussianProcess":
         """Computes what predictions need, with the hyperparameters there are."""
-        self._group()
-        across = self._across(self.points, self.arms, self.missing)
-        matrix = across.shared[across.row_of[:, None], self._row_of]
+        places, inverse = self.places, np.exp(-self.theta)
+        parts = zip(self.columns.parts, self._lengths, strict=True)
+        self._factors = [part.factors(inverse[lengths]) for part, lengths in parts]
+        self._sides = [_Side(*pair) for pair in zip(places.encoded, self._factors, strict=True)]
+        across = self._across(places, self.missing)
+        matrix = across.shared[places.row_of[:, None], places.row_of]
         for here, there, block in across.own:
-            matrix[np.ix_(here, there)] += block
+            matrix[here[:, None], there] += block
         matrix[np.diag_indices(len(matrix))] += self.variances + np.exp(2 * self.theta[self._noise]) + JITTER
         self._factor = np.linalg.cholesky(matrix)
         self._weights = cho_solve((self._factor, True), self.values)
         self._inverse: Any = None
         return self
 
-    def predict(self, points: Any, arms: Any, missing: Any | None = None) -> tuple[Any, Any]:
+    def predict(self, places: Places, missing: Any | None = None) -> tuple[Any, Any]:
         """Means and standard deviations of the noiseless values, each of shape (m,).
 
         Args:
-            points: shape (m, d).
-            arms: shape (m,).
+            places: of m points.
             missing: shape (m,); None: full fidelity.
         """
-        points, arms = np.asarray(points, float), np.asarray(arms)
-        missing = np.zeros(len(points)) if missing is None else np.asarray(missing, float)
-        across = self._across(points, arms, missing)
+        across = self._across(places, missing)
         levels = 2.0 if self.columns.model is None else 3.0
-        variance = levels + np.exp(2 * self.theta[self._scales[0]]) + missing**2
-        for a in range(len(self._parts) - 1):
-            scale, partial = np.exp(2 * self.theta[self._scales[a + 1]]), np.exp(2 * self.theta[self._partials[a + 1]])
-            variance = variance + (arms == a) * (scale + partial * missing**2)
+        squared = 0.0 if missing is None else np.asarray(missing, float) ** 2
+        scales, partials = (np.exp(2 * self.theta[at[1:]]) for at in (self._scales, self._partials))
+        variance = levels + np.exp(2 * self.theta[self._scales[0]]) + squared
+        variance = variance + scales[places.arms] + partials[places.arms] * squared
         variance = np.maximum(variance - self._explained(across), 1e-8)
         return self._mean(across), np.sqrt(variance) * self.unit
 
-    def mean(self, points: Any, arms: Any) -> Any:
+    def mean(self, places: Places) -> Any:
         """Means at full fidelity, shape (m,), as of `predict`, in a part of its time."""
-        points = np.asarray(points, float)
-        return self._mean(self._across(points, np.asarray(arms), np.zeros(len(points))))
+        return self._mean(self._across(places))
 
     def _mean(self, across: _Across) -> Any:
-        total = (across.shared @ (self._weights @ self._members))[across.row_of]
+        total = (across.shared @ (self._weights @ self.places.members))[across.places.row_of]
         for here, there, block in across.own:
             total[here] += block @ self._weights[there]
         return total * self.unit + self.center
@@ -234,11 +198,12 @@ class GaussianProcess:
         """Variance of each point that the observations take away, shape (m,): k' K^-1 k with k in its parts."""
         if self._inverse is None:
             self._inverse = _inverse(self._factor)
-            self._inverse_rows = self._inverse @ self._members
+            self._inverse_rows = self._inverse @ self.places.members
+        row_of = across.places.row_of
         by_row = self._inverse_rows @ across.shared.T
-        explained = ((across.shared @ self._members.T) * by_row.T).sum(1)[across.row_of]
+        explained = ((across.shared @ self.places.members.T) * by_row.T).sum(1)[row_of]
         for here, there, block in across.own:
-            further = 2 * by_row[there].T[across.row_of[here]] + block @ self._inverse[np.ix_(there, there)]
+            further = 2 * by_row[there].T[row_of[here]] + block @ self._inverse[there[:, None], there]
             explained[here] += (further * block).sum(1)
         return explained
 
@@ -248,42 +213,51 @@ class GaussianProcess:
         squared = (x[:, :, None] - x[:, None, :]) ** 2
         return np.where(self.columns.categorical[part][:, None, None], 0.5 * (squared > 0), squared)
 
-    def _across(self, points: Any, arms: Any, missing: Any) -> _Across:
-        rows, row_of = self._distinct(points)
-        shared = 1.0 + np.exp(2 * self.theta[self._scales[0]]) * self._matern(0, rows, self._rows)
+    def _across(self, places: Places, missing: Any | None = None) -> _Across:
+        scales, partials = (np.exp(2 * self.theta[at]) for at in (self._scales, self._partials))
+        shared = self._matern(0, places)
+        shared *= scales[0]
+        shared += 1.0
         own = []
-        for arm, there in enumerate(self._of_arm):
-            here = np.flatnonzero(arms == arm)
+        for arm, (here, there) in enumerate(zip(places.of_arm, self.places.of_arm, strict=True)):
             if not len(here) or not len(there):
                 continue
-            a, b = points[here], self.points[there]
-            product = missing[here][:, None] * self.missing[there][None, :]
-            scale, partial = (np.exp(2 * self.theta[at[arm + 1]]) for at in (self._scales, self._partials))
-            block = 1.0 + self._same_model(a, b) + product + (scale + partial * product) * self._matern(arm + 1, a, b)
+            block = self._matern(arm + 1, places)
+            if missing is None:
+                block *= scales[arm + 1]
+            else:
+                product = missing[here][:, None] * self.missing[there][None, :]
+                block = (scales[arm + 1] + partials[arm + 1] * product) * block + product
+            block += 1.0 + self._same_model(places.points[here], self.places.points[there])
             own.append((here, there, block))
-        return _Across(shared, row_of, own)
+        return _Across(places, shared, own)
 
     def _same_model(self, a: Any, b: Any) -> Any:
         """1 where two points have the same base model, shape (len(a), len(b)); 0 where there is only one."""
         at = self.columns.model
         return 0.0 if at is None else (a[:, at][:, None] == b[:, at][None, :]).astype(float)
 
-    def _matern(self, i: int, a: Any, b: Any) -> Any:
-        part = self._parts[i]
-        inverse = np.exp(-self.theta[self._lengths[i]])
-        number = ~self.columns.categorical[part]
-        x, y = a[:, part[number]] * inverse[number], b[:, part[number]] * inverse[number]
-        squared = (x * x).sum(1)[:, None] + (y * y).sum(1)[None, :] - 2 * x @ y.T
-        for j in np.flatnonzero(~number):
-            squared = squared + 0.5 * inverse[j] ** 2 * (a[:, part[j]][:, None] != b[:, part[j]][None, :])
-        r = np.sqrt(np.maximum(squared, 1e-12))
-        return (1 + ROOT5 * r + 5 / 3 * r * r) * np.exp(-ROOT5 * r)
+    def _matern(self, i: int, places: Places) -> Any:
+        """Matern-5/2 between points and observations in the columns of a part, shape (u, v)."""
+        here, there = _Side(places.encoded[i], self._factors[i]), self._sides[i]
+        r = here.squares[:, None] + there.squares
+        r -= 2 * (here.values @ there.values.T)
+        np.maximum(r, 1e-12, out=r)
+        np.sqrt(r, out=r)
+        r *= ROOT5
+        values = r * r
+        values /= 3
+        values += r
+        values += 1.0
+        np.negative(r, out=r)
+        values *= np.exp(r, out=r)
+        return values
 
     def _objective(self, theta: Any) -> tuple[float, Any]:
         """Negative log posterior of hyperparameters and its gradient (Rasmussen and Williams 2006, eq. 5.9)."""
         shared = _Matern(theta[self._lengths[0]], self._shared_distances)
         scale_0 = np.exp(2 * theta[self._scales[0]])
-        matrix = (1.0 + scale_0 * shared.values)[self._row_of[:, None], self._row_of]
+        matrix = (1.0 + scale_0 * shared.values)[self.places.row_of[:, None], self.places.row_of]
         own = []
         for i, pairs in enumerate(self._pairs, 1):
             matern = _Matern(theta[self._lengths[i]], pairs.distances)
@@ -303,7 +277,7 @@ class GaussianProcess:
         value = 0.5 * self.values @ alpha + np.log(np.diag(factor_l)).sum() + 0.5 * off @ off
         outer = np.outer(alpha, alpha) - inverse
         gradient = np.zeros_like(theta)
-        by_row = self._members.T @ outer @ self._members
+        by_row = self.places.members.T @ outer @ self.places.members
         gradient[self._lengths[0]] = shared.by_lengths(by_row * scale_0)
         gradient[self._scales[0]] = -scale_0 * (by_row * shared.values).sum()
         for i, (pairs, (matern, scale, partial, factor)) in enumerate(zip(self._pairs, own, strict=True), 1):
@@ -314,6 +288,19 @@ class GaussianProcess:
             gradient[self._partials[i]] = -partial * (mass * pairs.product).sum()
         gradient[self._noise] = -extra * np.trace(outer)
         return float(value), gradient + off / self.spread
+
+
+class _Side:
+    """Points in units of the lengths of a kernel.
+
+    Args:
+        encoded: shape (m, D), as of `Part.encode`.
+        factors: shape (D,), as of `Part.factors`.
+    """
+
+    def __init__(self, encoded: Any, factors: Any) -> None:
+        self.values = encoded * factors
+        self.squares = (self.values * self.values).sum(1)
 
 
 class _Matern:

@@ -70,11 +70,10 @@ def spread_out(history: History, prices: Prices, random: np.random.Generator) ->
 
     A default that diverges says little about a method: learning rates span orders of magnitude.
     """
+    if history.left_seconds is None:
+        return None
     features = prices.features
-    for arm, branch in history.branches.items():
-        tried = [t.candidate for t in history.trials if history.arm(t.candidate) == arm and t.state != "failed"]
-        if branch.method not in history.tunes or len(tried) >= LEAST_SEEN or history.left_seconds is None:
-            continue
+    for arm, tried in _rarely_tried(history).items():
         drawn = [features.draw(arm, random) for _ in range(DRAWN)]
         drawn = [c for c in drawn if prices.of(c) <= FIRST_SHARE * history.left_seconds and history.can_work(c)]
         if not drawn:
@@ -87,6 +86,22 @@ def spread_out(history: History, prices: Prices, random: np.random.Generator) ->
         points = np.array([features.point(c)[columns] for c in drawn]) * weights
         return drawn[int(np.argmax(np.abs(points[:, None] - known[None]).sum(2).min(1)))]
     return None
+
+
+def _rarely_tried(history: History) -> dict[str, list[Candidate]]:
+    """What was tried of each trained arm that was seen too rarely to judge it."""
+    rare: dict[str, list[Candidate]] = {
+        arm: [] for arm, branch in history.branches.items() if branch.method in history.tunes
+    }
+    for trial in history.trials:
+        if not rare:
+            break
+        arm = history.arm(trial.candidate)
+        if arm in rare and trial.state != "failed":
+            rare[arm].append(trial.candidate)
+            if len(rare[arm]) >= LEAST_SEEN:
+                del rare[arm]
+    return rare
 
 
 def draw_least_seen(history: History, features: Features, random: np.random.Generator) -> Candidate:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from autoadapt.domain.history import History, Reached, TrialHistory
-from autoadapt.surrogates.axes import Axis
 
 PROMPT_EXPONENT = 0.5
 """Time of answering a part of the rows grows with about this power of the part: loading and warm-up weigh."""
@@ -21,6 +20,7 @@ class Observation:
     """One finished rung."""
 
     trial: TrialHistory
+    """Whose it is; it may have gone on since."""
     reached: Reached
     missing: float
     """How much of the work is missing: log9 of one over the share done."""
@@ -37,19 +37,27 @@ def log(value: float) -> float:
 
 def observations(history: History) -> list[Observation]:
     """Every finished rung, by time."""
-    every = []
-    for trial in history.trials:
-        before = 0.0
-        tunes = trial.candidate.method in history.tunes
-        for reached in trial.reached:
-            part = max(reached.share - before, 1e-6)
-            seconds = max(reached.device_seconds, 1e-6) / part ** exponent(history, trial)
-            # a prompt's later rung answers the earlier rows too: it replaces what they showed
-            if tunes or reached is trial.reached[-1]:
-                missing = math.log(1 / (reached.share * reached.trained)) / math.log(9) if tunes else 0.0
-                log_job, silent = math.log10(seconds / trial.candidate.passes), history.silent(trial, reached)
-                every.append(Observation(trial, reached, missing, log_job, silent))
-            before = reached.share
+    return by_time([o for trial in history.trials for o in observed(history, trial)])
+
+
+def observed(history: History, trial: TrialHistory) -> tuple[Observation, ...]:
+    """What a trial's finished rungs showed. Of the history, only methods that train and quality at chance matter."""
+    before, own = 0.0, []
+    tunes = trial.candidate.method in history.tunes
+    for reached in trial.reached:
+        part = max(reached.share - before, 1e-6)
+        seconds = max(reached.device_seconds, 1e-6) / part ** exponent(history, trial)
+        # a prompt's later rung answers the earlier rows too: it replaces what they showed
+        if tunes or reached is trial.reached[-1]:
+            missing = math.log(1 / (reached.share * reached.trained)) / math.log(9) if tunes else 0.0
+            log_job, silent = math.log10(seconds / trial.candidate.passes), history.silent(trial, reached)
+            own.append(Observation(trial, reached, missing, log_job, silent))
+        before = reached.share
+    return tuple(own)
+
+
+def by_time(every: Sequence[Observation]) -> list[Observation]:
+    """Finished rungs in the order in which they were finished."""
     return sorted(every, key=lambda o: o.reached.order)
 
 
@@ -58,27 +66,38 @@ def exponent(history: History, trial: TrialHistory) -> float:
     return 1.0 if trial.candidate.method in history.tunes else PROMPT_EXPONENT
 
 
-def without_cliffs(seen: Sequence[Observation], axis: Axis) -> Any:
+def without_cliffs(seen: Sequence[Observation], values: Any) -> Any:
     """Encoded values of the uncertain objective, shape (n,), with the worst of each method and model raised.
 
     A diverged run says that it is bad, not how bad its neighbours are: a model that had to explain the cliff would be
     unsure everywhere. What counts is how the better half differs.
+
+    Args:
+        seen: n finished rungs.
+        values: their encoded values, shape (n,).
     """
-    values = np.array([axis.of(o.reached) for o in seen])
+    raised = np.array(values)
     groups: dict[tuple[str, str], list[int]] = {}
     for i, o in enumerate(seen):
         groups.setdefault((o.trial.candidate.method, o.trial.candidate.model), []).append(i)
     for group in groups.values():
         if len(group) >= LEAST_FOR_CLIFF:
-            middle, high = np.quantile(values[group], [0.5, 0.9])
-            values[group] = np.maximum(values[group], middle - CLIFF * max(high - middle, LEAST_SPREAD))
-    return values
+            middle, high = np.quantile(raised[group], [0.5, 0.9])
+            raised[group] = np.maximum(raised[group], middle - CLIFF * max(high - middle, LEAST_SPREAD))
+    return raised
 
 
-def thin(seen: Sequence[Observation], axis: Axis, most: int) -> list[Observation]:
-    """At most so many observations, in their order: those with the best values of the objective, and the latest."""
-    if len(seen) <= most:
-        return list(seen)
-    best = sorted(seen, key=lambda o: -axis.of(o.reached))[: most // 2]
-    chosen = {id(o) for o in best} | {id(o) for o in seen[-(most - most // 2) :]}
-    return [o for o in seen if id(o) in chosen]
+def thin(values: Any, most: int) -> Any:
+    """Indices of at most so many observations, in their order: those with the best values, and the latest.
+
+    Args:
+        values: of all observations, by time, shape (n,); greater is better.
+        most: how many.
+    """
+    if len(values) <= most:
+        return np.arange(len(values))
+    best, latest = (
+        np.argsort(-values, kind="stable")[: most // 2],
+        np.arange(len(values) - (most - most // 2), len(values)),
+    )
+    return np.union1d(best, latest)

@@ -34,6 +34,10 @@ class Parameter:
         """The value at a number in [0, 1)."""
         return self._scale.value(unit)
 
+    def values(self, units: Any) -> Sequence[Scalar]:
+        """The values at numbers in [0, 1) of shape (m,); m of them."""
+        return self._scale.values(units)
+
     def number(self, value: Any) -> float:
         """The column of a value: in [0, 1], or the index of a choice."""
         return self._scale.number(value)
@@ -55,8 +59,14 @@ class _Listed:
     def number(self, value: Any) -> float:
         return self.choices.index(value) / self.width
 
+    def values(self, units: Any) -> list[Scalar]:
+        return [self.choices[i] for i in self._indices(units).tolist()]
+
     def numbers(self, units: Any) -> Any:
-        return np.minimum((units * self.count).astype(int), self.last) / self.width
+        return self._indices(units) / self.width
+
+    def _indices(self, units: Any) -> Any:
+        return np.minimum((units * self.count).astype(int), self.last)
 
 
 class _Ranged:
@@ -80,14 +90,21 @@ class _Ranged:
             return 0.5
         return (math.log(value) - self.log_low) / self.log_span if self.log else float((value - self.low) / self.span)
 
+    def values(self, units: Any) -> list[Scalar]:
+        return self._all(units).tolist()  # type: ignore[no-any-return]
+
     def numbers(self, units: Any) -> Any:
         if not self.span:
             return np.full(len(units), 0.5)
+        values = self._all(units)
+        return (np.log(values) - self.log_low) / self.log_span if self.log else (values - self.low) / self.span
+
+    def _all(self, units: Any) -> Any:
         values = self.low * self.ratio**units if self.log else self.low + units * self.span
         if self.step is not None:
             values = self.low + np.round((values - self.low) / self.step) * self.step
         values = np.clip(values, self.low, self.high)
-        return (np.log(values) - self.log_low) / self.log_span if self.log else (values - self.low) / self.span
+        return np.round(values) if self.whole else values
 
 
 def is_ordered(spec: Choices | Range) -> bool:
@@ -96,6 +113,11 @@ def is_ordered(spec: Choices | Range) -> bool:
         return True
     numbers = [c for c in spec.choices if isinstance(c, int | float) and not isinstance(c, bool)]
     return len(numbers) == len(spec.choices) > 2 and numbers == sorted(numbers)
+
+
+def choices_of(spec: Choices | Range) -> int:
+    """How many choices a categorical parameter has; 0 of an ordered one."""
+    return 0 if is_ordered(spec) or isinstance(spec, Range) else len(spec.choices)
 
 
 def is_steep(spec: Choices | Range) -> bool:

@@ -1,71 +1,45 @@
 """Candidates of one arm side by side, of which a decision will name one."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.candidate import Candidate
-from autoadapt.surrogates.parameters import Parameter
-
-PASSES = ("num_train_epochs", "pairs_per_row")
-"""Parameters of which `Candidate.passes` is made."""
+from autoadapt.domain.candidate import Candidate, Params
+from autoadapt.surrogates.drawing import Drawn
+from autoadapt.surrogates.places import Places
 
 
 class Pool:
     """Candidates as points. Those that were drawn are built when they are asked for: most never are.
 
     Args:
-        arm: index of the arm.
-        points: shape (m, d), of the drawn candidates.
-        units: of each, a number in [0, 1) for every parameter that applies, and None for the others.
-        parameters: of the arm.
-        build: makes a candidate of the index of its model and its numbers.
+        places: where all candidates stand.
+        drawn: the first of them, in parts.
+        others: the rest.
+        build: makes a candidate of the index of its model and its parameters.
     """
 
     def __init__(
         self,
-        arm: int,
-        points: Any,
-        units: Sequence[Sequence[float | None]],
-        parameters: Sequence[Parameter],
-        build: Callable[[int, Sequence[float | None]], Candidate],
+        places: Places,
+        drawn: Sequence[Drawn],
+        others: Sequence[Candidate],
+        build: Callable[[int, Params], Candidate],
     ) -> None:
-        self._arm, self._points, self._units, self._build = arm, [points], units, build
-        self._others: list[Candidate] = []
-        self._passes = [(i, p) for i, p in enumerate(parameters) if p.name in PASSES]
+        self.places, self._drawn, self._others, self._build = places, drawn, others, build
 
     def __len__(self) -> int:
-        return len(self._units) + len(self._others)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> Candidate:
-        if index < len(self._units):
-            return self._build(int(self._points[0][index, 0]), self._units[index])
-        return self._others[index - len(self._units)]
-
-    def extend(self, candidates: Iterable[Candidate], columns_of: Callable[[Candidate], Sequence[float]]) -> None:
-        """Adds candidates of the same arm.
-
-        Args:
-            candidates: any number of them.
-            columns_of: gives their points.
-        """
-        added = list(candidates)
-        if added:
-            self._others += added
-            self._points.append(np.array([columns_of(c) for c in added]))
-
-    @property
-    def places(self) -> tuple[Any, Any]:
-        """Points of all candidates, shape (m, d), and their arms, shape (m,)."""
-        return np.concatenate(self._points), np.full(len(self), self._arm)
+        for part in self._drawn:
+            if index < len(part):
+                return self._build(int(part.models[index]), part.params(index))
+            index -= len(part)
+        return self._others[index]
 
     @property
     def passes(self) -> Any:
         """Passes over the training rows of each candidate, shape (m,): see `Candidate.passes`."""
-        drawn = np.ones(len(self._units))
-        for i, parameter in self._passes:
-            drawn *= [
-                1.0 if (unit := units[i]) is None else float(parameter.value(unit) or 1.0) for units in self._units
-            ]
-        return np.concatenate([drawn, [c.passes for c in self._others]])
+        return np.concatenate([*(part.passes for part in self._drawn), np.array([c.passes for c in self._others])])

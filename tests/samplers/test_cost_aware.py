@@ -1,5 +1,6 @@
 """Choosing by gain per dollar: cheap looks first, promotions of the good, nothing twice, an end when there is no gain."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,8 @@ from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.domain.task import Constraints
 from autoadapt.errors import UserError
 from autoadapt.samplers.cost_aware import CostAware
-from autoadapt.surrogates.belief import UNSEEN, Belief, Memory
+from autoadapt.surrogates.belief import UNSEEN, Belief
+from autoadapt.surrogates.places import Places
 from autoadapt.surrogates.prices import Prices
 
 TEMPLATE = {"template": Choices(choices=["a", "b"])}
@@ -104,11 +106,12 @@ def test_figures_of_what_was_never_seen_are_drawn_and_those_of_what_was_seen_are
         for i, (method, model) in enumerate(seen)
         for one in [Candidate(method=method, model=model, params=params[method])]
     ]
-    belief = Belief(Prices(history(trials, models=models)), Memory())
+    belief = Belief(Prices(history(trials, models=models)))
     asked = [Candidate(method=m, model=n, params=params[m]) for m, n in [*seen, ("lora", "large"), ("lora", "large")]]
-    points = np.array([belief.features.point(c) for c in asked]), np.array([belief.features.arm(c) for c in asked])
+    points, arms = [belief.features.point(c) for c in asked], [belief.features.arm(c) for c in asked]
+    places = Places(belief.features.columns, points, arms)
     random = np.random.default_rng(0)
-    drawn = np.array([belief.unseen_errors(points, random) for _ in range(2000)])
+    drawn = np.array([belief.unseen_errors(places, random) for _ in range(2000)])
     assert drawn.shape == (2000, 5, 3), "two known objectives and job time"
     assert not drawn[:, :3].any()
     assert np.array_equal(drawn[:, 3], drawn[:, 4]), "one draw for all candidates of a method on a model"
@@ -119,6 +122,23 @@ def test_no_candidate_is_tried_twice_and_the_same_history_gives_the_same_choice(
     trials = played(40)
     assert len({a.candidate.key() for a in trials}) == len(trials)
     assert [a.candidate for a in played(40)] == [a.candidate for a in trials]
+
+
+def test_a_resumed_study_goes_on_as_it_would_have() -> None:
+    """A sampler that was there from the beginning keeps figures of the trials; a new one computes them again."""
+    trials, sampler, decided = played(40), CostAware(), 0
+    for order in range(4, 40):
+        before = [
+            replace(t, reached=tuple(r for r in t.reached if r.order < order), state="paused")
+            for t in trials
+            if t.reached[0].order < order
+        ]
+        before = [replace(t, state="complete") if t.reached[-1].rung == 2 else t for t in before]
+        decision = sampler.decide(order, history(before))
+        if order % 12 == 0:
+            assert CostAware().decide(order, history(copy.deepcopy(before))) == decision
+            decided += 1
+    assert decided == 3
 
 
 def test_a_trained_method_is_not_judged_by_one_learning_rate() -> None:

@@ -30,8 +30,8 @@ def history(goals: tuple[Goal, ...], rows: list[dict[str, float]], **changes: ob
 def test_default_objectives_are_quality_as_it_is_and_powers_of_ten() -> None:
     axes = Axes(history(DEFAULT_GOALS, [{"quality": 0.3, "cost_usd_per_1k": 0.01, "latency_ms": 1000.0}]))
     reached = Reached(0, 1.0, {"quality": 0.7, "cost_usd_per_1k": 0.1, "latency_ms": 100.0}, 0.05, 1.0, 0.0, 0)
-    assert axes.uncertain.of(reached) == 0.7
-    assert axes.uncertain.error_of(reached) == 0.05
+    assert axes.uncertain.of_all([reached]).tolist() == [0.7]
+    assert axes.uncertain.errors_of([reached]).tolist() == [0.05]
     assert axes.known_of([reached]).tolist() == [[math.log10(0.1), 2.0]]
 
 
