@@ -118,8 +118,8 @@ def _lines(column: Column) -> list[str]:
         lines.append(f"{option.name}: {cascade_rule(option)}; both must be served")
     if option is not None and option.test_quality is None:
         lines.append(
-            f"{option.name} is not on the frontier under the task's own economics, so that it was not scored on test rows: "
-            "its quality is that on validation rows"
+            f"{option.name} is not on the frontier under the task's own economics, so that it was not scored on test "
+            "rows: its quality is that on validation rows"
         )
     others = [f"{trial_name(t)} in {n}" for t, n in column.winners.items() if t != column.recommended][:3]
     if others:
