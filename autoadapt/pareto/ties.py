@@ -1,10 +1,13 @@
 """A frontier without noise: differences inside the error of measurement are ties, and a tie is no trade-off."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from autoadapt.pareto.dominance import non_dominated
 
 SURE = 1.96
 """Standard errors of a difference beyond which it counts."""
@@ -46,19 +49,30 @@ def beyond_error(
     signs = np.where(np.array(maximize), -1.0, 1.0)  # less is better
     losses = np.array([standing.values for standing in standings], dtype=float).reshape(-1, len(signs)) * signs
     errors = np.array([standing.errors for standing in standings], dtype=float).reshape(-1, len(signs))
+    names = {name: code for code, name in enumerate(dict.fromkeys(s.group for s in standings))}
+    groups = np.array([names[s.group] if s.group else -1 - i for i, s in enumerate(standings)], dtype=int)
     others = [k for k in range(len(signs)) if k != main]
+
+    def covered(rows: NDArray[Any], by: Sequence[int]) -> NDArray[Any]:
+        """Whether one of `by` is as good as each of these rows, shape (rows,)."""
+        better = np.array(by, dtype=int)
+        deviations = np.sqrt(errors[rows][:, None, others] ** 2 + errors[better][None, :, others] ** 2)
+        margins = np.abs(losses[rows][:, None, others]) * np.expm1(SURE * deviations)
+        same = groups[rows][:, None] == groups[better][None, :]
+        margins = np.where(same[:, :, None], np.maximum(margins, np.array(least)[others]), margins)
+        as_good = (losses[better][None, :, others] - losses[rows][:, None, others] <= margins).all(axis=2)
+        return np.asarray((as_good & (losses[better, main][None, :] <= losses[rows, main][:, None])).any(axis=1))
+
     order = np.lexsort([*(losses[:, k] for k in reversed(others)), losses[:, main]])
+    exact = non_dominated(losses, [False] * len(signs))
     kept: list[int] = []
-    for i in map(int, order):
-        better = np.array(kept, dtype=int)
-        margins = np.abs(losses[i]) * np.expm1(SURE * np.sqrt(errors[i] ** 2 + errors[better] ** 2))
-        group = standings[i].group
-        same = np.array([bool(group) and standings[j].group == group for j in kept], dtype=bool)
-        margins = np.where(same[:, None], np.maximum(margins, np.array(least)), margins)
-        worse_by = losses[better] - losses[i]
-        as_good = (worse_by[:, others] <= margins[:, others]).all(axis=1)
-        if math.isnan(losses[i].sum()) or not (as_good & (losses[better][:, main] <= losses[i][main])).any():
-            kept.append(i)
+    for i in order[exact[order]]:
+        if np.isnan(losses[i]).any() or not covered(np.array([i]), kept)[0]:
+            kept.append(int(i))
+    rest = order[~exact[order]]
+    for i in rest[~covered(rest, kept)]:  # what only one that is left out itself dominates
+        if not covered(np.array([i]), kept)[0]:
+            kept.append(int(i))
     on_frontier = [False] * len(standings)
     for i in kept:
         on_frontier[i] = True

@@ -124,6 +124,11 @@ class MeasuredTrials:
         """Quality of a trial, corrected where the sampler models it; as measured where it is no objective."""
         return self.expected(trial) if self._main == QUALITY else self.measured_quality(trial)
 
+    def settle(self) -> None:
+        """Reads cost and latency from serving classes with all that was measured, in whatever order."""
+        self._stale |= self.serving.settle()
+        self._change()
+
     def show(self, values: Mapping[int, Values]) -> None:
         """Takes objectives of trials as they are shown (under load, as they will be hosted): they are compared by them.
 

@@ -10,8 +10,8 @@ from autoadapt.economics.serving_classes import Sample, Served, ServingClass
 from autoadapt.runs.run_folder import Record
 from autoadapt.shelves import METHODS
 
-GROWTH, FEW = 1.1, 20
-"""A class of more than a few options is modelled again when it has grown by so much, not for every option."""
+GROWTH, FEW = 1.25, 6
+"""While a search runs, a class of more than a few options is modelled again when it has grown by so much."""
 
 
 class ServedTrials:
@@ -30,6 +30,7 @@ class ServedTrials:
         self._models: dict[tuple[str, str], tuple[int, ServingClass]] = {}
         """With the number of options that each is made of."""
         self._measurements: dict[int, Measurement] = {}
+        self._served: dict[int, Served] = {}
         self._revisions: Counter[tuple[str, str]] = Counter()
 
     def add(self, trial: int, record: Record) -> set[int]:
@@ -40,7 +41,7 @@ class ServedTrials:
         known = self._records.setdefault(key, {})
         known[trial] = record
         if key in self._models and FEW < len(known) < GROWTH * self._models[key][0]:
-            self._measurements.pop(trial, None)
+            self._forget(trial)
             return {trial}
         return self._changed(key)
 
@@ -55,8 +56,16 @@ class ServedTrials:
         self._models.pop(key, None)
         self._revisions[key] += 1
         for trial in self._records[key]:
-            self._measurements.pop(trial, None)
+            self._forget(trial)
         return {*self._records[key]}
+
+    def _forget(self, trial: int) -> None:
+        self._measurements.pop(trial, None)
+        self._served.pop(trial, None)
+
+    def settle(self) -> set[int]:
+        """Models every class with all that was measured, as at the end of a search; returns all trials."""
+        return {trial for key in list(self._records) for trial in self._changed(key)}
 
     def revision(self, trial: int) -> int:
         """Rises whenever the values of a trial may have changed."""
@@ -72,7 +81,9 @@ class ServedTrials:
 
     def served(self, trial: int) -> Served:
         """The values of a trial by the model of its class."""
-        return self._model(trial).served(self._sample(trial))
+        if trial not in self._served:
+            self._served[trial] = self._model(trial).served(self._sample(trial))
+        return self._served[trial]
 
     def p95_high(self, trial: int) -> float:
         """95 % upper bound of the p95 of a trial's single requests over that p95."""

@@ -91,6 +91,7 @@ class StudyResults:
         That is the latency under load at the task's rate, where any trial was measured under load (the others' follows
         from their serving class, or from their own single requests and batches), and the cost as the task hosts them.
         """
+        self.trials.settle()
         trials, hosting = self.trials.trials(), self.resolved.task.economics.hosting
         loaded = any(self.folder.last_done(trial, "load_test") is not None for trial in trials)
         if not loaded and hosting == "per_use":
