@@ -21,14 +21,14 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Batches that are measured."""
 SIMULATED = 100_000
 """Requests of a simulated queue: with 1 % of them late, the share is known to 0.03 points by chance alone."""
-ROUGHLY = 6_000
+ROUGHLY = 2_500
 """The same where the times of batches are estimates themselves."""
 LISTED = 400
 """Requests that stand for all of a simulated run, at equal distances in the order of their latency."""
 LOADS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 """Simulated rates as shares of the greatest rate that full batches can take; nearer to it, an error of a few percent in
 the time of a batch decides whether a queue grows without end."""
-FEWER_LOADS = LOADS[::2]
+FEWER_LOADS = (0.05, 0.2, 0.4, 0.6, 0.75, 0.9)
 
 
 class BatchTimes:
@@ -106,8 +106,7 @@ class BatchTimes:
         return [self.run(each) for each in (*first, *(greatest * load for load in LOADS))]
 
 
-@functools.lru_cache(maxsize=512)
-def estimated_runs(median_s: float, p95_s: float, row_seconds: float) -> tuple[LoadRun, ...]:
+def estimated_runs(median_s: float, p95_s: float, row_seconds: float) -> list[LoadRun]:
     """Runs of an option that was not measured under load, from single requests and from its batched evaluation.
 
     Batches between one request and a full batch take a time between those of the two.
@@ -117,10 +116,29 @@ def estimated_runs(median_s: float, p95_s: float, row_seconds: float) -> tuple[L
         p95_s: of single requests.
         row_seconds: per request in full batches.
     """
-    tail = p95_s / median_s
+    # only ratios matter for the queue, and few digits of them: options of a study share simulations
+    units = _estimated_runs(round(max(1.01, p95_s / median_s), 1), float(f"{row_seconds / median_s:.1g}"))
+    return [stretched(run, median_s) for run in units]
+
+
+@functools.lru_cache(maxsize=512)
+def _estimated_runs(tail: float, row_share: float) -> tuple[LoadRun, ...]:
+    """The same where single requests take a second in the median."""
     levels = (np.arange(40) + 0.5) / 40
     spread = np.interp(levels, [0.0, 0.5, 0.95, 1.0], [1 / tail**0.5, 1.0, tail, tail**1.5])
-    single = [Batch(rows=1, seconds=float(median_s * ratio)) for ratio in spread]
-    times = BatchTimes([*single, Batch(rows=MOST_BATCH, seconds=max(median_s, MOST_BATCH * row_seconds))])
+    single = [Batch(rows=1, seconds=float(ratio)) for ratio in spread]
+    times = BatchTimes([*single, Batch(rows=MOST_BATCH, seconds=max(1.0, MOST_BATCH * row_share))])
     greatest = times.greatest_rate
     return tuple(times.run(greatest * load, ROUGHLY, LISTED // 2) for load in FEWER_LOADS)
+
+
+def stretched(run: LoadRun, ratio: float) -> LoadRun:
+    """A run of answers that take `ratio` times as long, at a rate that is as much lower."""
+    update = {
+        "rate": run.rate / ratio,
+        "sent_seconds": run.sent_seconds * ratio,
+        "seconds": run.seconds * ratio,
+        "ttft_ms": [ms * ratio for ms in run.ttft_ms],
+        "e2el_ms": [ms * ratio for ms in run.e2el_ms],
+    }
+    return run.model_copy(update=update)

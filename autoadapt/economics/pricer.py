@@ -303,7 +303,7 @@ class Pricer:
             return None
         row_seconds = option.answering.total_device_seconds / option.rows
         runs = estimated_runs(option.latency_p50_ms / 1000, option.latency_p95_ms / 1000, row_seconds)
-        return Load(runs=list(runs), engine="estimated", clock="simulated", hardware=option.hardware)
+        return Load(runs=runs, engine="estimated", clock="simulated", hardware=option.hardware)
 
 
 def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autoadapt.domain.load import Load
+from autoadapt.economics.batching import stretched
 from autoadapt.economics.costs import ScaleToZero
 from autoadapt.economics.rates import GOOD, KEEPS_UP, PRECISION, fits, least_samples, percentile, run_at, service_rate
 
@@ -15,7 +16,7 @@ MOST_APART = 2.0
 """A sweep doubles its rates: neighbouring rates farther apart than this leave room for one that was not measured."""
 SIMULATED = 20_000
 """Requests of a simulated queue."""
-HALVINGS = 30
+HALVINGS = 14
 """Bisections of a rate."""
 QUANTILES = 1000
 """Points that stand for a distribution of latencies."""
@@ -129,20 +130,9 @@ def scaled(load: Load, ratio: float, of_trial: int) -> Load:
         ratio: above 0.
         of_trial: number of that option.
     """
-    update = {"of_trial": of_trial, "batches": []}
-    runs = [
-        run.model_copy(
-            update={
-                "rate": run.rate / ratio,
-                "sent_seconds": run.sent_seconds * ratio,
-                "seconds": run.seconds * ratio,
-                "ttft_ms": [ms * ratio for ms in run.ttft_ms],
-                "e2el_ms": [ms * ratio for ms in run.e2el_ms],
-            }
-        )
-        for run in load.runs
-    ]
-    return load.model_copy(update={**update, "runs": runs, "samples": load.single_requests})
+    runs = [stretched(run, ratio) for run in load.runs]
+    samples = load.single_requests
+    return load.model_copy(update={"of_trial": of_trial, "batches": [], "runs": runs, "samples": samples})
 
 
 def answered_share(load: Load, rate: float) -> float:
