@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.counts import WholeCount
 from autoadapt.domain.remote import RemoteSettings
 from autoadapt.domain.strict import StrictModel, Usd
 
@@ -128,8 +129,8 @@ class Economics(StrictModel):
     """An owned machine instead of a rented one."""
     overhead_factor: float = Field(default=1.0, ge=1, le=10)
     """What a device-hour really costs over its listed price (disks, network, idle time between jobs)."""
-    queries_per_month: int = Field(default=100_000, ge=1)
-    """Expected use."""
+    queries_per_month: WholeCount = 100_000
+    """Expected use; 10k, 2.5M and 1B are read too."""
     horizon_months: float = Field(default=12, gt=0)
     """Months over which an option's training is paid off."""
 
