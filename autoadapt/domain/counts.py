@@ -1,5 +1,6 @@
 """Counts as people write them: ``10000``, ``10k``, ``2.5M``, ``1B``."""
 
+import math
 import re
 from decimal import Decimal
 from typing import Annotated, Any
@@ -34,11 +35,11 @@ def read_count(value: Any) -> Any:
 def _whole(value: Any) -> Any:
     """A count as an integer, where it is one."""
     number = read_count(value)
-    if isinstance(number, Decimal | float) and number == number and abs(number) < 10**18:
-        if number != int(number):
-            raise ValueError(f"{HOW_TO_WRITE}; a part of a query is none")
-        return int(number)
-    return number
+    if not isinstance(number, Decimal | float) or not math.isfinite(number):
+        return number
+    if number != int(number):
+        raise ValueError(f"{HOW_TO_WRITE}; a part of a query is none")
+    return int(number)
 
 
 WholeCount = Annotated[

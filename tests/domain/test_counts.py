@@ -19,7 +19,15 @@ from autoadapt.tasks.yaml_document import Document
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("10k", 10_000), ("2.5k", 2_500), ("5M", 5_000_000), ("5m", 5_000_000), ("1 B", 10**9), ("12", 12), (" 7k ", 7000)],
+    [
+        ("10k", 10_000),
+        ("2.5k", 2_500),
+        ("5M", 5_000_000),
+        ("5m", 5_000_000),
+        ("1 B", 10**9),
+        ("12", 12),
+        (" 7k ", 7000),
+    ],
 )
 def test_short_forms(text: str, number: int) -> None:
     assert count_in(text) == number
