@@ -4,7 +4,7 @@ import importlib.util
 import json
 import os
 import pty
-import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -184,13 +184,25 @@ def test_an_encoding_is_named_where_bytes_do_not_say_it(tmp_path: Path) -> None:
         init(tmp_path, data)
 
 
+ON_ITS_TERMINAL = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from autoadapt.cli.main import main; main()"
+)
+"""Makes the terminal the controlling one, so that Ctrl-C is a signal."""
+
+
 def talk(arguments: list[str], said: list[tuple[str, str]]) -> tuple[int, str]:
     """Runs the command line on a terminal of its own; answers each of the texts when it has appeared."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "autoadapt", *arguments], environment(TERM="dumb"))
+    terminal, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_ITS_TERMINAL, *arguments],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+        env=environment(TERM="dumb"),
+    )
+    os.close(follower)
     seen, answered = "", 0
-    signal.alarm(120)
     try:
         for text, answer in said:
             while text not in seen[answered:]:
@@ -201,18 +213,15 @@ def talk(arguments: list[str], said: list[tuple[str, str]]) -> tuple[int, str]:
             seen += part.decode(errors="replace")
     except OSError:  # the terminal was closed
         pass
-    finally:
-        signal.alarm(0)
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen
+    return process.wait(60), seen
 
 
 def test_on_a_terminal_all_is_asked_in_one_round(tmp_path: Path) -> None:
     data = typed_rows(tmp_path / "rows.csv")
     said = [
         ("Column with the text [Nachricht]: ", "Nachrict\n"),
-        ("did you mean 'Nachricht'?", ""),
-        ("Column with the text [Nachricht]: ", "\n"),
+        ("did you mean 'Nachricht'? Known: Kategorie, Nachricht.", "\n"),
         ("Column with the answer [Kategorie]: ", "2\n"),
         ("Make them one label each? [Y/n]: ", "\n"),
     ]
