@@ -213,7 +213,8 @@ def test_status_names_jobs_phase_and_the_best_against_the_floor() -> None:
     assert "33% of its training" in text
     assert "\x1b[31m" not in text
     assert (
-        f"best so far: {best.name} {best.quality:.3f}, {best.quality - floor.quality:+.3f} on the floor (tfidf" in text
+        f"best so far: {best.name} {best.quality:.3f}, {best.quality - floor.quality:.3f} above the floor (tfidf"
+        in text
     )
     assert "about 1 min 40 s left" in text
     for limit in ("of 9", "of 30 min 00 s", "of 1 h 00 min", "of $2.00"):

@@ -33,16 +33,16 @@ def phase_text(phase: Phase) -> str:
 
 
 def best_line(status: Status) -> str:
-    """The best so far against the floor, such as ``best so far: trial 10 (lora) 0.865, +0.271 on the floor 0.594``."""
+    """Such as ``best so far: trial 10 (lora) 0.865, 0.271 above the floor (tfidf 0.594)``."""
     best, floor = status.best, status.floor
     if best is None:
-        return "" if floor is None else f"so far: the floor alone, {floor.name} {floor.quality:.3f}"
-    beside = (
-        ""
-        if floor is None
-        else f", {best.quality - floor.quality:+.3f} on the floor ({floor.method} {floor.quality:.3f})"
-    )
-    return f"best so far: {best.name} {best.quality:.3f}{beside}"
+        return "" if floor is None else f"so far the floor alone: {floor.name} {floor.quality:.3f}"
+    text = f"best so far: {best.name} {best.quality:.3f}"
+    if floor is None:
+        return text
+    gain = best.quality - floor.quality
+    side = "above" if gain >= 0 else "below"
+    return f"{text}, {abs(gain):.3f} {side} the floor ({floor.method} {floor.quality:.3f})"
 
 
 def time_left(status: Status, with_end: bool = True) -> str:
