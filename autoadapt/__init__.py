@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoadapt.api.check import check
+    from autoadapt.api.doctor import doctor
     from autoadapt.api.frontiers import frontiers
     from autoadapt.api.init import init
     from autoadapt.api.latency import latency
@@ -35,6 +36,7 @@ __all__ = [
     "UserError",
     "__version__",
     "check",
+    "doctor",
     "frontiers",
     "get_model",
     "init",
@@ -49,7 +51,7 @@ _MODULES = {
     "Server": "autoadapt.providers.openai",
     "Study": "autoadapt.api.study",
     "UserError": "autoadapt.errors",
-    **{name: f"autoadapt.api.{name}" for name in ("check", "frontiers", "init", "latency", "plan", "prices")},
+    **{name: f"autoadapt.api.{name}" for name in ("check", "doctor", "frontiers", "init", "latency", "plan", "prices")},
     "get_model": "autoadapt.api.models",
     "list_models": "autoadapt.api.models",
     "schema": "autoadapt.api.schema",

@@ -115,6 +115,7 @@ def _search(resources: Resources, stop: StopSignals) -> Exit:
     if stop.code is not None:
         search.stand_down()
     else:
+        end.begin_verdict()
         measured, budget_ended = search.results.trials, not search.exhausted
         unmeasured = unmeasured_methods(search.resolved, measured, resources.study, budget_ended)
         search.results.verdict = give_verdict(search, end.jobs, unmeasured)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 from autoadapt.assess.allowance import Allowance
 from autoadapt.assess.jobs import AssessmentJobs
+from autoadapt.assess.phases import FINAL_FIT, FIRST_LOAD, FURTHER_FITS, LOADS, SCORES, VERDICT, Phases
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import LoadTest, Refit
 from autoadapt.domain.outcome import Failure
@@ -33,21 +34,31 @@ class EndOfSearch:
         self._search, self._slots, self._beside = search, slots, 1 if alone else slots
         self.jobs = AssessmentJobs(search.resolved, search.folder, search.results, slots)
         self._allowance = Allowance(search, slots)
+        self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits)
         self._not_fitted_finally: set[str] = set()
         """Options of which was said that the budget does not pay for their final fit."""
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
         self._search.results.compare_as_served()
+        self._phases.enter(SCORES)
         self._score(stop)
         if stop.code is not None or any(not self.jobs.scored_rows(trial) for trial in self.jobs.needed()):
             return  # the budget did not even pay for that
+        self._phases.enter(FIRST_LOAD)
         self._measure_load(stop, first=True)
         self._score_parts(stop)
+        self._phases.enter(FINAL_FIT)
         self._fit_finally(stop)
+        self._phases.enter(FURTHER_FITS)
         self._refit(stop)
+        self._phases.enter(LOADS)
         self._measure_load(stop)
         self._fit_finally(stop)  # of another option, where loads have made another one the recommended one
+
+    def begin_verdict(self) -> None:
+        """Says that nothing but the verdict is left."""
+        self._phases.enter(VERDICT)
 
     @property
     def unscored(self) -> list[int]:
@@ -187,6 +198,11 @@ class EndOfSearch:
     def _refit_jobs(self, wanted: Sequence[tuple[int, int | None, int]]) -> list[Refit]:
         """Of the fits that are wanted, those that are still to be done."""
         return self._still_to_do([self.jobs.refit(*arguments) for arguments in wanted])
+
+    def _wanted_refits(self) -> list[Refit]:
+        """Of the groups that a tenth of the budget pays for, the fits that are still to be done."""
+        groups = [self._refit_jobs(wanted) for _, wanted in self._refit_groups()] if self._search.folder.lasting else []
+        return [job for jobs in groups if jobs and self._pays_for(jobs) for job in jobs]
 
     def _still_to_do(self, jobs: Sequence[Refit]) -> list[Refit]:
         return [job for job in jobs if not any(map(_settled, self.jobs.done(job)))]

@@ -9,7 +9,7 @@ import typer
 from autoadapt.errors import UserError
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)]
-EXAMPLE = "volume=10000,price=2.69,latency_p95_ms=400"
+EXAMPLE = "volume=10k,price=2.69,latency_p95_ms=400"
 
 
 def compare(

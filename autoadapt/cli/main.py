@@ -10,6 +10,7 @@ import typer
 from autoadapt import __version__
 from autoadapt.cli.check import check
 from autoadapt.cli.compare import compare
+from autoadapt.cli.doctor import doctor
 from autoadapt.cli.frontier import frontier
 from autoadapt.cli.init import init
 from autoadapt.cli.latency import latency
@@ -41,6 +42,7 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 
 app.command()(init)
+app.command()(doctor)
 app.command()(plan)
 app.command()(search)
 app.command()(check)

@@ -10,6 +10,10 @@ MINOR_PARAMETERS = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"
 INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
+FEW_SECONDS = 5
+"""Estimates below are not told apart."""
+
+
 def printable(text: str) -> str:
     """The text with every control and invisible character replaced by ?."""
     return INVISIBLE.sub("?", text)
@@ -30,6 +34,15 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def about(seconds: float) -> str:
+    """An estimate without false precision, such as ``12 min``, ``3 min 20 s``, ``a few seconds``."""
+    if seconds < FEW_SECONDS:
+        return "a few seconds"
+    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
+    rounded = round(seconds / step) * step
+    return f"{rounded // 60} min" if 60 <= rounded < 3600 and rounded % 60 == 0 else duration(rounded)
 
 
 def too_few(percent: float = 95) -> str:

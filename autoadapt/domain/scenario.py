@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from autoadapt.domain.counts import read_count
 from autoadapt.domain.strict import StrictModel, Usd
 from autoadapt.domain.task import Hosting, Limits, Owned
 
@@ -44,14 +45,24 @@ class Spread(StrictModel):
         return low, self.likely, self.high if self.high is not None else self.likely * factors[1]
 
 
+def _volume(value: Any) -> Any:
+    """A spread whose numbers may be written in short form."""
+    if isinstance(value, list):
+        return _spread([read_count(part) for part in value])
+    if isinstance(value, dict):
+        return {name: read_count(part) for name, part in value.items()}
+    return _spread(read_count(value))
+
+
 AnySpread = Annotated[Spread, BeforeValidator(_spread)]
+Volume = Annotated[Spread, BeforeValidator(_volume)]
 
 
 class Scenario(Limits):
     """One use of the result; absent fields are taken from the task."""
 
-    volume: AnySpread | None = None
-    """Queries a month: one number, or low, likely, high."""
+    volume: Volume | None = None
+    """Queries a month: one number, or low, likely, high; 10k, 2.5M and 1B are read too."""
     price: AnySpread | str | None = None
     """USD of one device-hour: one number, or low, likely, high, or a name in the price book."""
     owned: Owned | None = None

@@ -5,6 +5,7 @@ are checked here for type and range; names that other rooms own (metric, method,
 `autoadapt.tasks.resolve` before anything is spent.
 """
 
+import codecs
 import re
 from decimal import Decimal
 from typing import Any, Literal
@@ -12,11 +13,29 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.counts import WholeCount
 from autoadapt.domain.remote import RemoteSettings
 from autoadapt.domain.strict import StrictModel, Usd
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
+
+
+def text_encoding(name: str) -> str:
+    """An encoding of text, as Python calls it.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    try:
+        known = codecs.lookup(name).name
+        " ".encode(known)
+    except (LookupError, ValueError):
+        raise ValueError(
+            "no encoding of text; use such as utf-8, utf-16, cp1252 (western Europe), cp1250 (central Europe), cp1251 "
+            "(Cyrillic), shift_jis, gb18030"
+        ) from None
+    return known
 
 
 class Columns(StrictModel):
@@ -47,7 +66,7 @@ class Data(StrictModel):
     """Where the labelled rows are: either `path`, or `train` with optional `validation` and `test`."""
 
     path: str | None = None
-    """One file to be split: csv, jsonl, parquet, or a hub id."""
+    """One file to be split: csv, jsonl, parquet, xlsx (the first sheet), or a hub id."""
     train: str | None = None
     """Rows to learn from (and few-shot examples)."""
     validation: str | None = None
@@ -56,12 +75,29 @@ class Data(StrictModel):
     """Rows the search never sees; taken from `train` where absent."""
     columns: Columns = Columns()
     """Column names."""
+    encoding: str | None = None
+    """Encoding of csv and jsonl files, such as cp1250; by default UTF-8, UTF-16, or Windows-1252 with a note."""
     labels: list[str] | None = None
     """The allowed labels; by default those found in the training rows."""
+    merge_labels: dict[str, str] = Field(default={})
+    """Labels that are read as another one: {as it stands in the file: label}. `autoadapt init` offers it for
+    labels that differ only by case or white space."""
     train_rows: int | None = Field(default=None, ge=2)
     """Use at most so many training rows (a stratified sample)."""
     holdout: float = Field(default=0.2, gt=0, lt=0.5)
     """Share of rows put aside for each split (validation, test) that is not given."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_known(cls, value: str | None) -> str | None:
+        return None if value is None else text_encoding(value)
+
+    @field_validator("merge_labels")
+    @classmethod
+    def _merged_once(cls, value: dict[str, str]) -> dict[str, str]:
+        if again := sorted({label for label in value.values() if value.get(label, label) != label}):
+            raise ValueError(f"'{again[0]}' is merged into another label itself; name the last one in its place")
+        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> "Data":
@@ -131,8 +167,8 @@ class Economics(StrictModel):
     """An owned machine instead of a rented one."""
     overhead_factor: float = Field(default=1.0, ge=1, le=10)
     """What a device-hour really costs over its listed price (disks, network, idle time between jobs)."""
-    queries_per_month: int = Field(default=100_000, ge=1)
-    """Expected use."""
+    queries_per_month: WholeCount = 100_000
+    """Expected use; 10k, 2.5M and 1B are read too."""
     horizon_months: float = Field(default=12, gt=0)
     """Months over which an option's training is paid off."""
     hosting: Hosting = "per_use"

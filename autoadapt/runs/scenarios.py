@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from autoadapt.domain.comparison import Column, Terms
+from autoadapt.domain.counts import count_in
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.scenario import Scenario, Scenarios
@@ -144,9 +145,9 @@ def _require_options(study: FinishedStudy) -> None:
 
 
 def scenario_of(text: str) -> tuple[str, Scenario]:
-    """A scenario written as ``volume=10000,price=2.69,latency_p95_ms=400``.
+    """A scenario written as ``volume=10k,price=2.69,latency_p95_ms=400``.
 
-    Three numbers, ``volume=1000/5000/20000``, are low, likely and high.
+    Three numbers, ``volume=1k/5k/20k``, are low, likely and high.
 
     Raises:
         UserError: it cannot be read.
@@ -155,13 +156,15 @@ def scenario_of(text: str) -> tuple[str, Scenario]:
     for part in text.split(","):
         key, equals, value = part.partition("=")
         if not key.strip() or not equals:
-            raise UserError(f"--scenario {text}: write it as key=value,key=value")
-        parts = value.split("/")
-        try:
-            numbers = [float(p) for p in parts] if len(parts) == 3 else None
-        except ValueError:
-            numbers = None
-        values[key.strip()] = numbers or parse_value(f"--scenario {text}", value)
+            raise UserError(
+                f"--scenario {text}: '{part}' is no key=value; write key=value,key=value, and numbers without commas "
+                "(10000 or 10k)"
+            )
+        numbers = [count_in(number) for number in value.split("/")]
+        if len(numbers) == 3 and None not in numbers:
+            values[key.strip()] = numbers
+        else:
+            values[key.strip()] = parse_value(f"--scenario {text}", value)
     name = str(values.pop("name", text))
     if isinstance(values.get("api"), str):
         values["api"] = values["api"].split("+")

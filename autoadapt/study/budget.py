@@ -62,7 +62,7 @@ class Budget:
             seconds: predicted device-seconds.
             apart_from: trial whose own job is not counted among those that run.
         """
-        return self._ledger.allows(seconds, self._running(apart_from), self._kept_back())
+        return self._ledger.allows(seconds, self._running(apart_from), self.kept_back())
 
     def capped(self, job: J, seconds: float, apart_from: int | None = None, keep_back: bool = True) -> J:
         """A job with the most that providers may have billed the study by its end.
@@ -84,7 +84,7 @@ class Budget:
         Args:
             apart_from: trial whose own job is not counted among those that run.
         """
-        return self._ledger.device_seconds_left(self._running(apart_from), self._kept_back())
+        return self._ledger.device_seconds_left(self._running(apart_from), self.kept_back())
 
     def pays_for(self, candidate: Candidate, left: float | None) -> bool:
         """Whether a candidate may be begun: whether it can be finished, or trained for a good part of its schedule.
@@ -124,7 +124,7 @@ class Budget:
             keep_back: whether a part is kept for the end of the search.
         """
         held = sum(self._supervisor.running_seconds().values())
-        return self._ledger.reached(held, self._kept_back() if keep_back else 0.0)
+        return self._ledger.reached(held, self.kept_back() if keep_back else 0.0)
 
     def _least(self, model: str, rows: int, time: JobTime | None) -> float:
         """Device-seconds that a job must be given for it to be begun.
@@ -138,7 +138,7 @@ class Budget:
 
     def _limits_of_unknown(self, job: Fit) -> dict[str, float]:
         """Longest times of a job whose price is not known: shares of what is left for its slot."""
-        of_slot = self._ledger.device_seconds_left(self._running(job.trial), self._kept_back(), of_slot=True)
+        of_slot = self._ledger.device_seconds_left(self._running(job.trial), self.kept_back(), of_slot=True)
         left = (of_slot or 0.0) / self._supervisor.devices.count
         # the model's other methods show how long it answers: a training that is ended while it answers is lost
         known = self._times.without_training(job.candidate.model, job.fidelity.rows) / self._supervisor.devices.count
@@ -170,7 +170,7 @@ class Budget:
     def _unscored(self) -> Sequence[Record]:
         return [self._results.trials.record(t) for t in self._results.unscored_trials()]
 
-    def _kept_back(self) -> float:
+    def kept_back(self) -> float:
         """Device-seconds kept for the end of the search; computed once for as long as nothing has finished."""
         now = (self._results.trials.revision, len(self._results.folder.records))
         if now != self._kept_back_of[0]:

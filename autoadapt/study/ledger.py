@@ -234,17 +234,27 @@ class Ledger:
         limit = self.task.budget.hours * 3600
         return limit - self.folder.wall_seconds - min(kept_back / self._width, MOST_KEPT_BACK * limit)
 
-    def seconds_left(self, trials: int) -> float | None:
-        """Wall-clock seconds until the first limit, from what trials have taken so far."""
-        budget, left = self.task.budget, []
-        spent = self.spent(trials)
+    def search_seconds_left(self, running_seconds: float, kept_back: float) -> list[float]:
+        """Wall-clock seconds until each limit of the budget ends the search; empty where no limit is one of time.
+
+        Args:
+            running_seconds: device-seconds held so far by jobs that run.
+            kept_back: device-seconds for the end of the search.
+        """
+        wall = self._wall_left(kept_back)
+        left = [] if wall is None else [wall]
+        return left + [(left - running_seconds) / self._width for _, left in self._device_seconds_left(kept_back)]
+
+    def device_seconds_of_budget(self) -> float | None:
+        """Device-seconds that the budget gives to all trials together; None: it limits no time."""
+        budget, hour_usd, limits = self.task.budget, self.usd(3600), []
         if budget.hours is not None:
-            left.append(budget.hours * 3600 - spent.wall_seconds)
-        if trials and spent.device_seconds:
-            if budget.trials is not None:
-                left.append((budget.trials - trials) * spent.device_seconds / trials / self._width)
-            left += [(limit - spent.device_seconds) / self._width for _, limit in self._limits()]
-        return max(0.0, min(left)) if left else None
+            limits.append(budget.hours * 3600 * self._width)
+        if budget.device_hours is not None:
+            limits.append(budget.device_hours * 3600)
+        if budget.usd is not None and hour_usd > 0:
+            limits.append(float(budget.usd) / hour_usd * 3600)
+        return min(limits, default=None)
 
     @property
     def _width(self) -> int:

@@ -12,9 +12,10 @@ its outcome is on disk, so whatever is killed, a resumed run finds every finishe
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from autoadapt.domain.candidate import describe
-from autoadapt.domain.events import Event, EventKind, Status
+from autoadapt.domain.events import Event, EventKind, Phase, Status
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.history import History
 from autoadapt.domain.jobs import Fit
@@ -29,6 +30,7 @@ from autoadapt.study.choosing import Chooser
 from autoadapt.study.job_times import cut_text
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrial, OpenTrials
+from autoadapt.study.progress import Progress
 from autoadapt.study.resources import Resources
 from autoadapt.study.resuming import ended_trials, running_trials
 from autoadapt.study.rung_judge import RungJudge
@@ -65,9 +67,9 @@ class Search:
         self._histories = TrialHistories(self.resolved, self.folder)
         self._judge = RungJudge(self.resolved, self._sampler.pauses)
         self._budget = Budget(self.resolved, self._ledger, self._supervisor, self._trials, self.results)
+        self.progress = Progress(self._ledger, self._supervisor, self._trials, self.results, self._budget)
         chosen_from = (self.resolved, self._sampler, resources.portfolio, self._trials, self._histories, self._budget)
         self._chooser = Chooser(*chosen_from, self.emit, chance=self._judge.chance)
-        self._last_failure: str | None = None
         self.stopped_by: str | None = None
         """The budget's limit that ended the search while jobs were running or wanted, or None."""
         self.emit("started", self._first_line())
@@ -143,6 +145,7 @@ class Search:
                 running += 1
             finished = self._supervisor.next_finished(timeout=0.5)
             self.folder.tick()
+            self.emit("progress", "")
             if finished is not None:
                 self.folder.add(finished.folder, finished.job, finished.outcome)
                 running -= 0 if finished.retried else 1
@@ -174,24 +177,16 @@ class Search:
 
     def status(self) -> Status:
         """Where the study stands."""
-        tried, counts = self._trials.tried(), self._trials.counts
-        return Status(
-            name=self.resolved.task.name,
-            budget=self.resolved.task.budget,
-            spent=self._ledger.spent(tried),
-            running=tuple(sorted(self._supervisor.running_seconds())),
-            complete=counts[TrialState.COMPLETE],
-            stopped_early=counts[TrialState.STOPPED_EARLY],
-            failed=counts[TrialState.FAILED],
-            cached=counts[TrialState.CACHED],
-            frontier=tuple(self.results.frontier()),
-            last_failure=self._last_failure,
-            seconds_left=self._ledger.seconds_left(tried),
-        )
+        return self.progress.status()
 
-    def emit(self, kind: EventKind, message: str, trial: int | None = None) -> None:
-        """Reports an event with the study's status."""
-        self._resources.on_event(Event(kind, message, self.status(), trial))
+    def emit(self, kind: EventKind, message: str, trial: int | None = None, **data: Any) -> None:
+        """Reports an event with the study's status; `data` are JSON values of it."""
+        self._resources.on_event(Event(kind, message, self.status(), trial, data))
+
+    def enter(self, phase: Phase) -> None:
+        """Begins a phase of the end of the search."""
+        self.progress.enter(phase)
+        self.emit("phase", phase.name)
 
     # -- giving out jobs
 
@@ -281,7 +276,7 @@ class Search:
             self.stopped_by = "budget.usd"
             self._give_up(number, failure.reason)
             return
-        self._last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"
+        self.progress.last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"
         if failure.failure_class == "disk":  # the trial stays open, so that it is resumed when there is room
             self.stand_down()
             raise UserError(
@@ -316,7 +311,9 @@ class Search:
         if state == TrialState.COMPLETE:
             self._update_expected()
             self.results.write(self.status())
-        self.emit(ENDED[state], message, number)
+        told = {} if values is None else dict(zip((g.name for g in self.resolved.goals), values, strict=True))
+        method, model = opened.candidate.method, opened.candidate.model
+        self.emit(ENDED[state], message, number, method=method, model=model, values=told)
         for trial in waiting:
             self._chooser.answer_from_cache(trial, number)
         self.folder.drop_checkpoints(number)

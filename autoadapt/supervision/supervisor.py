@@ -140,6 +140,11 @@ class Supervisor:
                 held[slot.lease.job.trial] += (self.now() - slot.lease.started) * self.devices.count
         return dict(held)
 
+    def running_jobs(self) -> list[tuple[Job, float]]:
+        """The jobs that run, each with the seconds that its attempt has taken so far."""
+        leases = [slot.lease for slot in self._slots if slot.lease is not None]
+        return [(lease.job, self.now() - lease.started) for lease in leases]
+
     def kill_running(self, reason: str) -> None:
         """Ends every running job; each comes back from `next_finished`, and none is tried again.
 

@@ -7,7 +7,7 @@ there are too few, training rows put aside. The test file is opened once, at the
 
 import hashlib
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,13 @@ from pathlib import Path
 from autoadapt.domain.label_sets import SEPARATOR, labels_in
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row
-from autoadapt.domain.task import Task
+from autoadapt.domain.task import Data, Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
 from autoadapt.registry import expanded
+from autoadapt.tasks.spellings import spellings_notes
 from autoadapt.tasks.split_differences import split_differences
-from autoadapt.tasks.tables import label_with_separator, read_table
+from autoadapt.tasks.tables import Reading, Table, label_with_separator, read_table
 
 DEV_ROWS = 64
 LEAST_DEV_ROWS = 30
@@ -74,20 +75,14 @@ def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
         UserError: exit code 3.
     """
     data, notes = task.data, []
-    source = data.path or data.train
-    assert source is not None
-    if answers == "labels" and data.columns.references:
-        raise UserError("data.columns.references: a set of labels has no other accepted answers; remove it", Exit.DATA)
-    table = read_table(expanded(source), base, data.columns, "train", answers)
-    notes += table.notes
-    given: dict[str, list[Row]] = {}
-    for name, part in (("validation", data.validation), ("test", data.test)):
-        if part is not None:
-            read = read_table(expanded(part), base, data.columns, name, answers)
-            notes += read.notes
-            given[name] = read.rows
-    rows = _without_repeats(table.rows, table.name, notes)
+    _check_keys(data, answers)
+    tables = _read(data, base, answers)
+    notes += [note for table in tables.values() for note in table.notes]
+    given = {name: table.rows for name, table in tables.items() if name != "train"}
+    rows = _without_repeats(tables["train"].rows, tables["train"].name, notes)
     labels = _labels(data.labels, rows, answers)
+    if labels is not None:
+        notes += spellings_notes(Counter(y for row in rows for y in _labels_of(row, answers)))
     for name, part_rows in [("train", rows), *given.items()]:
         _check_labels(name, part_rows, labels, answers)
     order = stratified(rows, labels is not None, f"{task.seed}/all")
@@ -111,6 +106,25 @@ def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
     splits = Splits(train, dev, validation, test, labels, notes, differences)
     _check_sizes(splits)
     return splits
+
+
+def _read(data: Data, base: Path, answers: AnswerKind) -> dict[str, Table]:
+    """The rows of every split that is given; those of ``train`` are split further where it is alone."""
+    given = {"train": data.path or data.train, "validation": data.validation, "test": data.test}
+    reading = Reading.of(data)
+    return {
+        name: read_table(expanded(source), base, data.columns, name, answers, reading)
+        for name, source in given.items()
+        if source is not None
+    }
+
+
+def _check_keys(data: Data, answers: AnswerKind) -> None:
+    """Refuses what has no meaning for the kind of answers."""
+    if answers == "labels" and data.columns.references:
+        raise UserError("data.columns.references: a set of labels has no other accepted answers; remove it", Exit.DATA)
+    if answers == "text" and data.merge_labels:
+        raise UserError("data.merge_labels: the metric takes answers as free text, not as labels; remove it", Exit.DATA)
 
 
 def stratified(rows: Sequence[Row], by_label: bool, seed: str) -> list[Row]:

@@ -1,12 +1,13 @@
-"""Reading labelled rows from csv and jsonl files; `autoadapt.tasks.dataset_files` reads parquet and hub data sets.
+"""Labelled rows of files and of hub data sets.
+
+Csv files are read by `delimited`, workbooks by `workbooks`, parquet and hub data sets by `dataset_files`.
 
 Every mistake names file, line and column. Values are made text the same way everywhere: 1 and "1" are one label.
 """
 
-import csv
 import json
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,31 @@ from typing import Any
 from autoadapt.domain.label_sets import SEPARATOR, text_of_set
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row, joined_input
-from autoadapt.domain.task import Columns
+from autoadapt.domain.task import Columns, Data
 from autoadapt.errors import Exit, UserError, did_you_mean
+from autoadapt.tasks.delimited import LONGEST_CELL, Located, Records, csv_records
+from autoadapt.tasks.encodings import encoding_of, not_decoded
 
 MOST_ROWS = 1_000_000
-LONGEST_CELL = 1_000_000
-FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+FORMATS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a task says of how its files are read."""
+
+    encoding: str | None = None
+    """Of text files; None: by their bytes."""
+    merge_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels as they stand in the files -> the label that they are read as."""
+
+    @classmethod
+    def of(cls, data: Data) -> "Reading":
+        """As the task's data say."""
+        return cls(data.encoding, data.merge_labels)
+
+
+AS_IT_STANDS = Reading()
 
 
 @dataclass
@@ -31,7 +51,14 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-def read_table(source: str, base: Path, columns: Columns, split: str, answers: AnswerKind = "label") -> Table:
+def read_table(
+    source: str,
+    base: Path,
+    columns: Columns,
+    split: str,
+    answers: AnswerKind = "label",
+    reading: Reading = AS_IT_STANDS,
+) -> Table:
     """Reads a file (relative to `base`) or a hub data set.
 
     Args:
@@ -40,27 +67,34 @@ def read_table(source: str, base: Path, columns: Columns, split: str, answers: A
         columns: which column is what.
         split: what the rows are for; on the hub, the split's name.
         answers: what the output column holds; of a row with a set of labels the answer is the text of the set.
+        reading: encoding, and labels that are read as another one.
 
     Raises:
         UserError: exit code 3, with file, line and column.
     """
     path = (base / source).expanduser()
     if path.suffix.lower() in FORMATS or path.exists():
-        records = records_of(path)
+        records = records_of(path, reading.encoding)
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
         from autoadapt.tasks.dataset_files import hub_records
 
-        records = hub_records(source, split)
+        records = Records(hub_records(source, split))
     else:
         raise UserError(f"{path}: no such file, and no hub id (owner/name)", Exit.DATA)
-    return _table(source, records, columns, answers)
+    table = Table(source, [], records.notes)
+    _fill(table, records.rows, columns, answers, reading.merge_labels)
+    return table
 
 
-def records_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def records_of(path: Path, encoding: str | None = None) -> Records:
     """The raw rows of a file, each with where it stands.
 
+    Args:
+        path: the file.
+        encoding: of a text file; None: by its bytes.
+
     Raises:
-        UserError: exit code 3, with file and line.
+        UserError: exit code 3, with file and line; while rows are read, too.
     """
     try:
         mode = path.stat().st_mode
@@ -69,20 +103,28 @@ def records_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if not stat.S_ISREG(mode):
         raise UserError(f"{path}: not a regular file", Exit.DATA)
     kind = path.suffix.lower()
-    if kind in (".csv", ".tsv"):
-        return _csv_records(path, "\t" if kind == ".tsv" else ",")
+    try:
+        if kind in (".csv", ".tsv", ".txt"):
+            return csv_records(path, encoding)
+        if kind in (".jsonl", ".ndjson", ".json"):
+            return Records(_json_records(path, encoding_of(path, encoding, may_be_western=False).name))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}", Exit.DATA) from error
     if kind == ".parquet":
         from autoadapt.tasks.dataset_files import parquet_records
 
-        return parquet_records(path)
-    if kind in (".jsonl", ".ndjson", ".json"):
-        return _json_records(path)
-    raise UserError(f"{path}: unknown kind of file; use {', '.join(FORMATS)}", Exit.DATA)
+        return Records(parquet_records(path))
+    if kind == ".xlsx":
+        from autoadapt.tasks.workbooks import xlsx_records
+
+        return xlsx_records(path)
+    hint = "; save it as .xlsx or csv" if kind in (".xls", ".xlsm", ".xlsb", ".ods", ".numbers") else ""
+    raise UserError(f"{path}: unknown kind of file; use {', '.join(FORMATS)}{hint}", Exit.DATA)
 
 
-def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _json_records(path: Path, encoding: str) -> Iterator[Located]:
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
@@ -95,57 +137,32 @@ def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 if not isinstance(record, dict):
                     raise UserError(f"{where}: a {type(record).__name__}, not an object of columns", Exit.DATA)
                 yield where, record
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8", Exit.DATA) from error
+    except UnicodeError as error:
+        raise not_decoded(path, encoding, error) from error
 
 
-def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    csv.field_size_limit(LONGEST_CELL * 10)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header = next(reader, None)
-            if header is None:
-                return
-            if len(header) == 1 and ";" in header[0]:
-                raise UserError(f"{path}, line 1: columns are separated by ';'; save the file with ','", Exit.DATA)
-            if repeated := sorted({h for h in header if header.count(h) > 1}):
-                raise UserError(f"{path}, line 1: column '{repeated[0]}' is named twice", Exit.DATA)
-            for cells in reader:
-                where = f"{path}, line {reader.line_num}"
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise UserError(
-                        f"{where}: {len(cells)} cells, but the header names {len(header)} columns; "
-                        f"quote text that holds '{delimiter}'",
-                        Exit.DATA,
-                    )
-                yield where, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise UserError(f"{path}: {error}; is a quote left open?", Exit.DATA) from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8", Exit.DATA) from error
-
-
-def _table(name: str, records: Iterable[tuple[str, dict[str, Any]]], columns: Columns, kind: AnswerKind) -> Table:
-    table = Table(name, [])
+def _fill(
+    table: Table, records: Iterable[Located], columns: Columns, kind: AnswerKind, merged: Mapping[str, str]
+) -> None:
+    """Adds the usable rows, and notes of those that are left out."""
     blank = 0
     for number, (where, record) in enumerate(records):
         if number >= MOST_ROWS:
-            table.notes.append(f"{name}: only the first {MOST_ROWS:,} rows are used")
+            table.notes.append(f"{table.name}: only the first {MOST_ROWS:,} rows are used")
             break
         text = _input(record, columns, where)
-        answers = _label_set(record, columns, where) if kind == "labels" else _answers(record, columns, where, kind)
+        if kind == "labels":
+            answers = _label_set(record, columns, where, merged)
+        else:
+            answers = [merged.get(answer, answer) for answer in _answers(record, columns, where, kind)]
         if not text.strip() or not answers:
             blank += 1
             continue
         table.rows.append(Row(id=number, input=text, outputs=answers))
     if blank:
-        table.notes.append(f"{name}: {blank} rows without input or output are left out")
+        table.notes.append(f"{table.name}: {blank} rows without input or output are left out")
     if not table.rows:
-        raise UserError(f"{name}: no usable row", Exit.DATA)
-    return table
+        raise UserError(f"{table.name}: no usable row", Exit.DATA)
 
 
 def _input(record: dict[str, Any], columns: Columns, where: str) -> str:
@@ -156,7 +173,7 @@ def _input(record: dict[str, Any], columns: Columns, where: str) -> str:
     return joined_input(columns.input, texts) if any(text.strip() for text in texts) else ""
 
 
-def _label_set(record: dict[str, Any], columns: Columns, where: str) -> list[str]:
+def _label_set(record: dict[str, Any], columns: Columns, where: str, merged: Mapping[str, str]) -> list[str]:
     """The set of labels of a row as its one answer; nothing where the cell is empty, so that it is not known."""
     value = _value(record, columns.output, where)
     listed = list_in(value)
@@ -168,7 +185,8 @@ def _label_set(record: dict[str, Any], columns: Columns, where: str) -> list[str
             f"{json.dumps([str(value)[:80]], ensure_ascii=False)}, and [] for no label",
             Exit.DATA,
         )
-    labels = [_text(label, where, columns.output).strip() for label in listed]
+    written = [_text(label, where, columns.output).strip() for label in listed]
+    labels = [merged.get(label, label) for label in written]
     for label in labels:
         if not label:
             raise UserError(f"{where}: column '{columns.output}' lists an empty label; [] means no label", Exit.DATA)
@@ -224,14 +242,19 @@ def _value(record: dict[str, Any], column: str, where: str) -> Any:
     return record[column]
 
 
-def _text(value: Any, where: str, column: str) -> str:
+def as_text(value: Any) -> str:
+    """A cell as text; of a list or an object its form in Python, which is only shown."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    return str(value).replace("\x00", "")
+
+
+def _text(value: Any, where: str, column: str) -> str:
     if isinstance(value, list | dict):
         raise UserError(f"{where}: column '{column}' holds a {type(value).__name__}, not a text", Exit.DATA)
-    text = str(value).replace("\x00", "")
+    text = as_text(value)
     if len(text) > LONGEST_CELL:
         raise UserError(
             f"{where}: column '{column}' is {len(text):,} characters long (at most {LONGEST_CELL:,})", Exit.DATA

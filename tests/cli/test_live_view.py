@@ -33,10 +33,14 @@ def test_a_terminal_gets_a_live_view(make_task: MakeTask) -> None:
     assert process.returncode == 0, seen.decode()
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
     assert "\x1b[" in seen.decode(), "drawn in place"
-    assert "fruits: running trial" in text
+    assert "fruits: searching" in text
+    assert re.search(r"running trial \d +prompt on scripted +(in full|\d+ rows)", text)
+    assert re.search(r"best so far: trial \d \(prompt\) 0\.\d+", text)
+    assert re.search(r"fruits: end 1 of \d, scores on test rows", text)
+    assert re.search(r"end (\d) of \1, verdict", text)
     assert re.search(r"trials [1-3] of 3", text)
     assert re.search(r"spent \$\d+\.\d+ of \$50", text)
     assert "left" in text
     assert re.search(r"trial +method +quality", text)
-    assert "trial finished: trial 0" in text
+    assert "trial 0 done: prompt on scripted, quality 0." in text
     assert "Recommended" in out

@@ -1,6 +1,7 @@
 """What the terminal shows of a made-up study."""
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -27,10 +28,10 @@ from autoadapt.display.terminal.plans import print_plan
 from autoadapt.display.terminal.prices import print_prices
 from autoadapt.display.terminal.result import print_result
 from autoadapt.display.terminal.scenarios import print_comparison
-from autoadapt.display.terminal.status import status_lines
+from autoadapt.display.terminal.status import status_lines, time_left
 from autoadapt.display.text import dollars, duration, p95_text, printable, too_few
 from autoadapt.domain.comparison import BreakEven
-from autoadapt.domain.events import Event, Status
+from autoadapt.domain.events import Event, Phase, Running, Status
 from autoadapt.domain.prices import DevicePrice, TokenPrice
 from autoadapt.domain.task import Budget
 from autoadapt.domain.verdict import LabelScore, Unmeasured
@@ -191,6 +192,36 @@ def test_status_counts_trials_that_were_stopped_early() -> None:
     text = shown(status_lines(status))
     assert "stopped early 2" in text
     assert "trials 4 of 9" in text
+    assert "time left not known yet" in text
+    assert "nothing runs at the moment" in text
+
+
+def test_status_names_jobs_phase_and_the_best_against_the_floor() -> None:
+    best, floor = STUDY.options[0], STUDY.options[1].model_copy(update={"method": "tfidf", "floor": True})
+    status = Status(
+        name="s",
+        budget=Budget(trials=9, hours=0.5, usd=Decimal(2), device_hours=1),
+        spent=STUDY.results.spent,
+        running=(Running(7, HARM, "minilm", "33% of its training", 65),),
+        best=best,
+        floor=floor,
+        phase=Phase("final fit", 3, 5, seconds=60, seconds_after=20),
+        seconds_left=100,
+    )
+    text = shown(status_lines(status))
+    assert "s: end 3 of 5, final fit" in text
+    assert "33% of its training" in text
+    assert "\x1b[31m" not in text
+    assert (
+        f"best so far: {best.name} {best.quality:.3f}, {best.quality - floor.quality:.3f} above the floor (tfidf"
+        in text
+    )
+    assert "about 1 min 40 s left" in text
+    for limit in ("of 9", "of 30 min 00 s", "of 1 h 00 min", "of $2.00"):
+        assert limit in text
+    assert time_left(dataclasses.replace(status, seconds_left=2)) == "a few seconds left"
+    searching = dataclasses.replace(status, phase=None, seconds_left=1500, end_seconds=130)
+    assert time_left(searching) == "about 25 min left, 2 min 10 s of it for the end"
 
 
 def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:

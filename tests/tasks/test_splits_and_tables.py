@@ -107,10 +107,10 @@ def test_several_references(tmp_path: Path) -> None:
         ),
         ("a.csv", "text,label\na,b\nc\n", "line 3: 1 cells, but the header names 2 columns"),
         ("a.csv", 'text,label\n"open,b\nc,d\n', "is a quote left open?"),
-        ("a.csv", "text;label\na;b\n", "columns are separated by ';'"),
         ("a.csv", "text,text\na,b\n", "column 'text' is named twice"),
         ("a.parquet", b"PAR1 this is not parquet", "not a readable parquet file"),
-        ("a.xlsx", b"x", "unknown kind of file"),
+        ("a.doc", b"x", "unknown kind of file"),
+        ("a.xls", b"x", "save it as .xlsx or csv"),
     ],
 )
 def test_unreadable_data_error_names_file_and_line(

@@ -527,9 +527,9 @@ def test_floor_per_use_is_the_device_time_of_an_answer() -> None:
     assert price(option, found, found.cell()).floor_usd_per_1k == D("0.02")
 
 
-def test_no_volume_that_cannot_be_read_is_taken() -> None:
+def test_no_output_that_cannot_be_read_is_taken() -> None:
     with pytest.raises(ValueError, match="'abc' is no number: give one, or low, likely and high"):
-        Scenario(volume="abc")  # type: ignore[arg-type]
+        Scenario(output="abc")  # type: ignore[arg-type]
 
 
 def test_price_of_an_api_that_was_measured_grows_with_its_answers() -> None:

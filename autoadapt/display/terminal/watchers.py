@@ -1,4 +1,4 @@
-"""Three ways to follow a running study: a live view on a terminal, a line per event, NDJSON for programs."""
+"""Three ways to follow a running study: a live view on a terminal, short lines, NDJSON for programs."""
 
 import json
 import sys
@@ -10,8 +10,19 @@ from rich.live import Live
 from rich.text import Text
 
 from autoadapt.display.terminal.plain_text import plain
-from autoadapt.display.terminal.status import status_lines
+from autoadapt.display.terminal.status import phase_text, status_lines, time_left
+from autoadapt.display.text import duration
 from autoadapt.domain.events import Event
+
+ENDS = {
+    "trial_finished": "trial {} done",
+    "trial_stopped_early": "trial {} stopped early",
+    "trial_failed": "trial {} failed",
+    "trial_cached": "trial {} repeats another",
+}
+"""Events of a trial that has ended -> how its line begins."""
+SILENT = ("progress", "trial_started", "trial_promoted", "phase")
+LONGEST_NAME, LONGEST_REASON = 40, 70
 
 
 class Watcher(Protocol):
@@ -37,25 +48,60 @@ class _Base:
         raise TypeError
 
 
-def line(event: Event) -> str:
-    """An event as one line of text."""
-    about = f"trial {event.trial}: " if event.trial is not None else ""
+def line(event: Event) -> str | None:
+    """An event as a short line; None: it says nothing that is worth a line."""
+    status = event.status
+    if event.kind in ENDS:
+        return _trial_line(event)
+    if event.kind == "phase" and status.phase is not None:
+        return f"{phase_text(status.phase)}; {time_left(status)}"
+    if event.kind == "assessing":
+        return f"  {event.message}"
+    if event.kind == "assessed":
+        return None if event.message == "done" else f"  trial {event.trial}: {_short(event.message, LONGEST_REASON)}"
+    if event.kind == "finished":
+        spent = status.spent
+        return f"finished after {duration(spent.wall_seconds)}: {spent.trials} trials, ${spent.usd:.4f}"
+    if event.kind in SILENT:
+        return None
+    about = f"trial {event.trial}: " if event.trial is not None and event.kind != "note" else ""
     return f"{event.kind.replace('_', ' ')}: {about}{event.message}"
 
 
+def _trial_line(event: Event) -> str:
+    """A trial that has ended: what it was, its quality or why it ended, and the best so far."""
+    name = _short(f"{event.data['method']} on {event.data['model']}", LONGEST_NAME) if "method" in event.data else ""
+    values = event.data.get("values") or {}
+    if event.kind == "trial_finished":
+        shown = [f"{goal.replace('_', ' ')} {value:.3f}" for goal, value in list(values.items())[:1]]
+    else:
+        shown = [_short(event.message, LONGEST_REASON)]
+    text = f"{ENDS[event.kind].format(event.trial)}: {', '.join(part for part in [name, *shown] if part)}"
+    best, floor = event.status.best, event.status.floor
+    against = "" if floor is None else f", floor {floor.quality:.3f}"
+    return text if best is None else f"{text}; best {best.quality:.3f}{against}"
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 class LineWatcher(_Base):
-    """One line per event on stderr, with counts and spend."""
+    """A short line on stderr for every trial that has ended and every phase, with counts, spend and time."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
-        if event.kind == "progress":
+        text = line(event)
+        if text is None:
             return
-        status = event.status
-        tail = f"  [{status.spent.trials} trials, {len(status.running)} running, {status.failed} failed, "
-        tail += f"${status.spent.usd:.4f}, {status.spent.wall_seconds:.0f} s]"
-        self._console.print(plain(line(event)).append(tail, style="dim"))
+        shown, status = plain(text), event.status
+        if event.kind in ENDS:
+            tried = f"{status.spent.trials}" + (f" of {status.budget.trials}" if status.budget.trials else "")
+            tail = f"  [{tried}, ${status.spent.usd:.4f}, {duration(status.spent.wall_seconds)}, "
+            shown.append(f"{tail}{time_left(status, with_end=False)}]", style="dim")
+        self._console.print(shown)
 
 
 class LiveWatcher(_Base):
@@ -75,12 +121,10 @@ class LiveWatcher(_Base):
         self._live.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
-        if event.kind not in ("trial_started", "trial_promoted", "progress"):
-            self._console.print(plain(line(event)))
-        running = ", ".join(f"trial {n}" for n in event.status.running) or "nothing"
-        self._live.update(
-            Group(Text(""), Text(f"{event.status.name}: running {running}", style="bold"), status_lines(event.status))
-        )
+        text = line(event)
+        if text is not None:
+            self._console.print(plain(text))
+        self._live.update(Group(Text(""), status_lines(event.status)))
 
 
 class JsonWatcher(_Base):
@@ -99,7 +143,8 @@ class JsonWatcher(_Base):
             "message": event.message,
             **event.data,
             "status": {
-                "running": list(status.running),
+                "running": [job.trial for job in status.running],
+                "phase": None if status.phase is None else status.phase.name,
                 "complete": status.complete,
                 "stopped_early": status.stopped_early,
                 "failed": status.failed,

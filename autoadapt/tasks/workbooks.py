@@ -1,0 +1,81 @@
+"""Rows of the first sheet of an Excel workbook, by openpyxl, an extra."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from autoadapt.errors import Exit, UserError
+from autoadapt.tasks.delimited import Located, Records, named_columns
+
+MOST_BYTES = 1_000_000_000
+"""Of a workbook that is unpacked; one that is packed tightly to fill the memory is refused before it is read."""
+DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error, ParseError,
+)  # fmt: skip
+"""What openpyxl raises for a workbook that is not whole."""
+
+
+def xlsx_records(path: Path) -> Records:
+    """The rows of the first visible sheet that has any; formulas by the values that Excel has stored.
+
+    Raises:
+        UserError: openpyxl is not installed (exit code 4); it is no workbook, or damaged (exit code 3).
+    """
+    try:
+        import openpyxl
+    except ImportError:
+        raise UserError(
+            f"{path}: Excel workbooks are read by openpyxl, which is not installed; "
+            "run: pip install 'autoadapt[xlsx]', or save the sheet as csv",
+            Exit.ENVIRONMENT,
+        ) from None
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(part.file_size for part in packed.infolist())
+        if size > MOST_BYTES:
+            raise UserError(f"{path}: {size / 1e9:.1f} GB when unpacked; save the sheet as csv", Exit.DATA)
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        for sheet in sheets:
+            sheet.reset_dimensions()  # some programs state a wrong size
+        filled = [sheet for sheet in sheets if any(_filled(cells) for cells in sheet.iter_rows(values_only=True))]
+    except DAMAGED as error:
+        raise _damaged(path, error) from error
+    if not filled:
+        return Records(iter(()))
+    others = ", ".join(f"'{sheet.title}'" for sheet in filled[1:])
+    notes = [f"{path.name}: sheet '{filled[0].title}' is read, {others} not"] if others else []
+    return Records(_rows(path, filled[0]), notes, f"sheet '{filled[0].title}'")
+
+
+def _rows(path: Path, sheet: Any) -> Iterator[Located]:
+    header: list[str] | None = None
+    try:
+        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+            if not _filled(cells):
+                continue
+            where = f"{path}, sheet '{sheet.title}', row {number}"
+            if header is None:
+                header = named_columns(where, ["" if cell is None else str(cell) for cell in cells])
+                continue
+            if any(cell is not None for cell in cells[len(header) :]):
+                raise UserError(f"{where}: more cells than the header names columns ({len(header)})", Exit.DATA)
+            padded = [*cells, *[None] * (len(header) - len(cells))]
+            yield where, dict(zip(header, padded, strict=False))
+    except DAMAGED as error:
+        raise _damaged(path, error) from error
+
+
+def _filled(cells: tuple[Any, ...]) -> bool:
+    return any(cell is not None and str(cell).strip() for cell in cells)
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    first = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return UserError(
+        f"{path}: not a readable workbook ({first}); open it in Excel and save it again as xlsx", Exit.DATA
+    )
