@@ -201,6 +201,22 @@ def _learning_curve_needs_the_budget(task: dict[str, Any], study: Study) -> None
     assert len(jobs(study.root, "refit-*")) == 3
     assert richer.verdict is not None
     assert richer.verdict.curve is not None
+    _parts_are_trained_as_long(richer)
+
+
+def _parts_are_trained_as_long(study: Study) -> None:
+    """A scripted model learns by steps alone, so that more rows add nothing where all parts do as many steps."""
+    assert study.verdict is not None
+    assert study.verdict.curve is not None
+    records = [
+        r for r in study.folder.records if r.job.trial == study.verdict.curve.trial and r.measurement is not None
+    ]
+    fitted = [r.measurement.train_steps for r in records if r.job.kind == "fit"]
+    parts = [r.measurement.train_steps for r in records if r.job.kind == "refit" and r.job.train_rows]
+    assert len(parts) == 3
+    assert set(parts) == {max(fitted)}
+    qualities = [point.quality for point in study.verdict.curve.points]
+    assert max(qualities) - min(qualities) < 0.05, "they answer alike"
 
 
 def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None:
