@@ -208,13 +208,13 @@ def _parts_are_trained_as_long(study: Study) -> None:
     """A scripted model learns by steps alone, so that more rows add nothing where all parts do as many steps."""
     assert study.verdict is not None
     assert study.verdict.curve is not None
-    records = [
-        r for r in study.folder.records if r.job.trial == study.verdict.curve.trial and r.measurement is not None
-    ]
-    fitted = [r.measurement.train_steps for r in records if r.job.kind == "fit"]
-    parts = [r.measurement.train_steps for r in records if r.job.kind == "refit" and r.job.train_rows]
-    assert len(parts) == 3
-    assert set(parts) == {max(fitted)}
+    trial = study.root / "trials" / f"{study.verdict.curve.trial:04d}"
+
+    def steps(pattern: str) -> list[int]:
+        return [json.loads(p.read_text())["result"]["train_steps"] for p in trial.glob(f"{pattern}/outcome.json")]
+
+    assert len(steps("refit-*")) == 3
+    assert {*steps("refit-*")} == {max(steps("rung*"))}
     qualities = [point.quality for point in study.verdict.curve.points]
     assert max(qualities) - min(qualities) < 0.05, "they answer alike"
 

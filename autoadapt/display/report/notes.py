@@ -18,8 +18,8 @@ DEFINITIONS = (
     "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or a "
     "permutation test; Holm's correction).",
     "The expected optimism of the recommended option is a bootstrap of its choice over validation rows: how much "
-    "higher the option that is chosen on the rows drawn scores there than on all rows. Its range is that of its validation "
-    "score, moved by so much.",
+    "higher the option that is chosen on the rows drawn scores there than on all rows. Its range is that of its "
+    "validation score, moved by so much.",
     "The cost of 1,000 queries is the device time of answering at the throughput of batches, plus what providers "
     "billed, plus the option's own training spread over the queries of the horizon.",
     "Latency is the p95 of single requests during the search; for frontier options it is the p95 under load, measured "
