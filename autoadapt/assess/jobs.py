@@ -12,7 +12,7 @@ from autoadapt.economics.costs import peak_rate
 from autoadapt.runs.run_folder import Record, RunFolder, job_name
 from autoadapt.shelves import METHODS
 from autoadapt.study.end_costs import SCORE_SHARE, UNLIMITED, EndCosts, Use, rows_to_score
-from autoadapt.study.job_times import MARGIN, trained_share
+from autoadapt.study.job_times import MARGIN, scheduled_steps, trained_share
 from autoadapt.study.study_results import StudyResults
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
@@ -166,9 +166,15 @@ class AssessmentJobs:
         return False
 
     def refit(self, trial: int, train_rows: int | None, seed_index: int) -> Refit:
-        """A job that fits a trial's candidate again and scores it on the test rows."""
-        seed = self.results.trials.record(trial).job.seed
-        fields = {"seed": seed_of(seed, seed_index)} if seed_index else {}
+        """A job that fits a trial's candidate again and scores it on the test rows.
+
+        On a part of the rows a method that trains by gradient does as many optimizer steps as the trial's own schedule
+        had: with as many passes it would do fewer, and what they lack would look like a lack of rows.
+        """
+        fit = self.results.trials.record(trial).job
+        fields: dict[str, Any] = {"seed": seed_of(fit.seed, seed_index)} if seed_index else {}
+        if train_rows is not None and METHODS.get(fit.candidate.method).tunes:
+            fields["train_steps"] = scheduled_steps(self.results.trials.measurement(trial)) or None
         return self._refit(trial, train_rows=train_rows, seed_index=seed_index, **fields)
 
     def _refit(self, trial: int, **fields: Any) -> Refit:
@@ -222,7 +228,9 @@ class AssessmentJobs:
 
     def done(self, job: Refit) -> list[Record]:
         """The jobs that fitted a trial again as this one would, scored on as many rows; empty: there was none."""
-        return [record for record in self._like(job) if getattr(record.job, "rows", None) == job.rows]
+        wanted = (job.rows, job.train_steps)
+        refits = ((record, record.job) for record in self._like(job))
+        return [record for record, r in refits if isinstance(r, Refit) and (r.rows, r.train_steps) == wanted]
 
     def _like(self, job: Refit) -> list[Record]:
         """The same on any number of test rows."""
@@ -250,8 +258,8 @@ class AssessmentJobs:
 
     def predicted(self, job: Refit) -> Use:
         """What fitting again will probably take, from the option's own training and validation."""
-        share = self.rows_learned(job) / len(self.resolved.splits.train)
-        return self.costs(job.trial).fit(share, job.rows).times(MARGIN)
+        share, costs = self.rows_learned(job) / len(self.resolved.splits.train), self.costs(job.trial)
+        return (costs.fit if job.train_rows is None else costs.fit_part)(share, job.rows).times(MARGIN)
 
     def _common(self, trial: int) -> dict[str, Any]:
         """Fields of the trial's last fit that every further job of it shares."""

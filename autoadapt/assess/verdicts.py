@@ -9,14 +9,14 @@ from autoadapt.assess.final_fits import final_fit_of
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.rows import Row
-from autoadapt.domain.verdict import Compared, Curve, LabelScore, Paired, Trained, Unmeasured, Verdict
+from autoadapt.domain.verdict import Compared, Curve, LabelScore, Optimism, Paired, Trained, Unmeasured, Verdict
 from autoadapt.row_statistics import stats_array
 from autoadapt.study.search import Search
 from autoadapt.verdict.comparisons import compared_with, dominated_within_error
 from autoadapt.verdict.explanation import next_steps, reasons
 from autoadapt.verdict.gain import gain
 from autoadapt.verdict.growth import curve, trained_again
-from autoadapt.verdict.optimism import optimism
+from autoadapt.verdict.optimism import optimism, rivals
 from autoadapt.verdict.recommendation import best_of, tied_with
 
 
@@ -33,7 +33,6 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
     if not frontier:
         return None
     pairs, recommendation, options = results.pairs(), results.recommendation(), results.options()
-    metric, seed = resolved.metric, resolved.task.seed
     best = best_of(frontier, pairs)
     stats = _same_rows({t: results.validation_stats(t) for t in results.trials.trials()})
     compared = _compared(best, options, pairs)
@@ -54,7 +53,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         scored_parts=results.scored_parts(),
         split_differences=resolved.splits.differences,
         labels=_label_scores(search, best.trial if recommendation.trial is None else recommendation.trial),
-        optimism=optimism(best, metric, stats, seed),
+        optimism=_optimism(search, next((o for o in options if o.trial == recommendation.trial), best), stats),
         final_fit=final_fit_of(jobs),
         trained=_trained(jobs),
         curve=learning,
@@ -68,6 +67,25 @@ def _same_rows(stats: dict[int, Any]) -> dict[int, Any]:
     """Trials that answered as many rows as the one that answered most: an older run may have used fewer."""
     longest = max(len(s) for s in stats.values())
     return {t: s for t, s in stats.items() if len(s) == longest}
+
+
+def _optimism(search: Search, option: Option, stats: dict[int, Any]) -> Optimism:
+    """Of the option that is recommended, among those from which it was chosen by expected quality.
+
+    Args:
+        search: that has ended.
+        option: recommended, or the best one.
+        stats: validation rows of every trial measured in full on as many of them.
+    """
+    resolved, trials = search.resolved, search.results.trials
+    uncertain = [goal.name for goal in resolved.goals if goal.uncertain]
+    values = {
+        t: {**v, **dict.fromkeys(uncertain, trials.expected(t))} for t, v in trials.values().items() if t in stats
+    }
+    known = option.trial in values
+    among = {t: stats[t] for t in rivals(option.trial, values, resolved.goals)} if known else {}
+    expected = {t: trials.expected_quality(t) for t in among}
+    return optimism(option, resolved.metric, among, resolved.task.seed, expected)
 
 
 def _next_steps(

@@ -93,15 +93,25 @@ def _within_noise_lines(verdict: Verdict) -> list[str]:
 
 
 def _optimism_line(optimism: Optimism) -> str:
-    text = (
-        f"Optimism: trial {optimism.trial} was selected by its validation score of {optimism.validation_quality:.3f}; "
-        f"as the best of {optimism.options} such scores it is probably about {100 * optimism.expected:.1f} points too "
-        "high"
-    )
-    if optimism.observed is None or optimism.observed_low is None or optimism.observed_high is None:
-        return text + "."
-    by = difference_text(-optimism.observed, -optimism.observed_high, -optimism.observed_low)
-    return f"{text}; the test score differs from it by {by}."
+    """By how much the score of the recommended option is too high: by how it was chosen, and by test rows."""
+    clauses = []
+    if (found := expected_text(optimism)) is not None:
+        among = f"chosen among {optimism.options} options" if optimism.options > 1 else "the only option of its kind"
+        clauses.append(f"as it was {among}, it is probably too high by {found}")
+    if optimism.observed is not None and optimism.observed_low is not None and optimism.observed_high is not None:
+        by = difference_text(optimism.observed, optimism.observed_low, optimism.observed_high)
+        clauses.append(f"by its test score, it is too high by {by}")
+    text = f"Optimism: {trial_name(optimism.trial)} has a validation score of {optimism.validation_quality:.3f}"
+    return "; ".join([text, *clauses]) + "."
+
+
+def expected_text(optimism: Optimism) -> str | None:
+    """By how much a score is probably too high, with its range; None: it is not known."""
+    if optimism.expected is None:
+        return None
+    if optimism.expected_low is None or optimism.expected_high is None:  # an earlier version has written it
+        return f"about {100 * optimism.expected:.1f} points"
+    return difference_text(optimism.expected, optimism.expected_low, optimism.expected_high)
 
 
 def cascade_lines(options: Sequence[Option]) -> list[str]:

@@ -151,6 +151,10 @@ class Refit(JobBase):
     rows: int = Field(ge=1)
     train_rows: int | None = Field(default=None, ge=1)
     """Training rows it may use; None: all."""
+    train_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps of its whole schedule, of a method that trains by gradient: passes over its rows are repeated
+    until there are as many, so that a part of the rows is trained on as long as all of them. None: those of its
+    passes."""
     seed_index: int = Field(default=0, ge=0)
     """Which further seed it has; 0: the option's own."""
     splits: tuple[Literal["train", "validation", "dev"], ...] = ("train",)

@@ -167,6 +167,11 @@ class Context:
         """Longest time that this job may train; None: no limit."""
         return self.job.training_seconds
 
+    @property
+    def training_steps(self) -> int | None:
+        """Optimizer steps of the whole schedule, however many rows there are; None: as many as the passes come to."""
+        return self.job.train_steps if isinstance(self.job, Refit) else None
+
     def training_rows(self) -> list[Row]:
         """The rows that this job may learn from."""
         if isinstance(self.job, Refit):

@@ -61,8 +61,9 @@ class Metric(ABC):
 
     answers: ClassVar[AnswerKind]
     """Whether the model chooses a label, chooses a set of labels, or writes a text."""
-    interval: ClassVar[Literal["wilson", "bootstrap"]] = "bootstrap"
-    """How its 95 % interval is computed; `wilson` for shares of rows that are right or wrong."""
+    interval: ClassVar[Literal["wilson", "bootstrap", "posterior"]] = "bootstrap"
+    """How its 95 % interval is computed; `wilson` for shares of rows that are right or wrong, `posterior` for a metric
+    that defines `draws`."""
     labels_count_alike: ClassVar[bool] = False
     """Whether every label has the same weight, however few its rows are."""
     early_stopping: ClassVar[bool] = True
@@ -85,3 +86,16 @@ class Metric(ABC):
         By default the mean of the first statistic.
         """
         return float(stats[:, 0].mean())
+
+    def draws(self, stats: Any, count: int, random: Any) -> Any:
+        """Values of the metric that endlessly many rows may have, given these: draws of its posterior distribution.
+
+        Args:
+            stats: of rows, shape (rows, statistics).
+            count: of draws.
+            random: numpy's generator.
+
+        Returns:
+            An array of shape (count,); None: the metric does not say, and rows are resampled in place of it.
+        """
+        return None

@@ -237,7 +237,7 @@ class Evaluation(StrictModel):
     where a tenth of the budget pays for no more."""
     learning_curve: bool = True
     """At the end, if a tenth of the budget pays for it, also train the recommended tuned option on an eighth, a quarter
-    and half of the rows, to estimate the gain of more labels."""
+    and half of the rows, for as many optimizer steps each, to estimate the gain of more labels."""
     final_fit: bool = True
     """At the end, if the budget pays for it, also train the recommended option once more, on validation rows too, and
     score it on test rows: the one to deploy. Up to a quarter of the budget is kept for it."""

@@ -35,20 +35,27 @@ class Compared(Paired):
 
 
 class Optimism(StrictModel):
-    """By how much the score by which the best option was selected is too high; differences of quality, from -1 to 1."""
+    """By how much the validation score of the recommended option (or the best one, where none is) is too high;
+    differences of quality, from -1 to 1."""
 
     trial: int
     validation_quality: float
-    """The score by which it was selected."""
+    """The score by which it was chosen."""
     options: int
-    """Options measured in full on the same rows, from which it was selected."""
-    expected: float
-    """By how much the highest of so many scores is too high on average, from validation rows alone (bootstrap)."""
+    """Options measured in full on the same rows among which it was chosen: of a cheaper option than the best those that
+    cost no more and are no worse by any other objective that is known exactly."""
+    expected: float | None = None
+    """By how much the score of an option chosen so is too high on average, from validation rows alone (bootstrap of the
+    choice); None: it is a cascade, whose score is cross-fitted."""
+    expected_low: float | None = None
+    expected_high: float | None = None
+    """Within which this option's score is too high, with 95 %, from validation rows alone."""
     observed: float | None = None
     """Validation minus test quality; None: not scored on test rows."""
     observed_low: float | None = None
     observed_high: float | None = None
-    """Its 95 % interval, from those of both qualities."""
+    """Within which its score is too high, with 95 %, by test rows: validation quality less the interval of test
+    quality."""
 
 
 class Trained(StrictModel):

@@ -218,7 +218,7 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
     left = left.minus(use)
     trained = next((costs for costs in options.values() if costs.trained), None)
     curve = trained.curve(answered) if trained is not None and evaluation.learning_curve else Use()
-    longest = trained.fit(max(SHARES), answered).seconds if curve.seconds and trained is not None else 0.0
+    longest = trained.fit_part(max(SHARES), answered).seconds if curve.seconds and trained is not None else 0.0
     paid = left.pays_for(curve.plus(options[best].load_test(evaluation))) and longest <= left.seconds / slots
     if paid:
         use, left = use.plus(curve), left.minus(curve)
@@ -254,5 +254,6 @@ def _costs(resolved: ResolvedTask, option: Option, times: Times, devices: int) -
         row_usd=times.row_usd(candidate),
         samples=resolved.task.evaluation.latency_requests,
         trained=METHODS.get(option.method).tunes,
+        part_share=1.0 if METHODS.get(option.method).tunes else None,
         remote=resolved.capabilities[option.model].remote,
     )

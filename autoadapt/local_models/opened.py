@@ -238,6 +238,7 @@ class OpenedLocalModel(Model, Generic[M]):
             keep_checkpoint=context.keeps_checkpoint,
             dev_score=dev_score if trainee.stops_early and context.metric.early_stopping else None,
             tick=context.tick,
+            steps=context.training_steps,
         )
         return train(backend, plan)
 

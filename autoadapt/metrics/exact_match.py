@@ -19,7 +19,7 @@ class ExactMatch(Metric):
     """1 when the answer equals a reference but for case, white space and JSON key order. Interval: Wilson (1927)."""
 
     answers: ClassVar[AnswerKind] = "text"
-    interval: ClassVar[Literal["wilson", "bootstrap"]] = "wilson"
+    interval: ClassVar[Literal["wilson", "bootstrap", "posterior"]] = "wilson"
 
     def row(self, answered: AnsweredRow) -> list[float]:
         return [float(normal(answered.prediction) in {normal(r) for r in answered.references})]

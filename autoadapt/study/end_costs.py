@@ -15,6 +15,7 @@ from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.task import Economics, Evaluation, Task
 from autoadapt.economics.rates import least_samples, typical_ms
 from autoadapt.shelves import METHODS
+from autoadapt.study.job_times import scheduled_steps
 from autoadapt.verdict.growth import SHARES
 
 END_SHARE = 0.1
@@ -103,6 +104,8 @@ class EndCosts:
         row_usd: that a provider bills for a row.
         samples: single requests that were timed.
         trained: whether training rows have changed it, so that there can be a learning curve.
+        part_share: share of its training that a fit on a part of the rows takes: of a method that trains by gradient
+            all of it, or more where it stopped early, for as many steps are done; None: as its share of the rows.
         floor: whether it is one of the simple methods that others are compared with.
         alone: whether nothing else may run while it is measured under load.
         remote: whether it answers behind a server, where it is not measured under load.
@@ -119,6 +122,7 @@ class EndCosts:
     row_usd: float = 0.0
     samples: int = 0
     trained: bool = False
+    part_share: float | None = None
     floor: bool = False
     alone: bool = True
     remote: bool = False
@@ -131,6 +135,7 @@ class EndCosts:
         warm = 0.0 if outcome.cold else outcome.seconds - outcome.fit_measure_seconds
         # measured times are those of work alone; a job also takes the time in which it waits for a core
         waiting = 1 / (1 - measurement.waited_share)
+        steps = measurement.train_steps
         return cls(
             row_seconds=waiting * measurement.inference_seconds / len(measurement.rows),
             alone_seconds=waiting * typical_ms(measurement.latency_ms or [0.0]) / 1000,
@@ -141,6 +146,7 @@ class EndCosts:
             row_usd=measurement.answering.usd / len(measurement.rows),
             samples=len(measurement.latency_ms),
             trained=measurement.parameters_trained > 0,
+            part_share=(scheduled_steps(measurement) / steps if steps else 1.0) if METHODS.get(method).tunes else None,
             floor=METHODS.get(method).floor,
             alone=outcome.devices.accelerator == "cpu",
             remote=not measurement.answering.device_seconds,
@@ -190,9 +196,13 @@ class EndCosts:
         """To be fitted again on a share of the training rows, and scored on test rows."""
         return self.score(rows).plus(self.use(share * self.train_seconds))
 
+    def fit_part(self, share: float, rows: float) -> Use:
+        """The same for a learning curve, whose fits on fewer rows do as many steps as one on all of them."""
+        return self.fit(share if self.part_share is None else self.part_share, rows)
+
     def curve(self, rows: float) -> Use:
         """To be fitted again on every part of the training rows that a learning curve needs."""
-        return total(self.fit(share, rows) for share in SHARES)
+        return total(self.fit_part(share, rows) for share in SHARES)
 
 
 def end_limits(task: Task, slots: int, devices: int, share: float = END_SHARE) -> Use:

@@ -36,6 +36,15 @@ def trained_share(measurement: Measurement) -> float:
     return measurement.train_steps / planned
 
 
+def scheduled_steps(measurement: Measurement) -> int:
+    """Optimizer steps of the schedule that a training has followed; 0: it did none.
+
+    Where its time was up, the schedule has ended with it; where it stopped early, the schedule would have gone on.
+    """
+    cut = trained_share(measurement) < 1
+    return measurement.train_steps if cut else max(measurement.train_steps, measurement.train_steps_planned)
+
+
 def cut_text(measurement: Measurement) -> str:
     """What to add to a trial's figures where the time for its training was up; else nothing."""
     if trained_share(measurement) >= 1:

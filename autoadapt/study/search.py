@@ -94,7 +94,7 @@ class Search:
             self._replay_ended(frozen.number, complete=state == TrialState.COMPLETE)
             self._histories.set_state(frozen.number, state)
         open_trials = running_trials(self._trials.study)
-        self._update_expected()  # before a trial ends, for then artifacts are deleted by what is expected
+        self._expect()  # before a trial ends, for then artifacts are deleted by what is expected
         for trial in open_trials:
             if self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
@@ -105,7 +105,7 @@ class Search:
 
     def run(self, stop: StopSignals) -> None:
         """Searches until the budget ends; returns early when a signal asked for it."""
-        self._update_expected()
+        self._expect()
         while stop.code is None:
             self._fill_slots()
             if all(self._histories.paused(n) for n in self._trials.numbers()):
@@ -295,10 +295,13 @@ class Search:
         self._trials[number].trial.set_user_attr("stopped_by", "budget")
         self._end(number, TrialState.STOPPED_EARLY, message)
 
-    def _update_expected(self) -> None:
-        """Gives the results what the sampler expects of trials, given all that was measured."""
-        if self.folder.lasting:
-            self.results.trials.expect(self._sampler.believed(self._chooser.history()))
+    def update_expected(self) -> None:
+        """Gives the results what the sampler expects of trials; after a search in virtual time only when called."""
+        self.results.trials.expect(self._sampler.believed(self._chooser.history()))
+
+    def _expect(self) -> None:
+        if self.folder.lasting:  # nothing in virtual time is chosen by it, and it takes as long as a decision
+            self.update_expected()
 
     def _end(self, number: int, state: TrialState, message: str, values: list[float] | None = None) -> None:
         """Ends a trial, answers those that wait for the same candidate, and deletes files no longer needed."""
@@ -309,7 +312,7 @@ class Search:
             write_note(self._trials.study, f"`{describe(opened.candidate)}`\n\n{state}: {message}", opened.trial)
         waiting = self._trials.end(number, state, values)
         if state == TrialState.COMPLETE:
-            self._update_expected()
+            self._expect()
             self.results.write(self.status())
         told = {} if values is None else dict(zip((g.name for g in self.resolved.goals), values, strict=True))
         method, model = opened.candidate.method, opened.candidate.model

@@ -21,8 +21,7 @@ MOST_NAMED = 5
 def few_rows_notes(validation: Sequence[Row], test: Sequence[Row]) -> list[str]:
     """Labels with too few rows for a metric in which every label counts the same, a sentence for each split.
 
-    With so few rows the interval of macro F1 covers the true value less often than it says: 82 to 90 % of the time
-    where a label has 1 % of the rows.
+    Its interval then holds the true value as often as it says, but is wide (`benchmarks/verdict/rare_labels.py`).
     """
     notes = []
     for name, rows in (("validation", validation), ("test", test)):
@@ -33,7 +32,7 @@ def few_rows_notes(validation: Sequence[Row], test: Sequence[Row]) -> list[str]:
             more = f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else ""
             notes.append(
                 f"labels with fewer than {FEW_ROWS} {name} rows ({named}{more}): every label counts the same, so that "
-                "single rows move the metric, and its interval is too narrow"
+                "single rows move the metric, and its interval is wide"
             )
     return notes
 

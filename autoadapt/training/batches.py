@@ -26,13 +26,24 @@ class Example:
     answer_start: int
 
 
-def schedule(examples: Sequence[HasTokens], batch_size: int, epochs: int, seed: int) -> list[list[int]]:
+def schedule(
+    examples: Sequence[HasTokens], batch_size: int, epochs: int, seed: int, steps: int | None = None
+) -> list[list[int]]:
     """Indices of every batch of the whole training, in order.
 
     Each epoch is shuffled anew; within windows of eight batches rows are sorted by length, so that a batch holds rows
     of similar length and little padding, and the batches of a window are shuffled again.
+
+    Args:
+        examples: rows.
+        batch_size: rows of a batch; the last one of an epoch may have fewer.
+        epochs: passes over the rows.
+        seed: equal arguments give equal batches.
+        steps: batches in all, for as many passes as that takes, the last one cut short; None: those of `epochs`.
     """
     batches: list[list[int]] = []
+    if steps is not None:
+        epochs = math.ceil(steps / math.ceil(len(examples) / batch_size))
     for epoch in range(epochs):
         rng = random.Random(f"{seed}/{epoch}")
         order = rng.sample(range(len(examples)), len(examples))
@@ -41,7 +52,7 @@ def schedule(examples: Sequence[HasTokens], batch_size: int, epochs: int, seed: 
             cut = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
             rng.shuffle(cut)
             batches += cut
-    return batches
+    return batches[:steps]
 
 
 def learning_rate(step: float, total: int, peak: float, warmup_ratio: float) -> float:

@@ -79,6 +79,8 @@ class Plan:
     dev_score: Callable[[], float] | None
     """The task's metric on rows kept for early stopping; None: training never stops early."""
     tick: Callable[[], None]
+    steps: int | None = None
+    """Steps of the whole schedule, for which passes are repeated or cut short; None: as many as the epochs come to."""
 
 
 def train(backend: Backend, plan: Plan) -> Progress:
@@ -92,7 +94,8 @@ def train(backend: Backend, plan: Plan) -> Progress:
         LossNotFiniteError: within the step in which it happens.
     """
     params = plan.params
-    batches = schedule(plan.examples, params.batch_size, params.num_train_epochs, plan.seed)
+    batches = schedule(plan.examples, params.batch_size, params.num_train_epochs, plan.seed, plan.steps)
+    # where the number of steps is given, an epoch is as many steps as one over all rows
     per_epoch = max(1, len(batches) // params.num_train_epochs)
     end = max(1, round(len(batches) * plan.share))
     progress = _resume(backend, plan)

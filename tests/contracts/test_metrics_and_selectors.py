@@ -29,7 +29,7 @@ def test_metric_gives_statistics_of_one_length_and_a_value_from_0_to_1(name: str
     assert 0 <= wrong[0] < right[0] <= 1
     assert metric.value(np.array([right] * 5)) == pytest.approx(1)
     assert 0 <= metric.value(np.array([wrong] * 5)) < 0.5
-    assert metric.interval in ("wilson", "bootstrap")
+    assert metric.interval in ("wilson", "bootstrap", "posterior")
 
 
 @pytest.mark.parametrize("name", METRICS.names())

@@ -148,7 +148,15 @@ VERDICT = Verdict(
     paired=[PAIR],
     within_noise=[0],
     optimism=Optimism(
-        trial=1, validation_quality=0.9, options=3, expected=0.02, observed=0.02, observed_low=-0.05, observed_high=0.08
+        trial=1,
+        validation_quality=0.9,
+        options=3,
+        expected=0.02,
+        expected_low=-0.03,
+        expected_high=0.07,
+        observed=0.02,
+        observed_low=-0.05,
+        observed_high=0.08,
     ),
     trained=[Trained(trial=1, qualities=[0.88, 0.9], mean=0.89, low=0.84, high=0.94, deviation=0.014)],
     curve=Curve(

@@ -56,7 +56,7 @@ def test_result_names_recommendation_verdict_and_spend(capsys: pytest.CaptureFix
     assert "Recommended: Trial 1 (lora) has the highest quality." in text
     assert re.search(r"It costs \$\S+ for [\d,]+ queries a month where its device time alone", text)
     assert "rented day and night" in text
-    assert "as the best of 3 such scores it is probably about 2.0 points too high" in text
+    assert "as it was chosen among 3 options, it is probably too high by +2.0 points [-3.0, +7.0]" in text
     assert "Dominated, but within measurement error: trial 0 (not scored on test rows)." in text
     assert (
         "Spent: 4 trials (3 complete, 0 stopped early, 1 failed, 0 answered from the cache), $0.0400, 1 min 05 s"

@@ -35,7 +35,8 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
     assert {p.trial for p in verdict.paired} | {p.other for p in verdict.paired} == tested
     assert {c.trial for c in verdict.compared} == tested - {verdict.best}
     assert all(c.p <= c.p_holm <= 1 and c.low <= c.difference <= c.high for c in verdict.compared)
-    assert verdict.optimism.trial == verdict.best
+    recommended = study.recommendation.trial
+    assert verdict.optimism.trial == (verdict.best if recommended is None else recommended)
     assert verdict.optimism.observed is not None
     curve = verdict.curve
     assert curve is not None
@@ -201,6 +202,22 @@ def _learning_curve_needs_the_budget(task: dict[str, Any], study: Study) -> None
     assert len(jobs(study.root, "refit-*")) == 3
     assert richer.verdict is not None
     assert richer.verdict.curve is not None
+    _parts_are_trained_as_long(richer)
+
+
+def _parts_are_trained_as_long(study: Study) -> None:
+    """A scripted model learns by steps alone, so that more rows add nothing where all parts do as many steps."""
+    assert study.verdict is not None
+    assert study.verdict.curve is not None
+    trial = study.root / "trials" / f"{study.verdict.curve.trial:04d}"
+
+    def steps(pattern: str) -> list[int]:
+        return [json.loads(p.read_text())["result"]["train_steps"] for p in trial.glob(f"{pattern}/outcome.json")]
+
+    assert len(steps("refit-*")) == 3
+    assert {*steps("refit-*")} == {max(steps("rung*"))}
+    qualities = [point.quality for point in study.verdict.curve.points]
+    assert max(qualities) - min(qualities) < 0.05, "they answer alike"
 
 
 def test_the_frontier_of_several_runs(hostile_run: Path, tmp_path: Path) -> None:

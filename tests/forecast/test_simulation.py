@@ -230,6 +230,15 @@ def test_options_without_quality_among_the_objectives_are_advised_by_their_quali
     assert all("quality" not in t.user_attrs for t in study_of(search).get_trials(deepcopy=False))
 
 
+def test_a_simulated_search_says_what_its_model_expects_when_asked() -> None:
+    search = run("cost_aware", budget=Budget(trials=16), rungs=False)
+    assert all(o.quality_expected == o.quality for o in search.results.options()), "that takes time, so nothing unasked"
+    search.update_expected()
+    corrected = search.results.options()
+    assert any(o.quality_expected != o.quality for o in corrected)
+    assert all(abs(o.quality_expected - o.quality) < 0.1 for o in corrected)
+
+
 def test_what_is_expected_of_a_cost_is_near_what_was_measured() -> None:
     def uneven(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
         row_seconds = 0.01 * (1 + int(candidate.key(), 16) % 7)

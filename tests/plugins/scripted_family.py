@@ -204,7 +204,7 @@ class ScriptedModel(Model):
     def tune(self, params: TunedParams, adapter: AdapterSpec | None) -> Adapted:
         context = self.context
         rows = len(context.training_rows())
-        total = math.ceil(rows / params.batch_size) * params.num_train_epochs
+        total = context.training_steps or math.ceil(rows / params.batch_size) * params.num_train_epochs
         planned = max(1, round(total * context.share_of_steps))
         seconds, first, steps = self._train(planned)
         trained = self.settings.parameters if adapter is None else self.settings.parameters // 50

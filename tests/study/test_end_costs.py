@@ -133,6 +133,17 @@ def test_a_learning_curve_is_kept_back_for_only_where_it_can_be_paid_for() -> No
     assert wanted_at_the_end([costly], wanted, 1000, most=100.0) == pytest.approx(11)
 
 
+def test_a_learning_curve_of_a_gradient_trained_option_takes_its_whole_training_for_every_part() -> None:
+    solved = option(0.01, trained=True, train_seconds=20.0)
+    stepped = option(0.01, trained=True, train_seconds=20.0, part_share=1.0)
+    stopped = option(0.01, trained=True, train_seconds=20.0, part_share=1.5)
+    scores = 3 * (1 + 0.01 * 1000)
+    assert solved.curve(1000).seconds == pytest.approx(scores + 20.0 * (1 / 8 + 1 / 4 + 1 / 2))
+    assert stepped.curve(1000).seconds == pytest.approx(scores + 3 * 20.0)
+    assert stopped.curve(1000).seconds == pytest.approx(scores + 3 * 30.0), "a part may not stop early"
+    assert stepped.fit(1.0, 1000) == solved.fit(1.0, 1000), "with other seeds nothing is different"
+
+
 def test_seeds_are_kept_back_for_only_where_they_can_be_paid_for() -> None:
     wanted = Evaluation(load_requests=0, learning_curve=False, seeds=3)
     trained = option(0.01, trained=True, train_seconds=20.0)

@@ -96,6 +96,23 @@ def test_every_row_is_seen_once_an_epoch_in_batches_of_like_length(lm: language_
     assert padding(batches[:5]) < padding([list(range(s, s + 8)) for s in range(0, 40, 8)])
 
 
+def test_a_part_of_the_rows_is_trained_on_for_as_many_steps_as_all_of_them(
+    lm: language_model.LanguageModel, tmp_path: Path
+) -> None:
+    examples = examples_of(lm)
+    steps = len(schedule(examples, 8, 3, seed=1))
+    part = schedule(examples[:5], 8, 3, seed=1, steps=steps)
+    assert len(part) == steps == 15
+    assert all(sorted(batch) == list(range(5)) for batch in part), "a pass over five rows is one batch"
+    assert len(schedule(examples[:20], 8, 3, seed=1, steps=steps)) == steps, "the last pass is cut short"
+    assert schedule(examples, 8, 3, seed=1, steps=steps) == schedule(examples, 8, 3, seed=1)
+    backend = PlainBackend(lm.model, BackendSettings(loss=AnswerLoss(0, keeps_logits=False), weight_decay=0.0))
+    scores = iter([0.5, 0.6, 0.7])
+    done = train(backend, plan(lm, tmp_path, examples=examples[:5], steps=steps, dev_score=scores.__next__))
+    assert (done.step, done.steps_planned) == (15, 15)
+    assert len(done.dev) == 1, "scored as often as in a training on all rows, of which an epoch is five steps"
+
+
 def test_rate_rises_then_falls() -> None:
     rates = [learning_rate(s, 100, 1.0, 0.1) for s in range(100)]
     assert rates.index(max(rates)) == 10

@@ -17,8 +17,9 @@ DEFINITIONS = (
     "Two options are tied when neither validation nor test rows show a difference: the quality of the one lies within "
     "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or a "
     "permutation test; Holm's correction).",
-    "The expected optimism of the best of many scores is a bootstrap over rows: options are selected on the rows drawn "
-    "and scored on the rows left out (Tsamardinos et al. 2018).",
+    "The expected optimism of the recommended option is a bootstrap of its choice over validation rows: how much "
+    "higher the option that is chosen on the rows drawn scores there than on all rows. Its range is that of its "
+    "validation score, moved by so much.",
     "The cost of 1,000 queries is the device time of answering at the throughput of batches, plus what providers "
     "billed, plus the option's own training spread over the queries of the horizon.",
     "Latency is the p95 of single requests during the search; for frontier options it is the p95 under load, measured "

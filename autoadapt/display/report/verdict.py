@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from autoadapt.display.goals import further_goals, goal_text
-from autoadapt.display.sentences import cascade_rule
+from autoadapt.display.sentences import cascade_rule, expected_text
 from autoadapt.display.text import dollars, p95_text, params_text, with_interval
-from autoadapt.domain.option import Option, number_text
+from autoadapt.domain.option import Option, number_text, trial_name
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.verdict.comparisons import LEVEL
 from autoadapt.verdict.explanation import SHOWN_AS, p_text
@@ -49,8 +49,9 @@ def cards(study: "Study") -> list[dict[str, str]]:
         figures.append(("untuned prompt", f"{untuned:.3f}", f"{100 * (quality - untuned):+.1f} points by adapting"))
     if study.verdict is not None:
         optimism = study.verdict.optimism
-        note = f"of the best of {optimism.options} validation scores"
-        figures.append(("expected optimism", f"{100 * optimism.expected:.1f} points", note))
+        if (found := expected_text(optimism)) is not None:
+            note = f"validation score of {trial_name(optimism.trial)}, chosen among {optimism.options} options"
+            figures.append(("expected optimism", found, note))
     return [{"name": name, "value": value, "note": note} for name, value, note in figures]
 
 
