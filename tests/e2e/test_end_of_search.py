@@ -100,7 +100,7 @@ def test_load_tests_are_cut_to_a_tenth_of_the_budget_the_recommended_option_firs
     root = tmp_path / "runs" / "fruits"
     files = sorted(root.glob("trials/*/load_test/job.json"), key=lambda file: file.stat().st_mtime_ns)
     asked = [LoadTest.model_validate_json(file.read_bytes()) for file in files]
-    assert len(asked) > 1
+    assert asked, "options of the same serving class share one"
     assert sum(job.seconds for job in asked) <= 0.1 * 60
     scored = root / "trials" / f"{asked[0].trial:04d}" / "score" / "outcome.json"
     assert scored.exists()

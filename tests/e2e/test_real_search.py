@@ -68,7 +68,8 @@ def test_artifacts_of_the_frontier_alone_are_kept(label_study: Path) -> None:
     frontier = {o["trial"] for o in options if o["on_frontier"]}
     assert frontier <= kept
     trained = {o["trial"] for o in options if o["method"] != "prompt"}
-    assert {t for t in kept if list((root / f"trials/{t:04d}/artifact").glob("*.safetensors"))} == trained
+    # an option that is on the frontier by single requests and not under load keeps its weights
+    assert trained <= {t for t in kept if list((root / f"trials/{t:04d}/artifact").glob("*.safetensors"))}
     assert not list(root.glob("trials/*/checkpoint-*"))
     for file in root.rglob("*"):
         assert file.suffix not in (".bin", ".pt", ".pkl", ".pickle")

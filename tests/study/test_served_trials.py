@@ -1,0 +1,133 @@
+"""Trials of one serving class: one cost and one latency, shared load tests, and a frontier by what is shown."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import Devices, Fidelity
+from autoadapt.domain.load import Batch, Load
+from autoadapt.domain.outcome import Measurement, Outcome, RowResult
+from autoadapt.domain.task import Budget, SearchSettings
+from autoadapt.domain.usage import Usage
+from autoadapt.economics.batching import BatchTimes
+from autoadapt.economics.queueing import scaled
+from autoadapt.forecast.simulation import SimulatedTask
+from autoadapt.runs.run_folder import Record
+from autoadapt.shelves import METHODS
+from autoadapt.study.options import MeasuredTrials
+
+ROWS, REQUESTS = 200, 60
+TASK = SimulatedTask("joint", Budget(trials=9), ("lora",), rows=ROWS).resolved(SearchSettings(), 0)
+
+
+class Trials:
+    """Trials measured by hand, all of them LoRA on one model unless a method is named."""
+
+    def __init__(self) -> None:
+        self.measured = MeasuredTrials(TASK.goals, TASK.metric, TASK.task.economics, "x")
+        self.random = np.random.default_rng(0)
+
+    def add(self, trial: int, quality: float, ms: float, method: str = "lora", train_seconds: float = 1.0) -> None:
+        right = np.arange(ROWS) < round(quality * ROWS)
+        rows = [RowResult(id=i, stats=[float(r)], tokens_in=20, tokens_out=1) for i, r in enumerate(right)]
+        measurement = Measurement(
+            rows=rows,
+            training=Usage(device_seconds={"x": train_seconds}),
+            answering=Usage(device_seconds={"x": ms / 1000 * ROWS / 3}),
+            inference_seconds=ms / 1000 * ROWS / 3,
+            latency_ms=(ms * np.exp(self.random.normal(0, 0.05, REQUESTS))).tolist(),
+            peak_memory_bytes=1,
+            parameters_trained=1,
+            parameters_total=1,
+        )
+        candidate = Candidate(method=method, model="made-up", params={"learning_rate": 0.001 * (trial + 1)})
+        fidelity = Fidelity(rows=ROWS, steps=1.0, latency_requests=REQUESTS)
+        job = TASK.fit_job(0, TASK.space.candidate(TASK.space.first()[0]), 0, fidelity)
+        job = job.model_copy(update={"trial": trial, "candidate": candidate})
+        outcome = Outcome.of(job, measurement, Devices(kind="x", count=1, accelerator="cpu"), 1.0)
+        self.measured.add(trial, Record(Path(f"trials/{trial:04d}/rung0"), job, outcome))
+
+
+@pytest.fixture
+def trials() -> Trials:
+    return Trials()
+
+
+def test_methods_of_one_architecture_are_one_class_and_features_another() -> None:
+    def name(method: str, **params: object) -> str:
+        return METHODS.get(method).serving_class(method, params)
+
+    assert name("lora", r=8) == name("full", learning_rate=0.1) == name("prompt", shots=0) == name("ia3") == "model"
+    assert name("prompt", num_beams=3) == "model num_beams=3"
+    assert name("head", C=3.0, depth=0.7) == "features depth=0.7"
+    assert name("head", C=9.0, depth=1.0) == name("contrastive", C=1.0) == "features"
+    assert name("tfidf", units="words", C=3.0) == "tfidf units=words"
+
+
+def test_noise_of_the_machine_is_no_trade_off_within_a_class(trials: Trials) -> None:
+    """Six options of one model spread from 14.6 to 40.7 ms, and one of quality 0.15 stood on the frontier."""
+    for trial, (quality, ms) in enumerate([(0.8, 40.7), (0.6, 30.0), (0.5, 22.0), (0.4, 17.0), (0.15, 14.6)]):
+        trials.add(trial, quality, ms)
+    assert trials.measured.frontier() == [0]
+    values = trials.measured.values()
+    assert len({round(values[t]["latency_ms"], 1) for t in values}) == 1
+
+
+def test_training_that_costs_under_a_cent_a_month_more_keeps_no_worse_option_on_the_frontier(trials: Trials) -> None:
+    trials.add(0, 0.8, 20.0, train_seconds=2.0)
+    trials.add(1, 0.7, 20.0, train_seconds=1.0)
+    assert trials.measured.frontier() == [0]
+
+
+def test_another_class_that_is_faster_stays_on_the_frontier(trials: Trials) -> None:
+    trials.add(0, 0.8, 40.0)
+    trials.add(1, 0.7, 4.0, method="head")
+    assert trials.measured.frontier() == [0, 1]
+
+
+def test_the_frontier_follows_what_is_shown(trials: Trials) -> None:
+    """Options that are dominated on every figure shown stood on the frontier, which went by single requests."""
+    trials.add(0, 0.8, 40.0)
+    trials.add(1, 0.7, 4.0, method="head")
+    shown = {
+        trial: values | {"latency_ms": 50.0, "cost_usd_per_1k": 1.0} for trial, values in shown_so_far(trials).items()
+    }
+    trials.measured.show(shown)
+    assert trials.measured.frontier() == [0]
+
+
+def shown_so_far(trials: Trials) -> dict[int, dict[str, float]]:
+    return trials.measured.values()
+
+
+def test_the_end_of_a_search_does_not_depend_on_the_order_of_trials() -> None:
+    times = [20.0, 24.0, 19.0, 22.0, 30.0, 21.0, 20.5, 26.0, 18.0, 23.0]
+    forth, back = Trials(), Trials()
+    for trial, ms in enumerate(times):
+        forth.add(trial, 0.5, ms)
+    back.random = np.random.default_rng(0)
+    for trial in reversed(range(len(times))):
+        back.add(trial, 0.5, times[trial])
+    for each in (forth, back):
+        each.measured.settle()
+    for trial in range(len(times)):
+        one, other = (each.measured.serving.served(trial) for each in (forth, back))
+        assert one.row_seconds == pytest.approx(other.row_seconds, rel=1e-9)
+
+
+def test_a_later_timing_with_more_requests_counts_for_the_class(trials: Trials) -> None:
+    trials.add(0, 0.8, 20.0)
+    again = trials.measured.measurement(0).model_copy(update={"latency_ms": [40.0] * 200})
+    trials.measured.time_again(0, again)
+    assert trials.measured.values()[0]["latency_ms"] == pytest.approx(40.0)
+
+
+def test_a_shared_load_test_says_whose_it_is() -> None:
+    batches = [Batch(rows=1, seconds=0.02)] * 59 + [Batch(rows=64, seconds=0.2)]
+    load = Load(runs=BatchTimes(batches).runs(1.0), batches=batches, engine="e", hardware="x", clock="simulated")
+    shared = scaled(load, 1.5, of_trial=3)
+    assert shared.of_trial == 3
+    assert shared.runs[0].rate == pytest.approx(load.runs[0].rate / 1.5)
+    assert np.median(shared.runs[0].e2el_ms) == pytest.approx(1.5 * np.median(load.runs[0].e2el_ms))
