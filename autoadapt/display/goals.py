@@ -54,3 +54,15 @@ def further_goals(goals: tuple[Goal, ...]) -> list[Goal]:
 def goal_text(option: Option, goal: Goal) -> str:
     """An option's value of an objective, with four significant figures."""
     return f"{OBJECTIVES.get(goal.name).of_option(option, goal.name):.4g}"
+
+
+def cost_unit(study: "Study") -> tuple[float, str]:
+    """By what USD per 1,000 queries are multiplied where they are drawn, and the title of that axis.
+
+    Dollars a month, unless every option comes to less than a dollar: then USD per million queries, which can be read.
+    """
+    queries = study.task.economics.queries_per_month
+    most = max((o.cost_usd_per_1k for o in study.options), default=0.0) * queries / 1000
+    if most >= 1:
+        return queries / 1000, f"dollars a month, for {queries:,} queries"
+    return 1000.0, f"dollars per million queries (all of {queries:,} a month cost less than a dollar)"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Distinct for colour-blind readers (Okabe and Ito 2008); markers differ too."""
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "cross")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#3A93C6", "#B98000", "#7A5195", "#6B7A00")
+"""Distinct for colour-blind readers (after Okabe and Ito 2008, the light ones darkened), and of enough contrast with
+white paper and with a dark page; markers differ too."""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "cross", "hexagon", "pentagon")
 GREY = "#777777"
 
 

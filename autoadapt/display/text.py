@@ -1,5 +1,6 @@
 """Numbers, names and parameters as text, for terminal, report and notebooks."""
 
+import math
 import re
 
 from autoadapt.domain.option import Option
@@ -20,8 +21,23 @@ def printable(text: str) -> str:
 
 
 def dollars(value: float) -> str:
-    """USD with at least two significant figures."""
-    return f"{value:.2f}" if value >= 1 else f"{value:.2g}"
+    """USD with at least two significant figures, never with an exponent."""
+    if value >= 1 or value == 0:
+        return f"{value:.2f}" if value else "0"
+    places = 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{places}f}"
+
+
+def money(value: float, less: str = "less than a cent") -> str:
+    """A bill: whole cents, whole dollars from a hundred on.
+
+    Args:
+        value: USD.
+        less: what is said of less than a cent.
+    """
+    if 0 < value < 0.005:
+        return less
+    return f"${value:,.0f}" if value >= 100 else f"${value:,.2f}"
 
 
 def with_interval(value: float, interval: tuple[float, float]) -> str:

@@ -116,10 +116,18 @@ class CascadePricer(Pricer):
         return (a, b) if a is not None and b is not None and a.latency_ms and b.latency_ms else None
 
 
-def monthly_costs(raws: Sequence[RawOption], terms: Terms) -> dict[int, list[tuple[float, float]]]:
-    """(Queries a month, USD a month) of each option by trial, from 100 to 1,000,000,000 queries."""
+def monthly_costs(
+    raws: Sequence[RawOption], terms: Terms, volumes: Sequence[float] = ()
+) -> dict[int, list[tuple[float, float]]]:
+    """(Queries a month, USD a month) of each option by trial.
+
+    Args:
+        raws: options.
+        terms: the scenario.
+        volumes: queries a month; empty: from 100 to 1,000,000,000 on a logarithmic scale.
+    """
     share, curves = loaded_share(raws, terms), {}
-    volumes = [float(v) for v in np.geomspace(LEAST_VOLUME, MOST_VOLUME, VOLUMES)]
+    volumes = list(volumes) or [float(v) for v in np.geomspace(LEAST_VOLUME, MOST_VOLUME, VOLUMES)]
     cells = [terms.cell().model_copy(update={"volume": Decimal(repr(round(v)))}) for v in volumes]
     for raw in raws:
         pricer = pricer_of(raw, terms, share)

@@ -1,4 +1,4 @@
-"""Some answers of an option beside what was expected, as examples for people."""
+"""The answers of an option beside what was expected."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,8 @@ RIGHT = 0.5
 class AnsweredExample(StrictModel):
     """One row and what an option answered."""
 
+    id: int = 0
+    """Of the row, the same for all options."""
     split: str
     input: str
     expected: list[str]
@@ -26,13 +28,12 @@ class AnsweredExample(StrictModel):
         return self.score >= RIGHT
 
 
-def answered_examples(root: Path, trial: int, most: int) -> list[AnsweredExample]:
-    """Some right and some wrong answers: on test rows if the trial was re-scored, else on validation rows.
+def answered_rows(root: Path, trial: int) -> list[AnsweredExample]:
+    """Every answer: to test rows if the trial was re-scored, else to validation rows; empty: none was kept.
 
     Args:
         root: run folder.
         trial: its number.
-        most: of each kind.
     """
     for split in ("test", "validation"):
         path = root / "trials" / f"{trial:04d}" / f"predictions-{split}.jsonl"
@@ -40,8 +41,9 @@ def answered_examples(root: Path, trial: int, most: int) -> list[AnsweredExample
             continue
         inputs = {row.id: row.input for row in read_rows(root / "data" / f"{split}.jsonl")}
         lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-        examples = [
+        return [
             AnsweredExample(
+                id=int(line["id"]),
                 split=split,
                 input=inputs.get(line["id"], ""),
                 expected=list(line["expected"]),
@@ -50,5 +52,16 @@ def answered_examples(root: Path, trial: int, most: int) -> list[AnsweredExample
             )
             for line in lines
         ]
-        return [e for e in examples if e.right][:most] + [e for e in examples if not e.right][:most]
     return []
+
+
+def answered_examples(root: Path, trial: int, most: int) -> list[AnsweredExample]:
+    """Some right and some wrong answers; arguments as of `answered_rows`.
+
+    Args:
+        root: run folder.
+        trial: its number.
+        most: of each kind.
+    """
+    examples = answered_rows(root, trial)
+    return [e for e in examples if e.right][:most] + [e for e in examples if not e.right][:most]

@@ -24,7 +24,7 @@ from autoadapt.files import read_rows
 from autoadapt.pareto.frontier import points
 from autoadapt.pareto.reference import Reference, hypervolume_share, reference_of
 from autoadapt.runs import scenarios as pricing
-from autoadapt.runs.answers import AnsweredExample, answered_examples
+from autoadapt.runs.answers import AnsweredExample, answered_examples, answered_rows
 from autoadapt.runs.importances import importances
 from autoadapt.runs.lock import LOCK_FILE, read_lock
 from autoadapt.runs.results import Results, read_results
@@ -171,6 +171,14 @@ class Study:
             most: of each kind.
         """
         return answered_examples(self.root, trial, most)
+
+    def answered(self, trial: int) -> list[AnsweredExample]:
+        """Every answer of a trial: to test rows if it was re-scored, else to validation rows.
+
+        Args:
+            trial: its number.
+        """
+        return answered_rows(self.root, trial)
 
     def train_rows(self) -> int:
         """Training rows there are."""

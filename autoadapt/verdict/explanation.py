@@ -84,7 +84,12 @@ def ratio_text(value: float, other: float, same: float) -> str | None:
     """``3.1 times more``, or less; None: about the same."""
     if not value or not other or max(value, other) < same * min(value, other):
         return None
-    return f"{max(value, other) / min(value, other):.2g} times {'more' if value > other else 'less'}"
+    return f"{times_text(max(value, other) / min(value, other))} times {'more' if value > other else 'less'}"
+
+
+def times_text(ratio: float) -> str:
+    """A ratio with two significant figures and no exponent."""
+    return f"{ratio:.2g}" if ratio < 100 else f"{round(ratio, 1 - math.floor(math.log10(ratio))):,.0f}"
 
 
 def p_text(value: float) -> str:

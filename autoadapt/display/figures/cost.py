@@ -1,27 +1,30 @@
-"""USD a month of each option of the frontier against queries a month, with break-even points."""
+"""Dollars a month of each option against queries a month, with the volumes at which another one becomes cheaper."""
 
-import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import DASHES, GOLD, error_bars, escaped, lay_out
+from autoadapt.display.figures._style import GOLD, axis, end_labels, escaped, group_name, lay_out, margin_for, merged
 from autoadapt.display.method_style import GREY, MethodStyle
-from autoadapt.domain.comparison import BreakEven
-from autoadapt.domain.option import number_text, trial_name
+from autoadapt.display.option_names import option_names
+from autoadapt.domain.comparison import BreakEven, Column
+from autoadapt.domain.option import RawOption
 from autoadapt.economics.cascade_pricer import monthly_costs
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
 
-Curve = Sequence[tuple[float, float]]
-"""(Queries a month, USD a month), rising."""
+POINTS = 61
+"""Volumes at which costs are computed."""
+NEAR = 30.0
+"""Multiple of the task's volume up to which a break-even is drawn on linear axes."""
+MOST_LINES = 8
 
 
 def draw(study: "Study", hosting: str = "per_use") -> go.Figure | None:
-    """One line per option of the frontier and of the break-evens.
+    """One line per option that is shown; those that cost the same are drawn as one.
 
     Args:
         study: loaded.
@@ -30,52 +33,74 @@ def draw(study: "Study", hosting: str = "per_use") -> go.Figure | None:
     if not study.raws:
         return None
     column = study.hosted(hosting)
-    compared = {t for b in column.break_even for t in (b.trial, b.other)} | {study.recommendation.baseline}
-    raws = [r for r in study.results.weighed if r.on_frontier or r.trial in compared]
-    style, figure = MethodStyle.of(study), go.Figure()
-    curves = monthly_costs(raws, column.terms)
-    for i, raw in enumerate(raws):
-        volumes, usd = zip(*curves[raw.trial], strict=True)
-        name = f"{escaped(number_text(raw.trial))} {escaped(raw.method)}"
+    raws = _drawn(study, column)
+    crossings = [float(pair.volumes[0]) for pair in column.break_even if pair.volumes]
+    task_volume = float(column.terms.volumes[1])
+    far = [v for v in crossings if not task_volume / NEAR <= v <= task_volume * NEAR]
+    linear = not far
+    most = max([3 * task_volume, *(1.3 * v for v in crossings), _readable(raws, column) if linear else 0.0])
+    least = min([task_volume / 10, *(v / 2 for v in crossings)])
+    volumes = np.linspace(max(1.0, most / 500), most, POINTS) if linear else np.geomspace(max(least, 1), most, POINTS)
+    curves = monthly_costs(raws, column.terms, [float(v) for v in volumes])
+    up = axis([usd for curve in curves.values() for _, usd in curve], money=True, linear=linear)
+    figure, names = go.Figure(), option_names(raws)
+    style = MethodStyle.of(study)
+    lines = [(names[r.trial], [usd for _, usd in curves[r.trial]], style.colour(r.method)) for r in raws]
+    groups = merged(lines, up)
+    for group, usd, colour in groups:
+        name = escaped(group_name(group))
         figure.add_scatter(
-            x=volumes,
-            y=usd,
+            x=[float(v) for v in volumes],
+            y=list(usd),
             mode="lines",
             name=name,
-            line={"color": style.colour(raw.method), "dash": DASHES[i % len(DASHES)], "width": 2},
-            hovertemplate=f"%{{x:,.0f}} queries: $%{{y:.4g}} a month<extra>{name}</extra>",
+            line={"color": colour, "width": 2.5, "shape": "hv" if hosting == "always_on" else "linear"},
+            hovertemplate=f"{name}<br>%{{x:,.0f}} queries: $%{{y:.4g}} a month<extra></extra>",
         )
-    for pair in column.break_even:
-        if pair.volumes and pair.trial in curves and pair.other in curves:
-            _add_break_even(figure, pair, curves)
-    figure.add_vline(x=float(column.terms.volumes[1]), line_dash="dash", line_color=GREY, annotation_text="task")
-    lay_out(figure, "queries a month", "USD a month")
-    logarithmic = {"type": "log", "exponentformat": "power"}
-    return figure.update_layout(xaxis=logarithmic, yaxis=logarithmic)
-
-
-def _add_break_even(figure: go.Figure, pair: BreakEven, curves: Mapping[int, Curve]) -> None:
-    volume = float(pair.volumes[0])
-    around, bars = "", None
-    if pair.low is not None and pair.high is not None:
-        around = f" [{float(pair.low):,.0f} - {float(pair.high):,.0f}]"
-        bars = error_bars([volume], [float(pair.low)], [float(pair.high)])
-    figure.add_scatter(
-        x=[volume],
-        y=[usd_at(curves[pair.other], volume)],
-        error_x=bars,
-        mode="markers",
-        name=escaped(f"break-even {number_text(pair.trial)} / {number_text(pair.other)}"),
-        marker={"symbol": "x-thin", "size": 14, "line": {"width": 3, "color": GOLD}},
-        hovertemplate=f"from {volume:,.0f}{around} queries a month {escaped(trial_name(pair.other))} is cheaper than "
-        f"{escaped(trial_name(pair.trial))}<extra></extra>",
+    lay_out(figure, "queries a month", "dollars a month")
+    across = axis([float(v) for v in volumes], linear=linear) | {"range": _ends(volumes, linear)}
+    figure.update_layout(
+        xaxis=across,
+        yaxis=up,
+        margin=margin_for([group_name(group) for group, _, _ in groups]),
+        annotations=end_labels([(usd[-1], group_name(group), colour) for group, usd, colour in groups], up),
     )
+    figure.add_vline(x=task_volume, line_dash="dash", line_color=GREY, annotation_text=f"the task: {task_volume:,.0f}")
+    for pair in column.break_even:
+        _mark(figure, pair, {r.trial: names[r.trial] for r in raws})
+    return figure
 
 
-def usd_at(curve: Curve, volume: float) -> float:
-    """USD a month at a volume, interpolated between logarithms."""
-    for (x0, y0), (x1, y1) in itertools.pairwise(curve):
-        if x0 <= volume <= x1:
-            part = math.log(volume / x0) / math.log(x1 / x0)
-            return math.exp(math.log(max(y0, 1e-12)) * (1 - part) + math.log(max(y1, 1e-12)) * part)
-    return curve[-1][1]
+def _drawn(study: "Study", column: Column) -> list[RawOption]:
+    """The options on the page that are deployable, and those of break-evens, the recommended one first."""
+    shown = {o.trial for o in study.options} | {t for b in column.break_even for t in (b.trial, b.other)}
+    raws = [r for r in study.results.weighed if r.trial in shown]
+    return sorted(raws, key=lambda r: (r.trial != study.recommendation.trial, -r.quality_expected))[:MOST_LINES]
+
+
+def _readable(raws: Sequence[RawOption], column: Column) -> float:
+    """The volume at which the dearest option costs a dollar: below it nobody cares."""
+    priced = {p.trial: float(p.usd_per_1k) for p in column.priced}
+    most = max((priced.get(r.trial, 0.0) for r in raws), default=0.0)
+    return 1000.0 / most if most else 0.0
+
+
+def _ends(volumes: Sequence[float] | np.ndarray, linear: bool) -> list[float]:
+    return [0.0, float(volumes[-1])] if linear else [float(np.log10(volumes[0])), float(np.log10(volumes[-1]))]
+
+
+def _mark(figure: go.Figure, pair: BreakEven, names: dict[int, str]) -> None:
+    if not pair.volumes or pair.trial not in names or pair.other not in names:
+        return
+    volume = float(pair.volumes[0])
+    text = f"from {volume:,.0f} queries {names[pair.other]} is cheaper than {names[pair.trial]}"
+    figure.add_vline(x=volume, line_color=GOLD, line_width=1.5)
+    figure.add_annotation(
+        x=volume if figure.layout.xaxis.type == "linear" else float(np.log10(volume)),
+        y=0.97 - 0.06 * len([n for n in figure.layout.annotations if n.yref == "y domain"]),
+        yref="y domain",
+        text=escaped(text),
+        xanchor="right" if volume > 0.5 * float(figure.layout.xaxis.range[1]) else "left",
+        showarrow=False,
+        font={"size": 11},
+    )

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from autoadapt.display.figures._style import error_bars, escaped, lay_out
 from autoadapt.display.method_style import GREY, MethodStyle
+from autoadapt.display.option_names import option_names
 from autoadapt.domain.option import trial_name
 from autoadapt.domain.verdict import Compared
 
@@ -18,13 +19,13 @@ def draw(study: "Study") -> go.Figure | None:
     verdict = study.verdict
     if verdict is None or not verdict.compared:
         return None
-    style, figure = MethodStyle.of(study), go.Figure()
+    style, figure, names = MethodStyle.of(study), go.Figure(), option_names(study.options)
     for pair in sorted(verdict.compared, key=lambda c: -c.difference):
         option = study.option(pair.trial)
         method = option.method if option is not None else "?"
         figure.add_scatter(
             x=[100 * pair.difference],
-            y=[escaped(option.name if option is not None else trial_name(pair.trial))],
+            y=[escaped(names.get(pair.trial, trial_name(pair.trial)))],
             error_x=error_bars([100 * pair.difference], [100 * pair.low], [100 * pair.high]),
             mode="markers",
             marker={"size": 11, "color": style.colour(method), "symbol": "circle-open" if pair.tied else "circle"},
@@ -34,7 +35,12 @@ def draw(study: "Study") -> go.Figure | None:
         )
     figure.add_vline(x=0, line_color=GREY)
     rows = verdict.compared[0].rows
-    lay_out(figure, f"difference of quality from trial {verdict.best} in points, on {rows} test rows", "")
+    lay_out(
+        figure,
+        f"points of quality from {escaped(names.get(verdict.best, trial_name(verdict.best)))}, on {rows} test rows",
+        "",
+    )
+    figure.update_layout(height=110 + 34 * len(verdict.compared))
     return figure.update_layout(yaxis={"automargin": True, "autorange": "reversed"})
 
 

@@ -20,9 +20,9 @@ def draw(study: "Study") -> go.Figure | None:
     rows = [p.rows for p in forecast]
     band = {"x": [*rows, *rows[::-1]], "y": [*(p.high for p in forecast), *(p.low for p in reversed(forecast))]}
     fill = {"fill": "toself", "fillcolor": "rgba(0,114,178,0.18)", "line_width": 0, "hoverinfo": "skip"}
-    figure.add_scatter(**band, **fill, name="95 % band")
+    figure.add_scatter(**band, **fill, mode="lines", name="95 % band")
     line = {"color": COLOURS[0]}
-    figure.add_scatter(x=rows, y=[p.quality for p in forecast], mode="lines", name="power law", line=line)
+    figure.add_scatter(x=rows, y=[p.quality for p in forecast], mode="lines", name="expected", line=line)
     figure.add_scatter(
         x=[p.rows for p in points],
         y=[p.quality for p in points],
@@ -31,5 +31,10 @@ def draw(study: "Study") -> go.Figure | None:
         marker={"size": 10, "color": COLOURS[1]},
         name=f"trial {curve.trial}, trained on this many rows",
     )
-    figure.add_vline(x=points[-1].rows, line_dash="dash", line_color=GREY, annotation_text="rows available")
-    return lay_out(figure, "training rows", "test quality")
+    figure.add_vline(x=points[-1].rows, line_dash="dash", line_color=GREY, annotation_text="rows that there are")
+    lay_out(figure, "training rows", "quality on test rows")
+    if forecast:
+        last = forecast[-1]
+        text = {"text": "expected, with its 95 % band", "font": {"size": 12}, "showarrow": False, "xanchor": "right"}
+        figure.add_annotation(x=last.rows, y=last.quality, yshift=14, **text)
+    return figure

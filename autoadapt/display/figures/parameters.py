@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 QUALITY_BANDS = ("#8a63b5", "#4f7fc4", "#2a9d8f", "#6aaf3d", "#d9a400")
 """From low to high, readable on a light and on a dark background."""
+FEWEST_LINES = 8
+"""Trials below which lines through parameters show nothing that the table does not."""
 MOST_LINES = 400
 """The best trials are drawn; more lines could not be distinguished."""
 
@@ -33,7 +35,7 @@ def draw(study: "Study", method: str | None = None) -> go.Figure | None:
         )
     rows = [r for r in study.rows if r.method == method and r.quality is not None]
     rows = sorted(rows, key=lambda r: r.quality or 0)[-MOST_LINES:]
-    if len(rows) < 2:
+    if len(rows) < FEWEST_LINES:
         return None
     names = list(dict.fromkeys(n for r in rows for n in r.params))
     axes = [Axis(n, [r.params.get(n) for r in rows]) for n in names]
@@ -45,7 +47,9 @@ def draw(study: "Study", method: str | None = None) -> go.Figure | None:
         part = range(band * size, min(len(rows), (band + 1) * size))
         if part:
             _add_lines(figure, rows, part, axes, colour)
-    return _label(figure, axes)
+    _label(figure, axes)
+    bands = {"orientation": "h", "y": -0.12, "x": 0}
+    return figure.update_layout(showlegend=True, legend=bands)
 
 
 def _add_lines(figure: go.Figure, rows: Sequence[TrialRow], part: range, axes: "Sequence[Axis]", colour: str) -> None:

@@ -1,45 +1,69 @@
 """Fixed texts of the report."""
 
 TABS = (
-    *(("verdict", "Verdict"), ("frontier", "Frontier"), ("money", "Money"), ("latency", "Latency")),
-    *(("parameters", "Parameters"), ("trials-tab", "Trials"), ("answers", "Answers"), ("appendix", "Reproduce")),
+    *(("options", "Options"), ("money", "Money"), ("latency", "Speed"), ("answers", "Answers")),
+    *(("search", "The search"), ("trials-tab", "All trials"), ("appendix", "Reproduce")),
 )
 """Id and title of every tab."""
-DEFINITIONS = (
-    "Quality is the task's metric on validation rows, with a 95 % interval (Wilson for shares of right answers, BCa "
-    "bootstrap over rows otherwise). The frontier is chosen by expected quality, which corrects lucky measurements.",
-    "Test scores are computed on rows that the search never used; frontier options were scored on them once. Their "
-    "intervals are those of the weights at hand; training again gives others: with evaluation.seeds above 1 this "
-    "variation is measured.",
-    "The gain of the search is the recommended option against the best of the candidates that the study began with, by "
-    "expected quality on validation rows. It is called better only where the 95 % interval of the difference on the "
-    "same test rows lies above 0 and the paired test finds it (p below 5 %).",
-    "Two options are tied when neither validation nor test rows show a difference: the quality of the one lies within "
-    "the 95 % interval of the best, and a paired test on test rows is not significant (McNemar's exact test, or a "
-    "permutation test; Holm's correction).",
-    "The expected optimism of the recommended option is a bootstrap of its choice over validation rows: how much "
-    "higher the option that is chosen on the rows drawn scores there than on all rows. Its range is that of its "
-    "validation score, moved by so much.",
-    "The cost of 1,000 queries is the device time of answering at the throughput of batches, plus what providers "
-    "billed, plus the option's own training spread over the queries of the horizon.",
-    "Latency is the p95 of single requests during the search; for frontier options it is the p95 under load, measured "
-    "at the end. A p95 needs 59 samples, a p99 needs 299.",
-    "A cascade asks its second part only where the calibrated confidence of its first part is below a threshold: the "
-    "one that keeps most rows of those by which validation rows assure that no more than a point is lost (tests in a "
-    "fixed order at 10 %). Its quality on validation rows is that of thresholds chosen on other rows; test rows decide "
-    "only whether it is shown. Its cost is the expected one, its latency that of the mixture; both parts are paid for.",
-    "The calibration error is the mean difference of confidence and score in bins of equally many test rows, in points "
-    "before and after dividing log-probabilities by one temperature (Guo et al. 2017), fitted on validation rows.",
-    "Parameter importances are fANOVA (Hutter et al. 2014) over complete trials of one method; objectives on a "
-    "logarithmic scale enter by their logarithm.",
+GLOSSARY = (
+    (
+        "Test rows",
+        "Rows that the search never used. Options were scored on them once, at the end, so that their "
+        "figures are not too good.",
+    ),
+    ("Validation rows", "Rows by which the search chose. The best of many scores on them is a little too high."),
+    (
+        "Interval [a to b]",
+        "With so few rows chance plays a part. In 95 of 100 cases the real quality is between a "
+        "and b. (Wilson for shares of right answers, a bootstrap over rows otherwise.)",
+    ),
+    ("Points", "Hundredths of quality: from 0.80 to 0.83 are three points."),
+    (
+        "Tied",
+        "Two options of which the rows do not show that one is better (McNemar's test or a permutation test on "
+        "the same rows, with Holm's correction).",
+    ),
+    ("p", "How often chance alone would show so great a difference. Below 0.05 it is taken to be real."),
+    (
+        "The floor",
+        "The best of methods that take seconds, such as counts of words. What does not beat it is not worth its cost.",
+    ),
+    (
+        "Frontier",
+        "The options that no other one beats in everything: whoever wants more of one thing has to give up another.",
+    ),
+    ("Dominated", "Another option is at least as good in everything, and better in something."),
+    (
+        "95 % of answers within",
+        "The 95th percentile of latency (p95): one answer in twenty takes longer. It needs 59 "
+        "measured answers. For options tested under load it includes waiting for other requests.",
+    ),
+    (
+        "Paid by use, rented day and night",
+        "By use, only the seconds in which answers are computed are paid for. "
+        "Rented, whole devices are paid for around the clock, however little they do. Both contain training, spread "
+        "over the months of the task.",
+    ),
+    ("Cascade", "Two options in a row: the second one answers only what the first one is not sure of."),
+    (
+        "Calibration",
+        "Whether answers of 80 % confidence are right in 80 % of cases. Two numbers are the average error "
+        "in points, as the model states it and after correction by one factor (temperature).",
+    ),
+    (
+        "Hypervolume",
+        "One number for how good a set of options is in all objectives together, from 0 to 1. It rises "
+        "when the search finds something that was not there before.",
+    ),
+    ("Importance", "How much of the differences between trials a setting explains (fANOVA, Hutter et al. 2014)."),
 )
-"""How the figures are computed."""
+"""What words and figures mean."""
 ABSENT = {
-    "learning": "No learning curve was measured: it is trained at the end of a search if the budget allows it.",
-    "loss": "No option of the frontier was trained.",
+    "learning": "Whether more rows would help is not known: no learning curve was measured.",
+    "loss": "No option on the frontier was trained by gradient.",
     "differences": "Options are compared on test rows at the end of a search, if there is more than one.",
     "latency": "No request was timed.",
-    "importance": "There are no importances: they need four complete trials that differ.",
-    "parameters": "There are fewer than two trials to draw.",
+    "importance": "No importances: they need four trials measured in full that differ.",
+    "parameters": "",
 }
 """Kind of figure -> text in its place when there is nothing to draw."""

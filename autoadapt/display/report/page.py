@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from autoadapt.display.answer import Answer
 from autoadapt.display.figures import figure
 from autoadapt.display.goals import further_goals, pairs
 from autoadapt.display.method_style import MethodStyle
-from autoadapt.display.report import sections, verdict
-from autoadapt.display.report.notes import ABSENT, DEFINITIONS, TABS
+from autoadapt.display.option_names import method_name
+from autoadapt.display.report import sections, tables
+from autoadapt.display.report.answers import answers
+from autoadapt.display.report.funnel import funnel, spending
+from autoadapt.display.report.notes import ABSENT, GLOSSARY, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
+from autoadapt.display.report.what_if import what_if
 from autoadapt.display.sentences import calibration_line, cascade_lines, first_lines, verdict_lines
 from autoadapt.display.text import printable
+from autoadapt.domain.objective import Goal
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_atomic
 
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
     from autoadapt.runs.study import Study
 
 FOLDER = Path(__file__).parent
+SCRIPTS = ("what_if.js", "what_if_panel.js", "report.js")
+"""The page's own scripts, in the order in which they run."""
 
 
 def write_report(study: "Study", path: Path | None = None) -> Path:
@@ -54,17 +62,18 @@ def render(study: "Study") -> str:
     """The page as text."""
     from plotly.offline import get_plotlyjs
 
-    scripts = {"plotly": str(get_plotlyjs()), "js": (FOLDER / "report.js").read_text(encoding="utf-8")}
+    own = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    scripts = {"plotly": str(get_plotlyjs()), "js": own}
     for name, text in scripts.items():
         if "</script" in text.lower():
             raise ValueError(f"{name} would end its own script element")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(FOLDER)
     )
-    figures = dict(_figures(study))
+    figures, answer = dict(_figures(study)), Answer(study)
     hashes = " ".join(f"'sha256-{_hash(text)}'" for text in scripts.values())
     return environment.get_template("report.html").render(
-        **_content(study),
+        **_printable({**_top(answer), **_tabs(answer)}),
         drawn=set(figures),
         figures=_json(figures),
         script_hashes=Markup(hashes),
@@ -93,38 +102,69 @@ def _figures(study: "Study") -> Iterator[tuple[str, dict[str, Any]]]:
         yield key, {"data": plain["data"], "layout": plain["layout"]}
 
 
-def _content(study: "Study") -> dict[str, Any]:
-    """Everything that the template shows, apart from figures and scripts."""
-    outcome, columns = study.verdict, trial_columns(study.goals)
-    content = {
+def _top(answer: Answer) -> dict[str, Any]:
+    """What the page begins with: the answer, and the panel in which its settings are changed."""
+    study, verdict = answer.study, answer.study.verdict
+    numbers = what_if(study, answer.names)
+    cascades = any(o.cascade is not None for o in study.options)
+    left_out = "Cascades are left out: <code>compare</code> prices them." if cascades else ""
+    return {
         "name": study.task.name,
         "version": importlib.metadata.version("autoadapt"),
-        "subtitle": verdict.subtitle(study),
-        "lead": study.recommendation.reason,
-        "first_lines": first_lines(outcome),
-        "cards": verdict.cards(study),
+        "subtitle": tables.subtitle(study),
+        "headline": answer.headline,
+        "reason": answer.renamed(study.recommendation.reason) if answer.chosen is not None else "",
+        "cards": tables.cards(answer),
+        "metric": study.task.metric.name,
+        "top": [tables.top_row(o, answer) for o in answer.top_options()],
+        "panel": Markup(left_out or " ") if numbers is not None else "",
+        "what_if": _json(_printable(numbers)),
+        "caveats": answer.caveats(),
+        "deploy": answer.deploy(),
+        "next": [answer.renamed(n) for n in verdict.next] if verdict is not None else ["The search has not ended yet."],
+        "commands": answer.commands()[:2],
         "tabs": TABS,
-        "why": outcome.why if outcome is not None else [study.recommendation.reason],
-        "next": outcome.next if outcome is not None else ["The search has not ended yet."],
-        "notes": [*cascade_lines(study.options), *(verdict_lines(outcome) if outcome is not None else [])],
-        "calibrations": [calibration_line(c) for c in study.results.calibration],
-        "options": [verdict.option_row(o, study) for o in study.options],
+        "glossary": GLOSSARY,
+        "absent": ABSENT,
+    }
+
+
+def _tabs(answer: Answer) -> dict[str, Any]:
+    """What the tabs show."""
+    study, outcome, columns = answer.study, answer.study.verdict, trial_columns(answer.study.goals)
+    notes = [*cascade_lines(study.options), *(verdict_lines(outcome) if outcome is not None else [])]
+    why = outcome.why if outcome is not None else [study.recommendation.reason]
+    methods = MethodStyle.of(study).methods
+    return {
+        "first_lines": [answer.renamed(line) for line in first_lines(outcome)],
+        # the reason stands at the top already
+        "why": [answer.renamed(line) for line in why if line != study.recommendation.reason],
+        "notes": [answer.renamed(line) for line in notes],
+        "calibrations": [answer.renamed(calibration_line(c)) for c in study.results.calibration],
+        "options": [tables.option_row(o, answer) for o in study.options],
         "further": [goal.title for goal in further_goals(study.goals)],
         "frontier_keys": [f"frontier-{i}" for i in range(len(pairs(study)))],
-        "absent": ABSENT,
+        "frontier_titles": [f"{_short(y)} against {_short(x)}" for x, y in pairs(study)],
         "few": sections.few_trials(study),
-        "method_names": MethodStyle.of(study).methods,
+        "method_names": [method_name(m) for m in methods],
+        "method_keys": methods,
         "states": sorted({str(r.state) for r in study.rows}),
         "columns": columns,
         "trials": _json([trial_cells(r, columns) for r in study.rows]),
-        "answers": sections.answers(study),
+        "answers": answers(answer),
+        "funnel": funnel(study),
+        "spending": spending(study),
         **sections.volumes(study),
         **sections.money(study),
-        "load": sections.load_texts(study),
+        "load": [answer.renamed(line) for line in sections.load_texts(study)],
         **sections.appendix(study),
-        "definitions": DEFINITIONS,
     }
-    return dict(_printable(content))
+
+
+def _short(goal: Goal) -> str:
+    """An objective in a heading."""
+    name = {"quality": "quality", "cost_usd_per_1k": "cost", "latency_ms": "latency"}.get(goal.name, goal.label)
+    return name[0].upper() + name[1:]
 
 
 def _printable(value: Any) -> Any:

@@ -15,17 +15,36 @@
     out.paper_bgcolor = out.plot_bgcolor = "rgba(0,0,0,0)";
     out.font = { ...(out.font || {}), color: c.ink, family: "system-ui, sans-serif" };
     out.hoverlabel = { ...(out.hoverlabel || {}), bgcolor: c.card, bordercolor: c.line, font: { color: c.ink } };
-    for (const axis of ["xaxis", "yaxis"]) {
+    for (const axis of Object.keys(out).filter((key) => /^[xy]axis/.test(key))) {
       out[axis] = { ...(out[axis] || {}), gridcolor: c.line, linecolor: c.line, zerolinecolor: c.line };
     }
-    for (const note of out.annotations || []) note.font = { ...(note.font || {}), color: c.ink };
+    for (const note of out.annotations || []) {
+      note.font = { color: c.ink, ...(note.font || {}) };
+      if (note.showarrow) note.bgcolor = c.page;
+    }
     return out;
   };
-  const settings = { responsive: true, displaylogo: false, toImageButtonOptions: { format: "svg" } };
+  // on a narrow page points bear their trial numbers, and labels at the ends of lines stand below the plot
+  const narrowed = (layout, width) => {
+    if (width >= 640) return layout;
+    let below = 0;
+    layout.margin = { ...layout.margin, l: 52, r: 10 };
+    for (const note of layout.annotations || []) {
+      if (note.name) note.text = note.name;
+      if (note.xref === "paper" && note.x === 1) {
+        Object.assign(note, { x: 0, y: 0, xanchor: "left", yanchor: "top", yshift: -52 - 17 * below });
+        below += 1;
+      }
+    }
+    if (below) layout.margin.b = 62 + 17 * below;
+    return layout;
+  };
+  const settings = { responsive: true, displaylogo: false, displayModeBar: false };
   const draw = (box) => {
     const figure = figures[box.dataset.figure];
     if (!figure) return;
-    Plotly.react(box, figure.data, themed(figure.layout), settings);
+    if (figure.layout.height) box.style.minHeight = figure.layout.height + "px";
+    Plotly.react(box, figure.data, narrowed(themed(figure.layout), box.clientWidth), settings);
     box.dataset.drawn = "yes";
   };
   const drawIn = (section) => section.querySelectorAll(".plot:not([data-drawn])").forEach(draw);
@@ -125,7 +144,8 @@
     before = root.dataset.theme;
     document.querySelectorAll("section").forEach((section) => (section.hidden = false));
     set("light");
-    document.querySelectorAll("section").forEach(drawIn);
+    document.querySelectorAll("section, article").forEach(drawIn);
+    document.querySelectorAll("details").forEach((part) => (part.open = true));
   });
   window.addEventListener("afterprint", () => {
     set(before || "light");
@@ -133,7 +153,9 @@
   });
 
   root.dataset.theme = dark.matches ? "dark" : "light";
-  set(root.dataset.theme);
   fill();
   show(addressed());
+  drawIn(document.getElementById("answer"));
+  set(root.dataset.theme);
+  if (names.includes(location.hash.slice(1))) document.querySelector('[role="tablist"]').scrollIntoView();
 })();

@@ -1,10 +1,11 @@
-"""The report's other tabs: hypervolume, money, load, answers, how to reproduce it."""
+"""The report's other tabs: hypervolume, money, load, how to reproduce it."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from autoadapt.display.answer import renamed
 from autoadapt.display.method_style import MethodStyle
-from autoadapt.display.report.trials import LONGEST
+from autoadapt.display.option_names import method_name, option_names
 from autoadapt.display.sentences import break_even_line, idle_line, load_lines, plan_line
 from autoadapt.display.text import duration
 from autoadapt.pareto.frontier import frontier, frontiers_by_method, measured_trials, points
@@ -32,7 +33,7 @@ def volumes(study: "Study") -> dict[str, Any]:
         "reference": f"Hypervolume: {reference.description}.",
         "volumes": [
             {
-                "name": name,
+                "name": method_name(name),
                 "trials": len(measured_trials(rows, study.goals)),
                 "front": on_frontier.get(name, 0),
                 "volume": f"{hypervolume_share(points(rows, study.goals), reference):.3f}",
@@ -46,12 +47,13 @@ def money(study: "Study") -> dict[str, Any]:
     """Break-evens, the price of a device-hour, and the cost of the search by method."""
     spent, economics = study.results.spent, study.task.economics
     lines = []
-    for hosting, name in (("per_use", "per use"), ("always_on", "always on")):
+    for hosting, name in (("per_use", "Paid by use"), ("always_on", "Rented day and night")):
         if study.raws:
             column = study.hosted(hosting)
-            lines += [f"{name}: {break_even_line(b, column.options)}" for b in column.break_even]
+            names = option_names(column.options)
+            lines += [renamed(f"{name}: {break_even_line(b, column.options)}", names) for b in column.break_even]
     spent_line = (
-        f"{spent.trials} trials, ${spent.usd:.4f} and {duration(spent.wall_seconds)}, "
+        f"{spent.trials} trials took ${spent.usd:.4f} and {duration(spent.wall_seconds)}, "
         f"{duration(spent.device_seconds)} of device time; this includes failed and stopped trials and scoring on test "
         "rows."
     )
@@ -63,7 +65,7 @@ def money(study: "Study") -> dict[str, Any]:
         f"{economics.queries_per_month:,} queries a month over {economics.horizon_months:g} months.",
         "spent": " ".join(line for line in lines_of_spend if line),
         "methods": [
-            {"name": m, "trials": part.trials, "jobs": part.jobs, "time": duration(part.device_seconds)}
+            {"name": method_name(m), "trials": part.trials, "jobs": part.jobs, "time": duration(part.device_seconds)}
             for m, part in study.results.methods.items()
         ],
     }
@@ -90,29 +92,9 @@ def few_trials(study: "Study") -> list[str]:
     """A warning for each method with few complete trials."""
     few = {i.method: i.trials for i in study.importances() if i.trials < FEW_TRIALS}
     return [
-        f"{method}: these shares are computed from only {trials} complete trials; below {FEW_TRIALS} they vary from "
-        "search to search."
+        f"{method_name(method)}: these shares are computed from only {trials} complete trials; below {FEW_TRIALS} they "
+        "vary from search to search."
         for method, trials in few.items()
-    ]
-
-
-def answers(study: "Study") -> list[dict[str, Any]]:
-    """Samples of right and wrong answers of every option."""
-    return [
-        {
-            "title": option.name,
-            "samples": [
-                {
-                    "right": a.right,
-                    "input": a.input[:LONGEST],
-                    "expected": " | ".join(a.expected)[:LONGEST],
-                    "answer": a.answer[:LONGEST],
-                }
-                for a in study.answers(option.trial)
-            ],
-        }
-        for option in study.options
-        if option.cascade is None
     ]
 
 

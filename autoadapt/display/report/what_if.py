@@ -1,0 +1,186 @@
+"""The numbers from which the report's what-if panel computes, in the page, what `compare` would recommend.
+
+The formulas of ``what_if.js`` are those of `economics.pricer`, `economics.queueing`, `pareto.ties` and
+`verdict.recommendation`, restricted to what a page can compute exactly: trials (no cascades), paid by use or on devices
+that are always on, with everything else as the task says it.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoadapt.display.option_names import option_names
+from autoadapt.domain.comparison import Terms
+from autoadapt.domain.load import Load
+from autoadapt.domain.option import Option, RawOption
+from autoadapt.domain.scenario import Scenario
+from autoadapt.economics.batching import estimated_runs
+from autoadapt.economics.pricer import Pricer
+from autoadapt.economics.queueing import HALVINGS, SIMULATED
+from autoadapt.economics.rates import keeps_up
+from autoadapt.shelves import OBJECTIVES
+from autoadapt.tasks.prices import terms
+from autoadapt.verdict.scenarios import contenders
+
+if TYPE_CHECKING:
+    from autoadapt.runs.study import Study
+
+PER_MS = 1000
+"""Latencies are listed in whole microseconds."""
+
+
+def what_if(study: "Study", names: Mapping[int, str]) -> dict[str, Any] | None:
+    """Everything that the panel needs; None: no trial could be recommended.
+
+    Args:
+        study: loaded.
+        names: of the options that the page shows, by trial.
+    """
+    own = panel_terms(study)
+    raws = panel_options(study, own)
+    if not raws:
+        return None
+    loads = _Loads(raws)
+    others = option_names([raw for raw in raws if raw.trial not in names])
+    economics, verdict = study.task.economics, study.verdict
+    assert economics.usd_per_hour is not None
+    return {
+        "options": [_option(raw, own, study, loads, {**others, **names}) for raw in raws],
+        "loads": loads.listed,
+        "draws": draws() if loads.listed else None,
+        "halvings": HALVINGS,
+        "pairs": [[p.trial, p.other, p.difference, p.low, p.high, p.p] for p in (verdict.paired if verdict else ())],
+        "goals": [{"name": g.name, "maximized": g.maximized, "uncertain": g.uncertain} for g in study.goals],
+        "limits": own.constraints.model_dump(),
+        "least_saving_usd": own.advice.least_saving_usd,
+        "horizon_months": float(own.horizon_months),
+        "overhead": economics.overhead_factor,
+        "start": {
+            "volume": economics.queries_per_month,
+            "price": float(economics.usd_per_hour),
+            "hosting": "always_on" if economics.hosting == "always_on" else "per_use",
+            "latency": own.constraints.latency_p95_ms,
+            "points": own.advice.give_up_points,
+        },
+        "run": str(study.root),
+    }
+
+
+def panel_terms(study: "Study") -> Terms:
+    """The task's own use, paid by use."""
+    return terms("what-if", Scenario(hosting="per_use"), study.task, "the task", 0.0, None)[0]
+
+
+def panel_options(study: "Study", own: Terms) -> list[RawOption]:
+    """The trials that some scenario could recommend; they do not depend on volume, price or latency limit."""
+    return [raw for raw in contenders(study.results.weighed, own, study.goals) if raw.cascade is None]
+
+
+def draws() -> dict[str, str]:
+    """The random numbers by which `economics.queueing.single_server_ms` simulates a queue, the same for every rate.
+
+    numpy draws one of n samples as ``(u * n) >> 32`` with u of 32 bits (Lemire 2019), so that one list of u serves
+    loads of any number of samples.
+    """
+    random = np.random.default_rng(0)
+    chosen = random.integers(0, 2**32, SIMULATED, dtype=np.uint32)
+    return {"chosen": _packed(chosen), "gaps": _packed(random.exponential(1.0, SIMULATED).astype("<f4"))}
+
+
+def _option(raw: RawOption, own: Terms, study: "Study", loads: "_Loads", names: Mapping[int, str]) -> dict[str, Any]:
+    priced = Pricer(raw, own).as_option(own.cell())
+    index, ratio = loads.of(raw)
+    return {
+        "trial": raw.trial,
+        "name": names[raw.trial],
+        "row_seconds": raw.answering.total_device_seconds / raw.rows,
+        "row_usd": raw.answering.usd / raw.rows,
+        "provider_rate": raw.rows / raw.inference_seconds if raw.inference_seconds else 1.0,
+        "training_usd": priced.training_usd,
+        "quality": raw.quality,
+        "expected": raw.quality_expected,
+        "test": raw.test_quality,
+        "test_interval": raw.test_quality_ci,
+        "p50": raw.latency_p50_ms,
+        "p95": raw.latency_p95_ms,
+        "p95_high": raw.p95_high,
+        "memory_mb": raw.peak_memory_bytes / 1e6,
+        "artifact_mb": raw.artifact_bytes / 1e6,
+        "cost_error": raw.cost_error,
+        "latency_error": raw.latency_error,
+        "served": raw.serving_class,
+        "values": _further(priced, study),
+        "load": index,
+        "ratio": ratio,
+        "tested": raw.load is not None and bool(raw.load.runs),
+    }
+
+
+def _further(option: Option, study: "Study") -> dict[str, float]:
+    """Objectives that no setting of the panel changes."""
+    changed = ("quality", "cost_usd_per_1k", "latency_ms")
+    return {g.name: OBJECTIVES.get(g.name).of_option(option, g.name) for g in study.goals if g.name not in changed}
+
+
+class _Loads:
+    """Load tests, each listed once: options of one serving class share one, whose times are scaled.
+
+    Args:
+        raws: options of the panel.
+    """
+
+    def __init__(self, raws: Sequence[RawOption]) -> None:
+        self.listed: list[dict[str, Any]] = []
+        self._own = {raw.trial: raw.load for raw in raws if raw.load is not None and raw.load.runs}
+        self._indices: dict[Any, int] = {}
+
+    def of(self, raw: RawOption) -> tuple[int | None, float]:
+        """Index in `listed` of an option under load, and the factor on its times; None: it is not even estimated."""
+        load = self._own.get(raw.trial)
+        if load is None:
+            key = _estimated_from(raw)
+            if key is None:
+                return None, 1.0
+            if key not in self._indices:
+                runs = estimated_runs(*key)
+                self._indices[key] = self._add(Load(runs=runs, engine="", clock="simulated", hardware=""))
+            return self._indices[key], 1.0
+        base = self._own.get(load.of_trial) if load.of_trial is not None else None
+        trial = raw.trial if base is None or load.of_trial is None else load.of_trial
+        if trial not in self._indices:
+            self._indices[trial] = self._add(load if base is None else base)
+        return self._indices[trial], 1.0 if base is None else base.runs[0].rate / load.runs[0].rate
+
+    def _add(self, load: Load) -> int:
+        runs = sorted(load.runs, key=lambda run: run.rate)
+        self.listed.append(
+            {
+                "runs": [
+                    {"rate": r.rate, "sent": r.sent, "keeps_up": keeps_up(r), "us": _packed(_microseconds(r.e2el_ms))}
+                    for r in runs
+                ],
+                "single": load.single_requests,
+                "simulated": load.clock == "simulated",
+            }
+        )
+        return len(self.listed) - 1
+
+
+def _estimated_from(raw: RawOption) -> tuple[float, float, float] | None:
+    """From what `Pricer` estimates the load of an option that was not measured under load; None: it cannot."""
+    row_seconds = raw.answering.total_device_seconds / raw.rows
+    if raw.latency_p95_ms is None or not raw.latency_p50_ms or not row_seconds:
+        return None
+    return raw.latency_p50_ms / 1000, raw.latency_p95_ms / 1000, row_seconds
+
+
+def _microseconds(values: Sequence[float]) -> NDArray[Any]:
+    return np.asarray(np.clip(np.rint(np.array(values, dtype=float) * PER_MS), 0, 2**32 - 1).astype("<u4"))
+
+
+def _packed(values: NDArray[Any]) -> str:
+    """An array as base64 of its little-endian bytes."""
+    return base64.b64encode(values.astype(values.dtype.newbyteorder("<")).tobytes()).decode()
