@@ -107,7 +107,11 @@ class Answer:
     def against(self) -> list[Against]:
         """The floor, the untuned prompt and the best hosted model, each where it was measured."""
         advice, found = self.study.recommendation, []
-        known = (("the floor", advice.floor), ("the untuned prompt", advice.baseline), ("the best hosted", self._hosted()))
+        known = (
+            ("the floor", advice.floor),
+            ("the untuned prompt", advice.baseline),
+            ("the best hosted", self._hosted()),
+        )
         for name, trial in known:
             option = self.study.option(trial)
             if option is not None:
@@ -181,8 +185,8 @@ class Answer:
         lines = [f"Test rows differ from validation rows: {clause}." for clause in verdict.split_differences[:1]]
         if verdict.waited_share >= BUSY:
             lines.append(
-                f"The machine was busy with something else: answers waited for a core {verdict.waited_share:.0%} of the "
-                "time, so that times may be too long."
+                f"The machine was busy with something else: answers waited for a core "
+                f"{verdict.waited_share:.0%} of the time, so that times may be too long."
             )
         return lines
 
@@ -219,7 +223,10 @@ class Answer:
         run = shlex.quote(str(self.study.root))
         volume = 10 * self.study.task.economics.queries_per_month
         return [
-            (f"autoadapt report {run} --open", "this result as a page in which volume, price and limits can be changed"),
+            (
+                f"autoadapt report {run} --open",
+                "this result as a page in which volume, price and limits can be changed",
+            ),
             (f"autoadapt compare {run} --scenario volume={volume}", "another volume, price or hosting"),
             (f"autoadapt report {run} --all", "every option, parameter and measurement in the terminal"),
         ]

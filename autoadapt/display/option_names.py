@@ -1,4 +1,4 @@
-"""What options are called by what they are, such as ``LoRA on embedded, 4 epochs``; their trial number stands beside it."""
+"""What options are called by what they are, such as ``LoRA on embedded, 4 epochs``; trial numbers stand beside that."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +53,9 @@ def option_names(options: Iterable[Option | RawOption]) -> dict[int, str]:
     for option in every:
         groups.setdefault(plain[option.trial], []).append(option)
     return {
-        o.trial: plain[o.trial] if alike[plain[o.trial]] == 1 else _told_apart(o, groups[plain[o.trial]], plain[o.trial])
+        o.trial: plain[o.trial]
+        if alike[plain[o.trial]] == 1
+        else _told_apart(o, groups[plain[o.trial]], plain[o.trial])
         for o in every
     }
 

@@ -35,7 +35,11 @@ def draw(study: "Study") -> go.Figure | None:
         )
     figure.add_vline(x=0, line_color=GREY)
     rows = verdict.compared[0].rows
-    lay_out(figure, f"points of quality from {escaped(names.get(verdict.best, trial_name(verdict.best)))}, on {rows} test rows", "")
+    lay_out(
+        figure,
+        f"points of quality from {escaped(names.get(verdict.best, trial_name(verdict.best)))}, on {rows} test rows",
+        "",
+    )
     figure.update_layout(height=110 + 34 * len(verdict.compared))
     return figure.update_layout(yaxis={"automargin": True, "autorange": "reversed"})
 

@@ -34,7 +34,9 @@ def draw(study: "Study") -> go.Figure | None:
     lay_out(figure, "dollars spent on trials", "hypervolume reached (0 to 1)")
     ends = [(values[-1], group_name(names), colour) for names, values, colour in groups]
     across = axis(places, money=True, linear=True) | {"range": [0, places[-1] if places else 1]}
-    return figure.update_layout(xaxis=across, yaxis=up, margin=margin_for([end[1] for end in ends]), annotations=end_labels(ends, up))
+    return figure.update_layout(
+        xaxis=across, yaxis=up, margin=margin_for([end[1] for end in ends]), annotations=end_labels(ends, up)
+    )
 
 
 def _at(curve: list[tuple[float, float]], places: list[float]) -> list[float]:

@@ -36,9 +36,7 @@ def answers(answer: Answer) -> dict[str, Any]:
     }
 
 
-def confusion(
-    study: "Study", option: Option, rows: Sequence[AnsweredExample], answer: Answer
-) -> dict[str, Any] | None:
+def confusion(study: "Study", option: Option, rows: Sequence[AnsweredExample], answer: Answer) -> dict[str, Any] | None:
     """What was answered in place of what; None: answers are no single labels."""
     raw = study.raw(option.trial)
     if raw is None or raw.free_text or any(len(row.expected) != 1 for row in rows):
@@ -63,7 +61,11 @@ def confusion(
                 "label": _cut(label),
                 "total": totals[label],
                 "cells": [
-                    {"count": counts[label, other], "right": label == other, "share": round(counts[label, other] / totals[label], 2)}
+                    {
+                        "count": counts[label, other],
+                        "right": label == other,
+                        "share": round(counts[label, other] / totals[label], 2),
+                    }
                     for other in answered
                 ],
             }

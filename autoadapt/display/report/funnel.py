@@ -20,7 +20,7 @@ def funnel(study: "Study") -> list[dict[str, Any]]:
         ("gave a measurement", sum(r.quality is not None for r in begun)),
         ("were measured in full", len(complete)),
         ("are shown, scored on test rows", sum(o.test_quality is not None for o in shown)),
-        ("are beaten by nothing else", sum(o.on_frontier for o in shown)),
+        ("have no better one beside them", sum(o.on_frontier for o in shown)),
         ("is recommended", int(study.recommendation.trial is not None)),
     ]
     most = max(1, len(begun))
@@ -47,7 +47,12 @@ def spending(study: "Study") -> list[dict[str, Any]]:
     groups.append(("test rows, load tests, final fit, loading", max(0.0, rest)))
     total = max(spent.usd, sum(part for _, part in groups), 1e-12)
     return [
-        {"name": name, "usd": dollars(part), "percent": f"{100 * part / total:.0f} %", "width": round(100 * part / total, 1)}
+        {
+            "name": name,
+            "usd": dollars(part),
+            "percent": f"{100 * part / total:.0f} %",
+            "width": round(100 * part / total, 1),
+        }
         for name, part in groups
         if part > 0
     ]
