@@ -21,7 +21,7 @@ def kind_of(option: Option) -> str:
 
 
 def best_of_each_kind(column: Column) -> list[Option]:
-    """Of every kind the best option that satisfies the constraints, or the best where none does; the best kind first."""
+    """Of every kind the best option that satisfies the constraints, else the best one; the best kind first."""
     groups: dict[str, list[Option]] = {}
     for option in column.options:
         groups.setdefault(kind_of(option), []).append(option)
