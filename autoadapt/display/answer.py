@@ -185,8 +185,8 @@ class Answer:
         lines = [f"Test rows differ from validation rows: {clause}." for clause in verdict.split_differences[:1]]
         if verdict.waited_share >= BUSY:
             lines.append(
-                f"The machine was busy with something else: answers waited for a core {verdict.waited_share:.0%} of "
-                "the time, so that times may be too long."
+                f"The machine was busy with something else: answers waited for a core "
+                f"{verdict.waited_share:.0%} of the time, so that times may be too long."
             )
         return lines
 

@@ -65,4 +65,4 @@ def cost_unit(study: "Study") -> tuple[float, str]:
     most = max((o.cost_usd_per_1k for o in study.options), default=0.0) * queries / 1000
     if most >= 1:
         return queries / 1000, f"dollars a month, for {queries:,} queries"
-    return 1000.0, f"dollars per million queries (all of {queries:,} a month cost less than a dollar)"
+    return 1000.0, "dollars per million queries"

@@ -1,4 +1,4 @@
-"""Names of options that say what they are, such as ``LoRA on embedded, 4 epochs``; the trial number stands beside."""
+"""What options are called by what they are, such as ``LoRA on embedded, 4 epochs``; trial numbers stand beside that."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -17,6 +17,7 @@ from autoadapt.domain.trial_state import TrialState
 from autoadapt.domain.usage import Usage
 from autoadapt.domain.verdict import Compared, Curve, CurvePoint, Importance, Optimism, Paired, Trained, Verdict
 from autoadapt.pareto.reference import reference_of
+from autoadapt.runs.answers import AnsweredExample
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.scenarios import compare
 
@@ -258,6 +259,13 @@ class MadeUp:
 
     def answers(self, trial: int, most: int = 5) -> list[Any]:
         return [SimpleNamespace(right=True, input=HARM, expected=["a"], answer=HARM)]
+
+    def answered(self, trial: int) -> list[Any]:
+        answer = "a" if trial == 1 else HARM
+        return [
+            AnsweredExample(id=i, split="test", input=HARM, expected=["a"], answer=answer, score=float(trial == 1))
+            for i in range(3)
+        ]
 
     def hosted(self, hosting: Any) -> Column:
         scenario = Scenario(hosting=hosting)

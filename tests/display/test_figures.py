@@ -17,7 +17,8 @@ STUDY = MadeUp()
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_every_kind_is_drawn_without_markup_of_users(kind: str) -> None:
+def test_every_kind_is_drawn_without_markup_of_users(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoadapt.display.figures.parameters.FEWEST_LINES", 2)
     drawn = figure(STUDY, kind)  # type: ignore[arg-type]
     assert drawn.data
     assert "<b>harm" not in drawn.to_json()
@@ -30,8 +31,9 @@ def test_frontier_is_drawn_for_every_pair_of_objectives() -> None:
     assert len(names) == 6
     for x, y in names:
         layout = figure(STUDY, "frontier", x=x, y=y).layout  # type: ignore[arg-type]
-        assert layout.xaxis.type == "log"
-        assert layout.yaxis.type == (None if y == "quality" else "log")
+        # three values within a factor of three: nothing crowds on a linear axis
+        assert layout.xaxis.type == layout.yaxis.type == "linear"
+        assert {note.name for note in layout.annotations} == {"0", "1", "2"}, "every option is named where it stands"
 
 
 def test_unknown_kinds_and_objectives_name_the_nearest() -> None:

@@ -17,7 +17,7 @@ from autoadapt.display.text import INVISIBLE
 
 BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 TABS = ["options", "money", "latency", "answers", "search", "trials-tab", "appendix"]
-PLOTS = {"options": 2, "money": 2, "latency": 1, "search": 1}
+PLOTS = {"options": 2, "money": 2, "latency": 3, "search": 1}
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,10 @@ def test_it_opens_offline_and_draws_every_plot(report: Page, hostile_run: Path) 
         assert sum(report.page.locator(f"#{other}").is_visible() for other in TABS) == 1
         assert report.page.locator(f"#{tab} .plot .main-svg").count() >= 2 * PLOTS.get(tab, 0)
     # bars of intervals and points are really there, not only empty axes
-    assert report.page.locator("#answer .plot .point").count() > 3
+    assert report.page.locator("#answer .plot .point").count() > 2
     assert report.page.locator("#answer .plot .errorbar").count() > 0
     report.assert_no_errors()
-    assert (hostile_run / "report.html").stat().st_size < 8_000_000
+    assert (hostile_run / "report.html").stat().st_size < 6_000_000
 
 
 def test_hostile_rows_are_shown_as_text(report: Page) -> None:
@@ -217,7 +217,7 @@ def test_without_a_verdict_and_without_a_recommendation(browser: Any, hostile_ru
 
 
 def test_it_can_be_written_again_elsewhere(hostile_run: Path, tmp_path: Path) -> None:
-    done = call("report", hostile_run, "--output", tmp_path / "again.html")
+    done = call("report", hostile_run, "--all", "--output", tmp_path / "again.html")
     assert done.returncode == 0, done.stderr
     assert "Optimism" in done.stdout
     assert (tmp_path / "again.html").read_text()[:15] == "<!doctype html>"

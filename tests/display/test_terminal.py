@@ -28,7 +28,8 @@ from autoadapt.display.terminal.plans import print_plan
 from autoadapt.display.terminal.prices import print_prices
 from autoadapt.display.terminal.result import print_result
 from autoadapt.display.terminal.scenarios import print_comparison
-from autoadapt.display.terminal.status import status_lines, time_left
+from autoadapt.display.terminal.status import status_lines
+from autoadapt.display.terminal.summary import print_summary
 from autoadapt.display.text import dollars, duration, p95_text, printable, too_few
 from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.events import Event, Phase, Running, Status
@@ -65,6 +66,27 @@ def test_result_names_recommendation_verdict_and_spend(capsys: pytest.CaptureFix
     assert "25% of device time was imports and loading" in text
     assert "\u202e" not in text
     assert "</script><b>harm</b>?" in text
+
+
+def test_the_end_of_a_search_fits_one_screen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    print_summary(STUDY, None)  # type: ignore[arg-type]
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 30
+    assert "Recommended: LoRA on" in text
+    assert "the untuned" in text
+    assert "report runs/made-up --all" in text
+    assert "\u202e" not in text
+
+
+def test_comparison_shows_the_best_of_each_kind_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison([STUDY.hosted("per_use")], STUDY.goals)
+    text = capsys.readouterr().out
+    assert re.search(r"\* LoRA +1 +0\.880 .* yes", text)
+    assert re.search(r"prompt +0 +0\.480 .* yes", text), "trial 2 is better, but its p95 is not known"
+    assert "What to do: at 100,000 queries a month, by use:" in text
 
 
 def test_tables_show_a_column_for_further_objectives() -> None:

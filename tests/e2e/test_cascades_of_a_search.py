@@ -122,7 +122,7 @@ def test_every_verb_shows_it(run: Path) -> None:
     (cascade,) = [o for o in study.options if o.cascade]
     assert cascade.cascade is not None
     named = f"Cascade {cascade.cascade.first} > {cascade.cascade.second}"
-    printed = call("report", run).stdout
+    printed = call("report", run, "--all").stdout
     assert f"{named}: trial {cascade.cascade.first} (prompt) answers where its calibrated confidence" in printed
     assert named in (run / "report.html").read_text().replace("&gt;", ">")
     advice = json.loads(call("recommend", run, "--json").stdout)

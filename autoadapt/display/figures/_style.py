@@ -117,8 +117,8 @@ def placed_labels(
         others: points without a name.
         x, y: axes, with their ranges.
     """
-    at = [(p[0], p[1]) for p in points] + [(p[0], p[1]) for p in others]
-    places = [(_share(across, x) * WIDTH, (1 - _share(up, y)) * HEIGHT) for across, up in at]
+    every = [(px, py) for px, py, _, _ in points] + list(others)
+    places = [(_share(px, x) * WIDTH, (1 - _share(py, y)) * HEIGHT) for px, py in every]
     taken = [(a - 8, b - 8, a + 8, b + 8) for a, b in places]
     notes = []
     for (px, py, name, short), (a, b) in zip(points, places, strict=False):
@@ -237,4 +237,4 @@ def merged(
 
 def group_name(names: Sequence[str]) -> str:
     """The names of lines that coincide: two are named, of more the first and how many others."""
-    return " = ".join(names) if len(names) <= 2 else f"{names[0]} = {len(names) - 1} others"
+    return " and ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} others"

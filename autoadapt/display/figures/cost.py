@@ -12,6 +12,7 @@ from autoadapt.display.option_names import option_names
 from autoadapt.domain.comparison import BreakEven, Column
 from autoadapt.domain.option import RawOption
 from autoadapt.economics.cascade_pricer import monthly_costs
+from autoadapt.economics.costs import SECONDS_A_MONTH
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -38,7 +39,7 @@ def draw(study: "Study", hosting: str = "per_use") -> go.Figure | None:
     task_volume = float(column.terms.volumes[1])
     far = [v for v in crossings if not task_volume / NEAR <= v <= task_volume * NEAR]
     linear = not far
-    most = max([3 * task_volume, *(1.3 * v for v in crossings), _readable(raws, column) if linear else 0.0])
+    most = max([3 * task_volume, *(1.3 * v for v in crossings), _readable(raws, column, hosting) if linear else 0.0])
     least = min([task_volume / 10, *(v / 2 for v in crossings)])
     volumes = np.linspace(max(1.0, most / 500), most, POINTS) if linear else np.geomspace(max(least, 1), most, POINTS)
     curves = monthly_costs(raws, column.terms, [float(v) for v in volumes])
@@ -78,10 +79,14 @@ def _drawn(study: "Study", column: Column) -> list[RawOption]:
     return sorted(raws, key=lambda r: (r.trial != study.recommendation.trial, -r.quality_expected))[:MOST_LINES]
 
 
-def _readable(raws: Sequence[RawOption], column: Column) -> float:
-    """The volume at which the dearest option costs a dollar: below it nobody cares."""
-    priced = {p.trial: float(p.usd_per_1k) for p in column.priced}
-    most = max((priced.get(r.trial, 0.0) for r in raws), default=0.0)
+def _readable(raws: Sequence[RawOption], column: Column, hosting: str) -> float:
+    """The volume up to which there is something to see: the dearest option costs a dollar, or needs a third device."""
+    drawn = {r.trial for r in raws}
+    priced = [p for p in column.priced if p.trial in drawn]
+    if hosting == "always_on":
+        rates = [p.requests_per_s for p in priced if p.replicas]
+        return 2.5 * min(rates) * float(SECONDS_A_MONTH) if rates else 0.0
+    most = max((float(p.usd_per_1k) for p in priced), default=0.0)
     return 1000.0 / most if most else 0.0
 
 

@@ -20,7 +20,7 @@ def funnel(study: "Study") -> list[dict[str, Any]]:
         ("gave a measurement", sum(r.quality is not None for r in begun)),
         ("were measured in full", len(complete)),
         ("are shown, scored on test rows", sum(o.test_quality is not None for o in shown)),
-        ("are beaten by nothing else", sum(o.on_frontier for o in shown)),
+        ("have no better one beside them", sum(o.on_frontier for o in shown)),
         ("is recommended", int(study.recommendation.trial is not None)),
     ]
     most = max(1, len(begun))

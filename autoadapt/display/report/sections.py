@@ -92,8 +92,8 @@ def few_trials(study: "Study") -> list[str]:
     """A warning for each method with few complete trials."""
     few = {i.method: i.trials for i in study.importances() if i.trials < FEW_TRIALS}
     return [
-        f"{method_name(method)}: these shares are computed from only {trials} complete trials; below {FEW_TRIALS} they "
-        "vary from search to search."
+        f"{method_name(method)}: these shares are computed from only {trials} complete trials; below "
+        f"{FEW_TRIALS} they vary from search to search."
         for method, trials in few.items()
     ]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autoadapt.display.option_names import option_names
+from autoadapt.display.option_names import option_names, with_article
 from autoadapt.domain.comparison import Terms
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, RawOption
@@ -51,8 +51,9 @@ def what_if(study: "Study", names: Mapping[int, str]) -> dict[str, Any] | None:
         "options": [_option(raw, own, study, loads, {**others, **names}) for raw in raws],
         "loads": loads.listed,
         "draws": draws() if loads.listed else None,
-        "halvings": HALVINGS,
-        "pairs": [[p.trial, p.other, p.difference, p.low, p.high, p.p] for p in (verdict.paired if verdict else ())],
+        "pairs": []
+        if verdict is None
+        else [[p.trial, p.other, p.difference, p.low, p.high, p.p] for p in verdict.paired],
         "goals": [{"name": g.name, "maximized": g.maximized, "uncertain": g.uncertain} for g in study.goals],
         "limits": own.constraints.model_dump(),
         "least_saving_usd": own.advice.least_saving_usd,
@@ -96,6 +97,7 @@ def _option(raw: RawOption, own: Terms, study: "Study", loads: "_Loads", names: 
     return {
         "trial": raw.trial,
         "name": names[raw.trial],
+        "called": with_article(raw.method, names[raw.trial]),
         "row_seconds": raw.answering.total_device_seconds / raw.rows,
         "row_usd": raw.answering.usd / raw.rows,
         "provider_rate": raw.rows / raw.inference_seconds if raw.inference_seconds else 1.0,
@@ -138,7 +140,7 @@ class _Loads:
         self._indices: dict[Any, int] = {}
 
     def of(self, raw: RawOption) -> tuple[int | None, float]:
-        """Index in `listed` of an option under load, and the factor on its times; None: it is not even estimated."""
+        """Index in `listed` of what an option does under load (None: nothing is known), and the factor on its times."""
         load = self._own.get(raw.trial)
         if load is None:
             key = _estimated_from(raw)
@@ -178,7 +180,7 @@ def _estimated_from(raw: RawOption) -> tuple[float, float, float] | None:
 
 
 def _microseconds(values: Sequence[float]) -> NDArray[Any]:
-    return np.asarray(np.clip(np.rint(np.array(values, dtype=float) * PER_MS), 0, 2**32 - 1).astype("<u4"))
+    return np.array(np.clip(np.rint(np.array(values, dtype=float) * PER_MS), 0, 2**32 - 1), dtype=np.uint32)
 
 
 def _packed(values: NDArray[Any]) -> str:

@@ -73,7 +73,7 @@
     panel.dataset.trial = chosen ? chosen.trial : "";
     panel.dataset.usd = chosen ? chosen.month : "";
     at("w-result").textContent = chosen
-      ? `Use ${chosen.name}: ${quality(chosen).toFixed(3)}${interval(chosen)}, 95 % of answers within ${ms(chosen)}.`
+      ? `Use ${chosen.called}: ${quality(chosen).toFixed(3)}${interval(chosen)}, 95 % of answers within ${ms(chosen)}.`
       : "No option satisfies these limits.";
     at("w-bill").textContent = chosen ? money(chosen.month, "Less than a cent") : "";
     const devices = chosen && settings.hosting === "always_on" ? `, ${chosen.replicas} device${chosen.replicas === 1 ? "" : "s"}` : "";

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from autoadapt.display.goals import further_goals, goal_text
 from autoadapt.display.sentences import break_even_line, cascade_rule, count_text, ms_text
+from autoadapt.display.terminal.kinds import advice_by_volume, kinds_table
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars
 from autoadapt.domain.comparison import ApiPrice, Column, Priced
@@ -37,9 +38,12 @@ def print_comparison(columns: Sequence[Column], goals: tuple[Goal, ...] = DEFAUL
     for column in columns:
         reason = plain(column.reason + _binding_text(column))
         console.print(Text(f"{column.terms.name}: ", style="bold").append_text(reason))
+        console.print(kinds_table(column))
         for line in _lines(column):
             console.print(Text("  ").append_text(plain(line)))
     console.print(Text(ASSUMPTIONS, style="dim"))
+    console.print()
+    console.print(Text("What to do: ", style="bold").append_text(plain(advice_by_volume(columns))))
 
 
 def _table(columns: Sequence[Column], goals: tuple[Goal, ...]) -> Table:

@@ -1,0 +1,94 @@
+"""The end of a search on one screen: the advice, what it is against, a few options, caveats, and what to type next."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autoadapt.display.answer import Answer
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.text import dollars, duration, money
+from autoadapt.domain.option import Option, number_text
+
+if TYPE_CHECKING:
+    from autoadapt.runs.study import Study
+
+LONGEST_NAME = 44
+
+
+def print_summary(study: "Study", report: Path | None) -> None:
+    """Prints at most a screen of a study; `print_result` prints everything.
+
+    Args:
+        study: loaded.
+        report: where its HTML report was written; None: nowhere.
+    """
+    console, answer = Console(highlight=False), Answer(study)
+    console.print()
+    _print_advice(console, answer)
+    console.print()
+    console.print(_table(answer))
+    console.print()
+    for line in answer.caveats():
+        console.print(Text("Note: ", style="dim").append_text(plain(line)))
+    spent = study.results.spent
+    console.print(f"Spent: ${dollars(spent.usd)} and {duration(spent.wall_seconds)} on {spent.trials} trials.")
+    if answer.deploy():
+        console.print(plain(f"Deploy: {study.root}/{answer.deploy()}"), soft_wrap=True)
+    if report is not None:
+        console.print(plain(f"Page: {report}"), soft_wrap=True)
+    command, does = answer.commands()[2]
+    console.print(plain(f"Next: {command}   ({does})"), soft_wrap=True)
+
+
+def _print_advice(console: Console, answer: Answer) -> None:
+    if answer.chosen is None:
+        head = Text("No recommendation: ", style="bold")
+        console.print(head.append_text(plain(answer.study.recommendation.reason)))
+        return
+    advice = f"{answer.headline[4:-1]} (trial {number_text(answer.chosen.trial)})."
+    console.print(Text("Recommended: ", style="bold").append_text(plain(advice)))
+    for name, text in (
+        ("quality", answer.quality),
+        ("cost", answer.cost),
+        ("latency", answer.latency),
+        ("against", answer.compared),
+    ):
+        if text:
+            grid = Table.grid(padding=(0, 2))
+            grid.add_column(width=9, no_wrap=True)
+            grid.add_column()
+            grid.add_row(f"  {name}", plain(text))
+            console.print(grid)
+
+
+def _table(answer: Answer) -> Table:
+    """At most seven options, one line each."""
+    options = answer.top_options()
+    million = max((answer.month_usd(o) for o in options), default=0.0) < 1
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("option", no_wrap=True, max_width=LONGEST_NAME)
+    for name in ("trial", "quality [95 %]", "$ per million" if million else "$ a month", "ms, 95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for option in options:
+        quality, (low, high) = option.best_known_quality
+        chosen = option.trial == answer.study.recommendation.trial
+        cost = dollars(option.cost_usd_per_1k * 1000) if million else money(answer.month_usd(option)).lstrip("$")
+        table.add_row(
+            plain(answer.name(option)),
+            ("*" if chosen else "") + number_text(option.trial).replace(" ", ""),
+            f"{quality:.3f} [{low:.3f}-{high:.3f}]",
+            cost,
+            _latency(option),
+            style="bold green" if chosen else None,
+        )
+    left = len(answer.study.options) - len(options)
+    if left > 0:
+        table.caption, table.caption_justify = f"and {left} more: report --all", "left"
+    return table
+
+
+def _latency(option: Option) -> str:
+    return "n/a" if option.latency_p95_ms is None else f"{option.latency_p95_ms:.3g}"
