@@ -68,12 +68,7 @@ class RawOptions:
     def option(self, trial: int) -> RawOption:
         """Everything measured of one trial."""
         record = self.measured.record(trial)
-        measurement, candidate, as_timed = self.timed(trial), record.job.candidate, self.measured.serving.timed(trial)
-        key = (trial, len(as_timed.latency_ms))
-        if key not in self._sums:
-            self._sums[key] = _Sums.of(measurement, as_timed)
-        sums, metric, served = self._sums[key], self.resolved.metric, self.measured.serving.served(trial)
-        free_text = metric.answers == "text"
+        measurement, candidate, metric = self.timed(trial), record.job.candidate, self.resolved.metric
         values: Values = self.measured.values()[trial]
         outcome = record.outcome
         if outcome is None:
@@ -95,19 +90,8 @@ class RawOptions:
             train_seconds=measurement.train_seconds,
             inference_seconds=measurement.inference_seconds,
             rows=len(measurement.rows),
-            tokens_in=sums.tokens_in,
-            tokens_shared=measurement.tokens_shared,
-            tokens_out=sums.tokens_out,
-            tokens_in_ci=sums.tokens_in_ci,
-            tokens_out_ci=sums.tokens_out_ci,
-            free_text=free_text,
-            decode_share=sums.decode_share if free_text else 0.0,
-            latency_p50_ms=percentile(measurement.latency_ms, 50) or 0.0,
-            latency_p95_ms=percentile(measurement.latency_ms, 95),
-            serving_class=self.measured.serving.name(trial),
-            cost_error=served.row_error,
-            latency_error=served.median_error,
-            p95_high=self.measured.serving.p95_high(trial),
+            **self._read_and_written(trial),
+            **self._served(trial),
             network=self.resolved.capabilities[candidate.model].remote,
             load=self._load(trial),
             artifact_bytes=measurement.artifact_bytes,
@@ -117,6 +101,36 @@ class RawOptions:
             on_frontier=trial in self.measured.frontier(),
             weights_kept=trial not in self.measured.discarded,
         )
+
+    def _read_and_written(self, trial: int) -> dict[str, Any]:
+        """Fields of the tokens of an option."""
+        measurement, as_timed = self.measured.serving.measurement(trial), self.measured.serving.timed(trial)
+        key, free_text = (trial, len(as_timed.latency_ms)), self.resolved.metric.answers == "text"
+        if key not in self._sums:
+            self._sums[key] = _Sums.of(measurement, as_timed)
+        sums = self._sums[key]
+        return {
+            "tokens_in": sums.tokens_in,
+            "tokens_shared": measurement.tokens_shared,
+            "tokens_out": sums.tokens_out,
+            "tokens_in_ci": sums.tokens_in_ci,
+            "tokens_out_ci": sums.tokens_out_ci,
+            "free_text": free_text,
+            "decode_share": sums.decode_share if free_text else 0.0,
+        }
+
+    def _served(self, trial: int) -> dict[str, Any]:
+        """Fields of its serving class, and of single requests as it has them."""
+        serving = self.measured.serving
+        served, single = serving.served(trial), serving.measurement(trial).latency_ms
+        return {
+            "latency_p50_ms": percentile(single, 50) or 0.0,
+            "latency_p95_ms": percentile(single, 95),
+            "serving_class": serving.name(trial),
+            "cost_error": served.row_error,
+            "latency_error": served.median_error,
+            "p95_high": serving.p95_high(trial),
+        }
 
     def timed(self, trial: int) -> Measurement:
         """What was measured of a trial, with the times of its serving class, and with all single requests there are.

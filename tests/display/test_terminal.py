@@ -28,7 +28,7 @@ from autoadapt.display.terminal.plans import print_plan
 from autoadapt.display.terminal.prices import print_prices
 from autoadapt.display.terminal.result import print_result
 from autoadapt.display.terminal.scenarios import print_comparison
-from autoadapt.display.terminal.status import status_lines
+from autoadapt.display.terminal.status import status_lines, time_left
 from autoadapt.display.terminal.summary import print_summary
 from autoadapt.display.text import dollars, duration, p95_text, printable, too_few
 from autoadapt.domain.comparison import BreakEven

@@ -19,7 +19,7 @@ from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.scenario import Scenario
 from autoadapt.economics.batching import estimated_runs
 from autoadapt.economics.pricer import Pricer
-from autoadapt.economics.queueing import HALVINGS, SIMULATED
+from autoadapt.economics.queueing import SIMULATED
 from autoadapt.economics.rates import keeps_up
 from autoadapt.shelves import OBJECTIVES
 from autoadapt.tasks.prices import terms
