@@ -10,6 +10,7 @@ import typer
 from autoadapt import __version__
 from autoadapt.cli.check import check
 from autoadapt.cli.compare import compare
+from autoadapt.cli.export import export
 from autoadapt.cli.frontier import frontier
 from autoadapt.cli.init import init
 from autoadapt.cli.latency import latency
@@ -48,6 +49,7 @@ app.command()(report)
 app.command()(compare)
 app.command()(recommend)
 app.command()(frontier)
+app.command()(export)
 app.command()(latency)
 app.add_typer(models, name="models")
 app.command()(prices)

@@ -168,7 +168,7 @@ def _label_set(record: dict[str, Any], columns: Columns, where: str) -> list[str
             f"{json.dumps([str(value)[:80]], ensure_ascii=False)}, and [] for no label",
             Exit.DATA,
         )
-    labels = [_text(label, where, columns.output).strip() for label in listed]
+    labels = [cell_text(label, where, columns.output).strip() for label in listed]
     for label in labels:
         if not label:
             raise UserError(f"{where}: column '{columns.output}' lists an empty label; [] means no label", Exit.DATA)
@@ -207,12 +207,12 @@ def _answers(record: dict[str, Any], columns: Columns, where: str, kind: AnswerK
                 Exit.DATA,
             )
         values = [value]
-    texts = [_text(v, where, columns.references or columns.output) for v in values]
+    texts = [cell_text(v, where, columns.references or columns.output) for v in values]
     return [t for t in texts if t.strip()]
 
 
 def _cell(record: dict[str, Any], column: str, where: str) -> str:
-    return _text(_value(record, column, where), where, column)
+    return cell_text(_value(record, column, where), where, column)
 
 
 def _value(record: dict[str, Any], column: str, where: str) -> Any:
@@ -224,7 +224,12 @@ def _value(record: dict[str, Any], column: str, where: str) -> Any:
     return record[column]
 
 
-def _text(value: Any, where: str, column: str) -> str:
+def cell_text(value: Any, where: str, column: str) -> str:
+    """The text of a cell; 1 and "1" are one text.
+
+    Raises:
+        UserError: it holds a list or an object, or is too long.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
