@@ -95,7 +95,7 @@ def answers_of(folder: Path, texts: Sequence[str], devices: Devices) -> list[str
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise UserError(f"the bundle fails when it is asked, so that it was not exported:\n{last}", Exit.ENVIRONMENT)
-    return [str(json.loads(line)["answer"]) for line in done.stdout.splitlines()]
+    return [str(json.loads(line)["answer"]) for line in done.stdout.split("\n") if line]  # not at U+2028
 
 
 def expected_answers(parts: Sequence[PartSource], cascade: Handover | None, labels: Sequence[str]) -> list[str]:

@@ -128,7 +128,7 @@ def _write_part(part: PartSource, folder: Path, workshop: Workshop, devices: Dev
     for name in described.files:
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(part.artifact / name, model / name)
-    if described.weights == "adapter":
+    if described.weights == "adapter" and "adapter_config.json" in described.files:  # of peft
         adapter = folder / ADAPTER_FOLDER
         adapter.mkdir()
         for name in ("adapter_config.json", "adapter_model.safetensors"):

@@ -100,4 +100,4 @@ def ask_alone(bundle: Path, texts: Sequence[str]) -> list[str]:
     command = [sys.executable, "-I", "-c", WITHOUT_AUTOADAPT, str(bundle / "predict.py"), "-", "--device", "cpu"]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, done.stderr
-    return [json.loads(line)["answer"] for line in done.stdout.splitlines()]
+    return [json.loads(line)["answer"] for line in done.stdout.split("\n")[:-1]]

@@ -101,7 +101,8 @@ def test_cascade(tmp_path: Path, tiny_encoder: Path) -> None:
     confidence = sorted(line["confidence"] for line in part_of(run, first).predictions)[ROWS // 2]
     source = source_of_jobs(run, [first, second], Handover(temperature=1.0, threshold=confidence))
     description = make_bundle(source, tmp_path / "bundle")
-    assert description.checked is not None and description.checked.equal == ROWS
+    assert description.checked is not None
+    assert description.checked.equal == ROWS
     predictions = Bundle.load(tmp_path / "bundle").predict([row.input for row in source.rows])
     assert [p.answer for p in predictions] == expected_answers(source.parts, source.cascade, sorted(run.labels or []))
     assert 0 < sum(p.part == 1 for p in predictions) < ROWS
