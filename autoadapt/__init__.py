@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoadapt.api.check import check
+    from autoadapt.api.evaluate import evaluate
     from autoadapt.api.export import export
     from autoadapt.api.frontiers import frontiers
     from autoadapt.api.init import init
     from autoadapt.api.latency import latency
     from autoadapt.api.models import get_model, list_models
     from autoadapt.api.plan import plan
+    from autoadapt.api.predict import predict
     from autoadapt.api.prices import prices
     from autoadapt.api.schema import schema
     from autoadapt.api.search import search
@@ -40,6 +42,7 @@ __all__ = [
     "UserError",
     "__version__",
     "check",
+    "evaluate",
     "export",
     "frontiers",
     "get_model",
@@ -47,6 +50,7 @@ __all__ = [
     "latency",
     "list_models",
     "plan",
+    "predict",
     "prices",
     "schema",
     "search",
@@ -56,7 +60,10 @@ _MODULES = {
     "Server": "autoadapt.providers.openai",
     "Study": "autoadapt.api.study",
     "UserError": "autoadapt.errors",
-    **{name: f"autoadapt.api.{name}" for name in ("check", "export", "frontiers", "init", "latency", "plan", "prices")},
+    **{
+        name: f"autoadapt.api.{name}"
+        for name in ("check", "evaluate", "export", "frontiers", "init", "latency", "plan", "predict", "prices")
+    },
     "get_model": "autoadapt.api.models",
     "list_models": "autoadapt.api.models",
     "schema": "autoadapt.api.schema",

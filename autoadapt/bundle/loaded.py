@@ -46,7 +46,7 @@ class Bundle:
 
     def __init__(self, folder: Path, description: BundleDescription, parts: Sequence[Adapted]) -> None:
         self.folder, self.description, self.parts = folder, description, list(parts)
-        self._prepared: set[int] = set()
+        self._prepared: dict[int, int] = {}
 
     @classmethod
     def load(cls, folder: str | Path, devices: Devices | None = None, tick: Callable[[], None] = lambda: None) -> Self:
@@ -117,9 +117,10 @@ class Bundle:
         self.parts = []
 
     def _answers(self, part: int, texts: list[str]) -> list[Answer]:
-        if part not in self._prepared:  # what all prompts share is computed once; others are checked against it
+        # what all prompts share is computed once and kept; more texts say better than fewer what that is
+        if len(texts) > self._prepared.get(part, 0):
             self.parts[part].prepare(texts)
-            self._prepared.add(part)
+            self._prepared[part] = len(texts)
         return self.parts[part].answer(texts)
 
     def _sure(self, answers: Sequence[Answer]) -> list[float]:

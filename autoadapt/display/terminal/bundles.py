@@ -1,11 +1,16 @@
-"""What the terminal shows of a bundle that was exported."""
+"""What the terminal shows of bundles: what was exported, and what labelled rows show."""
 
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from autoadapt.bundle.description import BundleDescription
 from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.text import with_interval
+from autoadapt.domain.evaluation import Evaluation
+from autoadapt.verdict.comparisons import LEVEL, difference_text
 
 
 def print_exported(folder: Path, description: BundleDescription) -> None:
@@ -34,3 +39,43 @@ def print_exported(folder: Path, description: BundleDescription) -> None:
     )
     megabytes = sum(file.bytes for file in description.files.values()) / 1e6
     console.print(f"{len(description.files) + 1} files, {megabytes:.1f} MB.")
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Prints quality with its interval, per label, and the difference of two bundles."""
+    console = Console(highlight=False)
+    for note in evaluation.notes:
+        console.print(plain(note))
+    for one in (evaluation.first, evaluation.second):
+        if one is not None:
+            quality = with_interval(one.quality, (one.low, one.high))
+            line = f"{one.name} (option {one.option}): {evaluation.metric} {quality} on {evaluation.rows:,} rows"
+            console.print(plain(f"{line}; {one.exported_quality:.3f} when it was exported."))
+    if evaluation.first.labels:
+        console.print(_label_table(evaluation))
+    compared = evaluation.compared
+    if compared is None:
+        return
+    shown = "no difference is shown" if compared.p >= LEVEL else "a difference is shown"
+    console.print(
+        f"The first against the second: {difference_text(compared.difference, compared.low, compared.high)}, "
+        f"p {compared.p:.2g}: {shown}."
+    )
+    console.print(
+        f"{compared.both_right:,} rows right by both, {compared.first_alone:,} by the first alone, "
+        f"{compared.second_alone:,} by the second alone, {compared.both_wrong:,} by neither."
+    )
+
+
+def _label_table(evaluation: Evaluation) -> Table:
+    second = {one.label: one for one in evaluation.second.labels} if evaluation.second is not None else {}
+    table = Table(box=None, pad_edge=False)
+    for name in ("label", "rows", "right [95 %]", *(["second [95 %]"] if second else [])):
+        table.add_column(name, justify="left" if name == "label" else "right")
+    for one in evaluation.first.labels:
+        cells: list[str | Text] = [plain(one.label), f"{one.rows:,}", with_interval(one.right, (one.low, one.high))]
+        if second:
+            other = second[one.label]
+            cells.append(with_interval(other.right, (other.low, other.high)))
+        table.add_row(*cells)
+    return table
