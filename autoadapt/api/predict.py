@@ -28,4 +28,5 @@ def predict(
     target = None if output is None else Path(output).expanduser()
     if target is not None:
         check_output(target, str(rows))
-    return answer_rows(Bundle.load(bundle), str(rows), target, progress)
+    with Bundle.load(bundle) as loaded:
+        return answer_rows(loaded, str(rows), target, progress)

@@ -179,7 +179,8 @@ def _card_lines(description: BundleDescription) -> list[str]:
         return lines
     asked = ["pip install -r requirements.txt", "python predict.py rows.jsonl > answers.jsonl"]
     lines += ["", "```", *asked, "```", ""]
-    lines += [f"A row is a text, or an object with {' and '.join(description.columns.input)}. `option.json` has all "]
+    columns = " and ".join(f"`{column}`" for column in description.columns.input)
+    lines += [f"A row is a JSON text, or an object with the column {columns}. `option.json` has all"]
     lines += ["figures with their intervals, hardware, versions and hashes; `prompt.yaml` says how the model is asked."]
     return lines
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoadapt.bundle.description import BundleDescription
-from autoadapt.bundle.loaded import Bundle
+from autoadapt.bundle.loaded import Bundle, read_bundle
 from autoadapt.domain.evaluation import Difference, EvaluatedOption, Evaluation, LabelQuality
 from autoadapt.domain.label_sets import labels_in
 from autoadapt.domain.metric import Metric, answered_rows
@@ -33,28 +33,17 @@ def evaluate_bundles(folder: Path, rows: str, against: Path | None = None) -> Ev
     Raises:
         UserError: a bundle or the file cannot be used, a label is not known, or the two answer different questions.
     """
-    first = Bundle.load(folder)
-    table = labelled_rows(first.description, rows)
-    metric = METRICS.new(first.description.metric.name, first.description.metric.settings)
-    second = None if against is None else Bundle.load(against)
-    if second is not None:
-        _check_same_question(first.description, second.description)
-    stats = _stats(first, metric, table.rows)
-    evaluation = Evaluation(
-        metric=first.description.metric.name,
-        rows=len(table.rows),
-        first=_evaluated(first, metric, stats, table.rows),
-        notes=table.notes,
-    )
-    if second is None:
+    description = read_bundle(folder)
+    table = labelled_rows(description, rows)
+    metric = METRICS.new(description.metric.name, description.metric.settings)
+    if against is not None:
+        _check_same_question(description, read_bundle(against))
+    stats, first = _scored(folder, metric, table.rows)
+    evaluation = Evaluation(metric=description.metric.name, rows=len(table.rows), first=first, notes=table.notes)
+    if against is None:
         return evaluation
-    other = _stats(second, metric, table.rows)
-    return evaluation.model_copy(
-        update={
-            "second": _evaluated(second, metric, other, table.rows),
-            "compared": _difference(metric, stats, other),
-        }
-    )
+    other, second = _scored(against, metric, table.rows)  # loaded when the first one is gone: both need not fit
+    return evaluation.model_copy(update={"second": second, "compared": _difference(metric, stats, other)})
 
 
 def labelled_rows(description: BundleDescription, rows: str) -> Table:
@@ -89,22 +78,21 @@ def _check_same_question(first: BundleDescription, second: BundleDescription) ->
         raise UserError("--against: the two bundles read different input columns, so that they cannot be compared")
 
 
-def _stats(bundle: Bundle, metric: Metric, rows: Sequence[Row]) -> NDArray[Any]:
-    """The metric's statistics of every row, shape (rows, statistics)."""
-    answers = [prediction.answer for prediction in bundle.predict([row.input for row in rows])]
-    return np.array(metric.score(answered_rows(rows, answers, bundle.description.labels)).stats, dtype=float)
-
-
-def _evaluated(bundle: Bundle, metric: Metric, stats: NDArray[Any], rows: Sequence[Row]) -> EvaluatedOption:
+def _scored(folder: Path, metric: Metric, rows: Sequence[Row]) -> tuple[NDArray[Any], EvaluatedOption]:
+    """The metric's statistics of every row, shape (rows, statistics), and what they come to."""
+    with Bundle.load(folder) as bundle:
+        answers = [prediction.answer for prediction in bundle.predict([row.input for row in rows])]
+    description = bundle.description
+    stats = np.array(metric.score(answered_rows(rows, answers, description.labels)).stats, dtype=float)
     low, high = interval(metric, stats)
-    return EvaluatedOption(
-        name=bundle.folder.resolve().name,
-        option=bundle.description.option,
+    return stats, EvaluatedOption(
+        name=folder.resolve().name,
+        option=description.option,
         quality=metric.value(stats),
         low=low,
         high=high,
-        exported_quality=bundle.description.quality.value,
-        labels=_label_qualities(stats[:, 0], rows) if bundle.description.answers == "label" else [],
+        exported_quality=description.quality.value,
+        labels=_label_qualities(stats[:, 0], rows) if description.answers == "label" else [],
     )
 
 

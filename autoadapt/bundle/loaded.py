@@ -36,16 +36,24 @@ class Prediction:
 
 
 class Bundle:
-    """An exported option that answers; `Bundle.load(folder)` makes one.
+    """An exported option that answers; `Bundle.load(folder)` makes one, and ``with`` closes it at the end.
 
     Args:
         folder: of the bundle.
         description: its ``option.json``.
         parts: what answers; of a cascade two.
+        workshops: that hold their models.
     """
 
-    def __init__(self, folder: Path, description: BundleDescription, parts: Sequence[Adapted]) -> None:
-        self.folder, self.description, self.parts = folder, description, list(parts)
+    def __init__(
+        self,
+        folder: Path,
+        description: BundleDescription,
+        parts: Sequence[Adapted],
+        workshops: Sequence[Workshop],
+    ) -> None:
+        self.folder, self.description = folder, description
+        self.parts, self._workshops = list(parts), list(workshops)
         self._prepared: dict[int, int] = {}
 
     @classmethod
@@ -64,10 +72,16 @@ class Bundle:
         description = read_bundle(folder)
         own = devices or own_devices()
         # a workshop for each part: a family keeps one model at a time, and a cascade asks both
-        parts = [
-            load_artifact(folder / part.folder / MODEL_FOLDER, Workshop(), own, tick) for part in description.parts
-        ]
-        return cls(folder, description, parts)
+        workshops = [Workshop() for _ in description.parts]
+        places = [folder / part.folder / MODEL_FOLDER for part in description.parts]
+        parts = [load_artifact(place, one, own, tick) for place, one in zip(places, workshops, strict=True)]
+        return cls(folder, description, parts, workshops)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
         """Answers inputs, in their order.
@@ -111,10 +125,12 @@ class Bundle:
         return texts[0] if len(columns) == 1 else joined_input(columns, texts)
 
     def close(self) -> None:
-        """Forgets the models."""
+        """Forgets the models, and closes connections to servers; it cannot answer afterwards."""
         for part in self.parts:
             part.close()
-        self.parts = []
+        for workshop in self._workshops:
+            workshop.drop()
+        self.parts, self._workshops = [], []
 
     def _answers(self, part: int, texts: list[str]) -> list[Answer]:
         # what all prompts share is computed once and kept; more texts say better than fewer what that is

@@ -24,7 +24,8 @@ from autoadapt.bundle.sources import PartSource, Source
 from autoadapt.domain.artifact import DESCRIPTION_FILE, ArtifactDescription
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.metric import AnswerKind
-from autoadapt.domain.option import Option, number_text
+from autoadapt.domain.model import ModelReference
+from autoadapt.domain.option import number_text
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import files_below, hash_files, is_full_disk, write_json
 from autoadapt.runs.lock import version
@@ -134,31 +135,35 @@ def _write_part(part: PartSource, folder: Path, workshop: Workshop, devices: Dev
         for name in ("adapter_config.json", "adapter_model.safetensors"):
             shutil.copyfile(part.artifact / name, adapter / name)
     family = workshop.family(described.model.family)
-    completed = _without_paths(family.add_base_model(model, described, devices))
+    name = public_name(described.model)
+    completed = _without_paths(family.add_base_model(model, described, devices), name)
     for configuration in folder.rglob("*.json"):
-        _remove_paths(configuration, completed.model.name)
+        _remove_paths(configuration, name)
     completed = completed.model_copy(update={"files": hash_files(model)})
     write_json(model / DESCRIPTION_FILE, completed)
     return completed
 
 
-def public_name(name: str) -> str:
-    """A model's name as strangers may read it: of a path on this machine its last part alone."""
-    return Path(name).name if name.startswith(("/", ".", "~", "$")) else name
+def public_name(model: ModelReference) -> str:
+    """A base model's name as strangers may read it: of a folder on this machine its last part alone."""
+    of_hub = f"models--{model.name.replace('/', '--')}" in model.location
+    is_folder = Path(model.location).is_absolute() and "/" in model.name and not of_hub
+    return Path(model.name).name if is_folder else model.name
 
 
-def _without_paths(description: ArtifactDescription) -> ArtifactDescription:
-    model = description.model.model_copy(update={"name": public_name(description.model.name)})
-    candidate = description.candidate.model_copy(update={"model": public_name(description.candidate.model)})
+def _without_paths(description: ArtifactDescription, name: str) -> ArtifactDescription:
+    model = description.model.model_copy(update={"name": name})
+    candidate = description.candidate.model_copy(update={"model": name})
     return description.model_copy(update={"model": model, "candidate": candidate})
 
 
 def _remove_paths(file: Path, name: str) -> None:
-    """Puts the base model's name where a configuration states the path it was loaded from."""
+    """Puts the base model's name where a configuration states a path on this machine."""
     if file.name not in ("config.json", "adapter_config.json", "tokenizer_config.json", "generation_config.json"):
         return
     content = json.loads(file.read_text(encoding="utf-8"))
-    found = [key for key in PATH_KEYS if isinstance(content.get(key), str)]
+    texts = [key for key, value in content.items() if isinstance(value, str)]
+    found = [key for key in texts if key in PATH_KEYS or content[key].startswith("/")]
     if found:
         content |= dict.fromkeys(found, name)
         file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -224,14 +229,9 @@ def _described(source: Source, parts: list[Part], artifacts: list[ArtifactDescri
         parts=parts,
         cascade=source.cascade,
         quality=source.quality,
-        figures=_figures(source.option),
+        figures=source.option.model_copy(update={"model": " > ".join(part.base_model for part in parts)}),
         price={name: value for name, value in price.items() if name != "price_book"},
         hardware=dict(lock.get("hardware") or {}),
         data=dict((lock.get("identity") or {}).get("data") or {}),
         versions={name: version(name) for name in PACKAGES} | dict(lock.get("versions") or {}),
     )
-
-
-def _figures(option: Option) -> Option:
-    names = (public_name(name) for name in option.model.split(" > "))
-    return option.model_copy(update={"model": " > ".join(names)})

@@ -61,6 +61,8 @@ def source_of(study: Study, number: int | None) -> Source:
     if any(part.split != split for part in parts):
         parts = tuple(_part(study, number, trial, validation=True) for trial in trials_of(number))
     answered = {line["id"] for line in parts[0].predictions}
+    if any({line["id"] for line in part.predictions} != answered for part in parts):
+        raise UserError(f"{study.root}: the parts of {trial_name(number)} did not answer the same rows", Exit.DATA)
     rows = [row for row in read_rows(study.root / "data" / f"{split}.jsonl") if row.id in answered]
     cascade = raw.cascade
     return Source(

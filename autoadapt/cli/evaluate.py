@@ -13,7 +13,7 @@ def evaluate(
     against: Annotated[Path | None, typer.Option(help="Folder of a second bundle, for a paired comparison.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
-    """Score a bundle on labelled rows: quality with its interval, per label, and paired with a second bundle."""
+    """Score an exported option on labelled rows, or two of them."""
     from autoadapt.api.evaluate import evaluate as score
 
     evaluation = score(bundle, rows, against=against)

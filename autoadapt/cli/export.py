@@ -20,7 +20,7 @@ def export(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The bundle's option.json.")] = False,
 ) -> None:
-    """Write an option as one folder that answers without AutoAdapt, and check that it answers as the run did."""
+    """Write an option as one folder to deploy, and check it."""
     from autoadapt.api.export import export as write
     from autoadapt.api.export import push
     from autoadapt.bundle.hub import check_access

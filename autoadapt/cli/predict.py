@@ -15,7 +15,7 @@ def predict(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Answer rows by a bundle, with confidences; run again after an interruption, it goes on where it was."""
+    """Answer a file of rows by an exported option, or go on."""
     from autoadapt.api.predict import predict as answer
 
     def show(count: int, rate: float) -> None:

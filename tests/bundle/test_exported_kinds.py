@@ -10,12 +10,16 @@ import pytest
 import yaml
 from exporting import ROWS, fitted, job_run, part_of, source_of_jobs
 from job_runs import CLASSICAL, JobRun, causal_lm, encoder
+from remote_server import PRICE, chat_server
 
 from autoadapt.bundle.checking import expected_answers
 from autoadapt.bundle.description import BundleDescription, Handover
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.making import make_bundle
 from autoadapt.domain.jobs import Fit
+from autoadapt.domain.model import ModelReference
+from autoadapt.domain.remote import RemoteModel
+from autoadapt.files import files_below
 
 HEAD = {"pooling": "mean", "scaling": "unit", "depth": 0.7, "C": 30.0}
 CAUSAL: dict[str, tuple[str, dict[str, Any]]] = {
@@ -108,6 +112,25 @@ def test_cascade(tmp_path: Path, tiny_encoder: Path) -> None:
     assert 0 < sum(p.part == 1 for p in predictions) < ROWS
     assert [part.folder for part in description.parts] == ["first", "second"]
     assert_portable(tmp_path / "bundle", run.root)
+
+
+def test_model_behind_a_server(tmp_path: Path) -> None:
+    with chat_server() as (url, _):
+        stated = RemoteModel.model_validate({"model": "m", "price": PRICE, "key": "${SOME_KEY}"})
+        settings = stated.model_dump(mode="json", exclude_defaults=True)
+        model = ModelReference(name=f"server:m@{url}", family="remote", location=url, settings=settings)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SOME_KEY", "not-to-be-written")
+            run = job_run(tmp_path / "run", model)
+            job = fitted(run, "prompt", params={"label_way": "schema", "shots": 2, "selector": "balanced"})
+            description = make_bundle(source_of_jobs(run, [job]), tmp_path / "bundle")
+            with Bundle.load(tmp_path / "bundle") as bundle:
+                predictions = bundle.predict(["a ripe apple no. 9"])
+        assert description.checked is None
+        assert description.parts[0].base_model == f"server:m@{url}"
+        assert predictions[0].answer in (run.labels or [])
+    assert not (tmp_path / "bundle" / "predict.py").exists()
+    assert not any(b"not-to-be-written" in file.read_bytes() for file in files_below(tmp_path / "bundle"))
 
 
 def test_card_can_be_read_by_the_hub(tmp_path: Path) -> None:
