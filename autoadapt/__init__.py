@@ -9,6 +9,8 @@ study.figure("frontier").show()                  # plotly
 study.recommend(latency_p95_ms=400)              # other limits
 study.compare({"startup": {"volume": 5000, "hosting": "scale_to_zero"}})
 study.report()                                   # report.html
+autoadapt.export("runs/support", "bundle")       # one folder to deploy
+autoadapt.Bundle.load("bundle").predict(["Where is my parcel?"])
 """
 
 import importlib
@@ -17,41 +19,64 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autoadapt.api.check import check
     from autoadapt.api.doctor import doctor
+    from autoadapt.api.evaluate import evaluate
+    from autoadapt.api.export import export
     from autoadapt.api.frontiers import frontiers
     from autoadapt.api.init import init
     from autoadapt.api.latency import latency
     from autoadapt.api.models import get_model, list_models
     from autoadapt.api.plan import plan
+    from autoadapt.api.predict import predict
     from autoadapt.api.prices import prices
     from autoadapt.api.schema import schema
     from autoadapt.api.search import search
     from autoadapt.api.study import Study
+    from autoadapt.bundle.loaded import Bundle
     from autoadapt.errors import UserError
     from autoadapt.providers.openai import Server
 
 __version__ = "0.1.0"
 __all__ = [
+    "Bundle",
     "Server",
     "Study",
     "UserError",
     "__version__",
     "check",
     "doctor",
+    "evaluate",
+    "export",
     "frontiers",
     "get_model",
     "init",
     "latency",
     "list_models",
     "plan",
+    "predict",
     "prices",
     "schema",
     "search",
 ]
 _MODULES = {
+    "Bundle": "autoadapt.bundle.loaded",
     "Server": "autoadapt.providers.openai",
     "Study": "autoadapt.api.study",
     "UserError": "autoadapt.errors",
-    **{name: f"autoadapt.api.{name}" for name in ("check", "doctor", "frontiers", "init", "latency", "plan", "prices")},
+    **{
+        name: f"autoadapt.api.{name}"
+        for name in (
+            "check",
+            "doctor",
+            "evaluate",
+            "export",
+            "frontiers",
+            "init",
+            "latency",
+            "plan",
+            "predict",
+            "prices",
+        )
+    },
     "get_model": "autoadapt.api.models",
     "list_models": "autoadapt.api.models",
     "schema": "autoadapt.api.schema",

@@ -11,11 +11,14 @@ from autoadapt import __version__
 from autoadapt.cli.check import check
 from autoadapt.cli.compare import compare
 from autoadapt.cli.doctor import doctor
+from autoadapt.cli.evaluate import evaluate
+from autoadapt.cli.export import export
 from autoadapt.cli.frontier import frontier
 from autoadapt.cli.init import init
 from autoadapt.cli.latency import latency
 from autoadapt.cli.models import models
 from autoadapt.cli.plan import plan
+from autoadapt.cli.predict import predict
 from autoadapt.cli.prices import prices
 from autoadapt.cli.recommend import recommend
 from autoadapt.cli.report import report
@@ -50,6 +53,9 @@ app.command()(report)
 app.command()(compare)
 app.command()(recommend)
 app.command()(frontier)
+app.command()(export)
+app.command()(predict)
+app.command()(evaluate)
 app.command()(latency)
 app.add_typer(models, name="models")
 app.command()(prices)

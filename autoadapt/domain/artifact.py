@@ -2,7 +2,7 @@
 
 An artifact is a self-contained folder: weights or adapter with the tokenizer (none for a prompt), ``examples.jsonl``
 with few-shot rows, and ``option.json``, which is written last and lists every other file with its size and SHA-256. It
-names its base model; everything else that answering needs is in it.
+names its base model, or holds that too; everything else that answering needs is in it.
 """
 
 from typing import Literal
@@ -17,6 +17,8 @@ from autoadapt.domain.strict import StrictModel
 
 DESCRIPTION_FILE = "option.json"
 EXAMPLES_FILE = "examples.jsonl"
+HERE = "."
+"""Location of a base model whose files lie in the artifact's own folder."""
 
 
 class FileHash(StrictModel):

@@ -112,6 +112,21 @@ class ModelFamily(ABC):
             select: few-shot selection, as it was fitted.
         """
 
+    def add_base_model(self, folder: Path, description: ArtifactDescription, devices: Devices) -> ArtifactDescription:
+        """Completes a copy of an artifact so that it answers without its base model's folder; gives its description.
+
+        A family whose artifacts hold all that answering needs leaves the folder as it is.
+
+        Args:
+            folder: of the copy, which is changed.
+            description: of the artifact.
+            devices: where it was measured, which decides in which precision it computes.
+
+        Raises:
+            UserError: the base model cannot be loaded.
+        """
+        return description
+
     def drop(self) -> None:  # noqa: B027 - a family that keeps nothing warm has nothing to do
         """Forgets models kept warm and frees their memory."""
 

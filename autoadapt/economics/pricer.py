@@ -101,7 +101,7 @@ class Pricer:
         """Time of an answer of the same length over that measured."""
         self._slower, self._loaded_share = slower, loaded_share
         self._capacities: dict[Decimal, Capacity | None] = {}
-        self._loads: dict[tuple[bool, Decimal, float, Decimal], Loaded] = {}
+        self._loads: dict[tuple[Decimal, float, Decimal], Loaded] = {}
 
     def training_usd(self) -> Decimal:
         """USD of one training."""
@@ -261,8 +261,9 @@ class Pricer:
         if option.latency_p95_ms is None:
             return None
         busy = service.rate_each * float(self._row_seconds * self._time(cell))
-        if self._row_seconds and busy > BUSY and self._estimated is not None:
-            return percentile(self._at_rate(self._estimated, cell, service).latency_ms, 95)
+        load = _load_test(option) or self._estimated
+        if self._row_seconds and busy > BUSY and load is not None:
+            return percentile(self._at_rate(load, cell, service).latency_ms, 95)
         alone = option.latency_p95_ms * float(self._time(cell))
         return float(np.percentile(with_cold_starts([alone], service.on), 95))
 
@@ -285,8 +286,7 @@ class Pricer:
 
     def _at_rate(self, load: Load, cell: Cell, service: Service) -> Loaded:
         time, on = self._time(cell) if self._row_seconds else self._longer(cell), service.on
-        # an option with too few single requests for a p95 has a load test and an estimate
-        key = load is self.option.load, time, service.rate_each, ZERO if on is None else on.switching_share
+        key = time, service.rate_each, ZERO if on is None else on.switching_share
         if key not in self._loads:
             # a rate of answers that take longer fills a replica as a greater rate of those measured would
             rate = service.rate_each * float(time * self._slower)

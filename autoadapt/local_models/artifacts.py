@@ -1,14 +1,16 @@
 """What an option's artifact holds of a model on this machine: weights or an adapter with the tokenizer, or a head."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
 from autoadapt import model_files
+from autoadapt.domain.artifact import HERE, ArtifactDescription
 from autoadapt.domain.jobs import Devices, PromptText
 from autoadapt.domain.method import Weights
 from autoadapt.domain.model import ModelReference
@@ -87,3 +89,32 @@ def place_here(model: ModelReference) -> str:
     if Path(model.place).is_dir():
         return model.place
     return str(model_files.find_model(expanded(model.name), Path(), download=False))
+
+
+def add_base_model(
+    models: WarmModels[M], folder: Path, description: ArtifactDescription, devices: Devices
+) -> ArtifactDescription:
+    """Completes a copy of an artifact, see `ModelFamily.add_base_model`.
+
+    An adapter is merged into the weights in the precision in which the option was measured, and its own files are
+    removed; a prompt or a head gets the files of the base model beside it.
+    """
+    dtype = compute_dtype(description.precision, devices.accelerator)
+    weights = description.weights
+    if weights == "adapter":
+        base = place_here(description.model)
+        lm = load_weights(models, Option(folder, weights, base, description.precision), devices)
+        for name in (ADAPTER_FILE, "adapter_config.json", "README.md"):
+            (folder / name).unlink(missing_ok=True)
+        lm.model.save_pretrained(folder)
+        models.drop()
+        weights = "full"
+    elif weights in ("none", "head"):
+        base_folder = Path(place_here(description.model))
+        for pattern in model_files.FILES:
+            for file in base_folder.glob(pattern):
+                if not (folder / file.name).exists():
+                    shutil.copyfile(file, folder / file.name)
+    precision: Literal["bf16", "fp32"] = "bf16" if dtype == torch.bfloat16 else "fp32"
+    model = description.model.model_copy(update={"location": HERE})
+    return description.model_copy(update={"weights": weights, "model": model, "precision": precision})

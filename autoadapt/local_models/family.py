@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from autoadapt import model_files
+from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.model import ModelReference
@@ -48,6 +49,11 @@ class LocalFamily(ModelFamily, Generic[M]):
 
             self._models = WarmModels(self.loader())
         return self._models
+
+    def add_base_model(self, folder: Path, description: ArtifactDescription, devices: Devices) -> ArtifactDescription:
+        from autoadapt.local_models.artifacts import add_base_model
+
+        return add_base_model(self.warm_models(devices), folder, description, devices)
 
     def begin(self, run: Path, folder: Path, job: JobBase) -> None:
         if self._models is not None:

@@ -185,7 +185,7 @@ def _label_set(record: dict[str, Any], columns: Columns, where: str, merged: Map
             f"{json.dumps([str(value)[:80]], ensure_ascii=False)}, and [] for no label",
             Exit.DATA,
         )
-    written = [_text(label, where, columns.output).strip() for label in listed]
+    written = [cell_text(label, where, columns.output).strip() for label in listed]
     labels = [merged.get(label, label) for label in written]
     for label in labels:
         if not label:
@@ -225,12 +225,12 @@ def _answers(record: dict[str, Any], columns: Columns, where: str, kind: AnswerK
                 Exit.DATA,
             )
         values = [value]
-    texts = [_text(v, where, columns.references or columns.output) for v in values]
+    texts = [cell_text(v, where, columns.references or columns.output) for v in values]
     return [t for t in texts if t.strip()]
 
 
 def _cell(record: dict[str, Any], column: str, where: str) -> str:
-    return _text(_value(record, column, where), where, column)
+    return cell_text(_value(record, column, where), where, column)
 
 
 def _value(record: dict[str, Any], column: str, where: str) -> Any:
@@ -251,7 +251,12 @@ def as_text(value: Any) -> str:
     return str(value).replace("\x00", "")
 
 
-def _text(value: Any, where: str, column: str) -> str:
+def cell_text(value: Any, where: str, column: str) -> str:
+    """The text of a cell; 1 and "1" are one text.
+
+    Raises:
+        UserError: it holds a list or an object, or is too long.
+    """
     if isinstance(value, list | dict):
         raise UserError(f"{where}: column '{column}' holds a {type(value).__name__}, not a text", Exit.DATA)
     text = as_text(value)

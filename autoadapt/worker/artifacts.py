@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from autoadapt.domain.artifact import DESCRIPTION_FILE, EXAMPLES_FILE, ArtifactDescription, FewShot
+from autoadapt.domain.artifact import DESCRIPTION_FILE, EXAMPLES_FILE, HERE, ArtifactDescription, FewShot
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Devices, FitJob
 from autoadapt.domain.method import Adapted, Decoding, SaveArtifact, Weights
@@ -153,6 +153,9 @@ def load_artifact(folder: Path, workshop: Workshop, devices: Devices, tick: Call
         UserError: the artifact is missing or damaged, or its base model cannot be loaded.
     """
     description = read_description(folder)
+    if description.model.location == HERE:
+        model = description.model.model_copy(update={"location": str(folder.resolve())})
+        description = description.model_copy(update={"model": model})
     return workshop.family(description.model.family).load(
         folder, description, devices, tick, _stored_examples(folder, description.few_shot)
     )

@@ -246,7 +246,7 @@ def test_what_is_expected_of_a_cost_is_near_what_was_measured() -> None:
 
     objectives = ("energy_wh", "latency_ms")
     search = run("cost_aware", objectives=objectives, answering=uneven, budget=Budget(trials=16), rungs=False)
-    measured = {trial: values["energy_wh"] for trial, values in search.results.trials.values().items()}
+    measured = {t.number: t.reached[-1].values["energy_wh"] for t in search.history().trials if t.reached}
     believed = CostAware().believed(search.history())
     assert set(believed) == set(measured)
     assert believed == {trial: pytest.approx(value, rel=0.04) for trial, value in measured.items()}
@@ -274,11 +274,11 @@ def test_prompts_race_on_rows_only_where_quality_is_an_objective(objective: str,
 
 def test_constraint_on_what_is_no_objective_has_options_to_choose_from() -> None:
     def uneven(candidate: Candidate, fidelity: Fidelity, seed: int) -> Simulated:
-        good = int(candidate.key(), 16) % 2
+        good = candidate.method == "prompt"
         times = SimulatedTimes(0.0, seconds_per_row=0.02 if good else 0.002, latency_ms=10.0)
         return simulated_answer(0.9 if good else 0.6, fidelity.rows, times, seed)
 
-    task: dict[str, Any] = {"objectives": ("quality", "latency_ms"), "methods": ("prompt",), "rungs": False}
+    task: dict[str, Any] = {"objectives": ("quality", "latency_ms"), "methods": ("prompt", "head"), "rungs": False}
     limited = run(answering=uneven, constraints=Constraints(cost_usd_per_1k=0.005), **task).results
     chosen = limited.recommendation().trial
     assert chosen is not None

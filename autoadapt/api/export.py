@@ -1,0 +1,40 @@
+"""Export: an option of a finished run as a bundle; what ``autoadapt export`` calls."""
+
+from pathlib import Path
+
+from autoadapt.bundle.description import BundleDescription
+
+
+def export(run: str | Path, folder: str | Path, *, option: int | str | None = None) -> BundleDescription:
+    """Writes an option as one folder that answers without AutoAdapt, after checking that it answers as the run did.
+
+    Args:
+        run: its run folder.
+        folder: of the bundle, which must not exist.
+        option: number of a trial, or of a cascade such as ``3 > 12``; None: the recommended option.
+
+    Raises:
+        UserError: there is no such option, its weights are gone or damaged, the folder exists, or an answer differs.
+    """
+    from autoadapt.bundle.making import make_bundle, refuse_existing
+    from autoadapt.bundle.sources import number_of, source_of
+    from autoadapt.runs.study import Study
+
+    refuse_existing(Path(folder))
+    number = number_of(option) if isinstance(option, str) else option
+    return make_bundle(source_of(Study.load(run), number), Path(folder))
+
+
+def push(folder: str | Path, repository: str) -> str:
+    """Uploads a bundle to the Hugging Face hub; returns its address there.
+
+    Args:
+        folder: of the bundle.
+        repository: ``owner/name``, made as a private one where there is none.
+
+    Raises:
+        UserError: huggingface_hub is absent, there is no token, or the hub cannot be reached or refuses.
+    """
+    from autoadapt.bundle.hub import push as push_folder
+
+    return push_folder(Path(folder), repository)

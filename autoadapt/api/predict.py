@@ -1,0 +1,32 @@
+"""Predict: a file of rows answered by a bundle; what ``autoadapt predict`` calls."""
+
+from pathlib import Path
+
+from autoadapt.bundle.answering import Answered, Progress, answer_rows, check_output
+from autoadapt.bundle.loaded import Bundle
+
+
+def predict(
+    bundle: str | Path,
+    rows: str | Path,
+    *,
+    output: str | Path | None = None,
+    progress: Progress = lambda rows, rate: None,
+) -> Answered:
+    """Answers every row of a file by a bundle.
+
+    Args:
+        bundle: its folder.
+        rows: a csv, jsonl or parquet file with the option's input columns; ``-``: lines of JSON at standard input.
+        output: a jsonl, csv or parquet file, written when all rows are answered. Called again after an interruption,
+            it goes on where it was. None: lines of JSON to standard output, as they come.
+        progress: called with the rows answered so far and rows per second.
+
+    Raises:
+        UserError: the bundle is damaged, a file cannot be read or written, or a column is missing.
+    """
+    target = None if output is None else Path(output).expanduser()
+    if target is not None:
+        check_output(target, str(rows))
+    with Bundle.load(bundle) as loaded:
+        return answer_rows(loaded, str(rows), target, progress)

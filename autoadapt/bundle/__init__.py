@@ -1,0 +1,1 @@
+"""What leaves the house: an option as one folder, checked against what was measured, loaded and asked."""

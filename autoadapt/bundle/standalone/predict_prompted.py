@@ -1,0 +1,297 @@
+"""Answers by a language model behind a prompt: a label by its likelihood, or a text; needs torch and transformers."""
+
+import copy
+import inspect
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import predict_loading as loading
+import torch
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from transformers import (
+    AutoModelForCausalLM,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+
+class Option:
+    """A language model behind a prompt.
+
+    Args:
+        folder: with the model, its tokenizer, option.json, and examples.jsonl where the prompt shows examples.
+        device: `cpu` or `cuda`; None: a GPU where there is one.
+    """
+
+    def __init__(self, folder: Path, device: str | None = None) -> None:
+        option = json.loads((folder / "option.json").read_text(encoding="utf-8"))
+        self.device = loading.chosen_device(device)
+        self.tokenizer = loading.load_tokenizer(folder)
+        self.tokenizer.padding_side = "left"
+        self.model = loading.load_model(
+            AutoModelForCausalLM, folder, option["precision"], attn_implementation="sdpa"
+        ).to(self.device)
+        self.keep = "logits_to_keep" in inspect.signature(type(self.model).forward).parameters
+        self.start = loading.start_ids(self.tokenizer)
+        self.chat = bool(getattr(self.tokenizer, "chat_template", None))
+        self.names: list[str] = option["labels"] or []
+        self.labels: list[str] = [] if option["multi_label"] else self.names
+        self.decoding, self.tuned = option["decoding"], option["decoding"]["tuned"]
+        self.max_new_tokens = option["max_new_tokens"]
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+        environment.globals["multi_label"] = option["multi_label"]
+        self.template = environment.from_string(option["prompt"]["template"])
+        instruction = environment.from_string(option["prompt"]["instruction"])
+        self.instruction = instruction.render(labels=self.names).strip()
+        self.examples = Examples(folder, option["few_shot"])
+        whole = [self._answer_ids(label) for label in self.labels]
+        room = max(map(len, whole)) if whole else self.max_new_tokens
+        self.limit = max(8, loading.context_limit(self.model, self.tokenizer) - room)
+        self.label_ids = self._bare(whole)
+        self.prefix: list[int] = []
+        self.cache: Any = None
+
+    @torch.no_grad()
+    def answer(self, texts: list[str]) -> list[dict[str, Any]]:
+        """Answers with their confidences, and the log-probability of every label where one label is chosen."""
+        encoded = [self._encode(text) for text in texts]
+        if not encoded:
+            return []
+        bias = self._prepare(encoded) if self.labels else None
+        answers: list[dict[str, Any]] = [{} for _ in texts]
+        written = sum(map(len, self.label_ids)) if self.labels else self.max_new_tokens
+        written *= self.decoding["num_beams"]
+        for batch in loading.batches([len(ids) for ids in encoded], self.device, written, len(self.prefix)):
+            chosen = [encoded[i] for i in batch]
+            for i, one in zip(batch, self._choose(chosen, bias) if self.labels else self._write(chosen), strict=True):
+                answers[i] = one
+        return answers
+
+    # -- from a text to token ids
+
+    def _inert(self, text: str) -> str:
+        return loading.inert(text, self.tokenizer)
+
+    def _ids(self, text: str, examples: list[dict[str, Any]]) -> list[int]:
+        shown = [{"input": self._inert(e["input"]), "output": self._inert(e["outputs"][0])} for e in examples]
+        variables = {"instruction": self.instruction, "labels": self.names, "examples": shown, "input": text}
+        prompt = self.template.render(**variables).rstrip()
+        if self.chat:
+            messages = [{"role": "user", "content": prompt}]
+            prompt = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        return self.start + list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+    def _encode(self, text: str) -> list[int]:
+        """Of a prompt that does not fit, examples are dropped, then the input is cut."""
+        examples = self.examples.of(text)
+        text = self._inert(text)
+        ids = self._ids(text, examples)
+        while len(ids) > self.limit and examples:
+            examples = examples[1:]
+            ids = self._ids(text, examples)
+        while len(ids) > self.limit and len(text) > 1:
+            text = text[: max(1, int(len(text) * 0.95 * self.limit / len(ids)))]
+            ids = self._ids(text, examples)
+        return ids[: self.limit]
+
+    def _answer_ids(self, text: str) -> list[int]:
+        text = self._inert(text)
+        tokenize = lambda one: list(self.tokenizer(one, add_special_tokens=False)["input_ids"])  # noqa: E731
+        if self.chat:
+            ids = tokenize(text)
+        else:  # tokenizers may put a space of their own before a text, so it is encoded behind a colon
+            anchor, whole = tokenize(":"), tokenize(": " + text)
+            behind = whole[: len(anchor)] == anchor and len(whole) > len(anchor)
+            ids = whole[len(anchor) :] if behind else tokenize(" " + text)
+        end = self.tokenizer.eos_token_id
+        return ids + ([end] if self.tuned and end is not None else [])
+
+    def _bare(self, whole: list[list[int]]) -> list[list[int]]:
+        """Label tokens without the end token, unless one label begins another: then it decides between them."""
+        if not self.tuned or not all(ids[-1:] == [self.tokenizer.eos_token_id] for ids in whole):
+            return whole
+        bare = [ids[:-1] for ids in whole]
+        return whole if any(a is not b and b[: len(a)] == a for a in bare for b in bare) else bare
+
+    # -- labels
+
+    def _prepare(self, encoded: list[list[int]]) -> torch.Tensor | None:
+        """Computes what all prompts share once; gives the scores that are subtracted where they are calibrated."""
+        first, last = min(encoded), max(encoded)
+        pairs = list(zip(first, last, strict=False))
+        same = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+        shared = first[: min(same, min(map(len, encoded)) - 1)]
+        self.prefix, self.cache = [], None
+        if len(shared) >= 8:
+            ids = torch.tensor([shared], device=self.device)
+            self.cache = self.model(input_ids=ids, use_cache=True).past_key_values
+            self.prefix = shared
+        return self._scores([self._encode("N/A")])[0] if self.decoding["label_score"] == "calibrated" else None
+
+    def _choose(self, encoded: list[list[int]], bias: torch.Tensor | None) -> list[dict[str, Any]]:
+        scores = self._scores(encoded)
+        if self.decoding["label_score"] == "mean":
+            scores = scores / torch.tensor([len(ids) for ids in self.label_ids], device=scores.device)
+        if bias is not None:
+            scores = scores - bias
+        answers = []
+        for log_probs in scores.log_softmax(dim=-1).tolist():
+            best = max(range(len(self.labels)), key=lambda k: log_probs[k])
+            answer = {"answer": self.labels[best], "confidence": math.exp(log_probs[best]), "log_probs": log_probs}
+            answers.append(answer)
+        return answers
+
+    def _scores(self, encoded: list[list[int]]) -> torch.Tensor:
+        """Log-likelihood of every label behind every prompt, shape (prompts, labels)."""
+        prefix, cache, suffixes = self.prefix, None, encoded
+        if prefix and all(ids[: len(prefix)] == prefix and len(ids) > len(prefix) for ids in encoded):
+            cache = copy.deepcopy(self.cache)
+            cache.batch_repeat_interleave(len(encoded))
+            suffixes = [ids[len(prefix) :] for ids in encoded]
+        else:
+            prefix = []
+        width = max(map(len, suffixes))
+        ids = torch.full((len(suffixes), width), self.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros(len(suffixes), len(prefix) + width, dtype=torch.long)
+        mask[:, : len(prefix)] = 1
+        for i, row in enumerate(suffixes):
+            ids[i, width - len(row) :] = torch.tensor(row)
+            mask[i, len(prefix) + width - len(row) :] = 1
+        lengths = torch.tensor([len(row) for row in suffixes])
+        positions = (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + len(prefix)
+        out = self.model(
+            input_ids=ids.to(self.device),
+            attention_mask=mask.to(self.device),
+            position_ids=positions.to(self.device),
+            past_key_values=cache,
+            use_cache=True,
+            **({"logits_to_keep": 1} if self.keep else {}),
+        )
+        first = out.logits[:, -1].float().log_softmax(-1)
+        scores = first[:, torch.tensor([i[0] for i in self.label_ids], device=self.device)]
+        if max(map(len, self.label_ids)) > 1:
+            scores = scores + self._tail(out.past_key_values, mask, lengths + len(prefix))
+        return scores
+
+    def _tail(self, cache: Any, mask: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+        """Log-likelihood of each label's tokens after its first: all labels in one pass, each seeing itself alone."""
+        fed = [t for label in self.label_ids for t in label[:-1]]
+        targets = [t for label in self.label_ids for t in label[1:]]
+        owners = torch.tensor([k for k, label in enumerate(self.label_ids) for _ in label[:-1]])
+        depth = torch.tensor([j for label in self.label_ids for j in range(len(label) - 1)])
+        rows = mask.shape[0]
+        tree = (owners[:, None] == owners[None, :]) & torch.ones(len(fed), len(fed), dtype=torch.bool).tril()
+        seen = mask.bool()[:, None, :].expand(rows, len(fed), -1)
+        allowed = torch.cat([seen, tree[None].expand(rows, -1, -1)], dim=-1)[:, None]
+        logits = self.model(
+            input_ids=torch.tensor([fed], device=self.device).expand(rows, -1),
+            attention_mask=allowed.to(self.device),
+            position_ids=(starts[:, None] + depth[None, :]).to(self.device),
+            past_key_values=cache,
+            use_cache=True,
+        ).logits.float()
+        target = torch.tensor([targets], device=self.device).expand(rows, -1)
+        token = logits.gather(-1, target[..., None])[..., 0] - logits.logsumexp(-1)
+        sums = torch.zeros(rows, len(self.label_ids), device=self.device)
+        return sums.index_add(1, owners.to(self.device), token)
+
+    # -- free text
+
+    def _write(self, encoded: list[list[int]]) -> list[dict[str, Any]]:
+        tokenizer, width = self.tokenizer, max(map(len, encoded))
+        ids = torch.full((len(encoded), width), tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for i, row in enumerate(encoded):
+            ids[i, width - len(row) :] = torch.tensor(row)
+            mask[i, width - len(row) :] = 1
+        blank_line = not self.tuned and not self.chat
+        greedy, likelihoods = self.decoding["num_beams"] == 1, Likelihoods()
+        config = GenerationConfig(
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            num_beams=self.decoding["num_beams"],
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+        )
+        written = self.model.generate(
+            input_ids=ids.to(self.device),
+            attention_mask=mask.to(self.device),
+            generation_config=config,
+            stopping_criteria=StoppingCriteriaList([BlankLine(tokenizer, width)] if blank_line else []),
+            logits_processor=LogitsProcessorList([likelihoods] if greedy else []),
+        )[:, width:].tolist()
+        sure = torch.stack(likelihoods.steps, dim=1).tolist() if greedy else [[] for _ in written]
+        answers = []
+        for out, log_probs in zip(written, sure, strict=True):
+            ends = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
+            out = out[: ends[0]] if ends else out
+            text = tokenizer.decode(out, skip_special_tokens=True).strip()
+            if blank_line:
+                text = text.split("\n\n")[0].strip()
+            counted = log_probs[: max(1, len(out))]
+            confidence = math.exp(sum(counted) / len(counted)) if counted else None
+            answers.append({"answer": text, "confidence": confidence, "log_probs": []})
+        return answers
+
+
+class Examples:
+    """The examples that a prompt shows: the same for every input, or those most like it.
+
+    Args:
+        folder: with examples.jsonl.
+        few_shot: how they are chosen; None: the prompt shows none.
+    """
+
+    def __init__(self, folder: Path, few_shot: dict[str, Any] | None) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.shots = 0
+        if few_shot is None:
+            return
+        self.rows = [json.loads(line) for line in (folder / "examples.jsonl").read_bytes().splitlines()]
+        if few_shot["all_rows"]:
+            if few_shot["selector"] != "nearest":
+                raise SystemExit(f"predict.py: the selector {few_shot['selector']} needs `autoadapt predict`")
+            from sklearn.feature_extraction.text import TfidfVectorizer
+
+            self.shots = few_shot["shots"]
+            self.vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
+            self.matrix = self.vectorizer.fit_transform([row["input"] for row in self.rows])
+
+    def of(self, text: str) -> list[dict[str, Any]]:
+        """The examples for one input."""
+        if not self.shots:
+            return self.rows
+        similarity = (self.matrix @ self.vectorizer.transform([text]).T).toarray().ravel()
+        return [self.rows[i] for i in reversed(similarity.argsort(kind="stable")[::-1][: self.shots])]
+
+
+class Likelihoods(LogitsProcessor):  # type: ignore[misc]
+    """Notes the log-likelihood of the token that greedy decoding chooses."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        numbers = scores.float()
+        self.steps.append(numbers.amax(-1) - numbers.logsumexp(-1))
+        return scores
+
+
+class BlankLine(StoppingCriteria):  # type: ignore[misc]
+    """Ends an answer at a blank line, which parts few-shot examples."""
+
+    def __init__(self, tokenizer: Any, start: int) -> None:
+        self.tokenizer, self.start = tokenizer, start
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        last = input_ids[:, max(self.start, input_ids.shape[1] - 4) :]
+        texts = self.tokenizer.batch_decode(last)
+        return torch.tensor(["\n\n" in t.replace(" ", "").lstrip("\n") for t in texts], device=input_ids.device)

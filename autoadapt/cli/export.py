@@ -1,0 +1,38 @@
+"""autoadapt export: an option of a finished run as one folder to deploy."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoadapt.cli.compare import RunFolder
+
+
+def export(
+    run: RunFolder,
+    folder: Annotated[Path, typer.Argument(help="The folder to make; it must not exist.", show_default=False)],
+    option: Annotated[
+        str | None, typer.Option(help="Number of a trial, or of a cascade, '3 > 12'. Default: the recommended one.")
+    ] = None,
+    repository: Annotated[
+        str | None, typer.Option("--push", help="Upload it to this repository of the Hugging Face hub, owner/name.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The bundle's option.json.")] = False,
+) -> None:
+    """Write an option as one folder to deploy, and check it."""
+    from autoadapt.api.export import export as write
+    from autoadapt.api.export import push
+    from autoadapt.bundle.hub import check_access
+
+    if repository is not None:
+        check_access()
+    description = write(run, folder, option=option)
+    if as_json:
+        print(json.dumps(json.loads(description.model_dump_json()), indent=1, ensure_ascii=False))
+    else:
+        from autoadapt.display.terminal.bundles import print_exported
+
+        print_exported(folder, description)
+    if repository is not None:
+        print(push(folder, repository))

@@ -1,0 +1,81 @@
+"""What the terminal shows of bundles: what was exported, and what labelled rows show."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autoadapt.bundle.description import BundleDescription
+from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.text import with_interval
+from autoadapt.domain.evaluation import Evaluation
+from autoadapt.verdict.comparisons import LEVEL, difference_text
+
+
+def print_exported(folder: Path, description: BundleDescription) -> None:
+    """Says what a bundle holds, and that it answers as the run did.
+
+    Args:
+        folder: of the bundle.
+        description: of the bundle.
+    """
+    console = Console(highlight=False)
+    parts = ", then ".join(f"{part.method} on {part.base_model}" for part in description.parts)
+    final = ", as its final fit has trained it" if any(part.final_fit for part in description.parts) else ""
+    console.print(plain(f"{folder}: option {description.option} ({parts}){final}"))
+    quality, checked = description.quality, description.checked
+    console.print(
+        f"{description.metric.name} {quality.value:.3f} [{quality.low:.3f}, {quality.high:.3f}] on {quality.rows} "
+        f"{quality.split} rows."
+    )
+    if checked is None:
+        console.print("Not checked against the run: a server's answers are billed, and need not be the same twice.")
+        return
+    alone = "predict.py" in description.files
+    how = "by its own predict.py in a process without AutoAdapt" if alone else "in a process of its own"
+    console.print(
+        f"Checked: {checked.equal} of {checked.rows} answers to {checked.split} rows equal those of the run, {how}."
+    )
+    megabytes = sum(file.bytes for file in description.files.values()) / 1e6
+    console.print(f"{len(description.files) + 1} files, {megabytes:.1f} MB.")
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Prints quality with its interval, per label, and the difference of two bundles."""
+    console = Console(highlight=False)
+    for note in evaluation.notes:
+        console.print(plain(note))
+    for one in (evaluation.first, evaluation.second):
+        if one is not None:
+            quality = with_interval(one.quality, (one.low, one.high))
+            line = f"{one.name} (option {one.option}): {evaluation.metric} {quality} on {evaluation.rows:,} rows"
+            console.print(plain(f"{line}; {one.exported_quality:.3f} when it was exported."))
+    if evaluation.first.labels:
+        console.print(_label_table(evaluation))
+    compared = evaluation.compared
+    if compared is None:
+        return
+    shown = "no difference is shown" if compared.p >= LEVEL else "a difference is shown"
+    console.print(
+        f"The first against the second: {difference_text(compared.difference, compared.low, compared.high)}, "
+        f"p {compared.p:.2g}: {shown}."
+    )
+    console.print(
+        f"{compared.both_right:,} rows right by both, {compared.first_alone:,} by the first alone, "
+        f"{compared.second_alone:,} by the second alone, {compared.both_wrong:,} by neither."
+    )
+
+
+def _label_table(evaluation: Evaluation) -> Table:
+    second = {one.label: one for one in evaluation.second.labels} if evaluation.second is not None else {}
+    table = Table(box=None, pad_edge=False)
+    for name in ("label", "rows", "right [95 %]", *(["second [95 %]"] if second else [])):
+        table.add_column(name, justify="left" if name == "label" else "right")
+    for one in evaluation.first.labels:
+        cells: list[str | Text] = [plain(one.label), f"{one.rows:,}", with_interval(one.right, (one.low, one.high))]
+        if second:
+            other = second[one.label]
+            cells.append(with_interval(other.right, (other.low, other.high)))
+        table.add_row(*cells)
+    return table
