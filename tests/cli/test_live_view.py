@@ -36,8 +36,8 @@ def test_a_terminal_gets_a_live_view(make_task: MakeTask) -> None:
     assert "fruits: searching" in text
     assert re.search(r"running trial \d +prompt on scripted +(in full|\d+ rows)", text)
     assert re.search(r"best so far: trial \d \(prompt\) 0\.\d+", text)
-    assert re.search(r"fruits: end 1 of \d, scores on test rows", text)
-    assert re.search(r"end (\d) of \1, verdict", text)
+    # earlier phases of this end take less time than the view takes to be drawn again
+    assert re.search(r"fruits: end (\d) of \1, verdict", text)
     assert re.search(r"trials [1-3] of 3", text)
     assert re.search(r"spent \$\d+\.\d+ of \$50", text)
     assert "left" in text

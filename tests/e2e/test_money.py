@@ -57,8 +57,8 @@ def test_from_plan_to_scenarios(make_task: MakeTask) -> None:
 
     found = search(task)
     assert found.returncode == 0, found.stderr
-    assert "Planned: trials 4" in " ".join(found.stdout.split())
     root = runs / "fruits"
+    assert "Planned: trials 4" in " ".join(call("report", root, "--all").stdout.split())
     options = json.loads((root / "frontier.json").read_text())
     advice = json.loads((root / "recommendations.json").read_text())[0]
     files = {o["trial"]: root / f"trials/{o['trial']:04d}/load_test/outcome.json" for o in options}
