@@ -203,16 +203,14 @@ class Answer:
             )
         return lines
 
-    def deploy(self) -> str:
-        """The folder of what is to be deployed, below the run folder; empty: there is none."""
-        verdict = self.study.verdict
-        if self.chosen is None or verdict is None:
+    def export_command(self) -> str:
+        """What to type to get the recommended option as one folder; empty: there is nothing to export."""
+        if self.chosen is None or self.study.verdict is None:
             return ""
-        final = verdict.final_fit
-        if final is not None and final.artifacts and not final.worse and final.trial == self.chosen.trial:
-            return ", ".join(final.artifacts)
-        folders = [f"trials/{trial:04d}/artifact" for trial in self._parts(self.chosen)]
-        return ", ".join(f for f in folders if (self.study.root / f).is_dir())
+        folders = [self.study.root / f"trials/{trial:04d}" for trial in self._parts(self.chosen)]
+        if not all(any(folder.glob("**/artifact")) for folder in folders):
+            return ""
+        return f"autoadapt export {shlex.quote(str(self.study.root))} {shlex.quote(self.study.root.name + '-bundle')}"
 
     @staticmethod
     def _parts(option: Option) -> tuple[int, ...]:

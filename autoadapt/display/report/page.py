@@ -120,7 +120,7 @@ def _top(answer: Answer) -> dict[str, Any]:
         "panel": Markup(left_out or " ") if numbers is not None else "",
         "what_if": _json(_printable(numbers)),
         "caveats": answer.caveats(),
-        "deploy": answer.deploy(),
+        "deploy": answer.export_command(),
         "next": [answer.renamed(n) for n in verdict.next] if verdict is not None else ["The search has not ended yet."],
         "commands": answer.commands()[:2],
         "tabs": TABS,

@@ -35,8 +35,8 @@ def print_summary(study: "Study", report: Path | None) -> None:
         console.print(Text("Note: ", style="dim").append_text(plain(line)))
     spent = study.results.spent
     console.print(f"Spent: ${dollars(spent.usd)} and {duration(spent.wall_seconds)} on {spent.trials} trials.")
-    if answer.deploy():
-        console.print(plain(f"Deploy: {study.root}/{answer.deploy()}"), soft_wrap=True)
+    if answer.export_command():
+        console.print(plain(f"Deploy: {answer.export_command()}"), soft_wrap=True)
     if report is not None:
         console.print(plain(f"Page: {report}"), soft_wrap=True)
     command, does = answer.commands()[2]
