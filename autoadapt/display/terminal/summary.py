@@ -55,6 +55,7 @@ def _print_advice(console: Console, answer: Answer) -> None:
         ("cost", answer.cost),
         ("latency", answer.latency),
         ("against", answer.compared),
+        ("gain", answer.gain),
     ):
         if text:
             grid = Table.grid(padding=(0, 2))
