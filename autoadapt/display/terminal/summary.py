@@ -48,7 +48,8 @@ def _print_advice(console: Console, answer: Answer) -> None:
         head = Text("No recommendation: ", style="bold")
         console.print(head.append_text(plain(answer.study.recommendation.reason)))
         return
-    advice = f"{answer.headline[4:-1]} (trial {number_text(answer.chosen.trial)})."
+    trial = f" (trial {number_text(answer.chosen.trial)})"
+    advice = f"{answer.headline[4:-1].removesuffix(trial)}{trial}."
     console.print(Text("Recommended: ", style="bold").append_text(plain(advice)))
     for name, text in (
         ("quality", answer.quality),
