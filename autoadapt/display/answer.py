@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autoadapt.runs.study import Study
 
 MOST_CAVEATS = 3
+GAIN = "Gain of the search: "
 MOST_OPTIONS = 7
 MOST_TIED = 3
 """Options that a sentence names."""
@@ -142,6 +143,14 @@ class Answer:
             texts.append(f"{one.name} ({one.option}) {one.quality}{by}")
         return "; ".join(texts)
 
+    @property
+    def gain(self) -> str:
+        """What the search gained over the settings that it began with; empty: that is not known."""
+        verdict = self.study.verdict
+        if verdict is None or verdict.gain is None:
+            return ""
+        return self.renamed(verdict.gain.sentence.removeprefix(GAIN))
+
     def top_options(self) -> list[Option]:
         """At most seven options: the recommended one, what it is against, and the best others."""
         advice = self.study.recommendation
@@ -194,8 +203,6 @@ class Answer:
         """What the search has not done."""
         names = [one.name for one in verdict.unmeasured]
         lines = [f"Never measured in full: {', '.join(names[:4])}."] if names else []
-        if verdict.gain is not None and verdict.gain.is_default:
-            lines.append("The search found nothing better than the settings it began with.")
         if (optimism := expected_text(verdict.optimism)) is not None:
             lines.append(
                 f"Its validation score is probably too high by {optimism}, as it was chosen among "
@@ -203,16 +210,14 @@ class Answer:
             )
         return lines
 
-    def deploy(self) -> str:
-        """The folder of what is to be deployed, below the run folder; empty: there is none."""
-        verdict = self.study.verdict
-        if self.chosen is None or verdict is None:
+    def export_command(self) -> str:
+        """What to type to get the recommended option as one folder; empty: there is nothing to export."""
+        if self.chosen is None or self.study.verdict is None:
             return ""
-        final = verdict.final_fit
-        if final is not None and final.artifacts and not final.worse and final.trial == self.chosen.trial:
-            return ", ".join(final.artifacts)
-        folders = [f"trials/{trial:04d}/artifact" for trial in self._parts(self.chosen)]
-        return ", ".join(f for f in folders if (self.study.root / f).is_dir())
+        folders = [self.study.root / f"trials/{trial:04d}" for trial in self._parts(self.chosen)]
+        if not all(any(folder.glob("**/artifact")) for folder in folders):
+            return ""
+        return f"autoadapt export {shlex.quote(str(self.study.root))} {shlex.quote(self.study.root.name + '-bundle')}"
 
     @staticmethod
     def _parts(option: Option) -> tuple[int, ...]:

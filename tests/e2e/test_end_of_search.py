@@ -57,7 +57,7 @@ def test_the_verdict_of_a_whole_search(hostile_run: Path) -> None:
         assert isinstance(job, Refit)
         assert job.rows == 36
     assert any("more labelled rows" in line for line in verdict.next)
-    printed = (hostile_run.parents[1] / "printed.txt").read_text()
+    printed = call("report", hostile_run, "--all").stdout
     assert "Optimism" in printed
     assert "with 2 seeds" in printed
     assert len(verdict.why) == len(tested), "a sentence for every option"

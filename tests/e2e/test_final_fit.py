@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EVALUATION, MakeTask, task_writer
+from conftest import EVALUATION, MakeTask, call, task_writer
 from job_runs import DEVICES
 from searches import events, read, search
 
@@ -102,7 +102,7 @@ def test_its_figures_follow_from_the_predictions(words: Path) -> None:
 
 def test_it_is_printed_with_the_folder_to_deploy(words: Path) -> None:
     final = read(words, "verdict.json")["final_fit"]
-    printed = " ".join((words.parent / "printed.txt").read_text().split())
+    printed = " ".join(call("report", words.parent / "runs" / "fruits", "--all").stdout.split())
     assert f"Final fit: trial {final['trial']} was trained once more, on {final['rows']} labelled rows" in printed
     assert final["artifacts"][0] in printed.replace("- ", "-").replace("/ ", "/")
 

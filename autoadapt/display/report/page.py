@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
-from autoadapt.display.answer import Answer
+from autoadapt.display.answer import GAIN, Answer
 from autoadapt.display.figures import figure
 from autoadapt.display.goals import further_goals, pairs
 from autoadapt.display.method_style import MethodStyle
@@ -120,7 +120,8 @@ def _top(answer: Answer) -> dict[str, Any]:
         "panel": Markup(left_out or " ") if numbers is not None else "",
         "what_if": _json(_printable(numbers)),
         "caveats": answer.caveats(),
-        "deploy": answer.deploy(),
+        "deploy": answer.export_command(),
+        "gain": f"{GAIN}{answer.gain}" if answer.gain else "",
         "next": [answer.renamed(n) for n in verdict.next] if verdict is not None else ["The search has not ended yet."],
         "commands": answer.commands()[:2],
         "tabs": TABS,

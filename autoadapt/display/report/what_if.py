@@ -19,7 +19,7 @@ from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.scenario import Scenario
 from autoadapt.economics.batching import estimated_runs
 from autoadapt.economics.pricer import Pricer
-from autoadapt.economics.queueing import SIMULATED
+from autoadapt.economics.queueing import HALVINGS, SIMULATED
 from autoadapt.economics.rates import keeps_up
 from autoadapt.shelves import OBJECTIVES
 from autoadapt.tasks.prices import terms
@@ -51,6 +51,7 @@ def what_if(study: "Study", names: Mapping[int, str]) -> dict[str, Any] | None:
         "options": [_option(raw, own, study, loads, {**others, **names}) for raw in raws],
         "loads": loads.listed,
         "draws": draws() if loads.listed else None,
+        "halvings": HALVINGS,
         "pairs": []
         if verdict is None
         else [[p.trial, p.other, p.difference, p.low, p.high, p.p] for p in verdict.paired],

@@ -35,8 +35,8 @@ def print_summary(study: "Study", report: Path | None) -> None:
         console.print(Text("Note: ", style="dim").append_text(plain(line)))
     spent = study.results.spent
     console.print(f"Spent: ${dollars(spent.usd)} and {duration(spent.wall_seconds)} on {spent.trials} trials.")
-    if answer.deploy():
-        console.print(plain(f"Deploy: {study.root}/{answer.deploy()}"), soft_wrap=True)
+    if answer.export_command():
+        console.print(plain(f"Deploy: {answer.export_command()}"), soft_wrap=True)
     if report is not None:
         console.print(plain(f"Page: {report}"), soft_wrap=True)
     command, does = answer.commands()[2]
@@ -48,13 +48,15 @@ def _print_advice(console: Console, answer: Answer) -> None:
         head = Text("No recommendation: ", style="bold")
         console.print(head.append_text(plain(answer.study.recommendation.reason)))
         return
-    advice = f"{answer.headline[4:-1]} (trial {number_text(answer.chosen.trial)})."
+    trial = f" (trial {number_text(answer.chosen.trial)})"
+    advice = f"{answer.headline[4:-1].removesuffix(trial)}{trial}."
     console.print(Text("Recommended: ", style="bold").append_text(plain(advice)))
     for name, text in (
         ("quality", answer.quality),
         ("cost", answer.cost),
         ("latency", answer.latency),
         ("against", answer.compared),
+        ("gain", answer.gain),
     ):
         if text:
             grid = Table.grid(padding=(0, 2))
