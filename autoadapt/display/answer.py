@@ -21,6 +21,8 @@ GAIN = "Gain of the search: "
 MOST_OPTIONS = 7
 MOST_TIED = 3
 """Options that a sentence names."""
+MOST_UNMEASURED = 4
+"""Methods that a sentence names."""
 TRIAL = re.compile(r"\b[Tt]rial (\d+)(?: \((\w+)((?:, [^()]*)?)\))?")
 
 
@@ -168,7 +170,13 @@ class Answer:
         verdict = self.study.verdict
         if verdict is None:
             return ["The search has not ended yet: nothing was scored on test rows."]
-        found = [*self._ties(verdict), *self._width(), *self._trust(verdict), *self._work(verdict)]
+        found = [
+            *self._unmeasured(verdict),
+            *self._ties(verdict),
+            *self._width(),
+            *self._trust(verdict),
+            *self._optimism(verdict),
+        ]
         return [self.renamed(line) for line in found[:MOST_CAVEATS]]
 
     def _ties(self, verdict: Verdict) -> list[str]:
@@ -199,16 +207,19 @@ class Answer:
             )
         return lines
 
-    def _work(self, verdict: Verdict) -> list[str]:
+    def _unmeasured(self, verdict: Verdict) -> list[str]:
         """What the search has not done."""
         names = [one.name for one in verdict.unmeasured]
-        lines = [f"Never measured in full: {', '.join(names[:4])}."] if names else []
-        if (optimism := expected_text(verdict.optimism)) is not None:
-            lines.append(
-                f"Its validation score is probably too high by {optimism}, as it was chosen among "
-                f"{verdict.optimism.options}; the test score is not."
-            )
-        return lines
+        more = f" and {len(names) - MOST_UNMEASURED} others" if len(names) > MOST_UNMEASURED else ""
+        return [f"Never measured in full: {', '.join(names[:MOST_UNMEASURED])}{more}."] if names else []
+
+    def _optimism(self, verdict: Verdict) -> list[str]:
+        if (optimism := expected_text(verdict.optimism)) is None:
+            return []
+        return [
+            f"Its validation score is probably too high by {optimism}, as it was chosen among "
+            f"{verdict.optimism.options}; the test score is not."
+        ]
 
     def export_command(self) -> str:
         """What to type to get the recommended option as one folder; empty: there is nothing to export."""
