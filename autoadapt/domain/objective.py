@@ -21,13 +21,15 @@ from autoadapt.errors import UserError
 
 Direction = Literal["maximize", "minimize"]
 
+COST, LATENCY = "cost_usd_per_1k", "latency_ms"
+"""Names of the objectives that depend on how an option is served."""
 FEWEST, MOST = 2, 5
 """Objectives that a task may have."""
 LEAST_POSITIVE = 1e-12
 """Values on a logarithmic scale are raised to this, so that zero has a logarithm too."""
 SHARE = "share"
 """Unit of values from 0 to 1."""
-CONSTRAINED = {"quality": "quality", "cost_usd_per_1k": "cost_usd_per_1k", "latency_p95_ms": "latency_ms"}
+CONSTRAINED = {"quality": "quality", "cost_usd_per_1k": COST, "latency_p95_ms": LATENCY}
 """Field of `Constraints` -> name of the goal that it limits. Other constraints limit no goal."""
 
 
@@ -67,8 +69,8 @@ class Goal(StrictModel):
 
 DEFAULT_GOALS = (
     Goal(name="quality", direction="maximize", unit=SHARE, uncertain=True, title="quality"),
-    Goal(name="cost_usd_per_1k", direction="minimize", unit="USD", scale="log", title="USD per 1,000 queries"),
-    Goal(name="latency_ms", direction="minimize", unit="ms", scale="log", title="latency in ms (p95)"),
+    Goal(name=COST, direction="minimize", unit="USD", scale="log", title="USD per 1,000 queries"),
+    Goal(name=LATENCY, direction="minimize", unit="ms", scale="log", title="latency in ms (p95)"),
 )
 """What is optimised where a task names no objectives."""
 

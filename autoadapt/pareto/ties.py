@@ -1,13 +1,15 @@
 """A frontier without noise: differences inside the error of measurement are ties, and a tie is no trade-off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autoadapt.domain.objective import COST, LATENCY, Goal
 from autoadapt.pareto.dominance import non_dominated
+from autoadapt.pareto.frontier import directions
 
 SURE = 1.96
 """Standard errors of a difference beyond which it counts."""
@@ -26,6 +28,36 @@ class Standing:
     values: Sequence[float]
     errors: Sequence[float]
     group: str = ""
+
+
+def standing(
+    values: Mapping[str, float], goals: Sequence[Goal], cost_error: float, latency_error: float, serving_class: str
+) -> Standing:
+    """An option as it stands among others.
+
+    Args:
+        values: every objective by name.
+        goals: the objectives of the task.
+        cost_error: standard error of its cost as a share of it.
+        latency_error: that of its latency.
+        serving_class: its group.
+    """
+    errors = {COST: cost_error, LATENCY: latency_error}
+    names = [goal.name for goal in goals]
+    return Standing([values[n] for n in names], [errors.get(n, 0.0) for n in names], serving_class)
+
+
+def on_frontier(standings: Sequence[Standing], goals: Sequence[Goal], least_usd_per_1k: float) -> list[bool]:
+    """Which options are on the frontier of a task's objectives, see `beyond_error`.
+
+    Args:
+        standings: options, see `standing`.
+        goals: the objectives of the task.
+        least_usd_per_1k: smallest difference in cost that counts between options of one serving class.
+    """
+    main = next((k for k, goal in enumerate(goals) if goal.uncertain), 0)
+    least = [least_usd_per_1k if goal.name == COST else 0.0 for goal in goals]
+    return beyond_error(standings, directions(goals), main, least)
 
 
 def beyond_error(
@@ -73,7 +105,4 @@ def beyond_error(
     for i in rest[~covered(rest, kept)]:  # what only one that is left out itself dominates
         if not covered(np.array([i]), kept)[0]:
             kept.append(int(i))
-    on_frontier = [False] * len(standings)
-    for i in kept:
-        on_frontier[i] = True
-    return on_frontier
+    return [i in kept for i in range(len(standings))]

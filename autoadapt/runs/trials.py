@@ -12,7 +12,7 @@ import optuna
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.metric import Metric
-from autoadapt.domain.objective import Goal
+from autoadapt.domain.objective import COST, LATENCY, Goal
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.task import Task
@@ -175,11 +175,10 @@ def _ending(frozen: optuna.trial.FrozenTrial, fits: Fits) -> dict[str, Any]:
 
 def _of_option(option: RawOption) -> dict[str, Any]:
     test = option.test_quality_ci
-    known = ("cost_usd_per_1k", "latency_ms")
     return {
         # cost and latency are those of its serving class, as everywhere options are compared
         "values": option.values,
-        **{name: option.values[name] for name in known if name in option.values},
+        **{name: option.values[name] for name in (COST, LATENCY) if name in option.values},
         "quality_expected": option.quality_expected,
         "quality_low": option.quality_ci[0],
         "quality_high": option.quality_ci[1],

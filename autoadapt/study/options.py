@@ -7,7 +7,7 @@ from autoadapt.domain.objective import Goal, goal_limits
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.task import Constraints, Economics
 from autoadapt.economics import costs
-from autoadapt.pareto.ties import Standing, beyond_error
+from autoadapt.pareto.ties import on_frontier, standing
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
 from autoadapt.runs.values import QUALITY, Values, no_worse, read_values, uncertain_goal
@@ -15,8 +15,6 @@ from autoadapt.shelves import METHODS, OBJECTIVES
 from autoadapt.study.served_trials import ServedTrials
 
 NO_CONSTRAINTS = Constraints()
-COST, LATENCY = "cost_usd_per_1k", "latency_ms"
-"""Objectives that are measured with an error that their serving class tells."""
 
 
 class MeasuredTrials:
@@ -181,20 +179,12 @@ class MeasuredTrials:
 
     def _non_dominated_of(self, among: Collection[int], main_value: Callable[[int], float]) -> list[int]:
         trials = sorted(among)
-        names = [goal.name for goal in self.goals]
         standings = []
         for trial in trials:
-            values, served = self._shown(trial), self.serving.served(trial)
-            errors = {COST: served.row_error, LATENCY: served.median_error}
-            standings.append(
-                Standing(
-                    [main_value(trial) if name == self._main else values[name] for name in names],
-                    [errors.get(name, 0.0) for name in names],
-                    self.serving.name(trial),
-                )
-            )
-        least = [self._least_usd_per_1k if name == COST else 0.0 for name in names]
-        flags = beyond_error(standings, [goal.maximized for goal in self.goals], names.index(self._main), least)
+            served, values = self.serving.served(trial), {**self._shown(trial), self._main: main_value(trial)}
+            name = self.serving.name(trial)
+            standings.append(standing(values, self.goals, served.row_error, served.median_error, name))
+        flags = on_frontier(standings, self.goals, self._least_usd_per_1k)
         return [trial for trial, flag in zip(trials, flags, strict=True) if flag]
 
     def frontier_as_measured(self) -> list[int]:

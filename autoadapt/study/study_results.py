@@ -5,6 +5,7 @@ from typing import Any
 
 from autoadapt.domain.events import Status
 from autoadapt.domain.jobs import Devices
+from autoadapt.domain.objective import COST, LATENCY
 from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation, Role
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.plan import Plan
@@ -18,7 +19,7 @@ from autoadapt.study.cascading import Built, Cascades
 from autoadapt.study.confidences import Confidences
 from autoadapt.study.defaults import DefaultTrials
 from autoadapt.study.further_parts import FurtherParts
-from autoadapt.study.options import COST, LATENCY, MeasuredTrials
+from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask

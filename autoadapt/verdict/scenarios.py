@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autoadapt.domain.comparison import Cell, Column, Terms
-from autoadapt.domain.objective import DEFAULT_GOALS, Goal
+from autoadapt.domain.objective import COST, DEFAULT_GOALS, LATENCY, Goal
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.prices import TokenPrice
 from autoadapt.domain.verdict import Paired
@@ -13,12 +13,11 @@ from autoadapt.economics.api_prices import api_price
 from autoadapt.economics.cascade_pricer import pricer_of
 from autoadapt.economics.costs import least_usd_per_1k
 from autoadapt.economics.pricer import Pricer, loaded_share
-from autoadapt.pareto.ties import Standing, beyond_error
+from autoadapt.pareto.ties import on_frontier, standing
 from autoadapt.verdict.break_evens import break_evens
 from autoadapt.verdict.option_values import option_values
 from autoadapt.verdict.recommendation import Trade, binding, recommend, violations
 
-COST, LATENCY = "cost_usd_per_1k", "latency_ms"
 PRICED = ("quality", COST, LATENCY)
 """Objectives that `contenders` compares by the raw figures they are computed from."""
 
@@ -52,14 +51,10 @@ def _frontier(options: Sequence[Option], indices: Sequence[int], terms: Terms, g
     """Indices of the options that no other one dominates beyond the error of measurement."""
     chosen, names = [options[i] for i in indices], [goal.name for goal in goals]
     standings = [
-        Standing(
-            values, [{COST: o.cost_error, LATENCY: o.latency_error}.get(name, 0.0) for name in names], o.serving_class
-        )
-        for values, o in zip(option_values(chosen, goals).tolist(), chosen, strict=True)
+        standing(dict(zip(names, row, strict=True)), goals, o.cost_error, o.latency_error, o.serving_class)
+        for row, o in zip(option_values(chosen, goals).tolist(), chosen, strict=True)
     ]
-    main = next((k for k, goal in enumerate(goals) if goal.uncertain), 0)
-    least = [float(least_usd_per_1k(int(terms.cell().volume))) if name == COST else 0.0 for name in names]
-    flags = beyond_error(standings, [goal.maximized for goal in goals], main, least)
+    flags = on_frontier(standings, goals, float(least_usd_per_1k(int(terms.cell().volume))))
     return [i for i, flag in zip(indices, flags, strict=True) if flag]
 
 

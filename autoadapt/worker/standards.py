@@ -3,13 +3,10 @@
 import statistics
 
 from autoadapt.domain.metric import Metric
-from autoadapt.domain.objective import Reading
+from autoadapt.domain.objective import LATENCY, Reading
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.standards import Standard, Standards
 from autoadapt.shelves import OBJECTIVES
-
-LATENCY = "latency_ms"
-"""The objective that is read from single requests."""
 
 
 def dominating(standards: Standards, measurement: Measurement, metric: Metric) -> Standard | None:

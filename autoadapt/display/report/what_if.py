@@ -23,7 +23,7 @@ from autoadapt.economics.queueing import HALVINGS, SIMULATED
 from autoadapt.economics.rates import keeps_up
 from autoadapt.shelves import OBJECTIVES
 from autoadapt.tasks.prices import terms
-from autoadapt.verdict.scenarios import contenders
+from autoadapt.verdict.scenarios import PRICED, contenders
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -124,8 +124,7 @@ def _option(raw: RawOption, own: Terms, study: "Study", loads: "_Loads", names: 
 
 def _further(option: Option, study: "Study") -> dict[str, float]:
     """Objectives that no setting of the panel changes."""
-    changed = ("quality", "cost_usd_per_1k", "latency_ms")
-    return {g.name: OBJECTIVES.get(g.name).of_option(option, g.name) for g in study.goals if g.name not in changed}
+    return {g.name: OBJECTIVES.get(g.name).of_option(option, g.name) for g in study.goals if g.name not in PRICED}
 
 
 class _Loads:
