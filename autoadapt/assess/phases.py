@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.events import Phase
 from autoadapt.domain.jobs import Refit
-from autoadapt.study.end_costs import REPORT_SECONDS, Use, total
+from autoadapt.study.end_costs import REPORT_SECONDS
 from autoadapt.study.search import Search
 
 SCORES, FIRST_LOAD, FINAL_FIT = "scores on test rows", "load test of the recommended option", "final fit"
@@ -80,6 +80,5 @@ class Phases:
         return self._fits([job for job in self._jobs.final_fits() if not self._jobs.done(job)])
 
     def _fits(self, jobs: Sequence[Refit]) -> float:
-        use: Use = total(self._jobs.predicted(job) for job in jobs)
-        longest = max((self._jobs.predicted(job).seconds for job in jobs), default=0.0)
-        return max(use.seconds / self._slots, longest)
+        seconds = [self._jobs.predicted(job).seconds for job in jobs]
+        return max([sum(seconds) / self._slots, *seconds])

@@ -58,6 +58,8 @@ class Load(StrictModel):
     """Single requests that were measured; None: count them."""
     of_trial: int | None = None
     """The option of the same serving class that was measured, where this is not its own; None: it is its own."""
+    ratio: float = Field(default=1.0, gt=0)
+    """Times of its answers over those of that option."""
     cold_start_s: float | None = None
     """From an empty device to the first answer: loading the model and answering once; None: not measured."""
     prefix_cache: Literal["warm", "cold", "unknown"] = "unknown"

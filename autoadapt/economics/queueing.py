@@ -130,9 +130,8 @@ def scaled(load: Load, ratio: float, of_trial: int) -> Load:
         ratio: above 0.
         of_trial: number of that option.
     """
-    runs = [stretched(run, ratio) for run in load.runs]
-    samples = load.single_requests
-    return load.model_copy(update={"of_trial": of_trial, "batches": [], "runs": runs, "samples": samples})
+    update = {"of_trial": of_trial, "ratio": ratio, "batches": [], "samples": load.single_requests}
+    return load.model_copy(update={**update, "runs": [stretched(run, ratio) for run in load.runs]})
 
 
 def answered_share(load: Load, rate: float) -> float:

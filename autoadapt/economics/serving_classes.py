@@ -10,6 +10,7 @@ fitted by robust least squares of logarithms (a slow minute inflates a measureme
 Within a class the distribution of single requests around their median is one, too, and is pooled.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,10 +101,15 @@ class ServingClass:
         Args:
             median_error: of the option, see `served`.
         """
-        high, p95 = upper_bound(self.spread.tolist(), 95), percentile(self.spread.tolist(), 95)
-        if high is None or not p95:
+        if self._p95_high is None:
             return 1.0
-        return math.exp(math.hypot(math.log(max(high / p95, 1.0)), SURE_ABOVE * median_error))
+        return math.exp(math.hypot(math.log(max(self._p95_high, 1.0)), SURE_ABOVE * median_error))
+
+    @functools.cached_property
+    def _p95_high(self) -> float | None:
+        """Upper bound of the p95 of the spread over that p95; the same for all options of the class."""
+        high, p95 = upper_bound(self.spread.tolist(), 95), percentile(self.spread.tolist(), 95)
+        return None if high is None or not p95 else high / p95
 
     def single_requests(self, median_ms: float, own_ms: Sequence[float], trial: int) -> list[float]:
         """Single requests of an option: quantiles of the class's spread around the option's median.

@@ -18,6 +18,7 @@ from autoadapt.domain.option import Calibration, Option, RawOption, Recommendati
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.verdict import Verdict
+from autoadapt.economics.queueing import scaled
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import inert, write_atomic, write_json
 
@@ -76,9 +77,30 @@ def _with_parts(raw: RawOption, by_trial: Mapping[int, RawOption]) -> RawOption:
     return raw.model_copy(update={"parts": (by_trial[raw.cascade.first], by_trial[raw.cascade.second])})
 
 
+def _without_shared_runs(raw: RawOption) -> RawOption:
+    """An option without the runs of a load test that another option of its serving class has."""
+    if raw.load is None or raw.load.of_trial is None:
+        return raw
+    return raw.model_copy(update={"load": raw.load.model_copy(update={"runs": []})})
+
+
+def _with_shared_runs(raw: RawOption, by_trial: Mapping[int, RawOption]) -> RawOption:
+    """The inverse of `_without_shared_runs`."""
+    if raw.load is None or raw.load.of_trial is None or raw.load.runs:
+        return raw
+    owner = by_trial.get(raw.load.of_trial)
+    if owner is None or owner.load is None:
+        return raw
+    return raw.model_copy(update={"load": scaled(owner.load, raw.load.ratio, owner.trial)})
+
+
 def write_results(root: Path, results: Results) -> None:
-    """Writes results.json, then its parts."""
-    write_json(root / RESULTS_FILE, results)
+    """Writes results.json, then its parts.
+
+    A load test that options of a serving class share is written once, with the option that was measured.
+    """
+    measured = [_without_shared_runs(raw) for raw in results.measured]
+    write_json(root / RESULTS_FILE, results.model_copy(update={"measured": measured}))
     options = [json.loads(option.model_dump_json()) for option in results.options]
     write_json(root / "frontier.json", options)
     write_atomic(root / "frontier.csv", options_csv(options))
@@ -97,7 +119,7 @@ def read_results(root: Path) -> Results:
     """
     path = root / RESULTS_FILE
     try:
-        return Results.model_validate_json(path.read_bytes())
+        results = Results.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         if (root / "study.db").is_file():
             raise UserError(f"{root}: no trial was measured in full yet", Exit.PARTIAL) from None
@@ -110,6 +132,8 @@ def read_results(root: Path) -> Results:
             "run `autoadapt search` on its task again: it repeats no trial and writes the file again",
             Exit.STORAGE,
         ) from error
+    by_trial = {raw.trial: raw for raw in results.measured}
+    return results.model_copy(update={"measured": [_with_shared_runs(raw, by_trial) for raw in results.measured]})
 
 
 def options_csv(options: Sequence[dict[str, Any]]) -> str:

@@ -154,7 +154,7 @@ class _Loads:
         trial = raw.trial if base is None or load.of_trial is None else load.of_trial
         if trial not in self._indices:
             self._indices[trial] = self._add(load if base is None else base)
-        return self._indices[trial], 1.0 if base is None else base.runs[0].rate / load.runs[0].rate
+        return self._indices[trial], 1.0 if base is None else load.ratio
 
     def _add(self, load: Load) -> int:
         runs = sorted(load.runs, key=lambda run: run.rate)
