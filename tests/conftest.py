@@ -4,9 +4,10 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -351,3 +352,22 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
     assert done.returncode == 0, done.stderr
     (folder / "printed.txt").write_text(done.stdout)
     return folder / "runs" / "hostile"
+
+
+BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    if BROWSER is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium here: .ci/run installs it")
+        pytest.skip("no Chromium on PATH (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=[*flags, "--disable-component-update"])
+        yield opened
+        opened.close()

@@ -1,7 +1,6 @@
 """report.html in a headless browser: it opens offline, draws, filters, and shows hostile rows as text."""
 
 import json
-import os
 import re
 import resource
 import shutil
@@ -15,24 +14,8 @@ from conftest import HOSTILE, autoadapt, call
 from autoadapt import Study
 from autoadapt.display.text import INVISIBLE
 
-BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 TABS = ["options", "money", "latency", "answers", "search", "trials-tab", "appendix"]
 PLOTS = {"options": 2, "money": 2, "latency": 3, "search": 1}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium here: .ci/run installs it")
-        pytest.skip("no Chromium on PATH (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=BROWSER, args=[*flags, "--disable-component-update"])
-        yield opened
-        opened.close()
 
 
 class Page:

@@ -1,8 +1,6 @@
 """The what-if panel computes in Chromium what `compare` computes in Python: 200 random settings of a real search."""
 
-import os
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,26 +14,17 @@ from autoadapt.tasks.prices import terms
 from autoadapt.verdict.recommendation import Trade, recommend
 from autoadapt.verdict.scenarios import options_under
 
-BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 SETTINGS = 200
 Advice = tuple[int | None, float | None]
 """Trial, and USD a month."""
 
 
 @pytest.fixture(scope="module")
-def page(hostile_run: Path) -> Iterator[Any]:
-    if BROWSER is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium here: .ci/run installs it")
-        pytest.skip("no Chromium on PATH (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        page = opened.new_page()
-        page.goto((hostile_run / "report.html").resolve().as_uri())
-        yield page
-        opened.close()
+def page(browser: Any, hostile_run: Path) -> Iterator[Any]:
+    page = browser.new_page()
+    page.goto((hostile_run / "report.html").resolve().as_uri())
+    yield page
+    page.close()
 
 
 def settings() -> list[dict[str, Any]]:
