@@ -59,6 +59,8 @@ class Ledger:
     keys: list[str | None] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     most_at_once: int = 0
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    """Of each request with an answer, in the order of its end: when it came and when it was answered, in seconds."""
 
     @property
     def usd(self) -> float:
@@ -94,7 +96,7 @@ class Chat:
 
     def reply(self, path: str, body: dict[str, Any], key: str | None) -> tuple[int, dict[str, str], str]:
         """Status, headers and text."""
-        b = self.behaviour
+        b, came = self.behaviour, time.perf_counter()
         with self.lock:
             self.active += 1
             self.ledger.most_at_once = max(self.ledger.most_at_once, self.active)
@@ -108,6 +110,8 @@ class Chat:
                 self.active -= 1
         with self.lock:
             self.ledger.statuses[status] += 1
+            if status == 200:
+                self.ledger.spans.append((came, time.perf_counter()))
         return status, headers, text
 
     def _reply(self, path: str, body: dict[str, Any], key: str | None) -> tuple[int, dict[str, str], str]:
@@ -296,6 +300,14 @@ def serving(respond: Any) -> Iterator[Http]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def busy_seconds(spans: list[tuple[float, float]]) -> float:
+    """In which at least one of the spans was under way."""
+    busy, until = 0.0, -math.inf
+    for start, end in sorted(spans):
+        busy, until = busy + max(end - max(start, until), 0.0), max(until, end)
+    return busy
 
 
 @contextmanager

@@ -158,12 +158,13 @@ class Client:
     ) -> tuple[_Tried, float, float]:
         """One attempt, when it was sent, and its share of the server's time; where its answer was lost, it is noted."""
         most = self.tariff.most(question)
-        place, number = await self._place_and_money(most)
+        number = await self._place_and_money(most)
         sent, sent_at = time.perf_counter(), time.monotonic()
         usd, estimated = most, True  # what a request costs that is broken off
         try:
-            tried = await self._post(dialect, question)
-            busy = self.pace.share(place)
+            with self.pace.at_server() as share:
+                tried = await self._post(dialect, question)
+            busy = share()
             if tried.reply is not None:
                 usd, estimated = self.tariff.cost(question, tried.reply, busy)
                 self.pace.succeeded()
@@ -179,14 +180,14 @@ class Client:
             self.pace.overloaded(sent_at, tried.wait)
         return tried, sent, busy
 
-    async def _place_and_money(self, most: float) -> tuple[float, int]:
+    async def _place_and_money(self, most: float) -> int:
         """A place among the requests under way and a reservation of money, waited for while others may free some."""
         while True:
-            place = await self.pace.begin()
+            await self.pace.begin()
             try:
                 if self.stopped is not None:
                     raise self.stopped
-                return place, self.store.reserve(self.access.job, most, self.access.cap)
+                return self.store.reserve(self.access.job, most, self.access.cap)
             except OutOfMoneyError:
                 await self.pace.end()
                 if not await self.pace.another_ends():

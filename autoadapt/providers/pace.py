@@ -8,7 +8,8 @@ are allowed at a time, half as many after an answer that says "too many requests
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 FIRST_LIMIT = 4
 FIRST_WAIT_S = 0.25
@@ -29,13 +30,13 @@ class Pace:
     def __init__(self, most: int, tick: Callable[[], None], seed: int = 0) -> None:
         self._most, self._tick, self._random = most, tick, random.Random(seed)
         self.limit = min(FIRST_LIMIT, most)
-        self._active, self._successes = 0, 0
+        self._active, self._at_server, self._successes = 0, 0, 0
         self._free = asyncio.Condition()
         self._resume_at = self._halved_at = 0.0
         self._clock = self._clock_at = 0.0
 
-    async def begin(self) -> float:
-        """Waits for a place; returns the server's clock, by which `share` tells a request's part of its time."""
+    async def begin(self) -> None:
+        """Waits for a place."""
         async with self._free:
             while True:
                 if (left := self._resume_at - time.monotonic()) > 0:
@@ -45,18 +46,27 @@ class Pace:
                     await self._free.wait()
                 else:
                     break
-            self._advance()
             self._active += 1
-        return self._clock
 
-    def share(self, begun: float) -> float:
-        """Seconds of the server that a request has taken so far, shared with its peers."""
+    @contextmanager
+    def at_server(self) -> Iterator[Callable[[], float]]:
+        """While the server has a request; yields a function that says, after the end, which seconds were its share.
+
+        A request keeps its place until `end`, but takes none of the server's time once it is answered, so that the
+        shares of all requests add up to the seconds in which the server had at least one.
+        """
         self._advance()
-        return self._clock - begun
+        self._at_server += 1
+        begun = ended = self._clock
+        try:
+            yield lambda: ended - begun
+        finally:
+            self._advance()
+            self._at_server -= 1
+            ended = self._clock
 
     async def end(self) -> None:
         """Gives a place back; what the request has cost is settled by then, so that others can go on with the rest."""
-        self._advance()
         self._active -= 1
         self._tick()
         async with self._free:
@@ -71,10 +81,10 @@ class Pace:
             return True
 
     def _advance(self) -> None:
-        """Moves a clock on that runs at the pace of one of the requests under way."""
+        """Moves a clock on that runs at the pace of one of the requests that the server has."""
         now = time.perf_counter()
-        if self._active:
-            self._clock += (now - self._clock_at) / self._active
+        if self._at_server:
+            self._clock += (now - self._clock_at) / self._at_server
         self._clock_at = now
 
     def succeeded(self) -> None:

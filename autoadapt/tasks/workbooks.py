@@ -38,36 +38,37 @@ def xlsx_records(path: Path) -> Records:
             size = sum(part.file_size for part in packed.infolist())
         if size > MOST_BYTES:
             raise UserError(f"{path}: {size / 1e9:.1f} GB when unpacked; save the sheet as csv", Exit.DATA)
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-        for sheet in sheets:
-            sheet.reset_dimensions()  # some programs state a wrong size
-        filled = [sheet for sheet in sheets if any(_filled(cells) for cells in sheet.iter_rows(values_only=True))]
+        # openpyxl leaves the file open; a handle of our own is closed for certain once the rows are in memory
+        with path.open("rb") as file:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+            for sheet in sheets:
+                sheet.reset_dimensions()  # some programs state a wrong size
+            filled = [sheet for sheet in sheets if any(_filled(cells) for cells in sheet.iter_rows(values_only=True))]
+            rows = list(filled[0].iter_rows(values_only=True)) if filled else []
     except DAMAGED as error:
         raise _damaged(path, error) from error
     if not filled:
         return Records(iter(()))
+    title = filled[0].title
     others = ", ".join(f"'{sheet.title}'" for sheet in filled[1:])
-    notes = [f"{path.name}: sheet '{filled[0].title}' is read, {others} not"] if others else []
-    return Records(_rows(path, filled[0]), notes, f"sheet '{filled[0].title}'")
+    notes = [f"{path.name}: sheet '{title}' is read, {others} not"] if others else []
+    return Records(_rows(f"{path}, sheet '{title}'", rows), notes, f"sheet '{title}'")
 
 
-def _rows(path: Path, sheet: Any) -> Iterator[Located]:
+def _rows(sheet: str, rows: list[tuple[Any, ...]]) -> Iterator[Located]:
     header: list[str] | None = None
-    try:
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
-            if not _filled(cells):
-                continue
-            where = f"{path}, sheet '{sheet.title}', row {number}"
-            if header is None:
-                header = named_columns(where, ["" if cell is None else str(cell) for cell in cells])
-                continue
-            if any(cell is not None for cell in cells[len(header) :]):
-                raise UserError(f"{where}: more cells than the header names columns ({len(header)})", Exit.DATA)
-            padded = [*cells, *[None] * (len(header) - len(cells))]
-            yield where, dict(zip(header, padded, strict=False))
-    except DAMAGED as error:
-        raise _damaged(path, error) from error
+    for number, cells in enumerate(rows, 1):
+        if not _filled(cells):
+            continue
+        where = f"{sheet}, row {number}"
+        if header is None:
+            header = named_columns(where, ["" if cell is None else str(cell) for cell in cells])
+            continue
+        if any(cell is not None for cell in cells[len(header) :]):
+            raise UserError(f"{where}: more cells than the header names columns ({len(header)})", Exit.DATA)
+        padded = [*cells, *[None] * (len(header) - len(cells))]
+        yield where, dict(zip(header, padded, strict=False))
 
 
 def _filled(cells: tuple[Any, ...]) -> bool:

@@ -15,6 +15,7 @@ from autoadapt.errors import UserError
 from autoadapt.providers.answer_store import AnswerStore, KeptAnswer, OutOfMoneyError, adopt, billed_by_job
 from autoadapt.providers.client import Access, Client, RequestFailedError
 from autoadapt.providers.dialects import Chat, Responses
+from autoadapt.providers.pace import Pace
 from autoadapt.providers.replies import Question, Reply, Tokens
 from autoadapt.providers.tariff import Tariff
 
@@ -199,3 +200,24 @@ def test_what_a_plan_has_paid_for_passes_to_its_search(tmp_path: Path) -> None:
     store = AnswerStore(run)
     assert store.answer("key") == kept
     store.close()
+
+
+def test_shares_of_requests_add_up_to_the_busy_time_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is answered keeps its place while its cost is settled, but takes no more of the server's time."""
+    now = 0.0
+    monkeypatch.setattr("autoadapt.providers.pace.time.perf_counter", lambda: now)
+    pace = Pace(4, lambda: None)
+
+    async def overlapping() -> float:
+        nonlocal now
+        await pace.begin()
+        await pace.begin()
+        with pace.at_server() as longer:
+            with pace.at_server() as shorter:
+                now = 1.0
+            now = 3.0  # while the shorter one is settled
+            await pace.end()
+        await pace.end()
+        return shorter() + longer()
+
+    assert asyncio.run(overlapping()) == 3.0
