@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autoadapt.display.text import MINOR_PARAMETERS, printable
+from autoadapt.display.text import MINOR_PARAMETERS, printable, value_text
 from autoadapt.domain.option import Option, RawOption, Scored
 
 METHOD_NAMES = {
@@ -92,11 +92,7 @@ def _told_apart(option: Scored, group: Sequence[Scored], name: str) -> str:
     """The name with the first parameter by which it differs from the others of its group, else with its trial."""
     for parameter in option.params:
         values = [o.params.get(parameter) for o in group]
-        distinct = len({_value(v) for v in values}) == len(group)
+        distinct = len({value_text(v) for v in values}) == len(group)
         if parameter not in MINOR_PARAMETERS and distinct:
-            return printable(f"{name}, {SHORT.get(parameter, parameter)} {_value(option.params[parameter])}")
+            return printable(f"{name}, {SHORT.get(parameter, parameter)} {value_text(option.params[parameter])}")
     return f"{name} (trial {option.trial})" if option.cascade is None else name
-
-
-def _value(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else str(value)

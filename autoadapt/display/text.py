@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 from autoadapt.domain.option import Option
 from autoadapt.economics.rates import least_samples
@@ -73,10 +74,16 @@ def p95_text(option: Option) -> str:
     return f"{option.latency_p95_ms:.1f}{' (network)' if option.network else ''}"
 
 
+def value_text(value: Any) -> str:
+    """A parameter's value: a number between a thousandth and a million without an exponent."""
+    if not isinstance(value, float):
+        return str(value)
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:g}" if abs(rounded) < 1e6 else f"{rounded:.2g}"
+
+
 def params_text(option: Option) -> str:
     """The main parameters in one line."""
     return " ".join(
-        f"{k}={v:.2g}" if isinstance(v, float) else f"{k}={v}"
-        for k, v in option.params.items()
-        if k not in MINOR_PARAMETERS
+        f"{k}={value_text(v)}" for k, v in option.params.items() if k not in MINOR_PARAMETERS
     )

@@ -9,7 +9,7 @@ from autoadapt.domain.verdict import Compared, Curve
 from autoadapt.verdict.cascades import TOLERATED_LOSS, least_rows
 from autoadapt.verdict.comparisons import LEVEL, SAME_COST, SAME_LATENCY
 from autoadapt.verdict.option_values import latency_ms
-from autoadapt.verdict.recommendation import violations
+from autoadapt.verdict.recommendation import times_text, violations
 
 SHOWN_AS: Mapping[Role, str] = {
     "floor": "the floor",
@@ -43,7 +43,7 @@ def _why_not(option: Option, chosen: Option, on_test: dict[int, Compared], const
     name = name[0].upper() + name[1:]
     violated = violations(option, constraints)
     if violated:
-        return f"{name} violates a constraint: {' and '.join(violated)}."
+        return f"{name} cannot be recommended under the constraints: {' and '.join(violated)}."
     points = 100 * (option.best_known_quality[0] - chosen.best_known_quality[0])
     where = (
         "on test rows" if option.test_quality is not None and chosen.test_quality is not None else "on validation rows"
@@ -85,11 +85,6 @@ def ratio_text(value: float, other: float, same: float) -> str | None:
     if not value or not other or max(value, other) < same * min(value, other):
         return None
     return f"{times_text(max(value, other) / min(value, other))} times {'more' if value > other else 'less'}"
-
-
-def times_text(ratio: float) -> str:
-    """A ratio with two significant figures and no exponent."""
-    return f"{ratio:.2g}" if ratio < 100 else f"{round(ratio, 1 - math.floor(math.log10(ratio))):,.0f}"
 
 
 def p_text(value: float) -> str:

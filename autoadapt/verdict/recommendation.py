@@ -307,5 +307,10 @@ def _saving(option: Option, best: Option, trade: Trade) -> str:
     return saved + month
 
 
+def times_text(ratio: float) -> str:
+    """A ratio with two significant figures and no exponent."""
+    return f"{ratio:.2g}" if ratio < 99.5 else f"{round(ratio, 1 - math.floor(math.log10(ratio))):,.0f}"
+
+
 def _times(more: float, less: float) -> str:
-    return f"{more / less:.2g}" if less else "infinitely many"
+    return times_text(more / less) if less else "infinitely many"

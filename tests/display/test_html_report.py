@@ -146,6 +146,26 @@ def test_keyboard_address_and_themes(browser: Any, hostile_run: Path) -> None:
     opened.context.close()
 
 
+def test_on_a_telephone_no_title_leaves_its_plot_and_no_page_scrolls_sideways(
+    browser: Any, hostile_run: Path
+) -> None:
+    opened = Page(browser, hostile_run / "report.html", viewport={"width": 390, "height": 844})
+    outside = """() => [...document.querySelectorAll('.plot .main-svg')].flatMap(svg => {
+        const frame = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll('.xtitle, .ytitle, .xtick text, .ytick text')]
+            .filter(text => text.textContent)
+            .map(text => [text.textContent, text.getBoundingClientRect()])
+            .filter(([_, box]) => box.width && (box.left < frame.left - 1 || box.right > frame.right + 1))
+            .map(([text, _]) => text);
+    })"""
+    for tab in TABS:
+        opened.show(tab)
+        assert opened.page.evaluate(outside) == []
+        assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert opened.logged == []
+    opened.context.close()
+
+
 def test_print_shows_every_part(report: Page, tmp_path: Path) -> None:
     report.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     report.page.emulate_media(media="print")

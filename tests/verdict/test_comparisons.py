@@ -234,7 +234,7 @@ def test_reasons_are_sentences_with_figures() -> None:
     )
     limited = Constraints(cost_usd_per_1k=0.5)
     lines = reasons(options, recommend(options, limited, 5, pairs), [], limited)
-    assert "Trial 1 (lora) violates a constraint: its cost $1 per 1k is above $0.5." in lines
+    assert "Trial 1 (lora) cannot be recommended under the constraints: its cost $1 per 1k is above $0.5." in lines
 
 
 def test_difference_is_never_a_negative_zero() -> None:

@@ -24,19 +24,40 @@
     }
     return out;
   };
-  // on a narrow page points bear their trial numbers, and labels at the ends of lines stand below the plot
-  const narrowed = (layout, width) => {
+  // words in lines of at most so many letters
+  const broken = (text, letters) => {
+    const lines = [""];
+    for (const word of String(text).split(" ")) {
+      const last = lines[lines.length - 1];
+      if (last && last.length + word.length >= letters) lines.push(word);
+      else lines[lines.length - 1] = last ? last + " " + word : word;
+    }
+    return lines.join("<br>");
+  };
+  // on a narrow page points bear their trial numbers, labels at the ends of lines stand below the plot, titles and the
+  // names of rows are broken into lines, axes have few ticks, and a figure of several parts is scrolled
+  const narrowed = (layout, data, width) => {
     if (width >= 640) return layout;
+    if (layout.xaxis2) return { ...layout, autosize: false, width: 760 };
     let below = 0;
     layout.margin = { ...layout.margin, l: 52, r: 10 };
+    for (const bars of data) {
+      if (Array.isArray(bars.y) && typeof bars.y[0] === "string") bars.y = bars.y.map((name) => broken(name, 18));
+    }
+    const x = (layout.xaxis = { ...layout.xaxis, nticks: 4, tickangle: 0 });
+    if (x.title && x.title.text) x.title = { ...x.title, text: broken(x.title.text, 40) };
+    if (x.tickvals) {
+      const step = Math.ceil(x.tickvals.length / 5), few = (list) => list.filter((_, i) => i % step === 0);
+      Object.assign(x, { tickvals: few(x.tickvals), ticktext: few(x.ticktext) });
+    }
     for (const note of layout.annotations || []) {
       if (note.name) note.text = note.name;
       if (note.xref === "paper" && note.x === 1) {
-        Object.assign(note, { x: 0, y: 0, xanchor: "left", yanchor: "top", yshift: -52 - 17 * below });
+        Object.assign(note, { x: 0, y: 0, xanchor: "left", yanchor: "top", yshift: -58 - 17 * below });
         below += 1;
       }
     }
-    if (below) layout.margin.b = 62 + 17 * below;
+    if (below) layout.margin.b = 68 + 17 * below;
     return layout;
   };
   const settings = { responsive: true, displaylogo: false, displayModeBar: false };
@@ -44,7 +65,9 @@
     const figure = figures[box.dataset.figure];
     if (!figure) return;
     if (figure.layout.height) box.style.minHeight = figure.layout.height + "px";
-    Plotly.react(box, figure.data, narrowed(themed(figure.layout), box.clientWidth), settings);
+    const data = structuredClone(figure.data);
+    const layout = narrowed(themed(figure.layout), data, box.clientWidth);
+    Plotly.react(box, data, layout, { ...settings, responsive: !layout.width });
     box.dataset.drawn = "yes";
   };
   const drawIn = (section) => section.querySelectorAll(".plot:not([data-drawn])").forEach(draw);

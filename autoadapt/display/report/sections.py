@@ -43,6 +43,11 @@ def volumes(study: "Study") -> dict[str, Any]:
     }
 
 
+def _floor_text(simple: int) -> str:
+    """Simple methods are trials that the budget does not count."""
+    return f", {simple} of them of simple methods, which the budget does not count," if simple else ""
+
+
 def money(study: "Study") -> dict[str, Any]:
     """Break-evens, the price of a device-hour, and the cost of the search by method."""
     spent, economics = study.results.spent, study.task.economics
@@ -53,7 +58,8 @@ def money(study: "Study") -> dict[str, Any]:
             names = option_names(column.options)
             lines += [renamed(f"{name}: {break_even_line(b, column.options)}", names) for b in column.break_even]
     spent_line = (
-        f"{spent.trials} trials took ${spent.usd:.4f} and {duration(spent.wall_seconds)}, "
+        f"{len(study.rows)} trials{_floor_text(len(study.rows) - spent.trials)} took ${spent.usd:.4f} and "
+        f"{duration(spent.wall_seconds)}, "
         f"{duration(spent.device_seconds)} of device time; this includes failed and stopped trials and scoring on test "
         "rows."
     )
