@@ -35,10 +35,10 @@ def percentile(samples: Sequence[float], percent: float) -> float | None:
 
 
 def upper_rank(count: int, percent: float) -> int:
-    """Which of so many samples in rising order, from 1, is above a percentile in 95 % of cases, whatever the distribution.
+    """Which of so many samples in rising order, from 1, is above a percentile in 95 % of cases.
 
-    The least k with ``P(Binomial(n, p) < k) >= 0.95`` (Conover, Practical Nonparametric Statistics, 3.3). Of fewer than
-    `least_samples` the greatest, which is above it in ``1 - p^n`` of cases.
+    Whatever the distribution: the least k with ``P(Binomial(n, p) < k) >= 0.95`` (Conover, Practical Nonparametric
+    Statistics, 3.3). Of fewer than `least_samples` the greatest, which is above it in ``1 - p^n`` of cases.
     """
     from scipy.stats import binom
 

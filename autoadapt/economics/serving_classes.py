@@ -13,6 +13,7 @@ from the number of inputs.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ class ServingClass:
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         timed = [sample for sample in samples if len(sample.single_ms)]
-        medians = [float(np.median(sample.single_ms)) for sample in timed]
+        asked = [list(s.inputs or range(len(s.single_ms))) for s in timed]
+        medians = _medians([np.array(s.single_ms, dtype=float) for s in timed], asked)
         self._rows = _TimeModel(samples, [sample.row_seconds for sample in samples])
         self._singles = _TimeModel(timed, medians) if timed else None
         parts = [np.array(s.single_ms, dtype=float) / median for s, median in zip(timed, medians, strict=True)]
@@ -92,9 +94,9 @@ class ServingClass:
         order = np.argsort(spread, kind="stable")
         self.spread: NDArray[Any] = spread[order]
         """Single requests of the whole class, each over the median of its option, in rising order."""
-        asked = [each for s in timed for each in (s.inputs or range(len(s.single_ms)))]
-        numbers = {each: number for number, each in enumerate(dict.fromkeys(asked))}
-        self._inputs = np.array([numbers[each] for each in asked], dtype=int)[order]
+        of_all = list(itertools.chain(*asked))
+        numbers = {each: number for number, each in enumerate(dict.fromkeys(of_all))}
+        self._inputs = np.array([numbers[each] for each in of_all], dtype=int)[order]
         """Number of the input of each of them."""
 
     def served(self, sample: Sample) -> Served:
@@ -154,6 +156,32 @@ class ServingClass:
         else:
             ranks = np.random.default_rng(trial).permutation(count)
         return [float(ms) for ms in quantiles[ranks]]
+
+
+def _medians(times: Sequence[NDArray[Any]], asked: Sequence[Sequence[Hashable]]) -> list[float]:
+    """Median of the single requests of each option, as if all had been asked what those with most inputs were.
+
+    An option that was soon seen to be dominated was asked the first inputs alone, and so were all others like it: where
+    these happen to be short, all of them would seem to be fast. So its requests are divided by what options that were
+    asked more inputs took for the same ones, over their median, where these are known of all its inputs.
+
+    Args:
+        times: of each option, milliseconds.
+        asked: the input of each of its requests.
+    """
+    counts, medians = [len(set(inputs)) for inputs in asked], [0.0] * len(times)
+    seen: dict[Hashable, list[float]] = {}
+    for count in sorted(set(counts), reverse=True):
+        typical = {each: float(np.median(ratios)) for each, ratios in seen.items()}
+        options = [k for k, other in enumerate(counts) if other == count]
+        for k in options:
+            known = all(each in typical for each in asked[k])
+            expected = np.array([typical[each] for each in asked[k]]) if known else 1.0
+            medians[k] = float(np.median(times[k] / expected))
+        for k in options:
+            for each, ratio in zip(asked[k], (times[k] / medians[k]).tolist(), strict=True):
+                seen.setdefault(each, []).append(ratio)
+    return medians
 
 
 class _TimeModel:

@@ -64,10 +64,10 @@ def beyond_error(
 ) -> list[bool]:
     """Which options are on the frontier when differences inside their error count for nothing.
 
-    Options are taken by the objective `main`, the best first (of equal ones by the other objectives in their order), and
-    one is on the frontier unless one that was taken before and is on it is as good in every objective, in all but `main`
-    up to the error of the difference. So every option that is left out has
-    a better one on the frontier that no measurement shows to be worse in anything.
+    Options are taken by the objective `main`, the best first; of equal ones by the other objectives in their order. An
+    option is on the frontier unless one that was taken before and is on it is as good in every objective, in all but
+    `main` up to the error of the difference. So every option that is left out has a better one on the frontier that no
+    measurement shows to be worse in anything.
 
     Args:
         standings: options.

@@ -50,7 +50,9 @@ def clearly_worse(other: Standing, option: Standing, k: int) -> bool:
     return math.log(other.values[k] / option.values[k]) > SURE * error + 1e-9
 
 
-def by_definition(options: list[Standing], maximize: tuple[bool, ...], main: int, least: tuple[float, ...]) -> list[bool]:
+def by_definition(
+    options: list[Standing], maximize: tuple[bool, ...], main: int, least: tuple[float, ...]
+) -> list[bool]:
     """The docstring of `beyond_error`, option by option, in ratios of values above 0."""
 
     def lead(a: float, b: float, k: int) -> float:
@@ -66,9 +68,7 @@ def by_definition(options: list[Standing], maximize: tuple[bool, ...], main: int
         return (same and lead(a, b, k) <= least[k]) or (a >= b * (2 - factor) if maximize[k] else a <= b * factor)
 
     keys = [main, *(k for k in range(len(maximize)) if k != main)]
-    order = sorted(
-        range(len(options)), key=lambda i: [(-1 if maximize[k] else 1) * options[i].values[k] for k in keys]
-    )
+    order = sorted(range(len(options)), key=lambda i: [(-1 if maximize[k] else 1) * options[i].values[k] for k in keys])
     kept: list[int] = []
     for i in order:
         if not any(all(as_good(options[j], options[i], k) for k in keys) for j in kept):

@@ -133,18 +133,22 @@ INPUT, NOISE, REQUESTS = 0.3, 0.05, 60
 TRUE_P95 = 20 * math.exp(1.6449 * math.hypot(INPUT, NOISE))
 
 
-def bounds(options: int, shared: bool, inputs: int = REQUESTS) -> list[float]:
+def study(random: np.random.Generator, options: int, shared: bool, few: int = 0) -> list[Sample]:
+    """Options of a class; the last `few` of them were timed by the first ten inputs alone."""
+    effects = np.exp(random.normal(0, INPUT, (1 if shared else options, REQUESTS)))
+    times = 20 * effects * np.exp(random.normal(0, NOISE, (options, REQUESTS)))
+    counts = [REQUESTS] * (options - few) + [10] * few
+    return [
+        Sample(20, 0, 0, 0.005, times[k, :count].tolist(), [(0 if shared else k, i) for i in range(count)])
+        for k, count in enumerate(counts)
+    ]
+
+
+def bounds(options: int, shared: bool, few: int = 0) -> list[float]:
     """Upper bounds of the p95 of an option over the true one, in 200 studies of a class whose truth is known."""
-    random, found = np.random.default_rng([options, shared, inputs]), []
+    random, found = np.random.default_rng([options, shared, few]), []
     for _ in range(200):
-        effects = np.exp(random.normal(0, INPUT, (1 if shared else options, inputs)))
-        asked = np.arange(REQUESTS) % inputs
-        times = 20 * np.broadcast_to(effects, (options, inputs))[:, asked]
-        times = times * np.exp(random.normal(0, NOISE, times.shape))
-        samples = [
-            Sample(20, 0, 0, 0.005, row.tolist(), [(0 if shared else k, i) for i in asked.tolist()])
-            for k, row in enumerate(times)
-        ]
+        samples = study(random, options, shared, few)
         model = ServingClass(samples)
         served = model.served(samples[0])
         assert served.median_ms is not None
@@ -162,6 +166,25 @@ def test_the_upper_bound_of_a_p95_is_above_the_truth_in_95_percent_of_cases(opti
     # the slowest of 60 inputs is at 1.2 times the p95; of as many inputs as there are requests it is much nearer
     widest = 1.35 if shared or options == 1 else 1 + 0.3 / math.sqrt(options)
     assert np.median(found) < widest
+
+
+def test_options_that_were_timed_by_the_first_inputs_alone_leave_the_bound_as_it_is() -> None:
+    assert np.mean(np.array(bounds(5, shared=True, few=4)) >= 1) >= 0.93
+    assert np.mean(np.array(bounds(20, shared=True, few=16)) >= 1) >= 0.93
+
+
+def test_first_inputs_that_happen_to_be_short_make_no_option_seem_fast() -> None:
+    """Of 20 options that truly take 20 ms, 16 were asked ten inputs alone."""
+    random, off, alone = np.random.default_rng(6), [], []
+    for _ in range(200):
+        samples = study(random, 20, shared=True, few=16)
+        whole = float(np.median([np.median(one.single_ms) for one in samples[:4]]))
+        median_ms = ServingClass(samples).served(samples[-1]).median_ms
+        assert median_ms is not None
+        off.append(math.log(median_ms / whole))
+        alone.append(math.log(float(np.median([np.median(one.single_ms) for one in samples])) / whole))
+    assert np.std(alone) > 0.08, "the inputs do differ"
+    assert np.std(off) < 0.02
 
 
 def test_requests_that_repeat_inputs_count_as_these_inputs() -> None:
