@@ -197,7 +197,7 @@ class Option(Scored):
     training_usd: float
     """What training this option cost, in all."""
     latency_p95_high_ms: float | None = None
-    """95 % upper bound of `latency_p95_ms`."""
+    """95 % upper bound of `latency_p95_ms`, whose waits for cold starts are as they are."""
     on_frontier: bool = True
     """False only for options that are shown for another reason, see `shown_as`."""
     shown_as: Role | None = None

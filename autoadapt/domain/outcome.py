@@ -64,7 +64,7 @@ class Measurement(StrictModel):
     inference_seconds: float
     """Seconds to answer `rows` in batches."""
     latency_ms: list[float]
-    """One per single request after warm-up."""
+    """One per single request after warm-up; the k-th asked row ``k % len(rows)``."""
     latency_tail: float = 1.0
     """By which the median of `latency_ms` is multiplied to be the latency of a candidate that was timed by few requests
     because a known option dominates it: the ratio of that option's p95 to its median."""

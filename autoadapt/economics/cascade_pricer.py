@@ -47,7 +47,7 @@ class CascadePricer(Pricer):
         self._passed = 1 - Decimal(repr(self._kept))
         """Share of queries that the second part answers too."""
         self._first, self._second = (Pricer(part, terms, loaded_share, slower) for part in option.parts)
-        self._mixed: dict[tuple[float, float, Decimal], float | None] = {}
+        self._mixed: dict[tuple[float, float, Decimal, float], float | None] = {}
 
     def training_usd(self) -> Decimal:
         return self._first.training_usd() + self._second.training_usd()
@@ -80,22 +80,22 @@ class CascadePricer(Pricer):
         floor = self._second._floor_usd_per_1k(self._second_cell(cell), second)
         return self._first._floor_usd_per_1k(cell, first) + self._passed * floor
 
-    def _latency_p95_ms(self, cell: Cell, service: Service) -> float | None:
+    def _latency_p95_ms(self, cell: Cell, service: Service, stretch: float = 1.0) -> float | None:
         first, second = self._services(cell)
-        key = (first.rate_each, second.rate_each, cell.output)
+        key = (first.rate_each, second.rate_each, cell.output, stretch)
         if key not in self._mixed:
-            self._mixed[key] = self._mixture_p95_ms(cell, first, second)
+            self._mixed[key] = self._mixture_p95_ms(cell, first, second, stretch)
         return self._mixed[key]
 
-    def _mixture_p95_ms(self, cell: Cell, first: Service, second: Service) -> float | None:
-        loads = self._loads_of_parts(cell, first, second)
+    def _mixture_p95_ms(self, cell: Cell, first: Service, second: Service, stretch: float) -> float | None:
+        loads = self._loads_of_parts(cell, first, second, stretch)
         if loads is not None and min(load.measured for load in loads) >= least_samples(95):
             return mixed_latency(loads[0].latency_ms, loads[1].latency_ms, self._kept, 95)
         if self.option.parts_latency_ms is None:
             return None
         parts = zip((self._first, self._second), (first, second), self.option.parts_latency_ms, strict=True)
         a, b = (
-            with_cold_starts([ms * float(part._time(cell)) for ms in samples], service.on)
+            with_cold_starts([ms * float(part._time(cell)) * stretch for ms in samples], service.on)
             for part, service, samples in parts
         )
         return mixed_latency(a, b, self._kept, 95, aligned=first.on is None and second.on is None)
@@ -110,9 +110,12 @@ class CascadePricer(Pricer):
         answered = loads[0].answered * (self._kept + (1 - self._kept) * loads[1].answered)
         return answered * mixture_share(loads[0].latency_ms, loads[1].latency_ms, self._kept, target)
 
-    def _loads_of_parts(self, cell: Cell, first: Service, second: Service) -> tuple[Loaded, Loaded] | None:
+    def _loads_of_parts(
+        self, cell: Cell, first: Service, second: Service, stretch: float = 1.0
+    ) -> tuple[Loaded, Loaded] | None:
         """Both parts under load, at the rates that reach each; None: one of them was not measured."""
-        a, b = self._first._loaded(cell, first), self._second._loaded(self._second_cell(cell), second)
+        a = self._first._loaded(cell, first, stretch)
+        b = self._second._loaded(self._second_cell(cell), second, stretch)
         return (a, b) if a is not None and b is not None and a.latency_ms and b.latency_ms else None
 
 

@@ -101,7 +101,7 @@ class Pricer:
         """Time of an answer of the same length over that measured."""
         self._slower, self._loaded_share = slower, loaded_share
         self._capacities: dict[Decimal, Capacity | None] = {}
-        self._loads: dict[tuple[Decimal, float, Decimal], Loaded] = {}
+        self._loads: dict[tuple[Decimal, float, Decimal, float], Loaded] = {}
 
     def training_usd(self) -> Decimal:
         """USD of one training."""
@@ -133,13 +133,12 @@ class Pricer:
     def as_option(self, cell: Cell) -> Option:
         """The option with the cost and latency of a scenario's numbers."""
         service = self._service(cell)
-        p95 = self._latency_p95_ms(cell, service)
         figures = {
             "cost_usd_per_1k": float(self._usd_per_1k(cell, service)),
             "inference_usd_per_1k": float(self._answer_usd(cell) * 1000),
             "training_usd": float(self.training_usd()),
-            "latency_p95_ms": p95,
-            "latency_p95_high_ms": None if p95 is None else p95 * self.option.p95_high,
+            "latency_p95_ms": self._latency_p95_ms(cell, service),
+            "latency_p95_high_ms": self._latency_p95_ms(cell, service, self.option.p95_high),
             "requests_per_s": float(service.requests_per_s) if self._rate_is_measured(cell) else None,
             "within_target": self._within_target(cell, service),
         }
@@ -254,8 +253,15 @@ class Pricer:
         per_1k = Decimal(repr(joules)) / self.option.rows * 1000
         return float(costs.energy_kwh(per_1k, Decimal(repr(owned.pue if owned else 1.0))))
 
-    def _latency_p95_ms(self, cell: Cell, service: Service) -> float | None:
-        option, loaded = self.option, self._loaded(cell, service)
+    def _latency_p95_ms(self, cell: Cell, service: Service, stretch: float = 1.0) -> float | None:
+        """p95 of requests; None: too few were timed.
+
+        Args:
+            cell: the scenario's numbers.
+            service: how the option is served.
+            stretch: factor on the time of waiting for others and answering, but not on that of a cold start.
+        """
+        option, loaded = self.option, self._loaded(cell, service, stretch)
         if loaded is not None and loaded.measured >= least_samples(95):
             return percentile(loaded.latency_ms, 95)
         if option.latency_p95_ms is None:
@@ -263,8 +269,8 @@ class Pricer:
         busy = service.rate_each * float(self._row_seconds * self._time(cell))
         load = _load_test(option) or self._estimated
         if self._row_seconds and busy > BUSY and load is not None:
-            return percentile(self._at_rate(load, cell, service).latency_ms, 95)
-        alone = option.latency_p95_ms * float(self._time(cell))
+            return percentile(self._at_rate(load, cell, service, stretch).latency_ms, 95)
+        alone = option.latency_p95_ms * float(self._time(cell)) * stretch
         return float(np.percentile(with_cold_starts([alone], service.on), 95))
 
     def _within_target(self, cell: Cell, service: Service) -> float | None:
@@ -276,22 +282,22 @@ class Pricer:
             return None if service.on is None else most_within(service.on, target)
         return float((np.array(loaded.latency_ms) <= target).mean()) * loaded.answered
 
-    def _loaded(self, cell: Cell, service: Service) -> Loaded | None:
+    def _loaded(self, cell: Cell, service: Service, stretch: float = 1.0) -> Loaded | None:
         """Requests at the rate of a replica, cold starts included; None: not measured under load.
 
         Those of a provider are as measured, whatever the device of the scenario.
         """
         load = _load_test(self.option)
-        return None if load is None else self._at_rate(load, cell, service)
+        return None if load is None else self._at_rate(load, cell, service, stretch)
 
-    def _at_rate(self, load: Load, cell: Cell, service: Service) -> Loaded:
+    def _at_rate(self, load: Load, cell: Cell, service: Service, stretch: float) -> Loaded:
         time, on = self._time(cell) if self._row_seconds else self._longer(cell), service.on
-        key = time, service.rate_each, ZERO if on is None else on.switching_share
+        key = time, service.rate_each, ZERO if on is None else on.switching_share, stretch
         if key not in self._loads:
             # a rate of answers that take longer fills a replica as a greater rate of those measured would
             rate = service.rate_each * float(time * self._slower)
             at_rate = latencies_at(load, rate)
-            latency_ms = with_cold_starts([ms * float(time) for ms in at_rate], on)
+            latency_ms = with_cold_starts([ms * float(time) * stretch for ms in at_rate], on)
             measured = min(len(at_rate), load.single_requests) if load.clock == "simulated" else len(at_rate)
             self._loads[key] = Loaded(latency_ms, measured, answered_share(load, rate))
         return self._loads[key]

@@ -34,18 +34,15 @@ def percentile(samples: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(np.array(samples), percent))
 
 
-def upper_bound(samples: Sequence[float], percent: float) -> float | None:
-    """95 % upper bound of a percentile: the least sample that is above it in 95 % of cases, whatever the distribution.
+def upper_rank(count: int, percent: float) -> int:
+    """Which of so many samples in rising order, from 1, is above a percentile in 95 % of cases.
 
-    The k-th smallest of n with ``P(Binomial(n, p) < k) >= 0.95`` (Conover, Practical Nonparametric Statistics, 3.3).
-    None: too few samples.
+    Whatever the distribution: the least k with ``P(Binomial(n, p) < k) >= 0.95`` (Conover, Practical Nonparametric
+    Statistics, 3.3). Of fewer than `least_samples` the greatest, which is above it in ``1 - p^n`` of cases.
     """
-    if len(samples) < least_samples(percent):
-        return None
     from scipy.stats import binom
 
-    k = int(binom.ppf(0.95, len(samples), percent / 100)) + 1
-    return float(np.sort(np.array(samples))[min(k, len(samples)) - 1])
+    return min(int(binom.ppf(0.95, count, percent / 100)) + 1, count)
 
 
 MOST_SUMMED = 500

@@ -7,19 +7,22 @@ differences is noise. So device time and latency are modelled per class from all
     time of an answer = b0 + b1 * fresh tokens + b2 * shared prefix + b3 * tokens written,    every b >= 0
 
 fitted by robust least squares of logarithms (a slow minute inflates a measurement, it never deflates one by as much).
-Within a class the distribution of single requests around their median is one, too, and is pooled.
+Within a class the distribution of single requests around their median is one, too, and is pooled. But the options of a
+study are asked the same inputs, so that many requests may show few inputs: how far a percentile can be trusted follows
+from the number of inputs.
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autoadapt.economics.rates import least_samples, percentile, upper_bound
+from autoadapt.economics.rates import least_samples, upper_rank
 
 NOISE, NOISE_WEIGHT = 0.1, 3.0
 """Deviation of one measurement (of its logarithm) expected beforehand, and the measurements that this is worth: on two
@@ -40,7 +43,8 @@ class Sample:
         shared: tokens of the prefix that all prompts share, whose computation is kept.
         written: tokens written per answer.
         row_seconds: device-seconds per answer of the batched evaluation; 0: it used no device.
-        single_ms: single requests, one after the other; may be empty.
+        single_ms: milliseconds of single requests, one after the other; may be empty.
+        inputs: what each of them asked; empty: the k-th one asked what the k-th one of every other such option did.
     """
 
     fresh: float
@@ -48,6 +52,7 @@ class Sample:
     written: float
     row_seconds: float
     single_ms: Sequence[float]
+    inputs: Sequence[Hashable] = ()
 
 
 @dataclass(frozen=True)
@@ -80,12 +85,19 @@ class ServingClass:
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         timed = [sample for sample in samples if len(sample.single_ms)]
-        medians = [float(np.median(sample.single_ms)) for sample in timed]
+        asked = [list(s.inputs or range(len(s.single_ms))) for s in timed]
+        medians = _medians([np.array(s.single_ms, dtype=float) for s in timed], asked)
         self._rows = _TimeModel(samples, [sample.row_seconds for sample in samples])
         self._singles = _TimeModel(timed, medians) if timed else None
         parts = [np.array(s.single_ms, dtype=float) / median for s, median in zip(timed, medians, strict=True)]
-        self.spread: NDArray[Any] = np.sort(np.concatenate(parts)) if parts else np.empty(0)
+        spread = np.concatenate(parts) if parts else np.empty(0)
+        order = np.argsort(spread, kind="stable")
+        self.spread: NDArray[Any] = spread[order]
         """Single requests of the whole class, each over the median of its option, in rising order."""
+        of_all = list(itertools.chain(*asked))
+        numbers = {each: number for number, each in enumerate(dict.fromkeys(of_all))}
+        self._inputs = np.array([numbers[each] for each in of_all], dtype=int)[order]
+        """Number of the input of each of them."""
 
     def served(self, sample: Sample) -> Served:
         """The values of an option that reads and writes as many tokens as a sample."""
@@ -93,27 +105,39 @@ class ServingClass:
         median_ms, median_error = self._singles.time(sample) if self._singles is not None else (None, 0.0)
         return Served(row_seconds, median_ms, row_error, median_error)
 
-    def p95_high(self, median_error: float) -> float:
-        """95 % upper bound of the p95 of single requests over that p95; 1 where there are too few to state one.
+    def p95_high(self, served: Served, p95_ms: float) -> float:
+        """95 % upper bound of the p95 of an option's single requests over that p95, at least 1.
 
         The bound of the quantile of the class's spread, and the error of the option's median, which are independent.
+        Of fewer than 59 inputs the slowest one stands for the bound, which then holds in fewer cases.
 
         Args:
-            median_error: of the option, see `served`.
+            served: the option, see `served`.
+            p95_ms: as it is stated of the option.
         """
-        if self._p95_high is None:
+        if served.median_ms is None:
             return 1.0
-        return math.exp(math.hypot(math.log(max(self._p95_high, 1.0)), SURE_ABOVE * median_error))
+        ratio = max(1.0, served.median_ms * self._p95_high / p95_ms)
+        return math.exp(math.hypot(math.log(ratio), SURE_ABOVE * served.median_error))
 
     @functools.cached_property
-    def _p95_high(self) -> float | None:
-        """Upper bound of the p95 of the spread over that p95; the same for all options of the class."""
-        high, p95 = upper_bound(self.spread.tolist(), 95), percentile(self.spread.tolist(), 95)
-        return None if high is None or not p95 else high / p95
+    def _p95_high(self) -> float:
+        """95 % upper bound of the p95 of the spread, from the ranks of inputs; the same for all options of the class.
+
+        Inputs are what is drawn independently, so each counts as one sample, whose requests share its weight. With one
+        request for each it is the order statistic of `upper_rank`; of several requests for the input at that rank it is
+        about their median, because half the weight of that input is to be reached.
+        """
+        counts = np.bincount(self._inputs)
+        reached = np.cumsum(1 / counts[self._inputs])
+        at = int(np.searchsorted(reached, upper_rank(len(counts), 95) - 0.5))
+        return float(self.spread[at])
 
     def single_requests(self, median_ms: float, own_ms: Sequence[float], trial: int) -> list[float]:
         """Single requests of an option: quantiles of the class's spread around the option's median.
 
+        They stand at equal distances from 0 to 100 %, so that percentiles that are interpolated between them are those
+        of the spread; an option that is alone in its class keeps its own.
         As many as the option has; of one with too few for a p95, as many as a p95 needs, where the class has them.
         Where they are as many, the option's slowest request stays its slowest, so that requests of two options with
         the same inputs can be added up.
@@ -125,12 +149,39 @@ class ServingClass:
         """
         enough = least_samples(95)
         count = len(own_ms) if len(own_ms) >= enough or len(self.spread) < enough else enough
-        quantiles = median_ms * np.quantile(self.spread, (np.arange(count) + 0.5) / count)
+        levels = np.linspace(0, 1, count) if count > 1 else np.full(count, 0.5)
+        quantiles = median_ms * np.quantile(self.spread, levels)
         if count == len(own_ms):
             ranks = np.argsort(np.argsort(np.array(own_ms), kind="stable"), kind="stable")
         else:
             ranks = np.random.default_rng(trial).permutation(count)
         return [float(ms) for ms in quantiles[ranks]]
+
+
+def _medians(times: Sequence[NDArray[Any]], asked: Sequence[Sequence[Hashable]]) -> list[float]:
+    """Median of the single requests of each option, as if all had been asked what those with most inputs were.
+
+    An option that was soon seen to be dominated was asked the first inputs alone, and so were all others like it: where
+    these happen to be short, all of them would seem to be fast. So its requests are divided by what options that were
+    asked more inputs took for the same ones, over their median, where these are known of all its inputs.
+
+    Args:
+        times: of each option, milliseconds.
+        asked: the input of each of its requests.
+    """
+    counts, medians = [len(set(inputs)) for inputs in asked], [0.0] * len(times)
+    seen: dict[Hashable, list[float]] = {}
+    for count in sorted(set(counts), reverse=True):
+        typical = {each: float(np.median(ratios)) for each, ratios in seen.items()}
+        options = [k for k, other in enumerate(counts) if other == count]
+        for k in options:
+            known = all(each in typical for each in asked[k])
+            expected = np.array([typical[each] for each in asked[k]]) if known else 1.0
+            medians[k] = float(np.median(times[k] / expected))
+        for k in options:
+            for each, ratio in zip(asked[k], (times[k] / medians[k]).tolist(), strict=True):
+                seen.setdefault(each, []).append(ratio)
+    return medians
 
 
 class _TimeModel:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoadapt.domain.objective import COST, LATENCY, Goal
-from autoadapt.pareto.dominance import non_dominated
 from autoadapt.pareto.frontier import directions
 
 SURE = 1.96
@@ -65,9 +64,10 @@ def beyond_error(
 ) -> list[bool]:
     """Which options are on the frontier when differences inside their error count for nothing.
 
-    Options are taken by the objective `main`, the best first, and one is on the frontier unless a better one that is
-    on it is as good in every other objective, up to the error of the difference. So every option that is left out has
-    a better one on the frontier that no measurement shows to be worse in anything.
+    Options are taken by the objective `main`, the best first; of equal ones by the other objectives in their order. An
+    option is on the frontier unless one that was taken before and is on it is as good in every objective, in all but
+    `main` up to the error of the difference. So every option that is left out has a better one on the frontier that no
+    measurement shows to be worse in anything.
 
     Args:
         standings: options.
@@ -84,25 +84,22 @@ def beyond_error(
     names = {name: code for code, name in enumerate(dict.fromkeys(s.group for s in standings))}
     groups = np.array([names[s.group] if s.group else -1 - i for i, s in enumerate(standings)], dtype=int)
     others = [k for k in range(len(signs)) if k != main]
+    allowed = np.array(least, dtype=float)[others]
 
-    def covered(rows: NDArray[Any], by: Sequence[int]) -> NDArray[Any]:
-        """Whether one of `by` is as good as each of these rows, shape (rows,)."""
-        better = np.array(by, dtype=int)
-        deviations = np.sqrt(errors[rows][:, None, others] ** 2 + errors[better][None, :, others] ** 2)
-        margins = np.abs(losses[rows][:, None, others]) * np.expm1(SURE * deviations)
-        same = groups[rows][:, None] == groups[better][None, :]
-        margins = np.where(same[:, :, None], np.maximum(margins, np.array(least)[others]), margins)
-        as_good = (losses[better][None, :, others] - losses[rows][:, None, others] <= margins).all(axis=2)
-        return np.asarray((as_good & (losses[better, main][None, :] <= losses[rows, main][:, None])).any(axis=1))
+    def as_good(better: int, rows: NDArray[Any]) -> NDArray[Any]:
+        """Whether an option is as good as each of these rows, shape (rows,)."""
+        deviations = np.sqrt(errors[rows][:, others] ** 2 + errors[better, others] ** 2)
+        margins = np.abs(losses[rows][:, others]) * np.expm1(SURE * deviations)
+        same = (groups[rows] == groups[better])[:, None]
+        margins = np.where(same, np.maximum(margins, allowed), margins)
+        within = (losses[better, others] - losses[rows][:, others] <= margins).all(axis=1)
+        return np.asarray(within & (losses[better, main] <= losses[rows, main]))
 
-    order = np.lexsort([*(losses[:, k] for k in reversed(others)), losses[:, main]])
-    exact = non_dominated(losses, [False] * len(signs))
-    kept: list[int] = []
-    for i in order[exact[order]]:
-        if np.isnan(losses[i]).any() or not covered(np.array([i]), kept)[0]:
-            kept.append(int(i))
-    rest = order[~exact[order]]
-    for i in rest[~covered(rest, kept)]:  # what only one that is left out itself dominates
-        if not covered(np.array([i]), kept)[0]:
-            kept.append(int(i))
+    # what is left always begins with an option that none on the frontier is as good as
+    left = np.lexsort([*(losses[:, k] for k in reversed(others)), losses[:, main]])
+    kept: set[int] = set()
+    while len(left):
+        best, left = int(left[0]), left[1:]
+        kept.add(best)
+        left = left[~as_good(best, left)]
     return [i in kept for i in range(len(standings))]

@@ -59,17 +59,20 @@ class RawOptions:
         self.resolved, self.folder, self.measured = resolved, folder, measured
         self._sums: dict[tuple[int, int], _Sums] = {}
         """By trial and single requests that timed it."""
-        self._intervals: dict[tuple[int, Split], tuple[float, float]] = {}
+        self._intervals: dict[tuple[int, Split, int, float], tuple[float, float]] = {}
+        """By trial, split, number of rows and quality on them: an option may be scored again on more rows."""
         for option in earlier:
-            self._intervals[option.trial, "validation"] = option.quality_ci
-            if option.test_quality_ci is not None:
-                self._intervals[option.trial, "test"] = option.test_quality_ci
+            self._intervals[option.trial, "validation", option.rows, option.quality] = option.quality_ci
+            if option.test_quality is not None and option.test_quality_ci is not None:
+                key: tuple[int, Split, int, float] = (option.trial, "test", option.test_rows, option.test_quality)
+                self._intervals[key] = option.test_quality_ci
 
     def option(self, trial: int) -> RawOption:
         """Everything measured of one trial."""
         record = self.measured.record(trial)
-        measurement, candidate, metric = self.timed(trial), record.job.candidate, self.resolved.metric
+        measurement, candidate = self.timed(trial), record.job.candidate
         values: Values = self.measured.values()[trial]
+        quality, quality_ci = self._quality(trial, "validation", measurement)
         outcome = record.outcome
         if outcome is None:
             raise KeyError(trial)
@@ -78,8 +81,8 @@ class RawOptions:
             method=candidate.method,
             model=candidate.model,
             params=candidate.params,
-            quality=metric.value(stats_array(measurement)),
-            quality_ci=self._interval(trial, "validation", measurement),
+            quality=quality,
+            quality_ci=quality_ci,
             quality_expected=self.measured.expected_quality(trial),
             **self._tested(trial),
             values=values,
@@ -167,14 +170,14 @@ class RawOptions:
         tested = scored.measurement if scored is not None else None
         if tested is None:
             return {}
-        return {
-            "test_quality": self.resolved.metric.value(stats_array(tested)),
-            "test_quality_ci": self._interval(trial, "test", tested),
-            "test_rows": len(tested.rows),
-        }
+        quality, quality_ci = self._quality(trial, "test", tested)
+        return {"test_quality": quality, "test_quality_ci": quality_ci, "test_rows": len(tested.rows)}
 
-    def _interval(self, trial: int, split: Split, measurement: Measurement) -> tuple[float, float]:
-        key = (trial, split)
+    def _quality(self, trial: int, split: Split, measurement: Measurement) -> tuple[float, tuple[float, float]]:
+        """Quality on the rows of a measurement, and its 95 % interval."""
+        stats = stats_array(measurement)
+        value = self.resolved.metric.value(stats)
+        key = (trial, split, len(stats), value)
         if key not in self._intervals:  # a bootstrap takes its time
-            self._intervals[key] = interval(self.resolved.metric, stats_array(measurement), self.resolved.task.seed)
-        return self._intervals[key]
+            self._intervals[key] = interval(self.resolved.metric, stats, self.resolved.task.seed)
+        return value, self._intervals[key]

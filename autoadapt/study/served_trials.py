@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.usage import Usage
-from autoadapt.economics.rates import least_samples
+from autoadapt.economics.rates import least_samples, percentile
 from autoadapt.economics.serving_classes import Sample, Served, ServingClass
 from autoadapt.runs.run_folder import Record
 from autoadapt.shelves import METHODS
@@ -26,7 +26,7 @@ class ServedTrials:
         self._class_of: dict[int, tuple[str, str]] = {}
         self._records: dict[tuple[str, str], dict[int, Record]] = {}
         self._again: dict[int, Measurement] = {}
-        """Measurements with more single requests than the fit's."""
+        """Measurements on test rows with more single requests than the fit's."""
         self._models: dict[tuple[str, str], tuple[int, ServingClass]] = {}
         """With the number of options that each is made of."""
         self._measurements: dict[int, Measurement] = {}
@@ -46,7 +46,7 @@ class ServedTrials:
         return self._changed(key)
 
     def time_again(self, trial: int, measurement: Measurement) -> set[int]:
-        """Takes a later measurement of a trial with more single requests; returns the trials of its class."""
+        """Takes a measurement of a trial on test rows with more single requests; returns the trials of its class."""
         if len(measurement.latency_ms) <= len(self.timed(trial).latency_ms):
             return set()
         self._again[trial] = measurement
@@ -86,8 +86,9 @@ class ServedTrials:
         return self._served[trial]
 
     def p95_high(self, trial: int) -> float:
-        """95 % upper bound of the p95 of a trial's single requests over that p95."""
-        return self._model(trial).p95_high(self.served(trial).median_error)
+        """95 % upper bound of the p95 of a trial's single requests over that p95; 1 where none is stated."""
+        p95 = percentile(self.measurement(trial).latency_ms, 95)
+        return 1.0 if p95 is None else self._model(trial).p95_high(self.served(trial), p95)
 
     def _model(self, trial: int) -> ServingClass:
         key = self._class_of[trial]
@@ -129,7 +130,8 @@ class ServedTrials:
         return self._again.get(trial) or self._measured(trial)
 
     def _sample(self, trial: int) -> Sample:
-        measured = self._measured(trial)
+        measured, timed = self._measured(trial), self.timed(trial)
+        split = "test" if trial in self._again else "validation"
         rows = len(measured.rows)
         read = sum(row.tokens_in for row in measured.rows) / rows
         shared = min(float(measured.tokens_shared), read)
@@ -138,7 +140,8 @@ class ServedTrials:
             shared=shared,
             written=sum(row.tokens_out for row in measured.rows) / rows if self._free_text else 0.0,
             row_seconds=measured.answering.total_device_seconds / rows,
-            single_ms=self.timed(trial).latency_ms,
+            single_ms=timed.latency_ms,
+            inputs=[(split, timed.rows[i % len(timed.rows)].id) for i in range(len(timed.latency_ms))],
         )
 
 

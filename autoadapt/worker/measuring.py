@@ -58,7 +58,7 @@ class Bench:
 
 
 class SingleRequests:
-    """Single requests, one after the other, after warm-up; rows are used again.
+    """Single requests, one after the other, after warm-up: the k-th asks row k, and after the last row again the first.
 
     A model behind a server times its requests itself: a request that was sent before is not sent again, and its time is
     the one that was seen then.

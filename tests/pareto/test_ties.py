@@ -50,6 +50,51 @@ def clearly_worse(other: Standing, option: Standing, k: int) -> bool:
     return math.log(other.values[k] / option.values[k]) > SURE * error + 1e-9
 
 
+def by_definition(
+    options: list[Standing], maximize: tuple[bool, ...], main: int, least: tuple[float, ...]
+) -> list[bool]:
+    """The docstring of `beyond_error`, option by option, in ratios of values above 0."""
+
+    def lead(a: float, b: float, k: int) -> float:
+        """By how much the second value is better than the first, in units of the objective."""
+        return b - a if maximize[k] else a - b
+
+    def as_good(one: Standing, other: Standing, k: int) -> bool:
+        a, b = one.values[k], other.values[k]
+        if k == main or lead(a, b, k) <= 0:
+            return lead(a, b, k) <= 0
+        same = bool(one.group) and one.group == other.group
+        factor = math.exp(SURE * math.hypot(one.errors[k], other.errors[k]))
+        return (same and lead(a, b, k) <= least[k]) or (a >= b * (2 - factor) if maximize[k] else a <= b * factor)
+
+    keys = [main, *(k for k in range(len(maximize)) if k != main)]
+    order = sorted(range(len(options)), key=lambda i: [(-1 if maximize[k] else 1) * options[i].values[k] for k in keys])
+    kept: list[int] = []
+    for i in order:
+        if not any(all(as_good(options[j], options[i], k) for k in keys) for j in kept):
+            kept.append(i)
+    return [i in kept for i in range(len(options))]
+
+
+def test_it_is_what_its_definition_says_in_thousands_of_random_cases() -> None:
+    """An option that only one which is left out dominates may be on the frontier, and then keeps others from it."""
+    random = np.random.default_rng(1)
+    for case in range(4000):
+        count, main = int(random.integers(1, 15)), int(random.integers(3))
+        maximize = tuple(bool(flag) for flag in random.random(3) < 0.4)
+        values = np.exp(random.normal(0, 0.3, (count, 3)))
+        if case % 4 == 0:
+            values = np.round(values * 4) / 4 + 0.25  # equal values
+        errors = random.choice([0.0, 0.05, 0.1], (count, 3))
+        options = [
+            Standing(v.tolist(), e.tolist(), str(g))
+            for v, e, g in zip(values, errors, random.choice(["a", "b", ""], count), strict=True)
+        ]
+        least = (0.0, float(random.choice([0.0, 0.1])), 0.0)
+        expected = by_definition(options, maximize, main, least)
+        assert beyond_error(options, maximize, main, least) == expected, case
+
+
 def test_noise_in_latency_puts_no_worse_option_on_the_frontier() -> None:
     random = np.random.default_rng(0)
     options = [standing(0.5 + 0.01 * i, 1.0, float(20 * np.exp(random.normal(0, 0.08))), 0.08) for i in range(20)]

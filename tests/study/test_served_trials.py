@@ -1,5 +1,6 @@
 """Trials of one serving class: one cost and one latency, shared load tests, and a frontier by what is shown."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,33 @@ def test_a_later_timing_with_more_requests_counts_for_the_class(trials: Trials) 
     again = trials.measured.measurement(0).model_copy(update={"latency_ms": [40.0] * 200})
     trials.measured.time_again(0, again)
     assert trials.measured.values()[0]["latency_ms"] == pytest.approx(40.0)
+
+
+def stated_bound(trials: Trials, trial: int) -> float:
+    """Upper bound of the p95 of a trial over its median, without the error of the median."""
+    serving = trials.measured.serving
+    served, p95 = serving.served(trial), float(np.percentile(serving.measurement(trial).latency_ms, 95))
+    log_ratio = math.sqrt(math.log(serving.p95_high(trial)) ** 2 - (1.645 * served.median_error) ** 2)
+    return math.exp(log_ratio) * p95 / (served.median_ms or math.nan)
+
+
+def test_trials_that_were_asked_the_same_rows_bound_a_p95_no_better_than_one(trials: Trials) -> None:
+    for trial in range(10):
+        trials.random = np.random.default_rng(0)
+        trials.add(trial, 0.5, 20.0)
+    one = np.array(trials.measured.measurement(0).latency_ms)
+    assert stated_bound(trials, 0) == pytest.approx(one.max() / np.median(one)), "the slowest of 60 rows"
+
+
+def test_test_rows_and_validation_rows_are_different_inputs(trials: Trials) -> None:
+    """Both are numbered from 0. Of 60 and 200 inputs the 253rd bounds the p95: P(Binomial(260, 0.95) < 253) > 0.95."""
+    for trial in range(2):
+        trials.add(trial, 0.5, 20.0)
+    first = trials.measured.measurement(0)
+    again = (20 * np.exp(np.random.default_rng(1).normal(0, 0.05, 200))).tolist()
+    trials.measured.time_again(0, first.model_copy(update={"latency_ms": again}))
+    parts = [np.array(ms) / np.median(ms) for ms in (again, trials.measured.measurement(1).latency_ms)]
+    assert stated_bound(trials, 0) == pytest.approx(np.sort(np.concatenate(parts))[253 - 1])
 
 
 def test_a_shared_load_test_says_whose_it_is() -> None:

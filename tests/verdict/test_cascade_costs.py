@@ -157,6 +157,14 @@ def test_latency_is_the_mixture_of_single_requests_or_of_both_load_tests() -> No
     assert priced(half).latency_p95_ms == 110.0
 
 
+def test_the_upper_bound_of_the_p95_of_a_mixture_lengthens_answers_and_no_cold_start() -> None:
+    scenario = Scenario(hosting="scale_to_zero", volume=3, idle_s=300.0, cold_s=5.0)  # hardly a query without a start
+    found = terms("s", scenario, TASK, "the task", 0.0, None)[0]
+    option = pricer_of(BOTH.model_copy(update={"p95_high": 1.2}), found).as_option(found.cell())
+    assert option.latency_p95_ms == pytest.approx(2 * 5000 + 110)
+    assert option.latency_p95_high_ms == pytest.approx(2 * 5000 + 1.2 * 110)
+
+
 def test_a_comparison_weighs_it_and_keeps_what_it_seems_to_dominate() -> None:
     # a better cascade with smaller figures; alone, the other trial needs one replica where the cascade needs two
     free = raw(0, 0.1, 0.0, 0.7, method="prompt")

@@ -350,6 +350,19 @@ def test_cold_starts_are_part_of_p95_and_of_the_latency_target() -> None:
     assert price(raw(0, "prompt"), found, found.cell()).latency_p95_ms == pytest.approx(20_050, abs=1)
 
 
+@pytest.mark.parametrize("load", [None, loaded((0.01, 50), (42.8, 55))])
+@pytest.mark.parametrize("cold_s", [5.0, 20.0])
+def test_the_upper_bound_of_a_p95_lengthens_answers_and_no_cold_start(load: Load | None, cold_s: float) -> None:
+    """71 % of the requests wait for a start: their p95 is that of an answer and the start, which is no estimate."""
+    found = under(hosting="scale_to_zero", volume=3000, idle_s=300.0, cold_s=cold_s)
+    option = Pricer(raw(0, "prompt", load=load, p95_high=1.3), found).as_option(found.cell())
+    assert option.latency_p95_ms == pytest.approx(1000 * cold_s + 50)
+    assert option.latency_p95_high_ms == pytest.approx(1000 * cold_s + 1.3 * 50)
+    awake = under(hosting="always_on", volume=3000)
+    option = Pricer(raw(0, "prompt", load=load, p95_high=1.3), awake).as_option(awake.cell())
+    assert option.latency_p95_high_ms == pytest.approx(1.3 * 50)
+
+
 def test_tiny_rate_of_the_task_is_not_the_capacity_of_a_replica() -> None:
     """A target that lies between the task's own rate and the next one measured needs one replica, not a thousand."""
     option = raw(0, "prompt", load=loaded((0.00076, 14), (42.8, 120)))
