@@ -75,7 +75,8 @@ class Measurement(StrictModel):
     train_step_seconds: float = 0.0
     """Median seconds of a training step."""
     waited_share: float = 0.0
-    """Share of the time of answering in which the process waited for a core; no figure contains it."""
+    """Share of the time of answering in which the process is known to have waited for a core; no time of answering
+    contains it, but times of training and loading contain such waiting."""
     prefix_cache: bool = False
     """Whether single requests found the shared prefix of all prompts computed."""
     peak_memory_bytes: int
