@@ -1,5 +1,6 @@
 """Jobs run in this process, on a run folder of their own: what tests of workers, methods and families share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,20 @@ from conftest import TEXTS, labelled_rows
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
-from autoadapt.domain.jobs import Devices, Fidelity, Fit, JobBase, LoadTest, PromptText, Refit, Score, TrainingSettings
+from autoadapt.domain.jobs import (
+    AnyJob,
+    Devices,
+    Fidelity,
+    Fit,
+    JobBase,
+    LoadTest,
+    PromptText,
+    Refit,
+    Score,
+    TimeInTurn,
+    TrainingSettings,
+    Turn,
+)
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.rows import Row
@@ -97,13 +111,19 @@ class JobRun:
         base = {name: getattr(fitted, name) for name in JobBase.model_fields}
         return LoadTest(**{**base, "rows": 12, "requests": 20, "rate": 1.0, "seconds": 0.5, **changes})
 
+    def in_turn(self, fitted: Sequence[Fit], **changes: Any) -> TimeInTurn:
+        """A job that times what others have fitted in turn."""
+        base = {name: getattr(fitted[0], name) for name in JobBase.model_fields}
+        options = [Turn(trial=f.trial, family=f.model.family, artifact_folder=f.artifact_folder) for f in fitted]
+        return TimeInTurn(**{**base, "options": options, "rows": 12, "requests": 20, "seconds": 5.0, **changes})
+
     def refit(self, fitted: Fit, **changes: Any) -> Refit:
         """A job that fits the candidate of another anew."""
         base = {name: getattr(fitted, name) for name in JobBase.model_fields}
         state = f"trials/{fitted.trial:04d}/refit"
         return Refit(**{**base, "state_folder": state, "rows": SPLITS["test"], **changes})
 
-    def folder(self, job: Fit | Score | LoadTest | Refit) -> Path:
+    def folder(self, job: AnyJob) -> Path:
         """Folder of a job, with its ``job.json``."""
         name = f"{job.kind}{getattr(job, 'rung', '')}-{job.attempt}"
         folder = self.root / "trials" / f"{job.trial:04d}" / name
@@ -111,7 +131,7 @@ class JobRun:
         write_json(folder / "job.json", job)
         return folder
 
-    def run(self, job: Fit | Score | LoadTest | Refit, **place: Any) -> Outcome:
+    def run(self, job: AnyJob, **place: Any) -> Outcome:
         """Runs a job in this process."""
         folder = self.folder(job)
         outcome = run_job(folder, Place(devices=DEVICES, **place), self.workshop)
@@ -126,13 +146,13 @@ class JobRun:
         assert isinstance(result, Measurement), result
         return result
 
-    def failure(self, job: Fit | Score | LoadTest | Refit) -> Failure:
+    def failure(self, job: AnyJob) -> Failure:
         """Runs a job that must fail."""
         result = self.run(job).result
         assert isinstance(result, Failure), result
         return result
 
-    def artifact(self, job: Fit | Score | LoadTest | Refit) -> Path:
+    def artifact(self, job: AnyJob) -> Path:
         """Folder of a job's artifact."""
         return self.root / job.artifact_folder
 

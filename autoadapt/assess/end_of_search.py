@@ -5,11 +5,12 @@ from collections.abc import Collection, Sequence
 
 from autoadapt.assess.allowance import Allowance
 from autoadapt.assess.jobs import AssessmentJobs
-from autoadapt.assess.phases import FINAL_FIT, FIRST_LOAD, FURTHER_FITS, LOADS, SCORES, VERDICT, Phases
+from autoadapt.assess.phases import FINAL_FIT, FIRST_LOAD, FURTHER_FITS, IN_TURN, LOADS, SCORES, VERDICT, Phases
+from autoadapt.assess.turns import Turns
 from autoadapt.domain.executor import Finished
-from autoadapt.domain.jobs import LoadTest, Refit
+from autoadapt.domain.jobs import AnyJob, LoadTest, Refit
 from autoadapt.domain.outcome import Failure
-from autoadapt.runs.run_folder import AnyJob, Record
+from autoadapt.runs.run_folder import Record
 from autoadapt.study.end_costs import Use, report_seconds, total
 from autoadapt.study.job_times import MARGIN
 from autoadapt.study.search import Search
@@ -21,7 +22,7 @@ class EndOfSearch:
 
     First test rows, then the recommended option under load, then trials near the frontier that may be parts of
     cascades, then (as far as the whole budget pays) the final fit of the recommended option on validation rows too,
-    then what else is fitted again, then the other options under load.
+    then what else is fitted again, then the other options under load, then single requests to all of them in turn.
 
     Args:
         search: that has run.
@@ -34,7 +35,8 @@ class EndOfSearch:
         self._search, self._slots, self._beside = search, slots, 1 if alone else slots
         self.jobs = AssessmentJobs(search.resolved, search.folder, search.results, slots)
         self._allowance = Allowance(search, slots)
-        self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits)
+        self._turns = Turns(self.jobs)
+        self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits, self._turns)
         self._not_fitted_finally: set[str] = set()
         """Options of which was said that the budget does not pay for their final fit."""
 
@@ -54,7 +56,9 @@ class EndOfSearch:
         self._refit(stop)
         self._phases.enter(LOADS)
         self._measure_load(stop)
-        self._fit_finally(stop)  # of another option, where loads have made another one the recommended one
+        self._phases.enter(IN_TURN)
+        self._time_in_turn(stop)
+        self._fit_finally(stop)  # of another option, where what was measured has made another one the recommended one
 
     def begin_verdict(self) -> None:
         """Says that nothing but the verdict is left."""
@@ -113,7 +117,7 @@ class EndOfSearch:
             batch = waiting[: self._beside]
             tried |= {job.trial for job in batch}
             share = 0.5 if first else 1 / math.ceil(len(waiting) / self._beside)
-            reserved = self._reserved() if first else Use()
+            reserved = (self._reserved() if first else Use()).plus(self._turns.wanted())
             payable = [job for job in (self._shortened(job, share, reserved) for job in batch) if job is not None]
             skipped |= {job.trial for job in batch} - {job.trial for job in payable}
             if payable:
@@ -121,6 +125,18 @@ class EndOfSearch:
                 self._search.results.compare_as_served()
         if not first:
             self._not_paid_for("measuring {} under load", _names(skipped))
+
+    def _time_in_turn(self, stop: StopSignals) -> None:
+        """Times the options shown in turn with each other, alone on the machine."""
+        if stop.code is not None or not self._turns.wanted().seconds:
+            return
+        job = self._turns.job(self._allowance.left(1))
+        if job is None:
+            self._not_paid_for("timing {} in turn", ["the options"])
+            return
+        self._search.emit("assessing", f"{len(job.options)} options are timed in turn")
+        self._run([job], stop, 1, "timed in turn")
+        self._search.results.compare_as_served()
 
     def _shortened(self, job: LoadTest, share: float, reserved: Use) -> LoadTest | None:
         """A load test that lasts no longer than a share of what is left; None: what is left does not pay for a p95.

@@ -44,7 +44,7 @@ class AssessmentJobs:
         if record.outcome is None:
             raise KeyError(trial)
         measurement, economics = self.results.trials.measurement(trial), self.resolved.task.economics
-        costs = EndCosts.of(measurement, record.outcome, economics, record.job.candidate.method)
+        costs = EndCosts.of(measurement, record.outcome, economics, record.job.candidate)
         loading = [
             r.outcome.seconds - r.measurement.inference_seconds - sum(r.measurement.latency_ms) / 1000
             for r in self.folder.records
@@ -106,7 +106,7 @@ class AssessmentJobs:
     def _score_job(self, trial: int, rows: int) -> Score:
         """One job on the first test rows; it times an option further that its fit has timed by few single requests."""
         return Score(
-            **self._common(trial),
+            **self.common(trial),
             attempt=len(self.folder.of(trial, "score")),
             rows=rows,
             latency_requests=self.costs(trial).requests(self.resolved.task.evaluation),
@@ -143,7 +143,7 @@ class AssessmentJobs:
                 continue
             jobs.append(
                 LoadTest(
-                    **self._common(trial),
+                    **self.common(trial),
                     attempt=attempts,
                     rows=self.resolved.validation_rows,
                     requests=task.evaluation.load_requests,
@@ -179,7 +179,7 @@ class AssessmentJobs:
 
     def _refit(self, trial: int, **fields: Any) -> Refit:
         """The next attempt at a job with these fields."""
-        first = Refit(**{**self._common(trial), "rows": self.scored_rows(trial) or self.test_rows, **fields})
+        first = Refit(**{**self.common(trial), "rows": self.scored_rows(trial) or self.test_rows, **fields})
         folder = str(self.folder.job_folder(first).relative_to(self.folder.root))
         return first.model_copy(update={"attempt": len(self._like(first)), "state_folder": folder})
 
@@ -261,7 +261,7 @@ class AssessmentJobs:
         share, costs = self.rows_learned(job) / len(self.resolved.splits.train), self.costs(job.trial)
         return (costs.fit if job.train_rows is None else costs.fit_part)(share, job.rows).times(MARGIN)
 
-    def _common(self, trial: int) -> dict[str, Any]:
+    def common(self, trial: int) -> dict[str, Any]:
         """Fields of the trial's last fit that every further job of it shares."""
         fit = self.results.trials.record(trial).job
         shared = set(Score.model_fields) & set(Fit.model_fields) - {"kind", "attempt", "version"}

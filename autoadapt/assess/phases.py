@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 
 from autoadapt.assess.jobs import AssessmentJobs
+from autoadapt.assess.turns import Turns
 from autoadapt.domain.events import Phase
 from autoadapt.domain.jobs import Refit
 from autoadapt.study.end_costs import REPORT_SECONDS
 from autoadapt.study.search import Search
 
 SCORES, FIRST_LOAD, FINAL_FIT = "scores on test rows", "load test of the recommended option", "final fit"
-FURTHER_FITS, LOADS, VERDICT = "learning curve and further seeds", "load tests of the other options", "verdict"
+FURTHER_FITS, LOADS = "learning curve and further seeds", "load tests of the other options"
+IN_TURN, VERDICT = "options timed in turn", "verdict"
 
 
 class Phases:
@@ -21,6 +23,7 @@ class Phases:
         slots: jobs side by side.
         beside: load tests side by side.
         refits: further fits that are wanted.
+        turns: options that are timed in turn.
     """
 
     def __init__(
@@ -30,8 +33,10 @@ class Phases:
         slots: int,
         beside: int,
         refits: Callable[[], Sequence[Refit]],
+        turns: Turns,
     ) -> None:
         self._search, self._jobs, self._slots, self._beside, self._refits = search, jobs, slots, beside, refits
+        self._turns = turns
         self._names: list[str] = []
         """Of the phases that there will be, in their order."""
 
@@ -59,6 +64,7 @@ class Phases:
             FINAL_FIT: self._final_fit,
             FURTHER_FITS: lambda: self._fits(self._refits()),
             LOADS: lambda: self._loads(recommended=False),
+            IN_TURN: lambda: self._turns.wanted().seconds,
             VERDICT: lambda: REPORT_SECONDS,
         }
 

@@ -56,7 +56,9 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     if verdict.waited_share >= BUSY:
         lines.append(
             f"The machine was busy with something else: answers waited for a core {verdict.waited_share:.0%} of the "
-            "time. No figure contains this, but caches and memory are shared, so that times may still be too long."
+            "time. Times of answers leave this out; times of training and of loading contain such waiting. Not all "
+            "waiting can be told from work, and cores share caches and memory, so that times of answers may still be "
+            "too long."
         )
     lines += [
         f"Trial {t.trial} with {len(t.qualities)} seeds: {t.mean:.3f} [{t.low:.3f}-{t.high:.3f}] on test rows, seeds "

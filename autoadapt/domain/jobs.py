@@ -2,7 +2,8 @@
 
 A trial is one candidate under one Optuna number. It is fitted in one Fit per rung; its finished artifact is scored on
 test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows, on more of them
-or with another seed (Refit). A job that is tried again has a higher `attempt`; everything else in it is equal.
+or with another seed (Refit). Artifacts of several trials are timed in turn (TimeInTurn). A job that is tried again has
+a higher `attempt`; everything else in it is equal.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ from autoadapt.domain.strict import StrictModel
 
 MOST_TRUNCATED = 0.05
 """Largest share of rows whose prompt may be shortened; beyond it the numbers would be those of another task."""
+TURN_REQUESTS = 5
+"""Single requests in a row to each of several options that are timed in turn."""
 
 
 class Fidelity(StrictModel):
@@ -169,10 +172,37 @@ class Refit(JobBase):
         return "validation" in self.splits
 
 
-Job = Annotated[Fit | Score | LoadTest | Refit, Field(discriminator="kind")]
+class Turn(StrictModel):
+    """An option that is timed in turn with others."""
+
+    trial: int
+    family: str
+    """Of its base model."""
+    artifact_folder: str
+    """Run-relative."""
+
+
+class TimeInTurn(JobBase):
+    """Loads several finished artifacts and sends each single requests, a few at a time, in turn with the others.
+
+    What it states of a candidate and a model is that of its first option.
+    """
+
+    kind: Literal["in_turn"] = "in_turn"
+    options: list[Turn] = Field(min_length=2)
+    rows: int = Field(ge=1)
+    """Distinct inputs, the same for all, used again when they run out."""
+    requests: int = Field(ge=1)
+    """To each option, at most."""
+    seconds: float = Field(gt=0)
+    """Longest time; what is known by then counts."""
+
+
+AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn
+Job = Annotated[AnyJob, Field(discriminator="kind")]
 FitJob = Fit | Refit
 """Jobs that adapt a model; the others load a finished artifact."""
-JOB: TypeAdapter[Fit | Score | LoadTest | Refit] = TypeAdapter(Job)
+JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 """Reads ``job.json``."""
 
 

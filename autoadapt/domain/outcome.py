@@ -75,7 +75,8 @@ class Measurement(StrictModel):
     train_step_seconds: float = 0.0
     """Median seconds of a training step."""
     waited_share: float = 0.0
-    """Share of the time of answering in which the process waited for a core; no figure contains it."""
+    """Share of the time of answering in which the process is known to have waited for a core; no time of answering
+    contains it, but times of training and loading contain such waiting."""
     prefix_cache: bool = False
     """Whether single requests found the shared prefix of all prompts computed."""
     peak_memory_bytes: int
@@ -84,6 +85,15 @@ class Measurement(StrictModel):
     """Size of what must be deployed in addition to the base model."""
     parameters_trained: int = 0
     parameters_total: int
+
+
+class TimesInTurn(StrictModel):
+    """Single requests to several options, in turn: what slowed the machine down has hit all of them alike."""
+
+    kind: Literal["in_turn"] = "in_turn"
+    latency_ms: dict[int, list[float]]
+    """By trial; the same number and the same inputs for each."""
+    usage: Usage = Usage()
 
 
 class Failure(StrictModel):
@@ -108,8 +118,8 @@ class Outcome(StrictModel):
     trial: int
     attempt: int
     """Of the job; an outcome of another attempt is not accepted."""
-    result: Annotated[Measurement | Load | Failure, Field(discriminator="kind")]
-    """Measurement of Fit, Score and Refit; Load of LoadTest; Failure of any."""
+    result: Annotated[Measurement | Load | TimesInTurn | Failure, Field(discriminator="kind")]
+    """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; Failure of any."""
     devices: Devices
     seconds: float
     """Wall-clock seconds the job held its devices."""
@@ -124,7 +134,12 @@ class Outcome(StrictModel):
 
     @classmethod
     def of(
-        cls, job: JobBase, result: Measurement | Load | Failure, devices: Devices, seconds: float, **more: Any
+        cls,
+        job: JobBase,
+        result: Measurement | Load | TimesInTurn | Failure,
+        devices: Devices,
+        seconds: float,
+        **more: Any,
     ) -> "Outcome":
         """The outcome of a job, its usage made up of the devices held and what providers billed.
 

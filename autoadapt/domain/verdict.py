@@ -225,7 +225,7 @@ class Verdict(StrictModel):
     """With `evaluation.seeds` above 1."""
     curve: Curve | None = None
     waited_share: float = 0.0
-    """Share of the time of answering in which measurements waited for a core that something else used."""
+    """Share of the time of answering in which answers are known to have waited for a core that something else used."""
     why: list[str]
     """Why the recommended option and not the others, one sentence per option."""
     next: list[str]

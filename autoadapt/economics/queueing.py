@@ -122,6 +122,17 @@ def latencies_at(load: Load, rate: float) -> Sequence[float]:
     return simulated.tolist() if np.quantile(simulated, 0.95) < (percentile(run.e2el_ms, 95) or np.inf) else run.e2el_ms
 
 
+def at_pace(load: Load, ratio: float) -> Load:
+    """A load test as it would have been while the machine let answers take `ratio` times as long.
+
+    Args:
+        load: as it was measured.
+        ratio: above 0.
+    """
+    batches = [batch.model_copy(update={"seconds": batch.seconds * ratio}) for batch in load.batches]
+    return load.model_copy(update={"batches": batches, "runs": [stretched(run, ratio) for run in load.runs]})
+
+
 def scaled(load: Load, ratio: float, of_trial: int) -> Load:
     """A load test as that of an option of the same serving class whose answers take `ratio` times as long.
 

@@ -7,7 +7,7 @@ at random, and several draws give low, likely and high.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.option import Option
 from autoadapt.domain.plan import Probe
+from autoadapt.domain.task import Evaluation
 from autoadapt.domain.usage import Usage
 from autoadapt.executors.replay import Answers, Simulated
 from autoadapt.forecast.simulation import SimulatedTimes, mean_score, run_simulated, simulated_answer
@@ -28,9 +29,12 @@ from autoadapt.study.end_costs import (
     EndCosts,
     Use,
     end_limits,
+    in_turn,
     report_seconds,
     rows_to_score,
+    serving_class,
     total,
+    wanted_in_turn,
 )
 from autoadapt.study.search import Search
 from autoadapt.tasks.resolve import ResolvedTask
@@ -226,10 +230,18 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
     share = max(
         0.0, min(1.0, left.units(Use(), Use(wanted.seconds * slots / under_load, wanted.device_seconds, wanted.usd)))
     )
-    loads = wanted.times(share)
+    loads, turns = wanted.times(share), _in_turn(options, evaluation, left.minus(wanted.times(share)))
     final = _final_fit(resolved, options[best], answered, end_limits(resolved.task, slots, devices, FINAL_SHARE))
-    wall = report + use.seconds / slots + loads.seconds / under_load + final.seconds
-    return _End(wall, use.plus(loads).plus(final), paid)
+    wall = report + use.seconds / slots + loads.seconds / under_load + turns.seconds + final.seconds
+    return _End(wall, total([use, loads, turns, final]), paid)
+
+
+def _in_turn(options: Mapping[int, EndCosts], evaluation: Evaluation, left: Use) -> Use:
+    """What timing options in turn takes, as far as it can be paid for."""
+    wanted = wanted_in_turn(options, evaluation)
+    fixed = in_turn(options, 0) if wanted.seconds else Use()
+    share = max(0.0, min(1.0, left.units(fixed, wanted.minus(fixed))))
+    return fixed.plus(wanted.minus(fixed).times(share)) if left.pays_for(fixed) else Use()
 
 
 def _final_fit(resolved: ResolvedTask, best: EndCosts, rows: int, most: Use) -> Use:
@@ -256,4 +268,5 @@ def _costs(resolved: ResolvedTask, option: Option, times: Times, devices: int) -
         trained=METHODS.get(option.method).tunes,
         part_share=1.0 if METHODS.get(option.method).tunes else None,
         remote=resolved.capabilities[option.model].remote,
+        serving=serving_class(candidate),
     )

@@ -9,6 +9,7 @@ runs/NAME/
                                best default or may be a part of a cascade
   trials/0007/score/           the option on test rows
   trials/0007/load_test/       the option under load
+  trials/0007/in_turn/         the option and others, timed in turn
   trials/0007/refit-85-0/      fitted again, on 85 training rows (or `all`) with seed 0
   trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
   results.json                 options, advice, verdict and spend of one moment; what every reader reads
@@ -28,15 +29,14 @@ from typing import IO, Literal
 
 from pydantic import ValidationError
 
-from autoadapt.domain.jobs import JOB, Devices, Fit, LoadTest, Refit, Score
+from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Refit
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_model, write_json
 
-JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|refit-\w+-\d+)(?:-retry(\d+))?")
-AnyJob = Fit | Score | LoadTest | Refit
-JobKind = Literal["fit", "score", "load_test", "refit"]
+JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|refit-\w+-\d+)(?:-retry(\d+))?")
+JobKind = Literal["fit", "score", "load_test", "refit", "in_turn"]
 
 
 class Clock(StrictModel):
@@ -55,7 +55,7 @@ class Record:
 
     @property
     def measurement(self) -> Measurement | None:
-        """What was measured; None: it was interrupted, failed, or was a load test."""
+        """What was measured; None: it was interrupted, failed, or measured no option on rows."""
         return (
             self.outcome.result if self.outcome is not None and isinstance(self.outcome.result, Measurement) else None
         )
@@ -157,6 +157,10 @@ class RunFolder:
     def of(self, trial: int, kind: JobKind = "fit") -> list[Record]:
         """The jobs of a kind of a trial, by rung and attempt."""
         return sorted(self._of.get((trial, kind), ()), key=lambda r: (job_name(r.job), r.job.attempt))
+
+    def in_turn(self) -> list[Record]:
+        """The jobs that timed options in turn, whichever was their first option, in the order of their attempts."""
+        return sorted((r for r in self.records if r.job.kind == "in_turn"), key=lambda r: r.job.attempt)
 
     def last_done(self, trial: int, kind: JobKind) -> Record | None:
         """The last finished job of a kind of a trial."""

@@ -11,6 +11,8 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import TURN_REQUESTS
 from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.task import Economics, Evaluation, Task
 from autoadapt.economics.rates import least_samples, typical_ms
@@ -37,6 +39,8 @@ LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
 WARM_UP_REQUESTS = 4
 """Requests that are sent before those that count."""
+LEAST_IN_TURN = 10
+"""Single requests by which options are timed in turn; fewer are not worth loading them."""
 REPORT_SECONDS, REPORT_SHARE = 3.0, 0.015
 """Verdict and report take about so many seconds, or this share of the budget's hours where it is more."""
 
@@ -111,6 +115,7 @@ class EndCosts:
         remote: whether it answers behind a server, where it is not measured under load.
         on_frontier: whether no other option dominates it.
         default: whether it is the best default, with which the recommended option is compared.
+        serving: its serving class; empty: one of its own.
     """
 
     row_seconds: float
@@ -128,10 +133,12 @@ class EndCosts:
     remote: bool = False
     on_frontier: bool = True
     default: bool = False
+    serving: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, measurement: Measurement, outcome: Outcome, economics: Economics, method: str) -> "EndCosts":
-        """From the job that measured an option of a method in full."""
+    def of(cls, measurement: Measurement, outcome: Outcome, economics: Economics, candidate: Candidate) -> "EndCosts":
+        """From the job that measured an option in full."""
+        method = METHODS.get(candidate.method)
         warm = 0.0 if outcome.cold else outcome.seconds - outcome.fit_measure_seconds
         # measured times are those of work alone; a job also takes the time in which it waits for a core
         waiting = 1 / (1 - measurement.waited_share)
@@ -146,10 +153,11 @@ class EndCosts:
             row_usd=measurement.answering.usd / len(measurement.rows),
             samples=len(measurement.latency_ms),
             trained=measurement.parameters_trained > 0,
-            part_share=(scheduled_steps(measurement) / steps if steps else 1.0) if METHODS.get(method).tunes else None,
-            floor=METHODS.get(method).floor,
+            part_share=(scheduled_steps(measurement) / steps if steps else 1.0) if method.tunes else None,
+            floor=method.floor,
             alone=outcome.devices.accelerator == "cpu",
             remote=not measurement.answering.device_seconds,
+            serving=serving_class(candidate),
         )
 
     def use(self, seconds: float, usd: float = 0.0) -> Use:
@@ -205,6 +213,33 @@ class EndCosts:
         return total(self.fit_part(share, rows) for share in SHARES)
 
 
+def serving_class(candidate: Candidate) -> tuple[str, ...]:
+    """What two options have in common whose answers are computed alike."""
+    return candidate.model, METHODS.get(candidate.method).serving_class(candidate.method, candidate.params)
+
+
+def one_of_each_class(options: Mapping[int, EndCosts]) -> list[int]:
+    """Of the options on this machine the first of each serving class, which are timed in turn; empty: there is one."""
+    first: dict[object, int] = {}
+    for trial, costs in options.items():
+        if not costs.remote:
+            first.setdefault(costs.serving or trial, trial)
+    return [*first.values()] if len(first) > 1 else []
+
+
+def in_turn(options: Mapping[int, EndCosts], requests: float) -> Use:
+    """To load one option of each serving class and to time them by so many single requests each, in turn."""
+    timed = [options[trial] for trial in one_of_each_class(options)]
+    sent = WARM_UP_REQUESTS + requests * (1 + 1 / TURN_REQUESTS)
+    return total(costs.use(costs.loading_seconds + sent * costs.alone_seconds) for costs in timed)
+
+
+def wanted_in_turn(options: Mapping[int, EndCosts], evaluation: Evaluation) -> Use:
+    """The same with as many requests as time a fit; nothing where these are too few."""
+    requests = evaluation.latency_requests
+    return in_turn(options, requests) if requests >= LEAST_IN_TURN else Use()
+
+
 def end_limits(task: Task, slots: int, devices: int, share: float = END_SHARE) -> Use:
     """What the end may take in all: a tenth of each limit of the budget; infinite where there is none.
 
@@ -226,9 +261,9 @@ def wanted_at_the_end(
 ) -> float:
     """Device-seconds to be kept back for the end of a search.
 
-    What scores, load tests, a learning curve and further seeds of these options will probably take, but never more
-    than `most`, unless the best option and the floor alone need more to be scored. Nothing is kept for a learning curve
-    or for seeds that cannot be paid for beside the scores and a load test of the best option.
+    What scores, load tests, times in turn, a learning curve and further seeds of these options will probably take, but
+    never more than `most`, unless the best option and the floor alone need more to be scored. Nothing is kept for a
+    learning curve or for seeds that cannot be paid for beside the scores and a load test of the best option.
 
     Args:
         options: that are still to be scored, the best first.
@@ -241,7 +276,8 @@ def wanted_at_the_end(
         return 0.0
     scores = total(option.score(rows, option.requests(evaluation)) for option in options).device_seconds
     loads = [option.load_test(evaluation).device_seconds * (idle if option.alone else 1) for option in options]
-    wanted, least = scores + sum(loads), scores + loads[0]
+    turns = wanted_in_turn(dict(enumerate(options)), evaluation).device_seconds * idle
+    wanted, least = scores + sum(loads) + turns, scores + loads[0]
     trained = [option for option in options if option.trained]
     extras = [trained[0].curve(rows)] if trained and evaluation.learning_curve else []
     extras += [option.fit(1.0, rows).times(evaluation.seeds - 1) for option in trained]

@@ -153,7 +153,7 @@ class Ledger:
             grown: labelled rows of a final fit over training rows.
         """
         options = [
-            EndCosts.of(record.measurement, record.outcome, self.task.economics, record.job.candidate.method)
+            EndCosts.of(record.measurement, record.outcome, self.task.economics, record.job.candidate)
             for record in frontier
             if record.measurement is not None and record.outcome is not None
         ]

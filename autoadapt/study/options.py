@@ -122,8 +122,13 @@ class MeasuredTrials:
         """Quality of a trial, corrected where the sampler models it; as measured where it is no objective."""
         return self.expected(trial) if self._main == QUALITY else self.measured_quality(trial)
 
-    def settle(self) -> None:
-        """Reads cost and latency from serving classes with all that was measured, in whatever order."""
+    def settle(self, in_turn: Mapping[int, Sequence[float]]) -> None:
+        """Reads cost and latency from serving classes with all that was measured, in whatever order.
+
+        Args:
+            in_turn: milliseconds of single requests that were sent to some trials in turn; empty: none were.
+        """
+        self.serving.take_turns(in_turn)
         self._stale |= self.serving.settle()
         self._change()
 

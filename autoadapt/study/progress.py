@@ -9,7 +9,7 @@ the cheapest, and their mean alone would promise an early end.
 from dataclasses import dataclass
 
 from autoadapt.domain.events import Phase, Running, Status
-from autoadapt.domain.jobs import Fit, Job, LoadTest, Refit, Score
+from autoadapt.domain.jobs import Fit, Job, LoadTest, Refit, Score, TimeInTurn
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
@@ -151,6 +151,8 @@ def stage_of(job: Job) -> str:
         return f"{job.rows:,} test rows"
     if isinstance(job, LoadTest):
         return "load test"
+    if isinstance(job, TimeInTurn):
+        return f"{len(job.options)} options in turn"
     if isinstance(job, Refit):
         if job.final:
             return "final fit"

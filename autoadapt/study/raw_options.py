@@ -1,13 +1,14 @@
 """RawOption: everything measured of one trial, put together from its records."""
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import RawOption
 from autoadapt.domain.outcome import Measurement
-from autoadapt.economics.queueing import scaled
+from autoadapt.economics.queueing import at_pace, scaled
 from autoadapt.economics.rates import decode_share, percentile
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import RunFolder
@@ -162,7 +163,12 @@ class RawOptions:
     def _own_load(self, trial: int) -> Load | None:
         record = self.folder.last_done(trial, "load_test")
         result = record.outcome.result if record is not None and record.outcome is not None else None
-        return result if isinstance(result, Load) and result.runs else None
+        if not isinstance(result, Load) or not result.runs:
+            return None
+        serving = self.measured.serving
+        single = [1000 * batch.seconds for batch in result.batches if batch.rows == 1]
+        in_turn = serving.served(trial).median_ms if serving.in_turn(trial) else None
+        return at_pace(result, in_turn / statistics.median(single)) if in_turn and single else result
 
     def _tested(self, trial: int) -> dict[str, Any]:
         """Fields of what was scored on test rows; none where it was not."""

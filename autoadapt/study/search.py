@@ -18,11 +18,11 @@ from autoadapt.domain.candidate import describe
 from autoadapt.domain.events import Event, EventKind, Phase, Status
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.history import History
-from autoadapt.domain.jobs import Fit
+from autoadapt.domain.jobs import AnyJob, Fit
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError
-from autoadapt.runs.run_folder import AnyJob, Record, free_disk_bytes
+from autoadapt.runs.run_folder import Record, free_disk_bytes
 from autoadapt.runs.storage import write_note
 from autoadapt.runs.values import QUALITY, values_line
 from autoadapt.study.budget import Budget

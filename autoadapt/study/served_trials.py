@@ -1,7 +1,9 @@
 """Trials as their serving classes cost and take: what is measured of one option is compared with all that are alike."""
 
+import dataclasses
+import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.usage import Usage
@@ -32,6 +34,8 @@ class ServedTrials:
         self._measurements: dict[int, Measurement] = {}
         self._served: dict[int, Served] = {}
         self._revisions: Counter[tuple[str, str]] = Counter()
+        self._in_turn: dict[tuple[str, str], tuple[int, float]] = {}
+        """Classes whose options were timed in turn with those of others: which, and its median in milliseconds."""
 
     def add(self, trial: int, record: Record) -> set[int]:
         """Takes a trial that was measured in full; returns the trials of its class whose values may have changed."""
@@ -63,6 +67,19 @@ class ServedTrials:
         self._measurements.pop(trial, None)
         self._served.pop(trial, None)
 
+    def take_turns(self, latency_ms: Mapping[int, Sequence[float]]) -> None:
+        """Takes single requests to options of several classes that were sent in turn; `settle` makes them count.
+
+        They say how long answers of these classes take, in place of what was measured at different times; how those of
+        one class differ by their length, and vary around their medians, all that was measured says.
+        """
+        known = {trial: times for trial, times in latency_ms.items() if trial in self._class_of and times}
+        self._in_turn = {self._class_of[t]: (t, statistics.median(times)) for t, times in known.items()}
+
+    def in_turn(self, trial: int) -> bool:
+        """Whether options of its class were timed in turn with those of others."""
+        return self._class_of[trial] in self._in_turn
+
     def settle(self) -> set[int]:
         """Models every class with all that was measured, as at the end of a search; returns all trials."""
         return {trial for key in list(self._records) for trial in self._changed(key)}
@@ -82,8 +99,19 @@ class ServedTrials:
     def served(self, trial: int) -> Served:
         """The values of a trial by the model of its class."""
         if trial not in self._served:
-            self._served[trial] = self._model(trial).served(self._sample(trial))
+            served, pace = self._model(trial).served(self._sample(trial)), self._pace(trial)
+            median = None if served.median_ms is None else pace * served.median_ms
+            self._served[trial] = dataclasses.replace(served, median_ms=median)
         return self._served[trial]
+
+    def _pace(self, trial: int) -> float:
+        """Time of single requests of its class in turn over that which was measured before; 1: not timed in turn."""
+        key = self._class_of[trial]
+        if key not in self._in_turn:
+            return 1.0
+        timed, median = self._in_turn[key]
+        before = self._model(timed).served(self._sample(timed)).median_ms
+        return median / before if before else 1.0
 
     def p95_high(self, trial: int) -> float:
         """95 % upper bound of the p95 of a trial's single requests over that p95; 1 where none is stated."""

@@ -7,7 +7,7 @@ from autoadapt.domain.events import Status
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.objective import COST, LATENCY
 from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation, Role
-from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.outcome import Measurement, TimesInTurn
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Defaults, Paired, Verdict
 from autoadapt.economics.pricer import Pricer
@@ -92,7 +92,7 @@ class StudyResults:
         That is the latency under load at the task's rate, where any trial was measured under load (the others' follows
         from their serving class, or from their own single requests and batches), and the cost as the task hosts them.
         """
-        self.trials.settle()
+        self.trials.settle(self._in_turn())
         trials, hosting = self.trials.trials(), self.resolved.task.economics.hosting
         loaded = any(self.folder.last_done(trial, "load_test") is not None for trial in trials)
         if not loaded and hosting == "per_use":
@@ -101,6 +101,11 @@ class StudyResults:
         options = [Pricer(self.raw(trial), self._terms).as_option(self._terms.cell()) for trial in trials]
         served = {o.trial: {COST: o.cost_usd_per_1k, LATENCY: latency_ms(o)} for o in options}
         self.trials.show({trial: {name: values[name] for name in names} for trial, values in served.items()})
+
+    def _in_turn(self) -> dict[int, list[float]]:
+        """Milliseconds of single requests sent to options in turn, when that was last done; empty: it was not."""
+        results = (r.outcome.result for r in reversed(self.folder.in_turn()) if r.outcome is not None)
+        return next((result.latency_ms for result in results if isinstance(result, TimesInTurn)), {})
 
     def frontier(self) -> list[Option]:
         """The frontier's options, the best first."""

@@ -15,10 +15,10 @@ import psutil
 from pydantic import ValidationError
 
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.jobs import JOB, Fit, FitJob, LoadTest, Refit, Score
+from autoadapt.domain.jobs import JOB, AnyJob, Fit, FitJob, LoadTest, Refit, Score, TimeInTurn, Turn
 from autoadapt.domain.load import Load
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
-from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Stage
+from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Stage, TimesInTurn
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import is_full_disk, write_json
@@ -26,6 +26,7 @@ from autoadapt.process_memory import return_freed_memory
 from autoadapt.shelves import METHODS, METRICS
 from autoadapt.worker.artifacts import choose_examples, few_shot_of, load_artifact, saver
 from autoadapt.worker.energy import energy_counter, joules_between
+from autoadapt.worker.in_turn import time_in_turn
 from autoadapt.worker.load import load_test
 from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_measured, rows_of
 from autoadapt.worker.meters import Meters
@@ -33,8 +34,7 @@ from autoadapt.worker.place import Place
 from autoadapt.worker.training_energy import add_training_joules
 from autoadapt.worker.workshop import Workshop
 
-AnyJob = Fit | Score | LoadTest | Refit
-Result = Measurement | Load
+Result = Measurement | Load | TimesInTurn
 FAILURE_OF_EXIT: dict[Exit, FailureClass] = {Exit.DATA: "data", Exit.PROVIDER: "provider"}
 """Classes of user errors by their exit code; all others are mistakes in the configuration."""
 
@@ -188,15 +188,23 @@ def _training_joules(bench: Bench, job: FitJob, method: Method, joules: float | 
     return add_training_joules(bench.state, rung, joules)
 
 
-def _load_and_measure(bench: Bench, job: Score | LoadTest, session: _Session) -> Result:
+def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn, session: _Session) -> Result:
     place, watch = session.place, session.watch
     if place.rank > 0:
         return nothing_measured(bench, 0)  # one device answers
 
-    def load() -> Adapted:
-        return load_artifact(bench.run / job.artifact_folder, session.workshop, place.devices, bench.tick)
+    def load(folder: str = job.artifact_folder) -> Adapted:
+        return load_artifact(bench.run / folder, session.workshop, place.devices, bench.tick)
+
+    def load_beside(turn: Turn) -> tuple[Adapted, Meters]:
+        session.workshop.drop()  # each gets a model of its own: an adapter would change that of another
+        family = session.workshop.family(turn.family)
+        return load(turn.artifact_folder), _meters(family, place.devices.accelerator, session.workshop)
 
     bench.meters.reset_peak_memory()
+    if isinstance(job, TimeInTurn):
+        watch.stage = "measure"
+        return time_in_turn(bench, job, load_beside)
     if isinstance(job, LoadTest):
         session.workshop.drop()
         watch.stage = "measure"

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +297,53 @@ def test_unknown_tracker_costs_nothing(make_task: MakeTask, tmp_path: Path) -> N
     assert run.returncode == 2
     assert "did you mean 'mlflow'" in run.stderr
     assert not (tmp_path / "runs" / "fruits" / "trials").exists()
+
+
+def test_options_shown_are_timed_in_turn_once_and_again_after_a_kill(make_task: MakeTask, tmp_path: Path) -> None:
+    models = ["scripted:row_seconds=0.002", "scripted:row_seconds=0.006,quality=0.1"]
+    task = make_task(evaluation=EVALUATION, models=models, **{**TUNED, "methods": ["prompt"]})
+    assert search(task).returncode == 0
+    root = tmp_path / "runs" / "fruits"
+    (outcome,) = root.glob("trials/*/in_turn/outcome.json")
+    check_in_turn(outcome, root)
+    outcome.unlink()  # what a kill in the middle of it leaves
+    (root / "verdict.json").unlink()
+    before = jobs(root, "*")
+    assert search(task).returncode == 0
+    assert json.loads(outcome.read_text())["result"]["failure_class"] == "interrupted"
+    (again,) = root.glob("trials/*/in_turn-retry1/outcome.json")
+    check_in_turn(again, root)
+    after = jobs(root, "*")
+    assert {name: after[name] for name in before} == before, "nothing else was done again"
+    assert search(task).returncode == 0
+    assert jobs(root, "*") == after
+
+
+def check_in_turn(outcome: Path, root: Path) -> None:
+    """Latencies of options shown are those of the times in turn."""
+    result = json.loads(outcome.read_text())["result"]
+    study = Study.load(root)
+    model = {row.trial: row.model for row in study.rows}
+    timed = {int(trial): times for trial, times in result["latency_ms"].items()}
+    assert {len(times) for times in timed.values()} == {60}
+    assert {model[trial] for trial in timed} == {model[o.trial] for o in study.options if o.trial in model}
+    assert len(timed) == 2
+    for option in study.options:
+        if option.trial in timed:
+            assert option.latency_p50_ms == pytest.approx(statistics.median(timed[option.trial]), rel=0.05)
+
+
+def test_options_that_cannot_be_timed_in_turn_keep_their_figures(make_task: MakeTask, tmp_path: Path) -> None:
+    models = ["scripted:row_seconds=0.002", "scripted:row_seconds=0.006,quality=0.1"]
+    task = make_task(evaluation=EVALUATION, models=models, **{**TUNED, "methods": ["prompt"]})
+    assert search(task).returncode == 0
+    root = tmp_path / "runs" / "fruits"
+    for folder in root.glob("trials/*/in_turn"):
+        shutil.rmtree(folder)
+    for description in root.glob("trials/*/artifact/option.json"):
+        description.unlink()
+    (root / "verdict.json").unlink()
+    assert search(task).returncode == 0
+    failed = [json.loads(file.read_text())["result"] for file in root.glob("trials/*/in_turn*/outcome.json")]
+    assert {result["kind"] for result in failed} == {"failure"}
+    assert all(option.latency_p50_ms > 0 for option in Study.load(root).options)

@@ -8,12 +8,12 @@ import pytest
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Devices, Fidelity
-from autoadapt.domain.load import Batch, Load
+from autoadapt.domain.load import Batch, Load, LoadRun
 from autoadapt.domain.outcome import Measurement, Outcome, RowResult
 from autoadapt.domain.task import Budget, SearchSettings
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.batching import BatchTimes
-from autoadapt.economics.queueing import scaled
+from autoadapt.economics.queueing import at_pace, scaled
 from autoadapt.forecast.simulation import SimulatedTask
 from autoadapt.runs.run_folder import Record
 from autoadapt.shelves import METHODS
@@ -112,7 +112,7 @@ def test_the_end_of_a_search_does_not_depend_on_the_order_of_trials() -> None:
     for trial in reversed(range(len(times))):
         back.add(trial, 0.5, times[trial])
     for each in (forth, back):
-        each.measured.settle()
+        each.measured.settle({})
     for trial in range(len(times)):
         one, other = (each.measured.serving.served(trial) for each in (forth, back))
         assert one.row_seconds == pytest.approx(other.row_seconds, rel=1e-9)
@@ -150,6 +150,36 @@ def test_test_rows_and_validation_rows_are_different_inputs(trials: Trials) -> N
     trials.measured.time_again(0, first.model_copy(update={"latency_ms": again}))
     parts = [np.array(ms) / np.median(ms) for ms in (again, trials.measured.measurement(1).latency_ms)]
     assert stated_bound(trials, 0) == pytest.approx(np.sort(np.concatenate(parts))[253 - 1])
+
+
+def test_classes_timed_in_turn_are_compared_by_that(trials: Trials) -> None:
+    """Options of one class were measured in a slow hour, in which their answers took twice as long."""
+    for trial, ms in enumerate([40.0, 44.0, 36.0]):
+        trials.add(trial, 0.8, ms)
+    trials.add(3, 0.7, 4.0, method="head")
+    measured = trials.measured
+    measured.settle({})
+    before = measured.values()
+    measured.settle({0: [20.0] * 60, 3: [4.0] * 60})
+    served = {trial: measured.serving.served(trial).median_ms for trial in range(4)}
+    assert served == pytest.approx({0: 20.0, 1: 20.0, 2: 20.0, 3: 4.0}), "one option stands for its class"
+    assert np.median(measured.serving.measurement(1).latency_ms) == pytest.approx(20.0, rel=0.02)
+    after = measured.values()
+    assert after[1]["latency_ms"] / before[1]["latency_ms"] == pytest.approx(0.5, rel=0.1)
+    assert after[1]["cost_usd_per_1k"] == before[1]["cost_usd_per_1k"], "answers in batches were not timed again"
+    measured.settle({})
+    assert measured.values() == before
+
+
+def test_a_load_test_at_another_pace_is_that_of_answers_that_take_as_long() -> None:
+    batches = [Batch(rows=1, seconds=0.02)] * 59 + [Batch(rows=64, seconds=0.2)]
+    run = LoadRun(rate=4.0, sent_seconds=15.0, seconds=16.0, e2el_ms=[20.0, 30.0])
+    load = Load(runs=[run], batches=batches, engine="e", hardware="x", clock="simulated")
+    moved = at_pace(load, 2.0)
+    assert {batch.seconds for batch in moved.batches} == {0.04, 0.4}
+    assert moved.single_requests == 59
+    assert moved.of_trial is None
+    assert (moved.runs[0].rate, moved.runs[0].e2el_ms) == (2.0, [40.0, 60.0]), "as many wait at half the rate"
 
 
 def test_a_shared_load_test_says_whose_it_is() -> None:
