@@ -40,6 +40,7 @@ class EndOfSearch:
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
+        self._search.results.settle()
         self._search.results.compare_as_served()
         self._phases.enter(SCORES)
         self._score(stop)
