@@ -42,6 +42,7 @@ class EndOfSearch:
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
+        self._search.results.settle()
         self._search.results.compare_as_served()
         self._phases.enter(SCORES)
         self._score(stop)
@@ -136,6 +137,7 @@ class EndOfSearch:
             return
         self._search.emit("assessing", f"{len(job.options)} options are timed in turn")
         self._run([job], stop, 1, "timed in turn")
+        self._search.results.settle()
         self._search.results.compare_as_served()
 
     def _shortened(self, job: LoadTest, share: float, reserved: Use) -> LoadTest | None:

@@ -148,7 +148,6 @@ class AssessmentJobs:
                     rows=self.resolved.validation_rows,
                     requests=task.evaluation.load_requests,
                     rate=float(peak_rate(Decimal(task.economics.queries_per_month))),
-                    latency_p95_ms=task.constraints.latency_p95_ms,
                     seconds=task.evaluation.load_seconds,
                 )
             )

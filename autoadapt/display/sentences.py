@@ -153,7 +153,11 @@ def calibration_line(found: Calibration) -> str:
 
 
 def load_lines(
-    load: Load, latency_p95_ms: float | None, error: float = 0.0, subject: str = "Recommended option"
+    load: Load,
+    latency_p95_ms: float | None,
+    error: float = 0.0,
+    subject: str = "Recommended option",
+    priced: Load | None = None,
 ) -> list[str]:
     """An option under load in two lines: at the task's rate, and its greatest rate.
 
@@ -162,19 +166,22 @@ def load_lines(
         latency_p95_ms: the latency target; None: there is none.
         error: standard error of its times, as a share of them.
         subject: with which the first line begins.
+        priced: the same with estimates of what was not measured, see `economics.batching.completed`; None: the same.
     """
-    first, found = load.runs[0], capacity(load, latency_p95_ms)
+    whole = priced or load
+    first, found = load.runs[0], capacity(whole, latency_p95_ms)
     figures = percentiles(first.e2el_ms)
     enough = {p: p == 50 or load.single_requests >= least_samples(p) for p in (50, 90, 95, 99)}
     texts = ", ".join(f"p{p} {ms_text(getattr(figures, f'p{p}') if enough[p] else None, p)}" for p in enough)
     target = "without a growing queue"
     if latency_p95_ms is not None:
         target = f"with 99 % of requests within {latency_p95_ms:g} ms"
-    most = "less than the lowest rate measured" if found.rate is None else f"{found.rate:.3g} requests/s"
+    most = "at no rate" if found.rate is None else f"{found.rate:.3g} requests/s"
     if error and found.rate is not None:
-        low, high = (rate_text(load, latency_p95_ms, math.exp(sign * SURE * error)) for sign in (1, -1))
+        low, high = (rate_text(whole, latency_p95_ms, math.exp(sign * SURE * error)) for sign in (1, -1))
         most += f" ({low} to {high} by the error of its times)"
-    most += "" if found.measured or found.rate is None else ", if it answers one at a time,"
+    if not found.measured and found.rate is not None:
+        most += ", if it answers one at a time," if whole is load else ", by the times of its evaluation,"
     cold = "" if load.cold_start_s is None else f"; loading it takes {load.cold_start_s:.1f} s"
     return [
         f"{subject} under load, {_requests_text(load)} at {first.rate:.3g}/s: {texts}.",

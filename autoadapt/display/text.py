@@ -84,6 +84,4 @@ def value_text(value: Any) -> str:
 
 def params_text(option: Option) -> str:
     """The main parameters in one line."""
-    return " ".join(
-        f"{k}={value_text(v)}" for k, v in option.params.items() if k not in MINOR_PARAMETERS
-    )
+    return " ".join(f"{k}={value_text(v)}" for k, v in option.params.items() if k not in MINOR_PARAMETERS)

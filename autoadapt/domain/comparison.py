@@ -65,17 +65,17 @@ class Priced(StrictModel):
     """Energy of 1,000 queries; None: this machine had no counter."""
     replicas: int
     """0 where a provider answers."""
-    requests_per_s: float
-    """Greatest rate of one replica."""
+    requests_per_s: float | None
+    """Greatest rate of one replica within the latency target; None: it meets the target at no rate."""
     rate_measured: bool
-    """Whether that was measured under load; otherwise it is a bound between two measured rates, or estimated from the
-    throughput of batches."""
+    """Whether that was measured under load; otherwise it is a bound between two measured rates, or estimated from
+    single requests and the throughput of batches."""
     latency_p95_ms: float | None
     """At the scenario's peak rate where measured under load, else of single requests, cold starts included; None: fewer
     than 59 samples."""
     within_target: float | None
     """Share of requests within the latency target, cold starts included; None: there is no target, or it was not
-    measured under load."""
+    measured under load, or by fewer than 59 single requests."""
 
 
 class BreakEven(StrictModel):

@@ -132,17 +132,15 @@ class Score(JobBase):
 
 
 class LoadTest(JobBase):
-    """Loads a finished artifact and answers validation rows as requests that arrive at random times."""
+    """Loads a finished artifact and answers validation rows in batches of 1 to 64, from whose times its queue follows."""
 
     kind: Literal["load_test"] = "load_test"
     rows: int = Field(ge=1)
     """Distinct inputs, used again when they run out."""
     requests: int = Field(ge=1)
-    """At each rate, at least."""
+    """Answered one at a time."""
     rate: float = Field(ge=0)
     """Requests per second that the task expects at the busiest."""
-    latency_p95_ms: float | None = None
-    """The latency target, which 99 % of requests should meet; None: there is none."""
     seconds: float = Field(gt=0)
     """Longest time; what is known by then counts."""
 

@@ -53,7 +53,7 @@ class Load(StrictModel):
     runs: list[LoadRun]
     """By the order in which they were measured; of a model on this machine simulated from the times of batches."""
     batches: list[Batch] = Field(default=[])
-    """Measured; empty: a server was sent requests over time."""
+    """Measured, of the option `of_trial` where that is set; empty: a server was sent requests over time."""
     samples: int | None = None
     """Single requests that were measured; None: count them."""
     of_trial: int | None = None

@@ -7,28 +7,36 @@ times of batches are measured, and the queue of many requests is computed from t
 
 import bisect
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autoadapt.domain.load import Batch, LoadRun
+from autoadapt.domain.load import Batch, Load, LoadRun
+from autoadapt.economics.rates import least_samples
 
 MOST_BATCH = 64
 """Requests answered together at most."""
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Batches that are measured."""
-SIMULATED = 100_000
-"""Requests of a simulated queue: with 1 % of them late, the share is known to 0.03 points by chance alone."""
+FIRST_SIZES = (8, MOST_BATCH)
+"""Of these, the ones that are measured first: without full batches the greatest rate is an estimate, and without a
+smaller one the time of a full batch is not known before it is begun."""
+SIMULATED = 40_000
+"""Requests of a simulated queue: with 1 % of them late, the share is known to 0.05 points by chance alone."""
 ROUGHLY = 2_500
 """The same where the times of batches are estimates themselves."""
-LISTED = 400
+LISTED = 200
 """Requests that stand for all of a simulated run, at equal distances in the order of their latency."""
-LOADS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
-"""Simulated rates as shares of the greatest rate that full batches can take; nearer to it, an error of a few percent in
-the time of a batch decides whether a queue grows without end."""
-FEWER_LOADS = (0.05, 0.2, 0.4, 0.6, 0.75, 0.9)
+BUSY_ALONE = 0.01
+"""Share of the time that single requests take at the lowest simulated rate: no more of them wait than may be late."""
+STEP, ROUGH_STEP = 1.12, 2.0
+"""Simulated rates are at most this factor apart; the second where the times of batches are estimates."""
+FULL_LOADS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+"""The highest simulated rates as shares of the greatest rate that batches can take; nearer to it, an error of a few
+percent in the time of a batch decides whether a queue grows without end."""
 
 
 class BatchTimes:
@@ -70,40 +78,65 @@ class BatchTimes:
             listed: requests that stand for all.
         """
         random = np.random.default_rng(0)
-        times = (np.cumsum(random.exponential(1.0, requests)) / rate).tolist()
-        draws = random.random(requests).tolist()
-        medians, spreads = self.medians.tolist(), [spread.tolist() for spread in self._spreads]
-        ended, size = np.empty(requests), np.empty(requests, dtype=int)
-        service = np.empty(requests)
-        clock, i, batch = 0.0, 0, 0
-        while i < requests:
-            clock = max(clock, times[i])
-            j = bisect.bisect_right(times, clock, i, min(i + MOST_BATCH, requests))
-            spread = spreads[j - i - 1]
-            seconds = medians[j - i - 1] * spread[int(draws[batch] * len(spread))]
-            clock += seconds
-            ended[i:j], size[i:j], service[i:j] = clock, j - i, seconds
-            i, batch = j, batch + 1
-        latency = ended - np.array(times)
+        moments = np.cumsum(random.exponential(1.0, requests)) / rate
+        draws = random.random(requests)
+        rows, service, ends = self._batches(moments.tolist(), draws.tolist())
+        latency = np.repeat(ends, rows) - moments
         order = np.argsort(latency, kind="stable")
-        chosen = order[((np.arange(listed) + 0.5) / listed * requests).astype(int)]
-        first = latency[chosen] - service[chosen] * (1 - self._first[size[chosen] - 1])
-        tokens = np.rint(self._tokens[size[chosen] - 1]).astype(int)
+        # as many of all requests as of those listed are at most as late as a listed one
+        chosen = order[np.ceil((np.arange(listed) + 1) / listed * requests).astype(int) - 1]
+        size, seconds = np.repeat(rows, rows)[chosen], np.repeat(service, rows)[chosen]
+        first = latency[chosen] - seconds * (1 - self._first[size - 1])
+        tokens = np.rint(self._tokens[size - 1]).astype(int)
         return LoadRun(
             rate=rate,
-            sent_seconds=times[-1],
-            seconds=clock,
+            sent_seconds=float(moments[-1]),
+            seconds=ends[-1],
             ttft_ms=[] if (self._first == 1).all() else [round(float(s) * 1000, 3) for s in first],
             e2el_ms=[round(float(s) * 1000, 3) for s in latency[chosen]],
             tokens_out=tokens.tolist() if self._tokens.max() > 0 else [],
             stands_for=requests / listed,
         )
 
+    def _batches(self, moments: list[float], draws: list[float]) -> tuple[list[int], list[float], list[float]]:
+        """Requests, seconds and end of each batch.
+
+        Args:
+            moments: at which requests come, in seconds.
+            draws: from 0 to 1, as many: each decides how long a batch takes.
+        """
+        medians, spreads = self.medians.tolist(), [spread.tolist() for spread in self._spreads]
+        rows, service, ends, end, i, count = [], [], [], 0.0, 0, len(moments)
+        while i < count:
+            begin = max(end, moments[i])
+            j = i + 1
+            if j < count and moments[j] <= begin:
+                j = bisect.bisect_right(moments, begin, j, min(i + MOST_BATCH, count))
+            spread = spreads[j - i - 1]
+            seconds = medians[j - i - 1] * spread[int(draws[len(ends)] * len(spread))]
+            end = begin + seconds
+            rows.append(j - i)
+            service.append(seconds)
+            ends.append(end)
+            i = j
+        return rows, service, ends
+
+    def rates(self, step: float = STEP) -> list[float]:
+        """Rates from one at which requests hardly ever wait to nine tenths of the greatest, at most `step` apart."""
+        most = self.greatest_rate
+        alone = float(self.medians[0] * self._spreads[0].mean())
+        low, high = min(BUSY_ALONE / alone, FULL_LOADS[0] * most / step), FULL_LOADS[0] * most
+        count = math.ceil(math.log(high / low) / math.log(step))
+        return [*np.geomspace(low, high, count + 1).tolist(), *(load * most for load in FULL_LOADS[1:])]
+
     def runs(self, rate: float) -> list[LoadRun]:
         """Runs at the rate expected first, where the replica can take it, and at rates up to the greatest."""
-        greatest = self.greatest_rate
-        first = [rate] if 0 < rate < greatest else []
-        return [self.run(each) for each in (*first, *(greatest * load for load in LOADS))]
+        first = [rate] if 0 < rate < self.greatest_rate else []
+        return [self.run(each) for each in (*first, *self.rates())]
+
+    def rough_runs(self) -> list[LoadRun]:
+        """Runs at fewer rates and of fewer requests, for times of batches of which some are estimates."""
+        return [self.run(each, ROUGHLY, LISTED // 2) for each in self.rates(ROUGH_STEP)]
 
 
 def estimated_runs(median_s: float, p95_s: float, row_seconds: float) -> list[LoadRun]:
@@ -124,12 +157,60 @@ def estimated_runs(median_s: float, p95_s: float, row_seconds: float) -> list[Lo
 @functools.lru_cache(maxsize=512)
 def _estimated_runs(tail: float, row_share: float) -> tuple[LoadRun, ...]:
     """The same where single requests take a second in the median."""
+    full = Batch(rows=MOST_BATCH, seconds=max(1.0, MOST_BATCH * row_share))
+    return tuple(BatchTimes([*_estimated_singles(1.0, tail), full]).rough_runs())
+
+
+def _estimated_singles(median_s: float, tail: float) -> list[Batch]:
+    """Single requests with a median, and with a p95 that is `tail` times as long."""
     levels = (np.arange(40) + 0.5) / 40
     spread = np.interp(levels, [0.0, 0.5, 0.95, 1.0], [1 / tail**0.5, 1.0, tail, tail**1.5])
-    single = [Batch(rows=1, seconds=float(ratio)) for ratio in spread]
-    times = BatchTimes([*single, Batch(rows=MOST_BATCH, seconds=max(1.0, MOST_BATCH * row_share))])
-    greatest = times.greatest_rate
-    return tuple(times.run(greatest * load, ROUGHLY, LISTED // 2) for load in FEWER_LOADS)
+    return [Batch(rows=1, seconds=median_s * float(ratio)) for ratio in spread]
+
+
+def has_full_batches(load: Load) -> bool:
+    """Whether requests were really sent, or the largest batches were measured: else capacity is an estimate."""
+    return load.clock == "real" or any(batch.rows >= MOST_BATCH for batch in load.batches)
+
+
+def completed(load: Load, row_seconds: float, single_s: tuple[float, float] | None) -> Load:
+    """A load test that ran out of time, with estimates of what it has not measured; others as they are.
+
+    Full batches that were not measured take as long per request as in the batched evaluation. Of too few single
+    requests for a p95, those that were timed apart take the place: a p95 and a capacity from different samples would
+    contradict each other.
+
+    Args:
+        load: of the option, or of another one of its serving class.
+        row_seconds: of the option per request in full batches; 0: not known.
+        single_s: median and p95 of the option's single requests that were timed apart, in seconds; None: not known.
+    """
+    if load.clock == "real" or not load.batches:
+        return load
+    row = None if has_full_batches(load) or not row_seconds else row_seconds / load.ratio
+    few = single_s is not None and load.single_requests < least_samples(95)
+    single = (single_s[0] / load.ratio, single_s[1] / single_s[0]) if few and single_s is not None else None
+    if row is None and single is None:
+        return load
+    # options of one serving class differ in late digits only: they share simulations
+    rounded = None if single is None else (float(f"{single[0]:.4g}"), float(f"{single[1]:.3g}"))
+    runs = _completed_runs(tuple(load.batches), None if row is None else float(f"{row:.3g}"), rounded)
+    update = {"runs": [stretched(run, load.ratio) for run in runs]}
+    # the p95 that takes the place rests on at least so many
+    return load.model_copy(update=update | ({} if single is None else {"samples": least_samples(95)}))
+
+
+@functools.lru_cache(maxsize=128)
+def _completed_runs(
+    batches: tuple[Batch, ...], row_seconds: float | None, single: tuple[float, float] | None
+) -> tuple[LoadRun, ...]:
+    """Runs from measured batches, with a full one from `row_seconds`, and single ones from their median and tail."""
+    known = [batch for batch in batches if batch.rows > 1 or single is None]
+    if single is not None:
+        known += _estimated_singles(*single)
+    if row_seconds is not None:
+        known.append(Batch(rows=MOST_BATCH, seconds=MOST_BATCH * row_seconds))
+    return tuple(BatchTimes(known).rough_runs())
 
 
 def stretched(run: LoadRun, ratio: float) -> LoadRun:

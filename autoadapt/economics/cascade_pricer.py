@@ -9,7 +9,7 @@ from autoadapt.domain.comparison import Cell, Terms
 from autoadapt.domain.option import RawOption
 from autoadapt.economics.pricer import ONE, Loaded, Pricer, Service, loaded_share
 from autoadapt.economics.queueing import most_within, with_cold_starts
-from autoadapt.economics.rates import least_samples, mixed_latency, mixture_share
+from autoadapt.economics.rates import mixed_latency, mixture_share
 
 LEAST_VOLUME, MOST_VOLUME, VOLUMES = 100, 10**9, 71
 """Queries a month of cost curves, and the number of their points."""
@@ -58,6 +58,12 @@ class CascadePricer(Pricer):
     def _rate_is_measured(self, cell: Cell) -> bool:
         return self._first._rate_is_measured(cell) and self._second._rate_is_measured(cell)
 
+    def _stated_rate(self, cell: Cell, service: Service) -> float | None:
+        services = self._services(cell)
+        first = self._first._stated_rate(cell, services[0])
+        second = self._second._stated_rate(self._second_cell(cell), services[1])
+        return None if first is None or second is None else float(service.requests_per_s)
+
     def _second_cell(self, cell: Cell) -> Cell:
         return cell.model_copy(update={"volume": cell.volume * self._passed})
 
@@ -89,7 +95,7 @@ class CascadePricer(Pricer):
 
     def _mixture_p95_ms(self, cell: Cell, first: Service, second: Service, stretch: float) -> float | None:
         loads = self._loads_of_parts(cell, first, second, stretch)
-        if loads is not None and min(load.measured for load in loads) >= least_samples(95):
+        if loads is not None:
             return mixed_latency(loads[0].latency_ms, loads[1].latency_ms, self._kept, 95)
         if self.option.parts_latency_ms is None:
             return None
@@ -116,7 +122,7 @@ class CascadePricer(Pricer):
         """Both parts under load, at the rates that reach each; None: one of them was not measured."""
         a = self._first._loaded(cell, first, stretch)
         b = self._second._loaded(self._second_cell(cell), second, stretch)
-        return (a, b) if a is not None and b is not None and a.latency_ms and b.latency_ms else None
+        return (a, b) if a is not None and b is not None else None
 
 
 def monthly_costs(

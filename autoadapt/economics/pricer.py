@@ -12,7 +12,7 @@ from autoadapt.domain.comparison import Cell, Priced, Terms
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.economics import costs
-from autoadapt.economics.batching import estimated_runs
+from autoadapt.economics.batching import completed, estimated_runs
 from autoadapt.economics.queueing import (
     Capacity,
     answered_share,
@@ -34,7 +34,8 @@ class Service:
 
     month_usd: Decimal
     requests_per_s: Decimal
-    """Greatest rate of one replica; of a provider, the rate that was measured."""
+    """Rate by which replicas are counted: the greatest of one replica, or where it meets the latency target at no rate,
+    the throughput of its batches; of a provider, the rate that was measured."""
     replicas: int
     """0 where a provider answers."""
     peak_rate: Decimal
@@ -101,7 +102,7 @@ class Pricer:
         """Time of an answer of the same length over that measured."""
         self._slower, self._loaded_share = slower, loaded_share
         self._capacities: dict[Decimal, Capacity | None] = {}
-        self._loads: dict[tuple[Decimal, float, Decimal, float], Loaded] = {}
+        self._loads: dict[tuple[str, Decimal, float, Decimal, float], Loaded] = {}
 
     def training_usd(self) -> Decimal:
         """USD of one training."""
@@ -124,7 +125,7 @@ class Pricer:
             floor_usd_per_1k=self._floor_usd_per_1k(cell, service),
             kwh_per_1k=self._kwh_per_1k(),
             replicas=service.replicas,
-            requests_per_s=float(service.requests_per_s),
+            requests_per_s=self._stated_rate(cell, service),
             rate_measured=self._rate_is_measured(cell),
             latency_p95_ms=self._latency_p95_ms(cell, service),
             within_target=self._within_target(cell, service),
@@ -139,7 +140,7 @@ class Pricer:
             "training_usd": float(self.training_usd()),
             "latency_p95_ms": self._latency_p95_ms(cell, service),
             "latency_p95_high_ms": self._latency_p95_ms(cell, service, self.option.p95_high),
-            "requests_per_s": float(service.requests_per_s) if self._rate_is_measured(cell) else None,
+            "requests_per_s": self._stated_rate(cell, service) if self._rate_is_measured(cell) else None,
             "within_target": self._within_target(cell, service),
         }
         return self._unpriced.model_copy(update=figures)
@@ -149,8 +150,13 @@ class Pricer:
         return self._row_seconds * self._time(cell) * cell.hour_usd / 3600 + self._row_usd * self._longer(cell)
 
     def _rate_is_measured(self, cell: Cell) -> bool:
-        found = self._capacity(self._time(cell)) if _load_test(self.option) is not None else None
+        found = self._capacity(self._answer_time(cell)) if self._tested is not None else None
         return found is not None and found.measured and found.rate is not None
+
+    def _stated_rate(self, cell: Cell, service: Service) -> float | None:
+        """Greatest rate of one replica; None: it meets the latency target at no rate."""
+        found = self._capacity(self._answer_time(cell))
+        return None if found is not None and found.rate is None else float(service.requests_per_s)
 
     def _longer(self, cell: Cell) -> Decimal:
         """Device time of an answer over that of the answers measured, on the same device."""
@@ -160,6 +166,10 @@ class Pricer:
         """Device time of an answer over that measured: on the scenario's device, with weights as they are served."""
         return self._longer(cell) * self._slowdown
 
+    def _answer_time(self, cell: Cell) -> Decimal:
+        """The same, or that of a provider, which depends on the length of answers alone."""
+        return self._time(cell) if self._row_seconds else self._longer(cell)
+
     def _capacity(self, time: Decimal) -> Capacity | None:
         """What a replica can take whose answers take `time` times as long; None: not measured under load.
 
@@ -167,7 +177,7 @@ class Pricer:
         """
         if time not in self._capacities:
             target = self.terms.constraints.latency_p95_ms
-            load = _load_test(self.option) or (self._estimated if target else None)
+            load = self._tested or (self._estimated if target else None)
             shorter = target / float(time) if target else None
             self._capacities[time] = None if load is None else capacity(load, shorter)
         return self._capacities[time]
@@ -262,14 +272,13 @@ class Pricer:
             stretch: factor on the time of waiting for others and answering, but not on that of a cold start.
         """
         option, loaded = self.option, self._loaded(cell, service, stretch)
-        if loaded is not None and loaded.measured >= least_samples(95):
+        if loaded is not None:
             return percentile(loaded.latency_ms, 95)
         if option.latency_p95_ms is None:
             return None
         busy = service.rate_each * float(self._row_seconds * self._time(cell))
-        load = _load_test(option) or self._estimated
-        if self._row_seconds and busy > BUSY and load is not None:
-            return percentile(self._at_rate(load, cell, service, stretch).latency_ms, 95)
+        if busy > BUSY and self._estimated is not None:
+            return percentile(self._at_rate(self._estimated, cell, service, stretch).latency_ms, 95)
         alone = option.latency_p95_ms * float(self._time(cell)) * stretch
         return float(np.percentile(with_cold_starts([alone], service.on), 95))
 
@@ -283,16 +292,16 @@ class Pricer:
         return float((np.array(loaded.latency_ms) <= target).mean()) * loaded.answered
 
     def _loaded(self, cell: Cell, service: Service, stretch: float = 1.0) -> Loaded | None:
-        """Requests at the rate of a replica, cold starts included; None: not measured under load.
+        """Requests at the rate of a replica, cold starts included; None: too few were measured to state a p95.
 
         Those of a provider are as measured, whatever the device of the scenario.
         """
-        load = _load_test(self.option)
-        return None if load is None else self._at_rate(load, cell, service, stretch)
+        loaded = None if self._tested is None else self._at_rate(self._tested, cell, service, stretch)
+        return loaded if loaded is not None and loaded.measured >= least_samples(95) else None
 
     def _at_rate(self, load: Load, cell: Cell, service: Service, stretch: float) -> Loaded:
-        time, on = self._time(cell) if self._row_seconds else self._longer(cell), service.on
-        key = time, service.rate_each, ZERO if on is None else on.switching_share, stretch
+        time, on = self._answer_time(cell), service.on
+        key = load.engine, time, service.rate_each, ZERO if on is None else on.switching_share, stretch
         if key not in self._loads:
             # a rate of answers that take longer fills a replica as a greater rate of those measured would
             rate = service.rate_each * float(time * self._slower)
@@ -301,6 +310,10 @@ class Pricer:
             measured = min(len(at_rate), load.single_requests) if load.clock == "simulated" else len(at_rate)
             self._loads[key] = Loaded(latency_ms, measured, answered_share(load, rate))
         return self._loads[key]
+
+    @functools.cached_property
+    def _tested(self) -> Load | None:
+        return load_test(self.option)
 
     @functools.cached_property
     def _estimated(self) -> Load | None:
@@ -317,7 +330,7 @@ def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
     """Median over options of the rate under load over the throughput of batches; 1 where none was measured."""
     shares = []
     for raw in raws:
-        load = _load_test(raw)
+        load = load_test(raw)
         found = None if load is None else capacity(load, terms.constraints.latency_p95_ms)
         rate = found.rate if found is not None and found.measured else None
         if rate is not None and raw.answering.total_device_seconds:
@@ -325,9 +338,16 @@ def loaded_share(raws: Sequence[RawOption], terms: Terms) -> Decimal:
     return Decimal(repr(statistics.median(shares))) if shares else ONE
 
 
-def _load_test(option: RawOption) -> Load | None:
-    """An option's load test; None: it has none, or none that has sent requests."""
-    return option.load if option.load is not None and option.load.runs else None
+def load_test(option: RawOption) -> Load | None:
+    """An option's load test; None: it has none, or none that has sent requests.
+
+    What one that ran out of time has not measured is estimated from single requests and from the batched evaluation.
+    """
+    load, median, p95 = option.load, option.latency_p50_ms, option.latency_p95_ms
+    if load is None or not load.runs:
+        return None
+    single = None if p95 is None or not median else (median / 1000, p95 / 1000)
+    return completed(load, option.answering.total_device_seconds / option.rows, single)
 
 
 def _decimal(value: float | None) -> Decimal | None:

@@ -1,14 +1,15 @@
 """Waiting: what a replica can take between the rates that were measured, and waits for a cold start."""
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.load import Load
-from autoadapt.economics.batching import stretched
+from autoadapt.domain.load import Load, LoadRun
+from autoadapt.economics.batching import has_full_batches, stretched
 from autoadapt.economics.costs import ScaleToZero
 from autoadapt.economics.rates import GOOD, KEEPS_UP, PRECISION, fits, least_samples, percentile, run_at, service_rate
 
@@ -30,7 +31,8 @@ class Capacity:
 
     Args:
         rate: requests per second; None: it meets the target at no rate.
-        measured: whether that was measured under load; else it is a bound between two measured rates.
+        measured: whether that was measured under load; else it is a bound between two measured rates, or the times of
+            full batches are estimates.
     """
 
     rate: float | None
@@ -44,7 +46,7 @@ def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
     greatest rate that meets the target of the task, if there is time for that. Where nothing was measured between a
     rate that meets the target and one that does not, or no rate that does not, the replica is taken
     to answer one request at a time, each in the time of a request at the lowest measured rate. Answering several in one
-    batch is no slower, so that this is a lower bound.
+    batch is no slower, so that this is a lower bound. Between two simulated rates latencies are interpolated.
 
     Args:
         load: at least one run.
@@ -53,13 +55,33 @@ def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
     runs = sorted(load.runs, key=lambda run: run.rate)
     best = service_rate(load, latency_p95_ms)
     above = next((run.rate for run in runs if run.rate > (best or 0.0) and not fits(run, latency_p95_ms)), None)
+    measured = has_full_batches(load)
+    if above is not None and best is not None and latency_p95_ms is not None and load.clock == "simulated":
+        best = _between(run_at(load, best), run_at(load, above), latency_p95_ms)
     if above is not None and best is not None and above <= MOST_APART * best:
-        return Capacity(best, measured=True)
+        return Capacity(best, measured)
     alone = single_server_rate(runs[0].e2el_ms, latency_p95_ms)
     if above is not None and alone >= above:  # there the target was missed, so that the rate is clearly below
         alone = above / MOST_APART
     rate = max(best or 0.0, alone)
-    return Capacity(rate or None, measured=rate == best)
+    return Capacity(rate or None, measured and rate == best)
+
+
+def _between(below: LoadRun, above: LoadRun, latency_p95_ms: float) -> float:
+    """The rate between two simulated ones at which the last of 99 % of the requests just meets a target.
+
+    Args:
+        below: meets the target.
+        above: does not.
+        latency_p95_ms: for 99 % of the requests.
+    """
+    last = math.ceil(GOOD * len(below.e2el_ms) - 1e-9) - 1
+    fast, slow = below.e2el_ms[last], above.e2el_ms[last]
+    if slow <= latency_p95_ms:  # its queue grows
+        return below.rate
+    # a little less, so that it is met there whatever is rounded
+    share = (latency_p95_ms - fast) / (slow - fast) * (1 - 1e-9)
+    return float(below.rate * (above.rate / below.rate) ** share)
 
 
 def single_server_rate(service_ms: Sequence[float], latency_p95_ms: float | None) -> float:
@@ -106,8 +128,8 @@ def single_server_ms(service_ms: Sequence[float], rate: float) -> Any:
 def latencies_at(load: Load, rate: float) -> Sequence[float]:
     """Milliseconds of requests at a rate: measured at the lowest measured rate that is not below it.
 
-    Where that one is above and a lower one was measured, those of a single server at the rate itself, see
-    `capacity`.
+    Between two simulated rates, each of their quantiles interpolated by the logarithm of the rate. Where requests were
+    really sent at that rate and at a lower one, those of a single server at the rate itself, see `capacity`.
 
     Args:
         load: at least one run.
@@ -115,6 +137,8 @@ def latencies_at(load: Load, rate: float) -> Sequence[float]:
     """
     run, runs = run_at(load, rate), sorted(load.runs, key=lambda run: run.rate)
     lowest = runs[0]
+    if load.clock == "simulated":
+        return _interpolated(runs, rate)
     between = lowest.rate < rate and run.rate > PRECISION * rate and len(lowest.e2el_ms) >= least_samples(95)
     if not between or rate * float(np.mean(lowest.e2el_ms)) / 1000 >= KEEPS_UP:
         return run.e2el_ms
@@ -133,6 +157,17 @@ def at_pace(load: Load, ratio: float) -> Load:
     return load.model_copy(update={"batches": batches, "runs": [stretched(run, ratio) for run in load.runs]})
 
 
+def _interpolated(runs: Sequence[LoadRun], rate: float) -> Sequence[float]:
+    """Milliseconds of requests at a rate between simulated ones; beyond these, at the nearest one."""
+    i = next((i for i, run in enumerate(runs) if run.rate >= rate), len(runs) - 1)
+    if i == 0 or runs[i].rate <= rate:
+        return runs[i].e2el_ms
+    below, above = runs[i - 1], runs[i]
+    share = math.log(rate / below.rate) / math.log(above.rate / below.rate)
+    interpolated = (1 - share) * np.array(below.e2el_ms) + share * np.array(above.e2el_ms)
+    return [float(ms) for ms in interpolated]
+
+
 def scaled(load: Load, ratio: float, of_trial: int) -> Load:
     """A load test as that of an option of the same serving class whose answers take `ratio` times as long.
 
@@ -141,7 +176,7 @@ def scaled(load: Load, ratio: float, of_trial: int) -> Load:
         ratio: above 0.
         of_trial: number of that option.
     """
-    update = {"of_trial": of_trial, "ratio": ratio, "batches": [], "samples": load.single_requests}
+    update = {"of_trial": of_trial, "ratio": ratio, "samples": load.single_requests}
     return load.model_copy(update={**update, "runs": [stretched(run, ratio) for run in load.runs]})
 
 

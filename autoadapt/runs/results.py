@@ -78,10 +78,10 @@ def _with_parts(raw: RawOption, by_trial: Mapping[int, RawOption]) -> RawOption:
 
 
 def _without_shared_runs(raw: RawOption) -> RawOption:
-    """An option without the runs of a load test that another option of its serving class has."""
+    """An option without the runs and batches of a load test that another option of its serving class has."""
     if raw.load is None or raw.load.of_trial is None:
         return raw
-    return raw.model_copy(update={"load": raw.load.model_copy(update={"runs": []})})
+    return raw.model_copy(update={"load": raw.load.model_copy(update={"runs": [], "batches": []})})
 
 
 def _with_shared_runs(raw: RawOption, by_trial: Mapping[int, RawOption]) -> RawOption:

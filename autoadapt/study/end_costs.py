@@ -15,6 +15,7 @@ from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import TURN_REQUESTS
 from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.task import Economics, Evaluation, Task
+from autoadapt.economics.batching import FIRST_SIZES
 from autoadapt.economics.rates import least_samples, typical_ms
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import scheduled_steps
@@ -185,8 +186,10 @@ class EndCosts:
         return self.row.times(rows).plus(self.use(self.loading_seconds + alone))
 
     def least_load_seconds(self, evaluation: Evaluation) -> float:
-        """Shortest load test that is worth its loading: it states a p95 at the rate that is expected."""
-        return (WARM_UP_REQUESTS + min(evaluation.load_requests, least_samples(95))) * self.alone_seconds
+        """Shortest load test that is worth its loading: it states a p95 at the rate that is expected, and the greatest
+        rate."""
+        alone = (WARM_UP_REQUESTS + min(evaluation.load_requests, least_samples(95))) * self.alone_seconds
+        return alone + sum(FIRST_SIZES) * self.row_seconds
 
     def load_test_seconds(self, evaluation: Evaluation) -> float:
         """For which it is measured under load, loading apart, where nothing limits it; 0: it is not."""

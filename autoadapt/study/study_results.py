@@ -86,13 +86,19 @@ class StudyResults:
             self._options[trial] = state, Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
         return self._options[trial][1]
 
+    def settle(self) -> None:
+        """Models every serving class with all trials of the search, and with what was timed in turn.
+
+        Scores and load tests add no trials, so that this is done when the search has ended and after timing in turn.
+        """
+        self.trials.settle(self._in_turn())
+
     def compare_as_served(self) -> None:
         """Compares trials by the cost and the latency that they will have when they are served.
 
         That is the latency under load at the task's rate, where any trial was measured under load (the others' follows
         from their serving class, or from their own single requests and batches), and the cost as the task hosts them.
         """
-        self.trials.settle(self._in_turn())
         trials, hosting = self.trials.trials(), self.resolved.task.economics.hosting
         loaded = any(self.folder.last_done(trial, "load_test") is not None for trial in trials)
         if not loaded and hosting == "per_use":

@@ -1,7 +1,8 @@
 """One option under load, on a device of its own: the times of batches of 1 to 64 requests, in turn.
 
 Single requests are measured most often, for a p95 rests on them; batches of every size are measured in rounds, so that
-a slow moment of the machine hits all sizes alike. What requests wait at any rate is simulated from these times
+a slow moment of the machine hits all sizes alike. Before that come those batches on which the greatest rate rests: a
+test that runs out of time has them. What requests wait at any rate is simulated from these times
 (`economics.batching`): a real burst of a few seconds would say little about the one request in a hundred that is late.
 """
 
@@ -15,7 +16,7 @@ from autoadapt.domain.jobs import LoadTest
 from autoadapt.domain.load import Batch, Load
 from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.usage import Usage
-from autoadapt.economics.batching import SIZES, BatchTimes
+from autoadapt.economics.batching import FIRST_SIZES, SIZES, BatchTimes
 from autoadapt.worker.measuring import Bench, billed_usage
 
 WARM_UP_REQUESTS = 3
@@ -96,7 +97,10 @@ class _Batches:
     def measured(self) -> list[Batch]:
         """Single requests and batches of every size, as many as there is time for; at least one of a single request."""
         self._measure(1)
-        # where single requests take most of the time they come first, for everything rests on them
+        for size in FIRST_SIZES:
+            if self._has_time(size):
+                self._measure(size)
+        # where single requests take most of the time they come before all further batches, for everything rests on them
         slow = self._job.requests * self._took[1] > SINGLE_SHARE * self._job.seconds
         rounds = 1 if slow else ROUNDS
         single = [1] * max(1, round(self._job.requests / rounds))

@@ -146,9 +146,7 @@ def test_keyboard_address_and_themes(browser: Any, hostile_run: Path) -> None:
     opened.context.close()
 
 
-def test_on_a_telephone_no_title_leaves_its_plot_and_no_page_scrolls_sideways(
-    browser: Any, hostile_run: Path
-) -> None:
+def test_on_a_telephone_no_title_leaves_its_plot_and_no_page_scrolls_sideways(browser: Any, hostile_run: Path) -> None:
     opened = Page(browser, hostile_run / "report.html", viewport={"width": 390, "height": 844})
     outside = """() => [...document.querySelectorAll('.plot .main-svg')].flatMap(svg => {
         const frame = svg.getBoundingClientRect();

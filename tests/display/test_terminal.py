@@ -116,7 +116,7 @@ def test_load_lines_state_target_and_rate() -> None:
         "  It answers 6.52 requests/s, if it answers one at a time, on one device with 99 % of requests within 400 ms"
     )
     assert "without a growing queue" in load_lines(LOAD, None)[1]
-    assert "less than the lowest rate measured" in load_lines(LOAD, 20.0)[1]
+    assert "It answers at no rate on one device" in load_lines(LOAD, 20.0)[1]
     assert run_line(LOAD.runs[0], 400.0).endswith("100.0% within 400 ms")
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from autoadapt.domain.load import Batch, Load
 from autoadapt.economics.batching import MOST_BATCH, BatchTimes, estimated_runs
-from autoadapt.economics.queueing import capacity, scaled
-from autoadapt.economics.rates import keeps_up
+from autoadapt.economics.queueing import capacity, latencies_at, scaled
+from autoadapt.economics.rates import PRECISION, keeps_up
 
 
 def linear(fixed: float, each: float) -> BatchTimes:
@@ -112,3 +112,27 @@ def test_an_estimate_agrees_with_what_a_load_test_would_show() -> None:
         assert b is not None
         assert 0.5 < a / b < 2.0
     assert math.isclose(runs[-1].rate, 0.95 * BatchTimes(batches).greatest_rate, rel_tol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "each", "deviation"), [(0.01, 0.004, 0.1), (0.03, 0.0005, 0.15), (0.002, 0.01, 0.15)]
+)
+def test_the_greatest_rate_is_found_to_within_5_percent(fixed: float, each: float, deviation: float) -> None:
+    """Against longer simulations just below and just above it; the fault was a rate up to half as great."""
+    random = np.random.default_rng(0)
+    sizes = [*[1] * 60, *(n for n in (2, 4, 8, 16, 32, 64) for _ in range(10))]
+    batches = [Batch(rows=n, seconds=(fixed + each * n) * float(np.exp(random.normal(0, deviation)))) for n in sizes]
+    times = BatchTimes(batches)
+    load = Load(runs=times.runs(1.0), batches=batches, engine="e", hardware="x", clock="simulated")
+    for target in (1000 * (fixed + each) * np.exp(2.2 * deviation) * factor for factor in (1.3, 2.0, 3.0)):
+        found = capacity(load, target)
+        assert found.measured
+        assert found.rate is not None
+        below, above = (
+            (np.array(times.run(found.rate * f, 100_000, 20_000).e2el_ms) <= target).mean()
+            for f in (1 / PRECISION, PRECISION)
+        )
+        assert below >= 0.99 > above, target
+        assert np.mean(np.array(latencies_at(load, 0.999 * found.rate)) <= target) >= 0.99, (
+            "what is stated of that rate"
+        )

@@ -112,7 +112,7 @@ def test_score_and_load_test_answer_with_the_artifact(jobs: JobRun) -> None:
     fitted = jobs.fit("lora")
     jobs.measure(fitted)
     assert len(jobs.measure(jobs.score(fitted)).rows) == SPLITS["test"]
-    load = jobs.run(jobs.load_test(fitted, latency_p95_ms=50.0)).result
+    load = jobs.run(jobs.load_test(fitted)).result
     assert isinstance(load, Load)
     assert load.cold_start_s is not None
     assert load.hardware == DEVICES.kind

@@ -84,7 +84,7 @@ def _readable(raws: Sequence[RawOption], column: Column, hosting: str) -> float:
     drawn = {r.trial for r in raws}
     priced = [p for p in column.priced if p.trial in drawn]
     if hosting == "always_on":
-        rates = [p.requests_per_s for p in priced if p.replicas]
+        rates = [p.requests_per_s for p in priced if p.replicas and p.requests_per_s is not None]
         return 2.5 * min(rates) * float(SECONDS_A_MONTH) if rates else 0.0
     most = max((float(p.usd_per_1k) for p in priced), default=0.0)
     return 1000.0 / most if most else 0.0

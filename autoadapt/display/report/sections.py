@@ -8,6 +8,7 @@ from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.option_names import method_name, option_names
 from autoadapt.display.sentences import break_even_line, idle_line, load_lines, plan_line
 from autoadapt.display.text import duration
+from autoadapt.economics.pricer import load_test
 from autoadapt.pareto.frontier import frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import hypervolume_share
 
@@ -89,7 +90,7 @@ def load_texts(study: "Study") -> list[str]:
         raw = study.raw(option.trial)
         if raw is not None and raw.load is not None and raw.load.runs:
             target = study.task.constraints.latency_p95_ms
-            texts = load_lines(raw.load, target, raw.latency_error, f"Trial {option.trial}")
+            texts = load_lines(raw.load, target, raw.latency_error, f"Trial {option.trial}", load_test(raw))
             lines.append(" ".join(line.strip() for line in texts))
     return lines or ["Nothing was measured under load."]
 

@@ -42,6 +42,7 @@ const whatIf = (data) => {
     }
     return loads.get(key);
   };
+  const estimateOf = (option) => (option.estimate === null ? null : loadOf({ load: option.estimate, ratio: 1 }));
   const singleServer = (service, rate) => {
     const out = new Float64Array(chosen.length), n = service.length;
     let step = 0, least = 0, before = 0;
@@ -65,28 +66,43 @@ const whatIf = (data) => {
     return atMost(load.first, target) / load.first.length >= GOOD ? low : 0;
   };
   const fits = (run, target) => run.keepsUp && (target === null || (run.sent ? atMost(run.ms, target) / run.sent : 0) >= GOOD);
+  const between = (below, above, target) => {
+    const last = Math.ceil(GOOD * below.n - 1e-9) - 1, fast = below.ms[last], slow = above.ms[last];
+    if (slow <= target) return below.rate;
+    return below.rate * (above.rate / below.rate) ** (((target - fast) / (slow - fast)) * (1 - 1e-9));
+  };
   const computeCapacity = (load, target) => {
-    let best = null;
+    let below = null;
     for (const run of load.runs) {
       if (!fits(run, target)) break;
-      best = run.rate;
+      below = run;
     }
-    const above = load.runs.find((run) => run.rate > (best || 0) && !fits(run, target));
-    if (above && best !== null && above.rate <= MOST_APART * best) return { rate: best, measured: true };
+    const above = load.runs.find((run) => run.rate > (below ? below.rate : 0) && !fits(run, target));
+    let best = below && below.rate;
+    if (above && below && target !== null && load.simulated) best = between(below, above, target);
+    if (above && below && above.rate <= MOST_APART * best) return { rate: best, measured: load.full };
     let alone = load.first.length ? singleServerRate(load, target) : 0;
     if (above && alone >= above.rate) alone = above.rate / MOST_APART;
     const rate = Math.max(best || 0, alone);
-    return { rate: rate || null, measured: rate === best };
+    return { rate: rate || null, measured: load.full && rate === best };
   };
   const capacity = (load, target) => {
     if (!load.capacities.has(target)) load.capacities.set(target, computeCapacity(load, target));
     return load.capacities.get(target);
   };
+  const interpolated = (runs, rate) => {
+    const found = runs.findIndex((run) => run.rate >= rate), i = found < 0 ? runs.length - 1 : found;
+    if (i === 0 || runs[i].rate <= rate) return { ...runs[i], answered: 1 };
+    const below = runs[i - 1], above = runs[i];
+    const share = Math.log(rate / below.rate) / Math.log(above.rate / below.rate);
+    return { ...figures(below.ms.map((ms, k) => (1 - share) * ms + share * above.ms[k])), answered: 1 };
+  };
   const computeAtRate = (load, rate) => {
+    if (load.simulated) return interpolated(load.runs, rate);
     const run = load.runs.find((each) => each.rate >= rate) || load.runs[load.runs.length - 1];
     const answered = run.sent ? run.n / run.sent : 0, lowest = load.runs[0];
-    const between = lowest.rate < rate && run.rate > PRECISION * rate && lowest.n >= LEAST_SAMPLES;
-    if (!between || rate * load.mean >= KEEPS_UP) return { ...run, answered };
+    const alone = lowest.rate < rate && run.rate > PRECISION * rate && lowest.n >= LEAST_SAMPLES;
+    if (!alone || rate * load.mean >= KEEPS_UP) return { ...run, answered };
     const simulated = figures(singleServer(load.first, rate));
     return simulated.p95 < (run.n >= LEAST_SAMPLES ? run.p95 : Infinity) ? { ...simulated, answered } : { ...run, answered };
   };
@@ -102,7 +118,7 @@ const whatIf = (data) => {
   const loadedShare = (target) => {
     const shares = [];
     for (const option of data.options) {
-      if (!option.tested) continue;
+      if (option.load === null) continue;
       const found = capacity(loadOf(option), target);
       if (found.measured && found.rate !== null && option.row_seconds) shares.push(found.rate * option.row_seconds);
     }
@@ -112,7 +128,7 @@ const whatIf = (data) => {
     return shares.length % 2 ? shares[half] : (shares[half - 1] + shares[half]) / 2;
   };
   const replicas = (option, settings, peak, share) => {
-    const load = option.tested || settings.latency !== null ? loadOf(option) : null;
+    const load = loadOf(option) || (settings.latency === null ? null : estimateOf(option));
     const rate = (load && capacity(load, settings.latency).rate) || share / option.row_seconds;
     return Math.max(1, Math.ceil(peak / rate));
   };
@@ -123,11 +139,12 @@ const whatIf = (data) => {
     const devices = settings.hosting === "per_use" ? hour * busyHours : count * hour * HOURS_A_MONTH;
     const month = devices + settings.volume * option.row_usd + option.training_usd / data.horizon_months;
     const rate = peak / Math.max(1, count);
-    const load = loadOf(option), loaded = option.tested ? atRate(load, rate) : null;
-    const measured = loaded && (load.simulated ? Math.min(loaded.n, load.single) : loaded.n);
+    const load = loadOf(option), estimate = estimateOf(option), found = load && atRate(load, rate);
+    const measured = load && (load.simulated ? Math.min(found.n, load.single) : found.n);
+    const loaded = measured >= LEAST_SAMPLES ? found : null;
     let p95 = option.p95;
-    if (loaded && measured >= LEAST_SAMPLES) p95 = loaded.p95;
-    else if (p95 !== null && option.row_seconds && rate * option.row_seconds > BUSY && load) p95 = atRate(load, rate).p95;
+    if (loaded) p95 = loaded.p95;
+    else if (p95 !== null && rate * option.row_seconds > BUSY && estimate) p95 = atRate(estimate, rate).p95;
     let within = null;
     if (settings.latency !== null && loaded) within = (atMost(loaded.ms, settings.latency) / loaded.n) * loaded.answered;
     return { ...option, option, month, cost: (month * 1000) / settings.volume, replicas: count, p95, within };

@@ -17,10 +17,10 @@ from autoadapt.domain.comparison import Terms
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.scenario import Scenario
-from autoadapt.economics.batching import estimated_runs
-from autoadapt.economics.pricer import Pricer
+from autoadapt.economics.batching import estimated_runs, has_full_batches
+from autoadapt.economics.pricer import Pricer, load_test
 from autoadapt.economics.queueing import HALVINGS, SIMULATED
-from autoadapt.economics.rates import keeps_up
+from autoadapt.economics.rates import keeps_up, least_samples
 from autoadapt.shelves import OBJECTIVES
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.scenarios import PRICED, contenders
@@ -118,7 +118,7 @@ def _option(raw: RawOption, own: Terms, study: "Study", loads: "_Loads", names: 
         "values": _further(priced, study),
         "load": index,
         "ratio": ratio,
-        "tested": raw.load is not None and bool(raw.load.runs),
+        "estimate": loads.estimate(raw),
     }
 
 
@@ -136,25 +136,32 @@ class _Loads:
 
     def __init__(self, raws: Sequence[RawOption]) -> None:
         self.listed: list[dict[str, Any]] = []
-        self._own = {raw.trial: raw.load for raw in raws if raw.load is not None and raw.load.runs}
+        self._own = {raw.trial: load for raw in raws if (load := load_test(raw)) is not None}
+        self._whole = {raw.trial for raw in raws if raw.trial in self._own and self._own[raw.trial] is raw.load}
+        """Trials whose load test needed no estimates."""
         self._indices: dict[Any, int] = {}
 
     def of(self, raw: RawOption) -> tuple[int | None, float]:
-        """Index in `listed` of what an option does under load (None: nothing is known), and the factor on its times."""
+        """Index in `listed` of an option's load test (None: it has none), and the factor on its times."""
         load = self._own.get(raw.trial)
         if load is None:
-            key = _estimated_from(raw)
-            if key is None:
-                return None, 1.0
-            if key not in self._indices:
-                runs = estimated_runs(*key)
-                self._indices[key] = self._add(Load(runs=runs, engine="", clock="simulated", hardware=""))
-            return self._indices[key], 1.0
-        base = self._own.get(load.of_trial) if load.of_trial is not None else None
+            return None, 1.0
+        shared = load.of_trial is not None and {raw.trial, load.of_trial} <= self._whole
+        base = self._own[load.of_trial] if shared and load.of_trial is not None else None
         trial = raw.trial if base is None or load.of_trial is None else load.of_trial
         if trial not in self._indices:
             self._indices[trial] = self._add(load if base is None else base)
         return self._indices[trial], 1.0 if base is None else load.ratio
+
+    def estimate(self, raw: RawOption) -> int | None:
+        """Index in `listed` of the estimate that counts where too little was measured; None: none, or it is not needed."""
+        load, key = self._own.get(raw.trial), _estimated_from(raw)
+        if key is None or (load is not None and load.single_requests >= least_samples(95)):
+            return None
+        if key not in self._indices:
+            runs = estimated_runs(*key)
+            self._indices[key] = self._add(Load(runs=runs, engine="", clock="simulated", hardware=""))
+        return self._indices[key]
 
     def _add(self, load: Load) -> int:
         runs = sorted(load.runs, key=lambda run: run.rate)
@@ -166,6 +173,7 @@ class _Loads:
                 ],
                 "single": load.single_requests,
                 "simulated": load.clock == "simulated",
+                "full": has_full_batches(load),
             }
         )
         return len(self.listed) - 1

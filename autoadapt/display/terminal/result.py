@@ -10,6 +10,7 @@ from autoadapt.display.sentences import cascade_lines, first_lines, idle_line, l
 from autoadapt.display.terminal.options import frontier_table
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars, duration, params_text
+from autoadapt.economics.pricer import load_test
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -101,7 +102,8 @@ def _verdict_lines(study: "Study") -> list[str]:
         lines += verdict_lines(verdict) + [f"Next: {line}" for line in verdict.next]
     raw = study.raw(study.recommendation.trial)
     if raw is not None and raw.load is not None and raw.load.runs:
-        lines += load_lines(raw.load, study.task.constraints.latency_p95_ms, raw.latency_error)
+        target = study.task.constraints.latency_p95_ms
+        lines += load_lines(raw.load, target, raw.latency_error, priced=load_test(raw))
     return lines
 
 

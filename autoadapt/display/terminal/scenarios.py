@@ -106,6 +106,8 @@ def _recommended(column: Column) -> Option | None:
 
 
 def _rate_text(priced: Priced) -> str:
+    if priced.requests_per_s is None:
+        return "-"
     return f"{priced.requests_per_s:.3g}" if priced.rate_measured else f"about {priced.requests_per_s:.3g}"
 
 
