@@ -22,7 +22,7 @@ class Page:
     """A report opened in the browser, with everything it logged and requested."""
 
     def __init__(self, browser: Any, path: Path, **context: Any) -> None:
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **context)
+        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
         self.page = self.context.new_page()
         self.logged: list[str] = []
         self.requested: list[str] = []
