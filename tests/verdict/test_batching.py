@@ -114,7 +114,9 @@ def test_an_estimate_agrees_with_what_a_load_test_would_show() -> None:
     assert math.isclose(runs[-1].rate, 0.95 * BatchTimes(batches).greatest_rate, rel_tol=0.1)
 
 
-@pytest.mark.parametrize(("fixed", "each", "deviation"), [(0.01, 0.004, 0.1), (0.03, 0.0005, 0.15), (0.002, 0.01, 0.15)])
+@pytest.mark.parametrize(
+    ("fixed", "each", "deviation"), [(0.01, 0.004, 0.1), (0.03, 0.0005, 0.15), (0.002, 0.01, 0.15)]
+)
 def test_the_greatest_rate_is_found_to_within_5_percent(fixed: float, each: float, deviation: float) -> None:
     """Against longer simulations just below and just above it; the fault was a rate up to half as great."""
     random = np.random.default_rng(0)
@@ -131,4 +133,6 @@ def test_the_greatest_rate_is_found_to_within_5_percent(fixed: float, each: floa
             for f in (1 / PRECISION, PRECISION)
         )
         assert below >= 0.99 > above, target
-        assert np.mean(np.array(latencies_at(load, 0.999 * found.rate)) <= target) >= 0.99, "what is stated of that rate"
+        assert np.mean(np.array(latencies_at(load, 0.999 * found.rate)) <= target) >= 0.99, (
+            "what is stated of that rate"
+        )
