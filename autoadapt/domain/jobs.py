@@ -132,7 +132,7 @@ class Score(JobBase):
 
 
 class LoadTest(JobBase):
-    """Loads a finished artifact and answers validation rows in batches of 1 to 64, from whose times its queue follows."""
+    """Loads a finished artifact and answers validation rows in batches, from whose times its queue follows."""
 
     kind: Literal["load_test"] = "load_test"
     rows: int = Field(ge=1)

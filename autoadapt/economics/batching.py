@@ -106,7 +106,10 @@ class BatchTimes:
             draws: from 0 to 1, as many: each decides how long a batch takes.
         """
         medians, spreads = self.medians.tolist(), [spread.tolist() for spread in self._spreads]
-        rows, service, ends, end, i, count = [], [], [], 0.0, 0, len(moments)
+        rows: list[int] = []
+        service: list[float] = []
+        ends: list[float] = []
+        end, i, count = 0.0, 0, len(moments)
         while i < count:
             begin = max(end, moments[i])
             j = i + 1

@@ -154,7 +154,7 @@ class _Loads:
         return self._indices[trial], 1.0 if base is None else load.ratio
 
     def estimate(self, raw: RawOption) -> int | None:
-        """Index in `listed` of the estimate that counts where too little was measured; None: none, or it is not needed."""
+        """Index in `listed` of the estimate where too little was measured; None: there is none, or it is not needed."""
         load, key = self._own.get(raw.trial), _estimated_from(raw)
         if key is None or (load is not None and load.single_requests >= least_samples(95)):
             return None
