@@ -80,7 +80,7 @@ def shown_default(value: Any) -> str:
     if isinstance(value, dict):
         stated = {key: item for key, item in value.items() if item not in (None, {}, [])}
         return "see its table" if stated else "-"
-    return f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
+    return f"`{value}`" if isinstance(value, str) and value else f"`{json.dumps(value)}`"
 
 
 def tables_of(schema: dict[str, Any], root: str) -> str:
@@ -88,9 +88,9 @@ def tables_of(schema: dict[str, Any], root: str) -> str:
     head, parts = ["key", "type", "default", "meaning"], []
     for name, model in [(root, schema), *schema.get("$defs", {}).items()]:
         if name != root or "properties" in model:
-            parts.append(f"## {name} {{#{name.lower()}}}\n\n{model.get('description', '')}\n")
+            parts.append(f"## {name} {{#{name.lower()}}}\n\n{model.get('description', '')}")
             parts.append(table(head, key_rows(model)) if model.get("properties") else "")
-    return "\n".join(parts)
+    return "\n\n".join(parts)
 
 
 def task_keys() -> str:
@@ -150,7 +150,8 @@ def command_line() -> str:
 def module_line(module: ModuleType) -> str:
     """The first line of a module's documentation, without the name that stands before a colon."""
     line = (inspect.getdoc(module) or "").splitlines()[0]
-    return line.split(": ", 1)[1] if re.match(r"[A-Z()\w-]+: ", line) else line
+    what = line.split(": ", 1)[1] if re.match(r"[()\w-]+: ", line) else line
+    return what[0].upper() + what[1:]
 
 
 def plugins() -> str:
@@ -159,10 +160,8 @@ def plugins() -> str:
 
     parts = []
     for registry in (one for one in vars(shelves).values() if isinstance(one, Registry)):
-        rows = []
-        for name in registry.names():
-            if registry.is_built_in(name):
-                rows.append([f"`{name}`", module_line(importlib.import_module(f"{registry.package}.{name}"))])
+        names = [name for name in registry.names() if registry.is_built_in(name)]
+        rows = [[f"`{name}`", module_line(importlib.import_module(f"{registry.package}.{name}"))] for name in names]
         interface = f"{registry.base.__module__}.{registry.base.__name__}"
         parts.append(f"## {registry.kind.capitalize()}s\n")
         parts.append(f"Interface: `{interface}`; entry points: `{registry.package}`.\n")
@@ -178,9 +177,13 @@ def method_parameters() -> str:
         method = METHODS.get(name)
         parts.append(f"### {name}\n\n{inspect.getdoc(type(method))}\n")
         needs = ", ".join(f"`{need}`" for need in method.needs) or "no capability beyond answering"
-        parts.append(f"Needs of a model: {needs}. Kinds of answers: {', '.join(f'`{kind}`' for kind in method.answers)}.\n")
+        parts.append(
+            f"Needs of a model: {needs}. Kinds of answers: {', '.join(f'`{kind}`' for kind in method.answers)}.\n"
+        )
         rows = key_rows(method.Params.model_json_schema())
-        parts.append(table(["parameter", "type", "default", "meaning"], rows) + "\n" if rows else "It has no parameters.\n")
+        parts.append(
+            table(["parameter", "type", "default", "meaning"], rows) + "\n" if rows else "It has no parameters.\n"
+        )
         if method.branch:
             written = "\n".join(f"  {key}: {json.dumps(value)}" for key, value in method.branch.items())
             parts.append(f"Searched where a space has no branch for it:\n\n```yaml\n{name}:\n{written}\n```\n")
@@ -189,10 +192,8 @@ def method_parameters() -> str:
 
 def files_of(folder: str) -> str:
     """The files of a folder of the repository, each as it stands."""
-    parts = []
-    for file in sorted((ROOT / folder).glob("*.yaml")):
-        parts.append(f'```yaml title="{folder}/{file.name}"\n{file.read_text()}```\n')
-    return "\n".join(parts)
+    files = sorted((ROOT / folder).glob("*.yaml"))
+    return "\n".join(f'```yaml title="{folder}/{file.name}"\n{file.read_text()}```\n' for file in files)
 
 
 # documentation that stands in one place of the code
@@ -225,6 +226,10 @@ def field_strings(module: ModuleType, class_name: str) -> dict[str, str]:
     return strings
 
 
+PYTHON_OPTIONS = "{heading_level: 3, show_root_heading: false, show_root_toc_entry: false, inherited_members: true}"
+"""The heading says how a user calls it, and not where it is defined."""
+
+
 def python_names() -> str:
     import autoadapt
 
@@ -232,7 +237,8 @@ def python_names() -> str:
     for name in autoadapt.__all__:
         if not name.startswith("__"):
             thing = getattr(autoadapt, name)
-            parts.append(f"::: {thing.__module__}.{thing.__qualname__}\n    options: {{heading_level: 2}}\n")
+            parts.append(f"## autoadapt.{name}\n")
+            parts.append(f"::: {thing.__module__}.{thing.__qualname__}\n    options: {PYTHON_OPTIONS}\n")
     return "\n".join(parts)
 
 

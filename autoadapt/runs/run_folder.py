@@ -14,7 +14,7 @@ runs/NAME/
   trials/0007/predictions-*    answers to validation and test rows
   answers.db                   answers of models behind servers, and the money booked for them
   features/                    features of training rows, shared by all trials
-  results.json                 options, raw numbers, advice, verdict, plan and spend of one moment; every reader reads it
+  results.json                 options, raw numbers, advice, verdict, plan and spend of one moment; what readers read
   frontier.json, .csv          a part of it: the options with intervals
   recommendations.json         a part of it: the recommended trial and the reason
   verdict.json                 a part of it: ties, paired comparisons, optimism, learning curve, reasons

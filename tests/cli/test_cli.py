@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import MakeTask, autoadapt, call, environment
+from conftest import MakeTask, autoadapt, call
 from remote_server import chat_server
 
 ROOT = Path(__file__).parents[2]

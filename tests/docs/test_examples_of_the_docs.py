@@ -20,7 +20,9 @@ COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z0-9_]+=\S+ )?autoadapt ([a-z].*?)(?: {2,}
 def commands() -> list[str]:
     """Every command line of a block, without the program's name."""
     recorded = [Block(file.name, "text", "", file.read_text()) for file in (DOCS / "outputs").glob("*.txt")]
-    return sorted({line for block in [*blocks(), *recorded] for line in COMMAND.findall(block.text) if "..." not in line})
+    return sorted(
+        {line for block in [*blocks(), *recorded] for line in COMMAND.findall(block.text) if "..." not in line}
+    )
 
 
 @pytest.mark.parametrize("line", commands())

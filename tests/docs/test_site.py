@@ -19,7 +19,15 @@ from autoadapt.domain.scenario import Scenario
 from autoadapt.errors import Exit
 from autoadapt.shelves import METHODS
 
-LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "video": "src", "audio": "src"}
+LOADS = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "link": "href",
+    "video": "src",
+    "audio": "src",
+}
 NOT_LOADED = {"canonical", "alternate", "prev", "next"}
 
 
@@ -74,12 +82,11 @@ def test_no_page_names_anything_of_another_host_that_a_browser_would_load(site: 
 
 def test_pages_request_nothing_but_files_of_the_site(site: Path, browser: Any) -> None:
     requested: list[str] = []
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.on("request", lambda request: requested.append(request.url))
     for name in ("index.html", "tutorial.html", "reference/task.html"):
         page.goto((site / name).as_uri())
-    page.click("label[for=__search]")
-    page.fill("input[name=query]", "hypervolume")
+    page.fill("input.md-search__input", "hypervolume")
     page.wait_for_selector(".md-search-result__item")
     page.close()
     assert [url for url in requested if not url.startswith((site.as_uri(), "data:", "blob:"))] == []
@@ -121,7 +128,10 @@ def test_reference_of_the_command_line_has_every_option(site: Path) -> None:
 
 
 def test_reference_of_exit_codes_has_a_meaning_for_every_code(site: Path) -> None:
-    rows = re.findall(r"<tr>\s*<td><code>(\d+)</code></td>\s*<td>.*?</td>\s*<td>(.+?)</td>", (site / "reference/exit-codes.html").read_text())
+    rows = re.findall(
+        r"<tr>\s*<td><code>(\d+)</code></td>\s*<td>.*?</td>\s*<td>(.+?)</td>",
+        (site / "reference/exit-codes.html").read_text(),
+    )
     assert {int(code) for code, meaning in rows if len(meaning) > 4} == {int(code) for code in Exit}
 
 

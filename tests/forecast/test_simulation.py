@@ -388,4 +388,3 @@ def test_replay_without_a_recording_error(tmp_path: Path) -> None:
         Replay().open(tmp_path, Compute())
     with pytest.raises(UserError, match="there is no finished job"):
         Replay().open(tmp_path, Compute(recording=str(tmp_path)))
-
