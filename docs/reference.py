@@ -131,7 +131,7 @@ def command_line() -> str:
         usage = " ".join(command.collect_usage_pieces(context))
         parts.append(f"```text\nautoadapt {name} {usage}\n```\n")
         records = [
-            [f"`{parameter.name.upper()}`", parameter.help or ""]
+            [f"`{parameter.name}`", parameter.help or ""]
             for parameter in command.params
             if parameter.param_type_name == "argument"
         ]
@@ -226,7 +226,10 @@ def field_strings(module: ModuleType, class_name: str) -> dict[str, str]:
     return strings
 
 
-PYTHON_OPTIONS = "{heading_level: 3, show_root_heading: false, show_root_toc_entry: false, inherited_members: true}"
+PYTHON_OPTIONS = (
+    "{heading_level: 3, show_root_heading: false, show_root_toc_entry: false, inherited_members: true, "
+    "show_attribute_values: false}"
+)
 """The heading says how a user calls it, and not where it is defined."""
 
 
