@@ -1,5 +1,6 @@
 """What the pages and the README tell a reader to write is right: commands, tasks, scenarios and Python."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import typer
 from pages import DOCS, ROOT, Block, blocks
 
+import autoadapt
+from autoadapt import Study
 from autoadapt.cli.main import app
 from autoadapt.domain.task import Compute, Task
 from autoadapt.registry import REFERENCE
@@ -62,6 +65,18 @@ def test_simulation_of_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None
     (block,) = titled("simulation.py")
     exec(compile(block.text, block.page, "exec"), {})  # noqa: S102 - our own words
     assert "0.8" in capsys.readouterr().out
+
+
+def test_names_of_the_python_page_exist() -> None:
+    (block,) = [one for one in blocks(DOCS / "reference" / "python.md") if one.language == "python"]
+    owners = {"autoadapt": autoadapt, "study": Study, "bundle": autoadapt.Bundle}
+    used = [
+        (node.value.id, node.attr)
+        for node in ast.walk(ast.parse(block.text))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in owners
+    ]
+    assert len(used) > 10
+    assert [name for owner, name in used if not hasattr(owners[owner], name)] == []
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
