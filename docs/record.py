@@ -1,7 +1,8 @@
 """Records what the pages show: outputs of real commands, and pictures of the report, of a run of the example.
 
     autoadapt search examples/support/task.yaml
-    python docs/record.py runs/support
+    python docs/record.py runs/support               # everything
+    python docs/record.py runs/support compare       # only these outputs, and no pictures
 
 It writes ``docs/outputs/*.txt`` and ``docs/pictures/*.png``. Nothing in those files is written by hand. Chromium and
 playwright are needed, as for the tests. Answers of `export` and `evaluate` are recorded too, so it takes a few minutes.
@@ -19,7 +20,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 OUTPUTS, PICTURES = ROOT / "docs" / "outputs", ROOT / "docs" / "pictures"
-COLUMNS = 100
+COLUMNS = 88
+"""Characters of a line, which fit the width of a page."""
 
 COMMANDS = {
     "report": "autoadapt report runs/support",
@@ -42,8 +44,8 @@ FIRST_LINES = {"standalone": 3}
 """Name -> how many lines of it are kept, where all would be too many."""
 
 
-def main(run: Path) -> None:
-    """Records everything from one run folder, which is copied first."""
+def main(run: Path, names: list[str]) -> None:
+    """Records from one run folder, which is copied first: the outputs of these names, or without names everything."""
     OUTPUTS.mkdir(exist_ok=True)
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -51,11 +53,13 @@ def main(run: Path) -> None:
         shutil.copytree(run, place / "runs" / "support")
         shutil.copytree(ROOT / "examples", place / "examples")
         write_rows(place)
-        for name, command in COMMANDS.items():
+        for name in names or COMMANDS:
             print(name, flush=True)
+            command = COMMANDS[name]
             lines = printed(command, place)[: FIRST_LINES.get(name)]
             (OUTPUTS / f"{name}.txt").write_text("\n".join([f"$ {command}", *lines, ""]))
-        record_pictures(place / "runs" / "support" / "report.html")
+        if not names:
+            record_pictures(place / "runs" / "support" / "report.html")
 
 
 def write_rows(place: Path) -> None:
@@ -79,7 +83,7 @@ def printed(command: str, place: Path) -> list[str]:
     environment = {**os.environ, "COLUMNS": str(COLUMNS), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=False)
     text = done.stdout + (done.stderr if done.returncode else "")
-    return [line.rstrip() for line in text.strip().splitlines()]
+    return [line.rstrip() for line in text.strip("\n").splitlines()]
 
 
 @contextmanager
@@ -113,6 +117,6 @@ def record_pictures(report: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "results.json").is_file():
+    if len(sys.argv) < 2 or not (Path(sys.argv[1]) / "results.json").is_file() or {*sys.argv[2:]} - {*COMMANDS}:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
