@@ -13,16 +13,28 @@ class Exit(IntEnum):
     """Exit codes of every command."""
 
     OK = 0
+    """Done."""
     BUG = 1
+    """A bug in AutoAdapt; the message names a file that says where it happened and contains none of your data."""
     CONFIG = 2
+    """A mistake in the task, in a search space or on the command line."""
     DATA = 3
+    """The data cannot be used, or differ from those the study was begun with; or an exported option answers otherwise
+    than the run did."""
     ENVIRONMENT = 4
+    """The environment cannot do it: memory, disk, devices, a package that is missing."""
     NOTHING_FITS = 5
+    """No option satisfies the constraints."""
     PARTIAL = 6
+    """No option was measured in full, or the budget ended while options were being scored on test rows."""
     PROVIDER = 7
+    """The hub or a provider failed."""
     STORAGE = 8
+    """The files of a run are damaged, of another version, or in use by another search."""
     INTERRUPTED = 130
+    """Stopped by Ctrl-C; the same command resumes."""
     TERMINATED = 143
+    """Stopped by SIGTERM; the same command resumes."""
 
 
 class UserError(Exception):

@@ -1,6 +1,7 @@
 """The shape of the source: sizes that keep it readable, and the map of its rooms."""
 
 import ast
+import re
 import statistics
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def test_room_says_what_it_is_for(room: str) -> None:
     first = (PACKAGE / room / "__init__.py").read_text().splitlines()[0]
     assert first.startswith('"""')
     assert first.endswith('."""'), "head -1 autoadapt/*/__init__.py is the map of the house"
+
+
+def test_contributing_describes_every_room_as_it_describes_itself() -> None:
+    guide = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    for room in sorted(PACKAGE.glob("*/__init__.py")):
+        first = room.read_text().splitlines()[0].strip('"')
+        assert re.search(rf"^\| `{room.parent.name}/`(?: \*)? \| {re.escape(first)} \|$", guide, re.MULTILINE), first
+
+
+def test_contributing_names_what_stands_beside_the_rooms() -> None:
+    guide = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert [name for name in sorted(modules) if f"`{name}`" not in guide] == []
 
 
 def test_no_module_keeps_state_in_a_global_statement() -> None:

@@ -15,6 +15,8 @@ from autoadapt.economics.rates import GOOD, KEEPS_UP, PRECISION, fits, least_sam
 
 MOST_APART = 2.0
 """A sweep doubles its rates: neighbouring rates farther apart than this leave room for one that was not measured."""
+MARGIN = 1.05
+"""By which a stated rate is less than the greatest one of the simulated queue, unless a simulated rate is nearer."""
 SIMULATED = 20_000
 """Requests of a simulated queue."""
 HALVINGS = 14
@@ -68,7 +70,10 @@ def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
 
 
 def _between(below: LoadRun, above: LoadRun, latency_p95_ms: float) -> float:
-    """The rate between two simulated ones at which the last of 99 % of the requests just meets a target.
+    """A rate between two simulated ones at which 99 % of the requests meet a target.
+
+    The last of them would just meet it at a rate that is greater by `MARGIN`: times of batches have an error, and at the
+    very rate the target would be missed by half of all replicas.
 
     Args:
         below: meets the target.
@@ -79,9 +84,8 @@ def _between(below: LoadRun, above: LoadRun, latency_p95_ms: float) -> float:
     fast, slow = below.e2el_ms[last], above.e2el_ms[last]
     if slow <= latency_p95_ms:  # its queue grows
         return below.rate
-    # a little less, so that it is met there whatever is rounded
-    share = (latency_p95_ms - fast) / (slow - fast) * (1 - 1e-9)
-    return float(below.rate * (above.rate / below.rate) ** share)
+    share = (latency_p95_ms - fast) / (slow - fast)
+    return max(below.rate, float(below.rate * (above.rate / below.rate) ** share) / MARGIN)
 
 
 def single_server_rate(service_ms: Sequence[float], latency_p95_ms: float | None) -> float:

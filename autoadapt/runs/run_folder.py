@@ -1,19 +1,28 @@
 """The run folder: everything a study knows, readable without AutoAdapt, and the one truth a resumed run starts from.
 
 runs/NAME/
-  task.lock.yaml               the task fully resolved, with hashes of data and prompts, versions, hardware
-  study.db                     the Optuna study (SQLite)
-  data/*.jsonl                 the frozen splits
-  trials/0007/rung0/           one job: job.json, outcome.json, log.txt
-  trials/0007/artifact/        the option, self-contained; deleted once a trained one is dominated, unless it is the
-                               best default or may be a part of a cascade
-  trials/0007/score/           the option on test rows
-  trials/0007/load_test/       the option under load
+  task.lock.yaml               the task with every default, hashes of data and prompts, versions, hardware
+  study.db                     a plain Optuna study (SQLite, WAL): optuna-dashboard sqlite:///runs/NAME/study.db
+  data/                        the frozen splits
+  trials/0007/rung0/           one job: job.json, outcome.json (raw numbers, or a failure with its class), log.txt
+  trials/0007/artifact/        the option as a self-contained folder with option.json; deleted once a trained one is
+                               dominated, unless it is the best default or may be a part of a cascade
+  trials/0007/score/           the option scored on test rows
+  trials/0007/load_test/       the option under load: times of batches, latencies at every rate simulated from them
   trials/0007/in_turn/         the option and others, timed in turn
-  trials/0007/refit-85-0/      fitted again, on 85 training rows (or `all`) with seed 0
+  trials/0007/refit-85-0/      fitted again for the verdict: on 85 training rows (or `all`), with seed 0 (or another)
   trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
-  results.json                 options, advice, verdict and spend of one moment; what every reader reads
-  frontier.json|csv, recommendations.json, verdict.json    parts of it, for people and other programs
+  trials/0007/predictions-*    answers to validation and test rows
+  answers.db                   answers of models behind servers, and the money booked for them
+  features/                    features of training rows, shared by all trials
+  results.json                 options, raw numbers, advice, verdict, plan and spend of one moment; what readers read
+  frontier.json, .csv          a part of it: the options with intervals
+  recommendations.json         a part of it: the recommended trial and the reason
+  verdict.json                 a part of it: ties, paired comparisons, optimism, learning curve, reasons
+  report.html                  the report
+  plan.json, probe.json        of `autoadapt plan`
+  clock.json, driver.lock      seconds of all runs so far; what keeps a second search out
+  workers/                     output of worker processes outside of jobs
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The verbs, their exit codes, and the promises the README makes about them."""
+"""The verbs and their exit codes."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import MakeTask, autoadapt, call, environment
+from conftest import MakeTask, autoadapt, call
 from remote_server import chat_server
 
 ROOT = Path(__file__).parents[2]
@@ -38,20 +38,6 @@ def test_check_does_not_load_torch(make_task: MakeTask) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]", run.stdout + run.stderr
-
-
-def test_readme_shows_the_help_as_it_is() -> None:
-    shown = autoadapt("--help", env=environment(COLUMNS="80")).stdout
-    commands = [line.strip() for line in shown.split("Commands:")[1].splitlines() if line.strip()]
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    for command in commands:
-        assert " ".join(command.split()) in readme
-
-
-def test_readme_names_every_file_of_the_package() -> None:
-    tree = (ROOT / "README.md").read_text()
-    for folder in sorted(p.parent for p in (ROOT / "autoadapt").glob("*/__init__.py")):
-        assert f"{folder.name}/" in tree
 
 
 def test_check_says_what_it_found(make_task: MakeTask) -> None:

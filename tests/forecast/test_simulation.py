@@ -388,11 +388,3 @@ def test_replay_without_a_recording_error(tmp_path: Path) -> None:
         Replay().open(tmp_path, Compute())
     with pytest.raises(UserError, match="there is no finished job"):
         Replay().open(tmp_path, Compute(recording=str(tmp_path)))
-
-
-def test_simulation_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    samples = [part.split("```")[0] for part in readme.split("```python\n")[1:]]
-    (sample,) = [s for s in samples if "simulate(" in s]
-    exec(compile(sample, "README.md", "exec"), {})  # noqa: S102 - our own words
-    assert "0.8" in capsys.readouterr().out

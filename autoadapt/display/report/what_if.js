@@ -3,7 +3,7 @@
 // economics/queueing.py, pareto/ties.py and verdict/recommendation.py; tests compare them on random settings.
 const whatIf = (data) => {
   const SECONDS_A_MONTH = 730 * 3600, HOURS_A_MONTH = 730;
-  const GOOD = 0.99, KEEPS_UP = 0.95, PRECISION = 1.05, MOST_APART = 2, HALVINGS = data.halvings, LEAST_SAMPLES = 59, BUSY = 0.02;
+  const GOOD = 0.99, KEEPS_UP = 0.95, PRECISION = 1.05, MOST_APART = 2, MARGIN = 1.05, HALVINGS = data.halvings, LEAST_SAMPLES = 59, BUSY = 0.02;
   const SURE = 1.96, SAME_COST = 1.2, LEVEL = 0.05, LEAST_USD_A_MONTH = 0.01;
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
   const chosen = data.draws && new Uint32Array(bytes(data.draws.chosen));
@@ -69,7 +69,7 @@ const whatIf = (data) => {
   const between = (below, above, target) => {
     const last = Math.ceil(GOOD * below.n - 1e-9) - 1, fast = below.ms[last], slow = above.ms[last];
     if (slow <= target) return below.rate;
-    return below.rate * (above.rate / below.rate) ** (((target - fast) / (slow - fast)) * (1 - 1e-9));
+    return Math.max(below.rate, (below.rate * (above.rate / below.rate) ** ((target - fast) / (slow - fast))) / MARGIN);
   };
   const computeCapacity = (load, target) => {
     let below = null;
