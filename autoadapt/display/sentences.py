@@ -233,7 +233,8 @@ def count_text(value: Decimal) -> str:
     if number <= 0:
         return "0"
     places = 2 - math.floor(math.log10(number))
-    return f"{round(number, places):,.{min(max(0, places), 2)}f}"
+    shown = min(max(0, places), 2) if number >= 0.1 else places
+    return f"{round(number, places):,.{shown}f}"
 
 
 def idle_line(spent: Spent) -> str:

@@ -147,7 +147,7 @@ def test_break_even_lines() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("1234567", "1,230,000"), ("1.2345", "1.23"), ("12.345", "12.3"), ("0.012345", "0.01"), ("0", "0")],
+    [("1234567", "1,230,000"), ("1.2345", "1.23"), ("12.345", "12.3"), ("0.5", "0.50"), ("0.0012345", "0.00123"), ("0", "0")],
 )
 def test_volumes_have_three_significant_figures(value: str, text: str) -> None:
     assert count_text(Decimal(value)) == text

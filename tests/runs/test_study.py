@@ -123,7 +123,10 @@ def test_comparison_in_python_equals_the_command_line(run: Path, command: Comman
     ("written", "expected"),
     [
         ("volum=5", "unknown key; did you mean 'volume'"),
-        ("volume=0", "must be greater than 0"),
+        ("volume=0", "volume: must be greater than 0"),
+        ("volume=-1", "volume: must be greater than 0"),
+        ("volume=0/5/9", "volume: must be greater than 0"),
+        ("output=-1", "output: must be greater than 0"),
         ("volume=9/5/7", "must rise"),
         ("volume=many", "volume"),
         ("price=h100", "not guessed"),

@@ -194,6 +194,27 @@ def test_a_comparison_recommends_and_counts_cells_and_binding_constraints() -> N
     assert none.binding == ["quality"]
 
 
+@pytest.mark.parametrize("volume", ["0.001", "0.5", "1000000000000"])
+def test_any_volume_is_priced_as_the_formulas_of_a_month_say(volume: str) -> None:
+    column = compare(STUDY, under(volume=D(volume)))
+    # $3.60 an hour: a second costs a tenth of a cent; a training of one hour or ten is paid off over ten months
+    training = {0: D(0), 1: D("3.6"), 2: D(36)}
+    a_query = {r.trial: D(str(r.inference_seconds)) / 100 / 1000 for r in STUDY}
+    bills = {p.trial: p.usd_per_month for p in column.priced}
+    for trial, bill in bills.items():
+        assert float(bill) == pytest.approx(float(D(volume) * a_query[trial] + training[trial] / 10))
+    assert sum(column.winners.values()) == column.cells == 9
+
+
+def test_a_difference_in_cost_counts_in_the_cells_where_it_comes_to_a_cent_a_month() -> None:
+    # of the same serving class; a hundredth of a second a query apart, so that a cent a month is 1,000 queries
+    better = raw(0, "prompt", quality=0.82, inference_seconds=3.0, serving_class="one")
+    cheaper = raw(1, "prompt", quality=0.80, inference_seconds=2.0, serving_class="one")
+    found = under(volume=[500, 600, 2000])
+    for cell, counts in ((found.cell(0), False), (found.cell(1), False), (found.cell(2), True)):
+        assert options_under([better, cheaper], found, cell)[1].on_frontier is counts
+
+
 def test_length_of_answers_counts_where_answers_are_written() -> None:
     written = [r.model_copy(update={"free_text": True, "decode_share": 0.5}) for r in STUDY]
     column = compare(written, under(volume=1_000_000))
