@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoadapt.display.option_names import option_names, with_article
-from autoadapt.display.sentences import BUSY, expected_text
+from autoadapt.display.sentences import BUSY, expected_text, in_tenths
 from autoadapt.display.text import money
 from autoadapt.domain.option import Option, number_text, trial_name
 from autoadapt.domain.verdict import Verdict
@@ -214,12 +214,12 @@ class Answer:
         return [f"Never measured in full: {', '.join(names[:MOST_UNMEASURED])}{more}."] if names else []
 
     def _optimism(self, verdict: Verdict) -> list[str]:
-        if (optimism := expected_text(verdict.optimism)) is None:
+        """By how much its validation score is too high; nothing where it is not."""
+        found = verdict.optimism
+        if found.expected is None or in_tenths(found.expected) <= 0:
             return []
-        return [
-            f"Its validation score is probably too high by {optimism}, as it was chosen among "
-            f"{verdict.optimism.options}; the test score is not."
-        ]
+        among = f"as it was chosen among {found.options}"
+        return [f"Its validation score is probably {expected_text(found)}, {among}; the test score is not."]
 
     def export_command(self) -> str:
         """What to type to get the recommended option as one folder; empty: there is nothing to export."""

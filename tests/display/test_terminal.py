@@ -11,6 +11,7 @@ import pytest
 from made_up import HARM, LOAD, PLAN, RAWS, MadeUp, option
 from rich.console import Console
 
+from autoadapt.display.answer import Answer
 from autoadapt.display.comparison_csv import comparison_csv
 from autoadapt.display.sentences import (
     break_even_line,
@@ -57,7 +58,7 @@ def test_result_names_recommendation_verdict_and_spend(capsys: pytest.CaptureFix
     assert "Recommended: Trial 1 (lora) has the highest quality." in text
     assert re.search(r"It costs \$\S+ for [\d,]+ queries a month where its device time alone", text)
     assert "rented day and night" in text
-    assert "as it was chosen among 3 options, it is probably too high by +2.0 points [-3.0, +7.0]" in text
+    assert "as it was chosen among 3 options, it is probably too high by 2.0 points [3.0 too low to 7.0 too high]" in text
     assert "Dominated, but within measurement error: trial 0 (not scored on test rows)." in text
     assert (
         "Spent: 4 trials (3 complete, 0 stopped early, 1 failed, 0 answered from the cache), $0.0400, 1 min 05 s"
@@ -151,6 +152,30 @@ def test_break_even_lines() -> None:
 )
 def test_volumes_have_three_significant_figures(value: str, text: str) -> None:
     assert count_text(Decimal(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("expected", "observed", "sentence", "caveats"),
+    [
+        (0.02, (-0.018, -0.065, 0.029), "too low by 1.8 points [6.5 too low to 2.9 too high]", 1),
+        (0.02, (0.018, 0.001, 0.065), "too high by 1.8 points [0.1 to 6.5 too high]", 1),
+        (0.0, (-0.05, -0.08, -0.02), "too low by 5.0 points [8.0 to 2.0 too low]", 0),
+        (0.0004, (0.0, -0.02, 0.02), "neither too high nor too low [2.0 too low to 2.0 too high]", 0),
+        (None, (-0.018, None, None), "too low by 1.8 points", 0),
+    ],
+)
+def test_sentences_on_optimism_name_the_direction(
+    expected: float | None, observed: tuple[float, float | None, float | None], sentence: str, caveats: int
+) -> None:
+    fields = zip(("observed", "observed_low", "observed_high"), observed, strict=True)
+    found = STUDY.verdict.optimism.model_copy(update={"expected": expected, **dict(fields)})
+    study = MadeUp()
+    study.verdict = STUDY.verdict.model_copy(update={"optimism": found, "split_differences": [], "waited_share": 0.0})
+    (line,) = [line for line in verdict_lines(study.verdict) if line.startswith("Optimism")]
+    assert line.endswith(f"by its test score, it is {sentence}.")
+    said = [line for line in Answer(study).caveats() if "validation score" in line]  # type: ignore[arg-type]
+    assert len(said) == caveats, "no caveat where no optimism is expected"
+    assert not re.search(r"too (high|low) by [+-]", " ".join([line, *said]))
 
 
 def test_numbers_as_text() -> None:
