@@ -39,14 +39,14 @@ class Study(runs_study.Study):
     def _repr_html_(self) -> str:
         """What a notebook shows: the recommendation, and the frontier as a table. All text in it is escaped."""
         from autoadapt.display.sentences import first_lines
-        from autoadapt.display.text import p95_text, with_interval
+        from autoadapt.display.text import p95_text, quality_text, validation_note
 
         rows = []
         for option in self.options:
             cells = [
                 f"{'* ' if option.trial == self.recommendation.trial else ''}{number_text(option.trial)}",
                 option.method,
-                with_interval(*option.best_known_quality),
+                quality_text(option, interval=True),
                 f"{option.cost_usd_per_1k:.2g}",
                 p95_text(option),
             ]
@@ -54,8 +54,10 @@ class Study(runs_study.Study):
         head = "".join(f"<th>{name}</th>" for name in ("trial", "method", "quality [95 %]", "$ per 1k", "p95 ms"))
         name = html.escape(self.task.name)
         lines = [self.recommendation.reason, *first_lines(self.verdict)]
+        note = validation_note(self.options)
         paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-        return f"<b>{name}</b>{paragraphs}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        return f"<b>{name}</b>{paragraphs}{table}{note}"
 
     def __repr__(self) -> str:
         return f"Study({str(self.root)!r}: {self.recommendation.reason})"

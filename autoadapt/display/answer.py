@@ -26,6 +26,9 @@ MOST_UNMEASURED = 4
 TRIAL = re.compile(r"\b[Tt]rial (\d+)(?: \((\w+)((?:, [^()]*)?)\))?")
 
 
+VALIDATION = " on validation rows"
+
+
 @dataclass(frozen=True)
 class Against:
     """Something that the recommended option is compared with.
@@ -34,12 +37,14 @@ class Against:
         name: such as ``the floor``.
         option: what that is.
         quality: of it.
+        rows: on which it was measured; empty: test rows.
         by: by how many points the recommended option is better; empty: it is the recommended option.
     """
 
     name: str
     option: str
     quality: str
+    rows: str
     by: str
 
 
@@ -118,8 +123,11 @@ class Answer:
         for name, trial in known:
             option = self.study.option(trial)
             if option is not None:
-                quality = f"{option.best_known_quality[0]:.3f}"
-                found.append(Against(name, self.name(option), quality, self._by(option)))
+                quality, rows = (
+                    f"{option.best_known_quality[0]:.3f}",
+                    "" if option.test_quality is not None else VALIDATION,
+                )
+                found.append(Against(name, self.name(option), quality, rows, self._by(option)))
         return found
 
     def _hosted(self) -> int | None:
@@ -142,7 +150,7 @@ class Answer:
         texts = []
         for one in self.against():
             by = f", {one.by}" if one.by else ", which this is"
-            texts.append(f"{one.name} ({one.option}) {one.quality}{by}")
+            texts.append(f"{one.name} ({one.option}) {one.quality}{one.rows}{by}")
         return "; ".join(texts)
 
     @property

@@ -35,7 +35,7 @@ def _row(column: Column, option: Option, priced: Priced, goals: tuple[Goal, ...]
         "method": option.method,
         "recommended": option.trial == column.recommended,
         "on_frontier": option.on_frontier,
-        "quality": option.quality,
+        "validation_quality": option.quality,
         "test_quality": option.test_quality,
         "usd_per_month": priced.usd_per_month,
         "usd_per_1k": priced.usd_per_1k,

@@ -232,7 +232,7 @@ def break_even_line(pair: BreakEven, options: Sequence[Option]) -> str:
         pair: of options.
         options: among which both are.
     """
-    names_of = {option.trial: option.named(f"{option.quality:.3f}") for option in options}
+    names_of = {option.trial: option.named(_quality_with_rows(option)) for option in options}
 
     def name(trial: int) -> str:
         return names_of[trial]
@@ -248,6 +248,11 @@ def break_even_line(pair: BreakEven, options: Sequence[Option]) -> str:
     else:
         around = f" [{count_text(pair.low)} - {count_text(pair.high)}]"
     return f"{names}from {count_text(pair.volumes[0])}{around} queries a month the second is cheaper{further}"
+
+
+def _quality_with_rows(option: Option) -> str:
+    """On test rows where it was scored on them, else with the rows that it is on."""
+    return f"{option.best_known_quality[0]:.3f}" + ("" if option.test_quality is not None else " on validation rows")
 
 
 def count_text(value: Decimal) -> str:
