@@ -123,10 +123,8 @@ class Answer:
         for name, trial in known:
             option = self.study.option(trial)
             if option is not None:
-                quality, rows = (
-                    f"{option.best_known_quality[0]:.3f}",
-                    "" if option.test_quality is not None else VALIDATION,
-                )
+                quality = f"{option.best_known_quality[0]:.3f}"
+                rows = VALIDATION if option.test_quality is None else ""
                 found.append(Against(name, self.name(option), quality, rows, self._by(option)))
         return found
 
@@ -179,6 +177,7 @@ class Answer:
         if verdict is None:
             return ["The search has not ended yet: nothing was scored on test rows."]
         found = [
+            *self._damaged(),
             *self._unmeasured(verdict),
             *self._ties(verdict),
             *self._width(),
@@ -186,6 +185,11 @@ class Answer:
             *self._optimism(verdict),
         ]
         return [self.renamed(line) for line in found[:MOST_CAVEATS]]
+
+    def _damaged(self) -> list[str]:
+        """Options that a resumed search has left out."""
+        trials = [trial_name(raw.trial) for raw in self.study.raws if raw.files_damaged]
+        return [f"Left out, because the files are damaged: {', '.join(trials)}."] if trials else []
 
     def _ties(self, verdict: Verdict) -> list[str]:
         ties = [self.names.get(c.trial, trial_name(c.trial)) for c in verdict.compared if c.tied]

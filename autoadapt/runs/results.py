@@ -64,7 +64,8 @@ class Results(StrictModel):
     def weighed(self) -> list[RawOption]:
         """All that can be recommended and deployed: trials measured in full, and cascades with their parts.
 
-        Trained options whose weights were deleted when others dominated them are left out.
+        Trained options whose weights were deleted when others dominated them, and options whose files are damaged, are
+        left out.
         """
         by_trial = {raw.trial: raw for raw in self.measured}
         every = [*self.measured, *(_with_parts(raw, by_trial) for raw in self.cascades)]

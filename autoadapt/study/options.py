@@ -66,8 +66,20 @@ class MeasuredTrials:
         """Trials of simple methods that others are compared with."""
         self.discarded = set(discarded)
         """Trained options whose artifacts were deleted when they were dominated: they cannot come back."""
+        self.damaged: set[int] = set()
+        """Options whose files an earlier run has written and that were damaged since; they stay where they are."""
         self.revision = 0
         """Rises whenever something here changes, so that what was computed from it can be kept until then."""
+
+    @property
+    def gone(self) -> set[int]:
+        """Trials that can be neither recommended nor deployed, because their files are deleted or damaged."""
+        return self.discarded | self.damaged
+
+    def leave_out(self, damaged: Iterable[int]) -> None:
+        """Takes trials whose files are damaged."""
+        self.damaged |= {*damaged}
+        self._change()
 
     def add(self, trial: int, record: Record) -> None:
         """Takes a trial's job at full fidelity."""
@@ -171,7 +183,7 @@ class MeasuredTrials:
         return self._frontier
 
     def _non_dominated(self, main_value: Callable[[int], float]) -> list[int]:
-        trials = set(self._read()) - self.discarded
+        trials = set(self._read()) - self.gone
         frontier, fitting = self._non_dominated_of(trials, main_value), trials & self._fitting
         if fitting == trials:
             return frontier
@@ -198,7 +210,7 @@ class MeasuredTrials:
 
         Prompts and the simple methods that others are compared with take little space and are none of them.
         """
-        return self._trained - self.discarded - {*self.frontier(), *self.frontier_as_measured()}
+        return self._trained - self.gone - {*self.frontier(), *self.frontier_as_measured()}
 
     def discard_dominated(self, kept: Collection[int] = ()) -> set[int]:
         """Gives up dominated trials; returns all that were given up, also before.
@@ -216,12 +228,14 @@ class MeasuredTrials:
     def floor(self) -> int | None:
         """The best of the simple methods that others are compared with, by the uncertain objective; None: none is."""
         falling = next(g for g in self.goals if g.name == self._main).direction == "maximize"
-        return max(self._simple, key=lambda t: self.expected(t) if falling else -self.expected(t), default=None)
+        sign, usable = 1 if falling else -1, [t for t in self._simple if t not in self.damaged]
+        return max(usable, key=lambda t: sign * self.expected(t), default=None)
 
     def baseline(self) -> int | None:
         """The first zero-shot option without training: what one has without doing anything."""
         for trial in self.trials():
             candidate = self._records[trial].job.candidate
-            if not self.measurement(trial).parameters_trained and candidate.params.get("shots") == 0:
+            untrained = not self.measurement(trial).parameters_trained and trial not in self.damaged
+            if untrained and candidate.params.get("shots") == 0:
                 return trial
         return None

@@ -11,7 +11,7 @@ its outcome is on disk, so whatever is killed, a resumed run finds every finishe
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autoadapt.domain.candidate import describe
@@ -27,18 +27,18 @@ from autoadapt.runs.storage import write_note
 from autoadapt.runs.values import QUALITY, values_line
 from autoadapt.study.budget import Budget
 from autoadapt.study.choosing import Chooser
+from autoadapt.study.damaged import damaged_artifacts
 from autoadapt.study.job_times import cut_text
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrial, OpenTrials
 from autoadapt.study.progress import Progress
 from autoadapt.study.resources import Resources
-from autoadapt.study.resuming import ended_trials, running_trials
+from autoadapt.study.resuming import ended_trials, retried_later, running_trials
 from autoadapt.study.rung_judge import RungJudge
 from autoadapt.study.standards import standards_of
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.study_results import StudyResults
 from autoadapt.study.trial_histories import TrialHistories
-from autoadapt.supervision.retries import may_retry
 
 LEAST_DISK_BYTES = 200_000_000
 ENDED: dict[TrialState, EventKind] = {
@@ -93,11 +93,13 @@ class Search:
             self._histories.begin(frozen.number, candidate)
             self._replay_ended(frozen.number, complete=state == TrialState.COMPLETE)
             self._histories.set_state(frozen.number, state)
-        open_trials = running_trials(self._trials.study)
+        measured, open_trials = self.results.trials, running_trials(self._trials.study)
+        self._leave_out_damaged(measured.trials())
         self._expect()  # before a trial ends, for then artifacts are deleted by what is expected
         for trial in open_trials:
             if self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
+        self._leave_out_damaged(trial.number for trial in open_trials if trial.number in measured.trials())
         ended = sum(self._trials.counts[state] for state in ENDED)
         if ended or open_trials:
             continued = f"{len(open_trials)} continue ({interrupted} jobs were interrupted)"
@@ -269,7 +271,9 @@ class Search:
 
     def _handle_failure(self, record: Record, failure: Failure) -> None:
         number = record.job.trial
-        if self.stopped_by is not None and (failure.failure_class == "interrupted" or self._retried_later(record)):
+        if self.stopped_by is not None and (
+            failure.failure_class == "interrupted" or retried_later(self.folder, record)
+        ):
             self._give_up(number)
             return
         if failure.failure_class == "budget":
@@ -327,6 +331,15 @@ class Search:
 
     # -- resuming
 
+    def _leave_out_damaged(self, measured: Iterable[int]) -> None:
+        """Leaves options out whose files were damaged since an earlier run has measured them, and says so."""
+        if not self._supervisor.saves:
+            return
+        damaged = damaged_artifacts(self.folder, {*measured} - self.results.trials.gone)
+        self.results.trials.leave_out(damaged)
+        for trial, wrong in damaged.items():
+            self.emit("note", f"trial {trial} is left out, because its files are damaged: {wrong}", trial)
+
     def _replay_ended(self, number: int, complete: bool) -> None:
         """Remembers what the rungs of an ended trial showed."""
         full = False
@@ -354,19 +367,10 @@ class Search:
             if failure is None:
                 opened.rung = record.job.rung if isinstance(record.job, Fit) else opened.rung
                 self._take(opened, record)
-            elif self._retried_later(record):
+            elif retried_later(self.folder, record):
                 self._trials.queue.append(number)
             else:
                 self._handle_failure(record, failure)
-
-    def _retried_later(self, record: Record) -> bool:
-        """Whether a failed job was, or may still be, tried once more."""
-        same = [
-            r.failure.failure_class
-            for r in self.folder.of(record.job.trial)
-            if r.failure is not None and r.job.attempt <= record.job.attempt and _same_rung(r.job, record.job)
-        ]
-        return may_retry([c for c in same if c != "interrupted"])
 
     # -- budget
 
@@ -389,7 +393,3 @@ class Search:
             f"{self.resolved.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and "
             f"{len(splits.test)} test rows; {self._supervisor.slots} slot(s) of {devices.count} x {devices.kind}"
         )
-
-
-def _same_rung(job: AnyJob, other: AnyJob) -> bool:
-    return isinstance(job, Fit) and isinstance(other, Fit) and job.rung == other.rung

@@ -78,7 +78,7 @@ class StudyResults:
             trials.serving.revision(trial),
             trials.expected_quality(trial),
             trial in trials.frontier(),
-            trial in trials.discarded,
+            trial in trials.gone,
             len(self.folder.of(trial, "score")),
             sum(len(self.folder.of(t, "load_test")) for t in trials.serving.alike(trial)),
         )
