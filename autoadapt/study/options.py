@@ -10,7 +10,7 @@ from autoadapt.economics import costs
 from autoadapt.pareto.ties import on_frontier, standing
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
-from autoadapt.runs.values import QUALITY, Values, no_worse, read_values, uncertain_goal
+from autoadapt.runs.values import QUALITY, ReadingError, Values, no_worse, read_values, uncertain_goal
 from autoadapt.shelves import METHODS, OBJECTIVES
 from autoadapt.study.served_trials import ServedTrials
 
@@ -53,6 +53,8 @@ class MeasuredTrials:
         self.serving = ServedTrials(metric.answers == "text")
         self._values: dict[int, Values] = {}
         """Of every trial, with the cost and latency of its serving class."""
+        self._alone: dict[int, tuple[Values, Values]] = {}
+        """Of every trial by itself, with the values of what is limited."""
         self._stale: set[int] = set()
         """Trials whose class has new measurements since."""
         self._as_shown: dict[int, Values] = {}
@@ -82,9 +84,14 @@ class MeasuredTrials:
         self._change()
 
     def add(self, trial: int, record: Record) -> None:
-        """Takes a trial's job at full fidelity."""
+        """Takes a trial's job at full fidelity.
+
+        Raises:
+            ReadingError: an objective gives no number for it; then it is not taken.
+        """
         measurement = record.measurement
         if measurement is not None and record.outcome is not None and record.outcome.devices.kind == self.hardware:
+            self._alone[trial] = self._read_one(measurement)
             self._change()
             self._records[trial] = record
             self._stale |= self.serving.add(trial, record)
@@ -114,13 +121,19 @@ class MeasuredTrials:
     def _read(self) -> dict[int, Values]:
         """Objectives of every trial; those whose class has changed are read again, when they are asked for."""
         for trial in self._stale:
-            served = self.serving.measurement(trial)
-            self._values[trial] = read_values(self.goals, served, self._metric, self._economics)
-            limited = read_values(self._limited, served, self._metric, self._economics)
+            try:
+                self._values[trial], limited = self._read_one(self.serving.measurement(trial))
+            except ReadingError:  # it gave numbers for the trial's own measurement
+                self._values[trial], limited = self._alone[trial]
             fits = all(no_worse(goal, limited[goal.name], self._limits[goal.name]) for goal in self._limited)
             (self._fitting.add if fits else self._fitting.discard)(trial)
         self._stale.clear()
         return self._values
+
+    def _read_one(self, measurement: Measurement) -> tuple[Values, Values]:
+        """Objectives, and the values of what the constraints limit in addition."""
+        objectives = read_values(self.goals, measurement, self._metric, self._economics)
+        return objectives, read_values(self._limited, measurement, self._metric, self._economics)
 
     def _shown(self, trial: int) -> Values:
         """Objectives of a trial by which it is compared."""

@@ -1,6 +1,7 @@
 """Scenarios: costs of a made-up study under other volumes, prices and latency targets, by hand and by property."""
 
 import decimal
+import math
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from autoadapt.domain.task import Constraints, Task
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
+from autoadapt.shelves import OBJECTIVES
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.break_evens import break_even
+from autoadapt.verdict.option_values import option_value, option_values
 from autoadapt.verdict.preferences import recommend_by_weights
 from autoadapt.verdict.recommendation import binding_for, recommend
 from autoadapt.verdict.scenarios import compare, options_under
@@ -558,6 +561,23 @@ def test_price_of_an_api_that_was_measured_grows_with_its_answers() -> None:
     column = compare([hosted], under(output=3), [QUOTE])
     assert column.api[0].usd_per_1k == D("0.6")
     assert column.recommended == column.api[0].prompt_of == 7
+
+
+@pytest.mark.parametrize("fault", [ValueError("no power"), math.nan, math.inf])
+def test_an_objective_that_gives_no_number_for_an_option_has_that_of_its_measurement(
+    monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    def of_option(self: Any, option: Any, name: str) -> float:
+        if isinstance(fault, Exception):
+            raise fault
+        return float(fault)
+
+    monkeypatch.setattr(type(OBJECTIVES.get("energy_wh")), "of_option", of_option)
+    found = under()
+    goals = (*DEFAULT_GOALS, OBJECTIVES.get("energy_wh").goal("energy_wh"))
+    options = options_under([raw(0, "prompt", values={"energy_wh": 3.5})], found, found.cell(), goals)
+    assert option_value(options[0], "energy_wh") == 3.5
+    assert option_values(options, goals)[0, -1] == 3.5
 
 
 def test_knee_is_no_constant_answer() -> None:
