@@ -9,7 +9,7 @@ from autoadapt.domain.objective import COST, LATENCY
 from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation, Role
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.plan import Plan
-from autoadapt.domain.verdict import Defaults, Paired, Verdict
+from autoadapt.domain.verdict import Defaults, Importance, Paired, Verdict
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
 from autoadapt.row_statistics import stats_array
@@ -65,6 +65,7 @@ class StudyResults:
         self._options: dict[int, tuple[Any, Option]] = {}
         """Options with what they were computed from."""
         self.verdict: Verdict | None = None
+        self.importances: list[Importance] | None = None
 
     def raw(self, trial: int) -> RawOption:
         """Everything measured of one trial."""
@@ -233,6 +234,7 @@ class StudyResults:
             calibration=self.calibrations(),
             recommendation=self.recommendation(),
             verdict=self.verdict,
+            importances=self.importances,
             plan=self._plan(),
             spent=status.spent,
             complete=status.complete,

@@ -296,3 +296,25 @@ def test_unknown_tracker_costs_nothing(make_task: MakeTask, tmp_path: Path) -> N
     assert run.returncode == 2
     assert "did you mean 'mlflow'" in run.stderr
     assert not (tmp_path / "runs" / "fruits" / "trials").exists()
+
+
+def test_importances_are_stored_at_the_end_and_computed_for_results_without_them(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = {**EVALUATION, "learning_curve": False, "load_requests": 0, "final_fit": False}
+    task = make_task(methods=["prompt"], search={"sampler": "random"}, budget={"trials": 6}, evaluation=quick)
+    assert search(task).returncode == 0
+    file = task.parent / "runs" / "fruits" / "results.json"
+    results = json.loads(file.read_text())
+    stored = results.pop("importances")
+    assert stored, "prompts of different lengths differ in cost"
+    file.write_text(json.dumps(results))
+    computed = Study.load(file.parent).importances()
+    assert [json.loads(one.model_dump_json()) for one in computed] == [pytest.approx(one) for one in stored]
+
+    def unread(*arguments: Any) -> Any:
+        raise AssertionError("what is stored is not computed again")
+
+    file.write_text(json.dumps({**results, "importances": stored}))
+    monkeypatch.setattr("autoadapt.runs.study.load_trials", unread)
+    assert Study.load(file.parent).importances() == computed
