@@ -1,9 +1,12 @@
 """Study: a study, finished or running, with figures and a report."""
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autoadapt.domain.comparison import Column
+from autoadapt.domain.objective import COST
 from autoadapt.domain.option import number_text
 from autoadapt.runs import study as runs_study
 
@@ -25,6 +28,21 @@ class Study(runs_study.Study):
         from autoadapt.display.figures import figure
 
         return figure(self, kind, **options)
+
+    def draw_comparison(self, columns: Sequence[Column], path: str | Path, x: str = COST, y: str = "quality") -> None:
+        """Writes one figure of what `compare` gave: the options of each scenario on two axes, with their errors.
+
+        Args:
+            columns: of `compare`.
+            path: it ends in .html, or in .svg, .png or .pdf, which need ``pip install 'autoadapt[research]'``.
+            x, y: quality, cost_usd_per_1k (drawn as dollars a month), latency_ms or another objective.
+
+        Raises:
+            UserError: the format or an axis is unknown, a package is missing, or the file cannot be written.
+        """
+        from autoadapt.display.comparison_figure import draw
+
+        draw(columns, self.goals, Path(path), x, y)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Writes the HTML report; returns where it is.
