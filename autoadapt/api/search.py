@@ -14,6 +14,7 @@ from autoadapt.files import is_full_disk
 from autoadapt.forecast.memory import check_memory
 from autoadapt.forecast.planning import check_budget
 from autoadapt.forecast.probing import first_candidates, kept_plan
+from autoadapt.runs.importances import importances
 from autoadapt.runs.results import read_results
 from autoadapt.runs.storage import STORAGE_ERRORS, storage_error
 from autoadapt.study.resources import Resources, open_resources
@@ -119,6 +120,9 @@ def _search(resources: Resources, stop: StopSignals) -> Exit:
         measured, budget_ended = search.results.trials, not search.exhausted
         unmeasured = unmeasured_methods(search.resolved, measured, resources.study, budget_ended)
         search.results.verdict = give_verdict(search, end.jobs, unmeasured)
+        search.results.importances = importances(
+            resources.study.get_trials(deepcopy=False), search.resolved.goals, search.resolved.task.seed
+        )
     search.results.write(search.status())
     return stop.code if stop.code is not None else _exit_code(search, end)
 

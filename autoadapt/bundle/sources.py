@@ -97,6 +97,8 @@ def _raw(study: Study, number: int) -> RawOption:
     choices = f"These can be exported: {', '.join(kept) or 'none'}."
     if number not in every:
         raise UserError(f"{study.root}: {trial_name(number)} is no option that was measured in full. {choices}")
+    if every[number].files_damaged:
+        raise UserError(f"{study.root}: the files of {trial_name(number)} are damaged. {choices}", Exit.DATA)
     if not every[number].weights_kept:
         raise UserError(
             f"{study.root}: the weights of {trial_name(number)} were deleted when other options dominated it. "

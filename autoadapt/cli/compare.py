@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import UserError
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)]
@@ -17,6 +18,13 @@ def compare(
     scenarios: Annotated[Path | None, typer.Argument(help="A scenarios file (YAML).", show_default=False)] = None,
     written: Annotated[list[str] | None, typer.Option("--scenario", help=f"{EXAMPLE},... (repeatable).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="A figure of the options: .html, .svg, .png or .pdf.", show_default=False)
+    ] = None,
+    across: Annotated[
+        str, typer.Option("--x", help="Axis of the figure: cost, latency, quality or an objective.")
+    ] = "cost",
+    up: Annotated[str, typer.Option("--y", help="The other axis.")] = "quality",
     as_csv: Annotated[bool, typer.Option("--csv", help="One row per scenario and option.")] = False,
 ) -> None:
     """Price a finished study under other scenarios; run nothing."""
@@ -29,6 +37,8 @@ def compare(
         columns += study.compare(dict(scenario_of(text) for text in written))
     if not columns:
         raise UserError(f"give a scenarios file or --scenario {EXAMPLE}")
+    if figure is not None:
+        study.draw_comparison(columns, figure, *(SHORT_NAMES.get(axis, axis) for axis in (across, up)))
     if as_json:
         print(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False))
         return
@@ -39,3 +49,5 @@ def compare(
         print(comparison_csv(columns, study.goals), end="")
     else:
         print_comparison(columns, study.goals)
+        if figure is not None:
+            print(f"wrote {figure}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoadapt.display.option_names import option_names, with_article
-from autoadapt.display.sentences import BUSY, expected_text
+from autoadapt.display.sentences import BUSY, expected_text, in_tenths
 from autoadapt.display.text import money
 from autoadapt.domain.option import Option, number_text, trial_name
 from autoadapt.domain.verdict import Verdict
@@ -26,6 +26,9 @@ MOST_UNMEASURED = 4
 TRIAL = re.compile(r"\b[Tt]rial (\d+)(?: \((\w+)((?:, [^()]*)?)\))?")
 
 
+VALIDATION = " on validation rows"
+
+
 @dataclass(frozen=True)
 class Against:
     """Something that the recommended option is compared with.
@@ -34,12 +37,14 @@ class Against:
         name: such as ``the floor``.
         option: what that is.
         quality: of it.
+        rows: on which it was measured; empty: test rows.
         by: by how many points the recommended option is better; empty: it is the recommended option.
     """
 
     name: str
     option: str
     quality: str
+    rows: str
     by: str
 
 
@@ -119,7 +124,8 @@ class Answer:
             option = self.study.option(trial)
             if option is not None:
                 quality = f"{option.best_known_quality[0]:.3f}"
-                found.append(Against(name, self.name(option), quality, self._by(option)))
+                rows = VALIDATION if option.test_quality is None else ""
+                found.append(Against(name, self.name(option), quality, rows, self._by(option)))
         return found
 
     def _hosted(self) -> int | None:
@@ -142,7 +148,7 @@ class Answer:
         texts = []
         for one in self.against():
             by = f", {one.by}" if one.by else ", which this is"
-            texts.append(f"{one.name} ({one.option}) {one.quality}{by}")
+            texts.append(f"{one.name} ({one.option}) {one.quality}{one.rows}{by}")
         return "; ".join(texts)
 
     @property
@@ -171,6 +177,7 @@ class Answer:
         if verdict is None:
             return ["The search has not ended yet: nothing was scored on test rows."]
         found = [
+            *self._damaged(),
             *self._unmeasured(verdict),
             *self._ties(verdict),
             *self._width(),
@@ -178,6 +185,11 @@ class Answer:
             *self._optimism(verdict),
         ]
         return [self.renamed(line) for line in found[:MOST_CAVEATS]]
+
+    def _damaged(self) -> list[str]:
+        """Options that a resumed search has left out."""
+        trials = [trial_name(raw.trial) for raw in self.study.raws if raw.files_damaged]
+        return [f"Left out, because the files are damaged: {', '.join(trials)}."] if trials else []
 
     def _ties(self, verdict: Verdict) -> list[str]:
         ties = [self.names.get(c.trial, trial_name(c.trial)) for c in verdict.compared if c.tied]
@@ -214,12 +226,12 @@ class Answer:
         return [f"Never measured in full: {', '.join(names[:MOST_UNMEASURED])}{more}."] if names else []
 
     def _optimism(self, verdict: Verdict) -> list[str]:
-        if (optimism := expected_text(verdict.optimism)) is None:
+        """By how much its validation score is too high; nothing where it is not."""
+        found = verdict.optimism
+        if found.expected is None or in_tenths(found.expected) <= 0:
             return []
-        return [
-            f"Its validation score is probably too high by {optimism}, as it was chosen among "
-            f"{verdict.optimism.options}; the test score is not."
-        ]
+        among = f"as it was chosen among {found.options}"
+        return [f"Its validation score is probably {expected_text(found)}, {among}; the test score is not."]
 
     def export_command(self) -> str:
         """What to type to get the recommended option as one folder; empty: there is nothing to export."""

@@ -7,7 +7,7 @@ from autoadapt.domain.comparison import Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option
 from autoadapt.files import inert
-from autoadapt.shelves import OBJECTIVES
+from autoadapt.verdict.option_values import option_value
 
 
 def comparison_csv(columns: Sequence[Column], goals: tuple[Goal, ...] = DEFAULT_GOALS) -> str:
@@ -35,7 +35,7 @@ def _row(column: Column, option: Option, priced: Priced, goals: tuple[Goal, ...]
         "method": option.method,
         "recommended": option.trial == column.recommended,
         "on_frontier": option.on_frontier,
-        "quality": option.quality,
+        "validation_quality": option.quality,
         "test_quality": option.test_quality,
         "usd_per_month": priced.usd_per_month,
         "usd_per_1k": priced.usd_per_1k,
@@ -51,5 +51,5 @@ def _row(column: Column, option: Option, priced: Priced, goals: tuple[Goal, ...]
         "hour_usd": terms.hour_usd[1],
         "training_hour_usd": terms.training_hour_usd,
         "hosting": terms.scenario.hosting,
-        **{g.name: OBJECTIVES.get(g.name).of_option(option, g.name) for g in further_goals(goals)},
+        **{g.name: option_value(option, g.name) for g in further_goals(goals)},
     }

@@ -7,7 +7,7 @@ from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.errors import UserError, did_you_mean
-from autoadapt.shelves import OBJECTIVES
+from autoadapt.verdict.option_values import option_value
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -41,7 +41,7 @@ def shown_value(row: TrialRow, option: Option | None, goal: Goal) -> float | Non
     if goal.name == "quality":
         return row.test_quality if row.test_quality is not None else row.quality
     if option is not None:
-        return OBJECTIVES.get(goal.name).of_option(option, goal.name)
+        return option_value(option, goal.name)
     return row.values.get(goal.name)
 
 
@@ -53,7 +53,7 @@ def further_goals(goals: tuple[Goal, ...]) -> list[Goal]:
 
 def goal_text(option: Option, goal: Goal) -> str:
     """An option's value of an objective, with four significant figures."""
-    return f"{OBJECTIVES.get(goal.name).of_option(option, goal.name):.4g}"
+    return f"{option_value(option, goal.name):.4g}"
 
 
 def cost_unit(study: "Study") -> tuple[float, str]:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoadapt.display.method_style import COLOURS, MethodStyle
+from autoadapt.display.static_page import FORMATS, static_page
 from autoadapt.domain.trial_row import TrialRow
-from autoadapt.errors import Exit, UserError
+from autoadapt.errors import UserError
 from autoadapt.pareto.frontier import frontier, measured_trials
 from autoadapt.pareto.reference import hypervolume_over_spend
 
 if TYPE_CHECKING:
     from autoadapt.runs.frontiers import TaskRuns
 
-FORMATS = (".png", ".svg", ".pdf")
 MARKERS = "osD^v*PX"
 LINES = ("dotted", "solid", "dashed")
 
@@ -34,27 +34,14 @@ def draw(tasks: "Sequence[TaskRuns]", path: Path, other: str | None = None) -> N
     """
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{path}: unknown format of a figure; it must end in {', '.join(FORMATS)}")
-    try:
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError("figures need a package: pip install 'autoadapt[research]'", Exit.ENVIRONMENT) from error
     panels = [_Panels(task, other) for task in tasks]
-    with rc_context({"font.size": 8, "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3}):
-        page = Figure(figsize=(7.2, 2.4 * len(tasks)), layout="constrained")
-        FigureCanvasAgg(page)
+    settings = {"font.size": 8, "axes.grid": True, "grid.alpha": 0.3}
+    with static_page(path, (7.2, 2.4 * len(tasks)), settings) as page:
         grid: Any = page.subplots(len(tasks), 3, squeeze=False)
         for axes, panel in zip(grid, panels, strict=True):
             panel.runs(axes[0])
             panel.methods(axes[1])
             panel.spend(axes[2])
-        try:
-            # without a date, so that the same runs give the same file
-            metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-            page.savefig(path, dpi=300, metadata=metadata)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})", Exit.ENVIRONMENT) from error
 
 
 class _Panels:

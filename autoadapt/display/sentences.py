@@ -95,25 +95,48 @@ def _within_noise_lines(verdict: Verdict) -> list[str]:
 
 
 def _optimism_line(optimism: Optimism) -> str:
-    """By how much the score of the recommended option is too high: by how it was chosen, and by test rows."""
+    """How far the score of the recommended option is off: by how it was chosen, and by test rows."""
     clauses = []
     if (found := expected_text(optimism)) is not None:
         among = f"chosen among {optimism.options} options" if optimism.options > 1 else "the only option of its kind"
-        clauses.append(f"as it was {among}, it is probably too high by {found}")
-    if optimism.observed is not None and optimism.observed_low is not None and optimism.observed_high is not None:
-        by = difference_text(optimism.observed, optimism.observed_low, optimism.observed_high)
-        clauses.append(f"by its test score, it is too high by {by}")
+        clauses.append(f"as it was {among}, it is probably {found}")
+    if optimism.observed is not None:
+        found = excess_text(optimism.observed, optimism.observed_low, optimism.observed_high)
+        clauses.append(f"by its test score, it is {found}")
     text = f"Optimism: {trial_name(optimism.trial)} has a validation score of {optimism.validation_quality:.3f}"
     return "; ".join([text, *clauses]) + "."
 
 
 def expected_text(optimism: Optimism) -> str | None:
-    """By how much a score is probably too high, with its range; None: it is not known."""
+    """How far a score is probably off, with its range; None: it is not known."""
     if optimism.expected is None:
         return None
-    if optimism.expected_low is None or optimism.expected_high is None:  # an earlier version has written it
-        return f"about {100 * optimism.expected:.1f} points"
-    return difference_text(optimism.expected, optimism.expected_low, optimism.expected_high)
+    return excess_text(optimism.expected, optimism.expected_low, optimism.expected_high)
+
+
+def excess_text(excess: float, low: float | None, high: float | None) -> str:
+    """How far a score is off, such as ``too low by 1.8 points [6.5 too low to 2.9 too high]``.
+
+    Args:
+        excess: the score less the true one, from -1 to 1.
+        low, high: its interval; None: not known, as in results of earlier versions.
+    """
+    by = in_tenths(excess)
+    text = f"too {_way(by)} by {abs(by):.1f} points" if by else "neither too high nor too low"
+    if low is None or high is None:
+        return text
+    ends = in_tenths(low), in_tenths(high)
+    first = "" if _way(ends[0]) == _way(ends[1]) else f" too {_way(ends[0])}"
+    return f"{text} [{abs(ends[0]):.1f}{first} to {abs(ends[1]):.1f} too {_way(ends[1])}]"
+
+
+def in_tenths(difference: float) -> float:
+    """A difference of quality in points, to a tenth."""
+    return round(100 * difference, 1)
+
+
+def _way(points: float) -> str:
+    return "low" if points < 0 else "high"
 
 
 def cascade_lines(options: Sequence[Option]) -> list[str]:
@@ -218,7 +241,7 @@ def break_even_line(pair: BreakEven, options: Sequence[Option]) -> str:
         pair: of options.
         options: among which both are.
     """
-    names_of = {option.trial: option.named(f"{option.quality:.3f}") for option in options}
+    names_of = {option.trial: option.named(_quality_with_rows(option)) for option in options}
 
     def name(trial: int) -> str:
         return names_of[trial]
@@ -236,13 +259,19 @@ def break_even_line(pair: BreakEven, options: Sequence[Option]) -> str:
     return f"{names}from {count_text(pair.volumes[0])}{around} queries a month the second is cheaper{further}"
 
 
+def _quality_with_rows(option: Option) -> str:
+    """On test rows where it was scored on them, else with the rows that it is on."""
+    return f"{option.best_known_quality[0]:.3f}" + ("" if option.test_quality is not None else " on validation rows")
+
+
 def count_text(value: Decimal) -> str:
     """A volume with three significant figures."""
     number = float(value)
     if number <= 0:
         return "0"
     places = 2 - math.floor(math.log10(number))
-    return f"{round(number, places):,.{min(max(0, places), 2)}f}"
+    shown = min(max(0, places), 2) if number >= 0.1 else places
+    return f"{round(number, places):,.{shown}f}"
 
 
 def idle_line(spent: Spent) -> str:

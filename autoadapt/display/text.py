@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from autoadapt.domain.option import Option
@@ -44,6 +45,28 @@ def money(value: float, less: str = "less than a cent") -> str:
 def with_interval(value: float, interval: tuple[float, float]) -> str:
     """Such as ``0.812 [0.750-0.861]``."""
     return f"{value:.3f} [{interval[0]:.3f}-{interval[1]:.3f}]"
+
+
+VALIDATION_NOTE = (
+    "v: on validation rows, by which the search chose, so that it is a little too high; else on test rows."
+)
+
+
+def quality_text(option: Option, interval: bool = False) -> str:
+    """Quality on test rows, or on validation rows with a mark that `VALIDATION_NOTE` explains.
+
+    Args:
+        option: of a study.
+        interval: whether its 95 % interval is added.
+    """
+    value, ends = option.best_known_quality
+    mark = "v " if option.test_quality is None else ""
+    return mark + (with_interval(value, ends) if interval else f"{value:.3f}")
+
+
+def validation_note(options: Iterable[Option]) -> str:
+    """What the mark of `quality_text` means; empty: every option was scored on test rows."""
+    return VALIDATION_NOTE if any(option.test_quality is None for option in options) else ""
 
 
 def duration(seconds: float) -> str:

@@ -75,6 +75,8 @@ class Executor(ABC):
     kills: ClassVar[bool] = True
     """Whether a running job can be ended at any moment; False: no time limit holds, and `WorkerGroup.kill` is called
     only between the calls of `wait`, in which such an executor works."""
+    saves: ClassVar[bool] = True
+    """Whether jobs that fit leave their option's files behind."""
 
     class Settings(StrictModel):
         """Settings of this executor, filled from the task: ``compute: {executor: {NAME: {setting: value}}}``."""

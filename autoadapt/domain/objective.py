@@ -126,7 +126,10 @@ class Objective(ABC):
 
     @abstractmethod
     def read(self, reading: Reading) -> float:
-        """The value of a measurement, finite; it is computed again whenever the study is priced again."""
+        """The value of a measurement; it is computed again whenever the study is priced again.
+
+        An error, or a number that is not finite, is a failure of the trial that was measured.
+        """
 
     def of_option(self, option: Option, name: str) -> float:
         """The value of a finished option, which may know better than one measurement (under load, another scenario)."""

@@ -178,7 +178,9 @@ class RawOption(Scored):
     on_frontier: bool
     """Of the task's own economics."""
     weights_kept: bool
-    """False: it was trained, and its weights were deleted when others dominated it."""
+    """False: its weights were deleted when others dominated it, or its files are damaged; it cannot be deployed."""
+    files_damaged: bool = False
+    """Whether what an earlier run has written of it was found damaged when the search was resumed."""
     parts_latency_ms: tuple[list[float], list[float]] | None = None
     """Of a cascade: single requests to its first and to its second part."""
     parts: "tuple[RawOption, RawOption] | None" = Field(default=None, exclude=True)

@@ -54,8 +54,17 @@ def _volume(value: Any) -> Any:
     return _spread(read_count(value))
 
 
+def _positive(value: dict[str, Any] | Spread) -> Any:
+    """A spread, each number of which must be greater than 0."""
+    numbers = value.model_dump() if isinstance(value, Spread) else value
+    if any(isinstance(number, int | float | Decimal) and float(number) <= 0 for number in numbers.values()):
+        raise ValueError("must be greater than 0")
+    return value
+
+
 AnySpread = Annotated[Spread, BeforeValidator(_spread)]
-Volume = Annotated[Spread, BeforeValidator(_volume)]
+PositiveSpread = Annotated[Spread, BeforeValidator(_positive), BeforeValidator(_spread)]
+Volume = Annotated[Spread, BeforeValidator(_positive), BeforeValidator(_volume)]
 
 
 class Scenario(Limits):
@@ -71,7 +80,7 @@ class Scenario(Limits):
     """USD of one device-hour of training; absent: the task's, of the device that trained."""
     device_speed: float | None = Field(default=None, gt=0)
     """Answers of the scenario's device in the time of one of the device that they were measured on; absent: as fast."""
-    output: AnySpread = Spread(likely=Decimal(1))
+    output: PositiveSpread = Spread(likely=Decimal(1))
     """Length of answers as a multiple of those measured (free text only; labels do not grow)."""
     hosting: Hosting = "per_use"
     """Absent: the task's. `per_use`: the device time of answers alone; `always_on`: whole replicas day and night;
@@ -115,9 +124,6 @@ class Scenario(Limits):
     def _one_price(self) -> "Scenario":
         if self.price is not None and self.owned is not None:
             raise ValueError("give price or owned, not both")
-        for name, spread in (("volume", self.volume), ("output", self.output)):
-            if spread is not None and (spread.low if spread.low is not None else spread.likely) <= 0:
-                raise ValueError(f"{name} must be greater than 0")
         return self
 
 

@@ -307,6 +307,6 @@ LEAST_USD_A_MONTH = Decimal("0.01")
 """Under a cent a month no difference in cost decides anything."""
 
 
-def least_usd_per_1k(queries_per_month: int) -> Decimal:
+def least_usd_per_1k(queries_per_month: Decimal | int) -> Decimal:
     """The difference in USD per 1,000 queries that comes to a cent a month."""
-    return LEAST_USD_A_MONTH * 1000 / Decimal(queries_per_month)
+    return LEAST_USD_A_MONTH * 1000 / queries_per_month

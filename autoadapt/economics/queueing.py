@@ -72,8 +72,8 @@ def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
 def _between(below: LoadRun, above: LoadRun, latency_p95_ms: float) -> float:
     """A rate between two simulated ones at which 99 % of the requests meet a target.
 
-    The last of them would just meet it at a rate that is greater by `MARGIN`: times of batches have an error, and at the
-    very rate the target would be missed by half of all replicas.
+    The last of them would just meet it at a rate that is greater by `MARGIN`: times of batches have an error, and at
+    that rate half of all replicas would miss the target.
 
     Args:
         below: meets the target.

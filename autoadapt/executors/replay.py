@@ -85,6 +85,7 @@ class Replay(Executor):
     """
 
     kills: ClassVar[bool] = False
+    saves: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from autoadapt.domain.option import Calibration, Option, RawOption, Recommendation, Spent
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.strict import StrictModel
-from autoadapt.domain.verdict import Verdict
+from autoadapt.domain.verdict import Importance, Verdict
 from autoadapt.economics.queueing import scaled
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import inert, write_atomic, write_json
@@ -49,6 +49,8 @@ class Results(StrictModel):
     recommendation: Recommendation
     verdict: Verdict | None = None
     """None until the search has ended, and again while it goes on."""
+    importances: list[Importance] | None = None
+    """Of parameters, computed when the search ended; None: it goes on, or an earlier version has written the file."""
     plan: Plan | None = None
     """What `autoadapt plan` expected of it; None: it was not planned."""
     spent: Spent
@@ -64,7 +66,8 @@ class Results(StrictModel):
     def weighed(self) -> list[RawOption]:
         """All that can be recommended and deployed: trials measured in full, and cascades with their parts.
 
-        Trained options whose weights were deleted when others dominated them are left out.
+        Trained options whose weights were deleted when others dominated them, and options whose files are damaged, are
+        left out.
         """
         by_trial = {raw.trial: raw for raw in self.measured}
         every = [*self.measured, *(_with_parts(raw, by_trial) for raw in self.cascades)]

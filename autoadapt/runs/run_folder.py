@@ -239,7 +239,15 @@ def _interrupted(record: Record, devices: Devices) -> Outcome:
     return Outcome.of(record.job, failure, devices, max(0.0, max(beats, default=begun) - begun))
 
 
-def free_disk_bytes(folder: Path) -> int:
-    """Free bytes on the folder's disk."""
+LEAST_DISK_BYTES = 200_000_000
+
+
+def full_disk(folder: Path) -> UserError | None:
+    """The error that a search ends with where too little of the folder's disk is free; None: there is enough."""
     stat = os.statvfs(folder)
-    return stat.f_bavail * stat.f_frsize
+    if stat.f_bavail * stat.f_frsize >= LEAST_DISK_BYTES:
+        return None
+    return UserError(
+        f"{folder}: less than {LEAST_DISK_BYTES // 10**6} MB free; make room and run the same command to resume",
+        Exit.ENVIRONMENT,
+    )

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from autoadapt.domain.comparison import Column, Terms
 from autoadapt.domain.counts import count_in
 from autoadapt.domain.objective import Goal
-from autoadapt.domain.option import Option, Recommendation
+from autoadapt.domain.option import Option, Recommendation, trial_name
 from autoadapt.domain.scenario import Scenario, Scenarios
 from autoadapt.domain.task import Constraints, Task
 from autoadapt.domain.verdict import Paired
@@ -74,7 +74,10 @@ def _search_usd(study: FinishedStudy, scenario: Scenario) -> float:
 def _notes(study: FinishedStudy, scenario_terms: Terms) -> list[str]:
     """What a reader should know of how the figures came about."""
     scenario, notes = scenario_terms.scenario, []
-    deleted = sum(not raw.weights_kept for raw in study.results.measured)
+    damaged = [trial_name(raw.trial) for raw in study.results.measured if raw.files_damaged]
+    if damaged:
+        notes.append(f"left out, because the files are damaged: {', '.join(damaged)}")
+    deleted = sum(not raw.weights_kept and not raw.files_damaged for raw in study.results.measured)
     if deleted:
         notes.append(
             f"{deleted} trained option{'s' if deleted > 1 else ''} whose weights were deleted when others dominated "

@@ -140,6 +140,8 @@ class Study:
 
     @functools.cached_property
     def _importances(self) -> list[Importance]:
+        if self.results.importances is not None:
+            return self.results.importances
         return importances(self._frozen_trials, self.goals, self.task.seed)
 
     def reference(self) -> Reference:

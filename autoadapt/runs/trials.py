@@ -24,7 +24,7 @@ from autoadapt.economics.usage_costs import cost_usd_per_1k, device_usd
 from autoadapt.files import read_whole
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import JOB_FOLDER, read_job
-from autoadapt.runs.values import read_values
+from autoadapt.runs.values import ReadingError, read_values
 
 COPIED = (
     *("train_seconds", "train_steps", "train_steps_planned", "train_tokens", "train_loss", "inference_seconds"),
@@ -112,7 +112,7 @@ class TrialReader:
             **payload,
             **{name: getattr(measurement, name) for name in COPIED},
             "rows": len(measurement.rows),
-            "values": read_values(self.goals, measurement, self.metric, self.task.economics),
+            "values": self._values(measurement),
             "quality": self.metric.value(scores),
             "cost_usd_per_1k": float(cost_usd_per_1k(measurement, self.task.economics)),
             "latency_ms": _typical(measurement),
@@ -124,6 +124,13 @@ class TrialReader:
             "hardware": outcome.devices.kind,
             "devices": outcome.devices.count,
         }
+
+    def _values(self, measurement: Measurement) -> dict[str, float]:
+        """Objectives of a measurement; none where one of them gives no number."""
+        try:
+            return read_values(self.goals, measurement, self.metric, self.task.economics)
+        except ReadingError:
+            return {}
 
 
 def fits_of(root: Path, trial: int) -> list[tuple[Fit, Outcome | None]]:

@@ -1,10 +1,11 @@
 """Objectives of a measurement, read again whenever a study is priced."""
 
+import math
 from collections.abc import Sequence
 
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.objective import Goal, Reading
-from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.outcome import Failure, FailureClass, Measurement
 from autoadapt.domain.task import Economics
 from autoadapt.shelves import OBJECTIVES
 
@@ -12,6 +13,19 @@ QUALITY = "quality"
 """Name of the objective that is the mean of the rows' scores, or what the metric makes of them."""
 Values = dict[str, float]
 """Objective name -> value, in the order of the task's objectives."""
+
+
+class ReadingError(Exception):
+    """An objective gives no number for a measurement; that is a failure of the trial that was measured.
+
+    Args:
+        reason: a line.
+        failure_class: of the trial.
+    """
+
+    def __init__(self, reason: str, failure_class: FailureClass) -> None:
+        super().__init__(reason)
+        self.failure = Failure(stage="measure", failure_class=failure_class, reason=reason)
 
 
 def read_values(
@@ -29,9 +43,24 @@ def read_values(
         metric: of the task.
         economics: of the task, its price looked up.
         share_trained: share of the training steps done; a cost is that of the full training.
+
+    Raises:
+        ReadingError: an objective raises something itself, or its value is not finite.
     """
     reading = Reading(measurement, metric, economics, share_trained)
-    return {goal.name: OBJECTIVES.get(goal.name).read(reading) for goal in goals}
+    return {goal.name: _value(goal.name, reading) for goal in goals}
+
+
+def _value(name: str, reading: Reading) -> float:
+    objective = OBJECTIVES.get(name)
+    try:
+        value = float(objective.read(reading))
+    except Exception as error:  # a plug-in may raise anything
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ReadingError(f"objective {name}: {text}"[:500], "crash") from error
+    if not math.isfinite(value):
+        raise ReadingError(f"objective {name} gave {value}, which is no finite number", "nan")
+    return value
 
 
 def uncertain_goal(goals: Sequence[Goal]) -> Goal:

@@ -88,6 +88,7 @@ def cascade_option(cascade: Cascade, scores: Scores, parts: Parts, reader: Reade
         shares_base=False,
         on_frontier=True,
         weights_kept=first.weights_kept and second.weights_kept,
+        files_damaged=first.files_damaged or second.files_damaged,
         cascade=cascade,
         parts_latency_ms=(samples[0], samples[1]),
         parts=(first, second),

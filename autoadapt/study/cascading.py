@@ -29,6 +29,7 @@ from autoadapt.domain.verdict import Paired
 from autoadapt.economics.cascade_pricer import pricer_of
 from autoadapt.pareto.dominance import non_dominated
 from autoadapt.row_statistics import stats_array
+from autoadapt.runs.values import ReadingError
 from autoadapt.study.cascade_options import Parts, Reader, Scores, cascade_option
 from autoadapt.study.confidences import Confidences, Split
 from autoadapt.study.raw_options import RawOptions
@@ -127,7 +128,8 @@ class Cascades:
         return [b for first, second in pairs if (b := self._built(first, second, judged_on)) is not None]
 
     def _built(self, first: Option, second: Option, judged_on: Split) -> Built | None:
-        """The cascade of two options; None: no threshold is assured by validation rows, or it would be one of them."""
+        """The cascade of two options; None: no threshold is assured by validation rows, or it would be one of
+        them, or an objective gives no number for it."""
         judging = 1 if judged_on == "validation" else 2  # of the jobs that answered validation and test rows
         key = (judged_on, *(self._sure.jobs(part.trial)[:judging] for part in (first, second)))
         if key not in self._scored:
@@ -154,7 +156,10 @@ class Cascades:
         )
         parts = Parts(raws, (self._raw.timed(trials[0]), self._raw.timed(trials[1])))
         reader = Reader(self._resolved.goals, self._resolved.metric, self._resolved.task.economics)
-        raw = cascade_option(cascade, scored.scores, parts, reader)
+        try:
+            raw = cascade_option(cascade, scored.scores, parts, reader)
+        except ReadingError:
+            return None
         option = pricer_of(raw, self._terms).as_option(self._terms.cell())
         saved = 1 - option.cost_usd_per_1k / second.cost_usd_per_1k if second.cost_usd_per_1k else 0.0
         known = {"cascade": cascade.model_copy(update={"saved": saved})}

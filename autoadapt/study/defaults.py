@@ -54,4 +54,4 @@ class DefaultTrials:
         return self._measured.expected_quality(trial), trial in self._measured.frontier()
 
     def _usable(self, trials: list[int]) -> list[int]:
-        return [t for t in trials if t not in self._measured.discarded]
+        return [t for t in trials if t not in self._measured.gone]

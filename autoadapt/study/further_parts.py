@@ -57,7 +57,7 @@ class FurtherParts:
             shown: the trials that are scored in any case.
             among: the trials that may be chosen.
         """
-        known = {option.trial for option in shown} | self._measured.discarded
+        known = {option.trial for option in shown} | self._measured.gone
         others = [t for t in self.near_frontier({*among} - known) if not self._measured.measurement(t).answering.usd]
         if not others:
             return []

@@ -10,7 +10,7 @@ from autoadapt.economics import costs
 from autoadapt.pareto.ties import on_frontier, standing
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
-from autoadapt.runs.values import QUALITY, Values, no_worse, read_values, uncertain_goal
+from autoadapt.runs.values import QUALITY, ReadingError, Values, no_worse, read_values, uncertain_goal
 from autoadapt.shelves import METHODS, OBJECTIVES
 from autoadapt.study.served_trials import ServedTrials
 
@@ -53,6 +53,8 @@ class MeasuredTrials:
         self.serving = ServedTrials(metric.answers == "text")
         self._values: dict[int, Values] = {}
         """Of every trial, with the cost and latency of its serving class."""
+        self._alone: dict[int, tuple[Values, Values]] = {}
+        """Of every trial by itself, with the values of what is limited."""
         self._stale: set[int] = set()
         """Trials whose class has new measurements since."""
         self._as_shown: dict[int, Values] = {}
@@ -66,13 +68,30 @@ class MeasuredTrials:
         """Trials of simple methods that others are compared with."""
         self.discarded = set(discarded)
         """Trained options whose artifacts were deleted when they were dominated: they cannot come back."""
+        self.damaged: set[int] = set()
+        """Options whose files an earlier run has written and that were damaged since; they stay where they are."""
         self.revision = 0
         """Rises whenever something here changes, so that what was computed from it can be kept until then."""
 
+    @property
+    def gone(self) -> set[int]:
+        """Trials that can be neither recommended nor deployed, because their files are deleted or damaged."""
+        return self.discarded | self.damaged
+
+    def leave_out(self, damaged: Iterable[int]) -> None:
+        """Takes trials whose files are damaged."""
+        self.damaged |= {*damaged}
+        self._change()
+
     def add(self, trial: int, record: Record) -> None:
-        """Takes a trial's job at full fidelity."""
+        """Takes a trial's job at full fidelity.
+
+        Raises:
+            ReadingError: an objective gives no number for it; then it is not taken.
+        """
         measurement = record.measurement
         if measurement is not None and record.outcome is not None and record.outcome.devices.kind == self.hardware:
+            self._alone[trial] = self._read_one(measurement)
             self._change()
             self._records[trial] = record
             self._stale |= self.serving.add(trial, record)
@@ -102,13 +121,19 @@ class MeasuredTrials:
     def _read(self) -> dict[int, Values]:
         """Objectives of every trial; those whose class has changed are read again, when they are asked for."""
         for trial in self._stale:
-            served = self.serving.measurement(trial)
-            self._values[trial] = read_values(self.goals, served, self._metric, self._economics)
-            limited = read_values(self._limited, served, self._metric, self._economics)
+            try:
+                self._values[trial], limited = self._read_one(self.serving.measurement(trial))
+            except ReadingError:  # it gave numbers for the trial's own measurement
+                self._values[trial], limited = self._alone[trial]
             fits = all(no_worse(goal, limited[goal.name], self._limits[goal.name]) for goal in self._limited)
             (self._fitting.add if fits else self._fitting.discard)(trial)
         self._stale.clear()
         return self._values
+
+    def _read_one(self, measurement: Measurement) -> tuple[Values, Values]:
+        """Objectives, and the values of what the constraints limit in addition."""
+        objectives = read_values(self.goals, measurement, self._metric, self._economics)
+        return objectives, read_values(self._limited, measurement, self._metric, self._economics)
 
     def _shown(self, trial: int) -> Values:
         """Objectives of a trial by which it is compared."""
@@ -176,7 +201,7 @@ class MeasuredTrials:
         return self._frontier
 
     def _non_dominated(self, main_value: Callable[[int], float]) -> list[int]:
-        trials = set(self._read()) - self.discarded
+        trials = set(self._read()) - self.gone
         frontier, fitting = self._non_dominated_of(trials, main_value), trials & self._fitting
         if fitting == trials:
             return frontier
@@ -203,7 +228,7 @@ class MeasuredTrials:
 
         Prompts and the simple methods that others are compared with take little space and are none of them.
         """
-        return self._trained - self.discarded - {*self.frontier(), *self.frontier_as_measured()}
+        return self._trained - self.gone - {*self.frontier(), *self.frontier_as_measured()}
 
     def discard_dominated(self, kept: Collection[int] = ()) -> set[int]:
         """Gives up dominated trials; returns all that were given up, also before.
@@ -221,12 +246,14 @@ class MeasuredTrials:
     def floor(self) -> int | None:
         """The best of the simple methods that others are compared with, by the uncertain objective; None: none is."""
         falling = next(g for g in self.goals if g.name == self._main).direction == "maximize"
-        return max(self._simple, key=lambda t: self.expected(t) if falling else -self.expected(t), default=None)
+        sign, usable = 1 if falling else -1, [t for t in self._simple if t not in self.damaged]
+        return max(usable, key=lambda t: sign * self.expected(t), default=None)
 
     def baseline(self) -> int | None:
         """The first zero-shot option without training: what one has without doing anything."""
         for trial in self.trials():
             candidate = self._records[trial].job.candidate
-            if not self.measurement(trial).parameters_trained and candidate.params.get("shots") == 0:
+            untrained = not self.measurement(trial).parameters_trained and trial not in self.damaged
+            if untrained and candidate.params.get("shots") == 0:
                 return trial
         return None

@@ -19,6 +19,7 @@ from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrials
 from autoadapt.study.study_results import StudyResults
 from autoadapt.supervision.supervisor import Supervisor
+from autoadapt.tasks.resolve import ResolvedTask
 
 PRIOR_TRIALS = 3.0
 """So many trials the budget's own mean counts for beside those that have ended."""
@@ -138,6 +139,15 @@ class Progress:
                     held[trial] = held.get(trial, 0.0) + record.outcome.usage.total_device_seconds
             self._ended_at, self._ended_of = now, (len(held), sum(held.values()))
         return self._ended_of
+
+
+def first_line(resolved: ResolvedTask, supervisor: Supervisor) -> str:
+    """What is searched, and where it runs."""
+    splits, devices = resolved.splits, supervisor.devices
+    return (
+        f"{resolved.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and "
+        f"{len(splits.test)} test rows; {supervisor.slots} slot(s) of {devices.count} x {devices.kind}"
+    )
 
 
 def running_of(job: Job, seconds: float) -> Running:

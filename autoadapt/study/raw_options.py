@@ -103,7 +103,8 @@ class RawOptions:
             floor=METHODS.get(candidate.method).floor,
             shares_base=METHODS.get(candidate.method).shares_base,
             on_frontier=trial in self.measured.frontier(),
-            weights_kept=trial not in self.measured.discarded,
+            weights_kept=trial not in self.measured.gone,
+            files_damaged=trial in self.measured.damaged,
         )
 
     def _read_and_written(self, trial: int) -> dict[str, Any]:

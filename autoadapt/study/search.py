@@ -11,7 +11,7 @@ its outcome is on disk, so whatever is killed, a resumed run finds every finishe
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autoadapt.domain.candidate import describe
@@ -22,25 +22,24 @@ from autoadapt.domain.jobs import AnyJob, Fit
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError
-from autoadapt.runs.run_folder import Record, free_disk_bytes
+from autoadapt.runs.run_folder import Record, full_disk
 from autoadapt.runs.storage import write_note
-from autoadapt.runs.values import QUALITY, values_line
+from autoadapt.runs.values import QUALITY, ReadingError, values_line
 from autoadapt.study.budget import Budget
 from autoadapt.study.choosing import Chooser
+from autoadapt.study.damaged import damaged_artifacts
 from autoadapt.study.job_times import cut_text
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrial, OpenTrials
-from autoadapt.study.progress import Progress
+from autoadapt.study.progress import Progress, first_line
 from autoadapt.study.resources import Resources
-from autoadapt.study.resuming import ended_trials, running_trials
+from autoadapt.study.resuming import ended_trials, retried_later, running_trials
 from autoadapt.study.rung_judge import RungJudge
 from autoadapt.study.standards import standards_of
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.study_results import StudyResults
 from autoadapt.study.trial_histories import TrialHistories
-from autoadapt.supervision.retries import may_retry
 
-LEAST_DISK_BYTES = 200_000_000
 ENDED: dict[TrialState, EventKind] = {
     TrialState.COMPLETE: "trial_finished",
     TrialState.STOPPED_EARLY: "trial_stopped_early",
@@ -72,7 +71,7 @@ class Search:
         self._chooser = Chooser(*chosen_from, self.emit, chance=self._judge.chance)
         self.stopped_by: str | None = None
         """The budget's limit that ended the search while jobs were running or wanted, or None."""
-        self.emit("started", self._first_line())
+        self.emit("started", first_line(self.resolved, self._supervisor))
         for note in resources.notes:
             self.emit("note", note)
 
@@ -93,11 +92,13 @@ class Search:
             self._histories.begin(frozen.number, candidate)
             self._replay_ended(frozen.number, complete=state == TrialState.COMPLETE)
             self._histories.set_state(frozen.number, state)
-        open_trials = running_trials(self._trials.study)
+        measured, open_trials = self.results.trials, running_trials(self._trials.study)
+        self._leave_out_damaged(measured.trials())
         self._expect()  # before a trial ends, for then artifacts are deleted by what is expected
         for trial in open_trials:
             if self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
+        self._leave_out_damaged(trial.number for trial in open_trials if trial.number in measured.trials())
         ended = sum(self._trials.counts[state] for state in ENDED)
         if ended or open_trials:
             continued = f"{len(open_trials)} continue ({interrupted} jobs were interrupted)"
@@ -224,13 +225,9 @@ class Search:
         return job.model_copy(update=change), [f for f in failures if f != "interrupted"]
 
     def _check_disk(self) -> None:
-        if self.folder.lasting and free_disk_bytes(self.folder.root) < LEAST_DISK_BYTES:
+        if self.folder.lasting and (error := full_disk(self.folder.root)) is not None:
             self.stand_down()
-            raise UserError(
-                f"{self.folder.root}: less than {LEAST_DISK_BYTES // 10**6} MB free; "
-                "make room and run the same command to resume",
-                Exit.ENVIRONMENT,
-            )
+            raise error
 
     # -- taking results
 
@@ -249,9 +246,15 @@ class Search:
         job, measurement = record.job, record.measurement
         if not isinstance(job, Fit) or measurement is None:
             raise TypeError("a search takes measurements of fits alone")
-        judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint)
-        self._histories.reach(job, measurement)
         number = opened.number
+        try:
+            judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint)
+            self._histories.reach(job, measurement)
+            if judgement.step == "complete":
+                self.results.trials.add(number, record)
+        except ReadingError as error:
+            self._fail(number, error.failure)
+            return
         if judgement.step == "stop":
             self._end(number, TrialState.STOPPED_EARLY, judgement.message)
         elif judgement.step == "pause":
@@ -261,7 +264,6 @@ class Search:
             self._trials.queue.appendleft(number)
             self.emit("trial_promoted", judgement.message, number)
         else:
-            self.results.trials.add(number, record)
             if QUALITY in judgement.values:
                 opened.trial.set_user_attr(QUALITY, judgement.values[QUALITY])
             message = f"{opened.candidate.method}: {values_line(self.resolved.goals, judgement.values)}"
@@ -269,20 +271,27 @@ class Search:
 
     def _handle_failure(self, record: Record, failure: Failure) -> None:
         number = record.job.trial
-        if self.stopped_by is not None and (failure.failure_class == "interrupted" or self._retried_later(record)):
+        if self.stopped_by is not None and (
+            failure.failure_class == "interrupted" or retried_later(self.folder, record)
+        ):
             self._give_up(number)
             return
         if failure.failure_class == "budget":
             self.stopped_by = "budget.usd"
             self._give_up(number, failure.reason)
             return
-        self.progress.last_failure = f"trial {number} ({record.job.candidate.method}): {failure}"
         if failure.failure_class == "disk":  # the trial stays open, so that it is resumed when there is room
             self.stand_down()
             raise UserError(
                 f"trial {number}: {failure.reason}; make room and run the same command to resume", Exit.ENVIRONMENT
             )
-        self._trials[number].trial.set_user_attr("failure", str(failure))
+        self._fail(number, failure)
+
+    def _fail(self, number: int, failure: Failure) -> None:
+        """Ends a trial that gave no result, with the reason."""
+        opened = self._trials[number]
+        self.progress.last_failure = f"trial {number} ({opened.candidate.method}): {failure}"
+        opened.trial.set_user_attr("failure", str(failure))
         self._end(number, TrialState.FAILED, str(failure))
 
     def _give_up(self, number: int, message: str = "the budget ended before it was done") -> None:
@@ -327,18 +336,32 @@ class Search:
 
     # -- resuming
 
+    def _leave_out_damaged(self, measured: Iterable[int]) -> None:
+        """Leaves options out whose files were damaged since an earlier run has measured them, and says so."""
+        if not self._supervisor.saves:
+            return
+        damaged = damaged_artifacts(self.folder, {*measured} - self.results.trials.gone)
+        self.results.trials.leave_out(damaged)
+        for trial, wrong in damaged.items():
+            self.emit("note", f"trial {trial} is left out, because its files are damaged: {wrong}", trial)
+
     def _replay_ended(self, number: int, complete: bool) -> None:
         """Remembers what the rungs of an ended trial showed."""
-        full = False
+        full, wrong = False, "what it measured in full is missing or damaged"
         for record in self.folder.of(number):
-            if isinstance(record.job, Fit) and record.measurement is not None:
-                full = complete and not record.job.keep_checkpoint
+            if not isinstance(record.job, Fit) or record.measurement is None:
+                continue
+            full = complete and not record.job.keep_checkpoint
+            try:
                 self._judge.record(record.job, record.measurement, full)
                 self._histories.reach(record.job, record.measurement)
                 if full:
                     self.results.trials.add(number, record)
+            except ReadingError as error:
+                full, wrong = False, str(error)
+                break
         if complete and not full:
-            self.emit("note", f"trial {number} is left out: what it measured in full is missing or damaged", number)
+            self.emit("note", f"trial {number} is left out: {wrong}", number)
 
     def _replay_open(self, opened: OpenTrial) -> None:
         """Brings an open trial to where its outcomes say it is; its place in the queue stays unless it ended."""
@@ -354,19 +377,10 @@ class Search:
             if failure is None:
                 opened.rung = record.job.rung if isinstance(record.job, Fit) else opened.rung
                 self._take(opened, record)
-            elif self._retried_later(record):
+            elif retried_later(self.folder, record):
                 self._trials.queue.append(number)
             else:
                 self._handle_failure(record, failure)
-
-    def _retried_later(self, record: Record) -> bool:
-        """Whether a failed job was, or may still be, tried once more."""
-        same = [
-            r.failure.failure_class
-            for r in self.folder.of(record.job.trial)
-            if r.failure is not None and r.job.attempt <= record.job.attempt and _same_rung(r.job, record.job)
-        ]
-        return may_retry([c for c in same if c != "interrupted"])
 
     # -- budget
 
@@ -382,14 +396,3 @@ class Search:
             self._handle(finished)
         for number in self._trials.numbers():
             self._give_up(number)
-
-    def _first_line(self) -> str:
-        splits, devices = self.resolved.splits, self._supervisor.devices
-        return (
-            f"{self.resolved.task.name}: {len(splits.train)} training, {len(splits.validation)} validation and "
-            f"{len(splits.test)} test rows; {self._supervisor.slots} slot(s) of {devices.count} x {devices.kind}"
-        )
-
-
-def _same_rung(job: AnyJob, other: AnyJob) -> bool:
-    return isinstance(job, Fit) and isinstance(other, Fit) and job.rung == other.rung

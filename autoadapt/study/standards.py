@@ -5,7 +5,7 @@ import statistics
 from autoadapt.domain.objective import goal_limits
 from autoadapt.domain.standards import Standard, Standards
 from autoadapt.economics.rates import typical_ms
-from autoadapt.runs.values import read_values
+from autoadapt.runs.values import ReadingError, read_values
 from autoadapt.shelves import OBJECTIVES
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.rungs import PART_REQUESTS
@@ -32,7 +32,10 @@ def standards_of(resolved: ResolvedTask, measured: MeasuredTrials) -> Standards 
             continue
         median = statistics.median(measurement.latency_ms)
         tail = max(1.0, typical_ms(measurement.latency_ms) / median)
-        values = read_values(goals, measurement, resolved.metric, task.economics)
+        try:
+            values = read_values(goals, measurement, resolved.metric, task.economics)
+        except ReadingError:
+            continue
         options.append(Standard(values=values, latency_p50_ms=median, tail=tail))
     if not options:
         return None

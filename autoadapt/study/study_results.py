@@ -9,7 +9,7 @@ from autoadapt.domain.objective import COST, LATENCY
 from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation, Role
 from autoadapt.domain.outcome import Measurement, TimesInTurn
 from autoadapt.domain.plan import Plan
-from autoadapt.domain.verdict import Defaults, Paired, Verdict
+from autoadapt.domain.verdict import Defaults, Importance, Paired, Verdict
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
 from autoadapt.row_statistics import stats_array
@@ -65,6 +65,7 @@ class StudyResults:
         self._options: dict[int, tuple[Any, Option]] = {}
         """Options with what they were computed from."""
         self.verdict: Verdict | None = None
+        self.importances: list[Importance] | None = None
 
     def raw(self, trial: int) -> RawOption:
         """Everything measured of one trial."""
@@ -78,7 +79,7 @@ class StudyResults:
             trials.serving.revision(trial),
             trials.expected_quality(trial),
             trial in trials.frontier(),
-            trial in trials.discarded,
+            trial in trials.gone,
             len(self.folder.of(trial, "score")),
             sum(len(self.folder.of(t, "load_test")) for t in trials.serving.alike(trial)),
         )
@@ -244,6 +245,7 @@ class StudyResults:
             calibration=self.calibrations(),
             recommendation=self.recommendation(),
             verdict=self.verdict,
+            importances=self.importances,
             plan=self._plan(),
             spent=status.spent,
             complete=status.complete,

@@ -97,6 +97,11 @@ class Supervisor:
         """Seconds of the clock by which jobs take time; differences alone mean anything."""
         return self._executor.now()
 
+    @property
+    def saves(self) -> bool:
+        """Whether jobs that fit leave their option's files behind."""
+        return self._executor.saves
+
     def submit(self, job: Job, folder: Path, failed_before: Sequence[FailureClass] = ()) -> None:
         """Runs a job in a free slot.
 

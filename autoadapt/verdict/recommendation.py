@@ -257,11 +257,12 @@ def _reason(
         return f"{chosen.title} is the only option{within}."
     if chosen.trial == best.trial:
         others = _cheaper_ones(best, fitting, pairs, trade)
-        return f"{chosen.title} is the best option{within} ({chosen.quality:.3f}). {others}"
+        return f"{chosen.title} is the best option{within} ({chosen.quality:.3f} on validation rows). {others}"
     pair = pairs_with(best.trial, pairs)[chosen.trial]
     by = difference_text(pair.difference, pair.low, pair.high)
+    better = best.named(f"{best.quality:.3f} on validation rows")
     return (
-        f"{chosen.title} is recommended in place of the best option{within}, {best.named(f'{best.quality:.3f}')}: on "
+        f"{chosen.title} is recommended in place of the best option{within}, {better}: on "
         f"{pair.rows} test rows it differs by {by}, so that it loses no more than the {_may_be_given_up(trade)}, and "
         f"{_saving(chosen, best, trade)}."
     )

@@ -39,22 +39,30 @@ def options_under(
 
 def _options(pricers: Sequence[Pricer], terms: Terms, cell: Cell, goals: Sequence[Goal]) -> list[Option]:
     options = [p.as_option(cell) for p in pricers]
-    frontier = {*_frontier(options, range(len(options)), terms, goals)}
+    least = float(least_usd_per_1k(cell.volume))
+    frontier = {*_frontier(options, range(len(options)), least, goals)}
     fitting = [i for i, o in enumerate(options) if not violations(o, terms.constraints)]
     if len(fitting) < len(options):
         # constraints may limit what is no objective, such as memory, so those that satisfy them have their own frontier
-        frontier |= {*_frontier(options, fitting, terms, goals)}
+        frontier |= {*_frontier(options, fitting, least, goals)}
     return [o if i in frontier else o.model_copy(update={"on_frontier": False}) for i, o in enumerate(options)]
 
 
-def _frontier(options: Sequence[Option], indices: Sequence[int], terms: Terms, goals: Sequence[Goal]) -> list[int]:
-    """Indices of the options that no other one dominates beyond the error of measurement."""
+def _frontier(options: Sequence[Option], indices: Sequence[int], least: float, goals: Sequence[Goal]) -> list[int]:
+    """Indices of the options that no other one dominates beyond the error of measurement.
+
+    Args:
+        options: all of them.
+        indices: of those among which the frontier is sought.
+        least: USD per 1,000 queries, the smallest difference in cost that counts.
+        goals: the objectives of the task.
+    """
     chosen, names = [options[i] for i in indices], [goal.name for goal in goals]
     standings = [
         standing(dict(zip(names, row, strict=True)), goals, o.cost_error, o.latency_error, o.serving_class)
         for row, o in zip(option_values(chosen, goals).tolist(), chosen, strict=True)
     ]
-    flags = on_frontier(standings, goals, float(least_usd_per_1k(int(terms.cell().volume))))
+    flags = on_frontier(standings, goals, least)
     return [i for i, flag in zip(indices, flags, strict=True) if flag]
 
 

@@ -26,6 +26,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Budget, SearchSettings
 from autoadapt.executors.replay import Replay
 from autoadapt.forecast.simulation import SimulatedTask
+from autoadapt.runs.importances import importances
 from autoadapt.runs.storage import open_study
 from autoadapt.runs.study import Study
 from autoadapt.study.resources import StandIns, open_resources
@@ -63,6 +64,7 @@ def make_run(root: Path, trials: int) -> None:
         end = EndOfSearch(search, slots=4, alone=False)
         end.run(stop)
         search.results.verdict = give_verdict(search, end.jobs)
+        search.results.importances = importances(resources.study.get_trials(), resolved.goals, resolved.task.seed)
         search.results.write(search.status())
 
 

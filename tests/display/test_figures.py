@@ -62,7 +62,7 @@ def test_the_report_holds_everything_as_text(tmp_path: Path) -> None:
     assert "<b>harm" not in body
     assert "\u202e" not in page
     assert "peak memory in MB" in body
-    assert "it is probably too high by +2.0 points [-3.0, +7.0]" in body
+    assert "it is probably too high by 2.0 points [3.0 too low to 7.0 too high]" in body
     assert all(f'data-figure="frontier-{i}"' in body for i in range(6))
     assert "nan in fit:" in page
     assert write_report(STUDY, tmp_path / "report.html").read_text(encoding="utf-8") == page  # type: ignore[arg-type]

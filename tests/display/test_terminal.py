@@ -11,6 +11,7 @@ import pytest
 from made_up import HARM, LOAD, PLAN, RAWS, MadeUp, option
 from rich.console import Console
 
+from autoadapt.display.answer import Answer
 from autoadapt.display.comparison_csv import comparison_csv
 from autoadapt.display.sentences import (
     break_even_line,
@@ -30,7 +31,7 @@ from autoadapt.display.terminal.result import print_result
 from autoadapt.display.terminal.scenarios import print_comparison
 from autoadapt.display.terminal.status import status_lines, time_left
 from autoadapt.display.terminal.summary import print_summary
-from autoadapt.display.text import dollars, duration, p95_text, printable, too_few
+from autoadapt.display.text import VALIDATION_NOTE, dollars, duration, p95_text, printable, too_few
 from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.events import Event, Phase, Running, Status
 from autoadapt.domain.prices import DevicePrice, TokenPrice
@@ -57,7 +58,9 @@ def test_result_names_recommendation_verdict_and_spend(capsys: pytest.CaptureFix
     assert "Recommended: Trial 1 (lora) has the highest quality." in text
     assert re.search(r"It costs \$\S+ for [\d,]+ queries a month where its device time alone", text)
     assert "rented day and night" in text
-    assert "as it was chosen among 3 options, it is probably too high by +2.0 points [-3.0, +7.0]" in text
+    assert (
+        "as it was chosen among 3 options, it is probably too high by 2.0 points [3.0 too low to 7.0 too high]" in text
+    )
     assert "Dominated, but within measurement error: trial 0 (not scored on test rows)." in text
     assert (
         "Spent: 4 trials (3 complete, 0 stopped early, 1 failed, 0 answered from the cache), $0.0400, 1 min 05 s"
@@ -87,6 +90,35 @@ def test_comparison_shows_the_best_of_each_kind_and_what_to_do(capsys: pytest.Ca
     assert re.search(r"\* LoRA +1 +0\.880 .* yes", text)
     assert re.search(r"prompt +0 +0\.480 .* yes", text), "trial 2 is better, but its p95 is not known"
     assert "What to do: at 100,000 queries a month, by use:" in text
+
+
+def test_a_quality_on_validation_rows_is_marked_wherever_others_are_on_test_rows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    column = STUDY.hosted("per_use")
+    untested = column.options[1].model_copy(update={"test_quality": None, "test_quality_ci": None, "method": "full"})
+    mixed = column.model_copy(update={"options": [column.options[0], untested], "priced": column.priced[:2]})
+    print_comparison([mixed])
+    table = capsys.readouterr().out
+    assert f"v {untested.quality:.3f}" in table
+    assert f"  {column.options[0].test_quality:.3f}" in table
+    assert VALIDATION_NOTE in table
+    tested = [o.model_copy(update={"test_quality": 0.5, "test_quality_ci": (0.4, 0.6)}) for o in column.options]
+    print_comparison([column.model_copy(update={"options": tested})])
+    assert VALIDATION_NOTE not in capsys.readouterr().out
+    pair = BreakEven(trial=untested.trial, other=column.options[0].trial, volumes=[], low=None, high=None)
+    assert f"(full, {untested.quality:.3f} on validation rows) / " in break_even_line(pair, mixed.options)
+    (row, *_) = csv.DictReader(io.StringIO(comparison_csv([mixed], STUDY.goals)))
+    assert (row["validation_quality"], row["test_quality"]) == (
+        str(column.options[0].quality),
+        str(column.options[0].test_quality),
+    )
+    study = MadeUp()
+    study.options = [STUDY.options[0], untested]
+    print_summary(study, None)  # type: ignore[arg-type]
+    screen = capsys.readouterr().out
+    assert f"v {untested.quality:.3f} [" in screen
+    assert VALIDATION_NOTE in " ".join(screen.split())
 
 
 def test_tables_show_a_column_for_further_objectives() -> None:
@@ -138,19 +170,50 @@ def test_break_even_lines() -> None:
     one = BreakEven(trial=1, other=2, volumes=[Decimal(12345)] * 7, low=Decimal(10_000), high=Decimal(20_000))
     options = [option(raw) for raw in RAWS]
     assert break_even_line(one, options) == (
-        "trial 1 (lora, 0.900) / trial 2 (prompt, 0.700): from 12,300 [10,000 - 20,000] queries a month the second is cheaper "
+        "trial 1 (lora, 0.880) / trial 2 (prompt, 0.680): from 12,300 [10,000 - 20,000] queries a month the second is cheaper "
         "(6 further crossings)"
     )
     none = BreakEven(trial=1, other=2, volumes=[], low=None, high=None, cheaper=1)
-    assert break_even_line(none, options).endswith("none in range, trial 1 (lora, 0.900) is cheaper at every volume")
+    assert break_even_line(none, options).endswith("none in range, trial 1 (lora, 0.880) is cheaper at every volume")
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("1234567", "1,230,000"), ("1.2345", "1.23"), ("12.345", "12.3"), ("0.012345", "0.01"), ("0", "0")],
+    [
+        ("1234567", "1,230,000"),
+        ("1.2345", "1.23"),
+        ("12.345", "12.3"),
+        ("0.5", "0.50"),
+        ("0.0012345", "0.00123"),
+        ("0", "0"),
+    ],
 )
 def test_volumes_have_three_significant_figures(value: str, text: str) -> None:
     assert count_text(Decimal(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("expected", "observed", "sentence", "caveats"),
+    [
+        (0.02, (-0.018, -0.065, 0.029), "too low by 1.8 points [6.5 too low to 2.9 too high]", 1),
+        (0.02, (0.018, 0.001, 0.065), "too high by 1.8 points [0.1 to 6.5 too high]", 1),
+        (0.0, (-0.05, -0.08, -0.02), "too low by 5.0 points [8.0 to 2.0 too low]", 0),
+        (0.0004, (0.0, -0.02, 0.02), "neither too high nor too low [2.0 too low to 2.0 too high]", 0),
+        (None, (-0.018, None, None), "too low by 1.8 points", 0),
+    ],
+)
+def test_sentences_on_optimism_name_the_direction(
+    expected: float | None, observed: tuple[float, float | None, float | None], sentence: str, caveats: int
+) -> None:
+    fields = zip(("observed", "observed_low", "observed_high"), observed, strict=True)
+    found = STUDY.verdict.optimism.model_copy(update={"expected": expected, **dict(fields)})
+    study = MadeUp()
+    study.verdict = STUDY.verdict.model_copy(update={"optimism": found, "split_differences": [], "waited_share": 0.0})
+    (line,) = [line for line in verdict_lines(study.verdict) if line.startswith("Optimism")]
+    assert line.endswith(f"by its test score, it is {sentence}.")
+    said = [line for line in Answer(study).caveats() if "validation score" in line]  # type: ignore[arg-type]
+    assert len(said) == caveats, "no caveat where no optimism is expected"
+    assert not re.search(r"too (high|low) by [+-]", " ".join([line, *said]))
 
 
 def test_numbers_as_text() -> None:
@@ -172,7 +235,7 @@ def test_comparison_shows_target_cells_and_further_objectives(capsys: pytest.Cap
     assert "latency target (99 % within)" in text
     assert "peak memory in MB" in text
     assert "9 of 9" in text
-    assert "break-even trial 1 (lora, 0.900) / trial 2 (prompt, 0.700): from 12,300" in text
+    assert "break-even trial 1 (lora, 0.880) / trial 2 (prompt, 0.680): from 12,300" in text
 
 
 def test_csv_has_one_row_per_scenario_and_option_and_no_formulas() -> None:

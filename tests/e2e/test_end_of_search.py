@@ -347,3 +347,25 @@ def test_options_that_cannot_be_timed_in_turn_keep_their_figures(make_task: Make
     failed = [json.loads(file.read_text())["result"] for file in root.glob("trials/*/in_turn*/outcome.json")]
     assert {result["kind"] for result in failed} == {"failure"}
     assert all(option.latency_p50_ms > 0 for option in Study.load(root).options)
+
+
+def test_importances_are_stored_at_the_end_and_computed_for_results_without_them(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = {**EVALUATION, "learning_curve": False, "load_requests": 0, "final_fit": False}
+    task = make_task(methods=["prompt"], search={"sampler": "random"}, budget={"trials": 6}, evaluation=quick)
+    assert search(task).returncode == 0
+    file = task.parent / "runs" / "fruits" / "results.json"
+    results = json.loads(file.read_text())
+    stored = results.pop("importances")
+    assert stored, "prompts of different lengths differ in cost"
+    file.write_text(json.dumps(results))
+    computed = Study.load(file.parent).importances()
+    assert [json.loads(one.model_dump_json()) for one in computed] == [pytest.approx(one) for one in stored]
+
+    def unread(*arguments: Any) -> Any:
+        raise AssertionError("what is stored is not computed again")
+
+    file.write_text(json.dumps({**results, "importances": stored}))
+    monkeypatch.setattr("autoadapt.runs.study.load_trials", unread)
+    assert Study.load(file.parent).importances() == computed

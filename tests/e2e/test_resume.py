@@ -3,13 +3,14 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SPACE, MakeTask
+from conftest import SPACE, MakeTask, call
 from searches import (
     FAULTY_SPACE,
     alive,
@@ -36,6 +37,11 @@ WIDE: dict[str, Any] = {
     "compute": {"on_cpu": True, "slots": 1},
 }
 """So many validation rows that prompts have a first rung."""
+UNLOADED: dict[str, Any] = {
+    "evaluation": {"latency_requests": 10, "load_requests": 0, "learning_curve": False, "final_fit": False},
+    "budget": {"trials": 4},
+    "search": {"sampler": "random"},
+}
 SLOW = ["scripted:step_seconds=0.004,row_seconds=0.0015"]
 """A model slow enough to be killed at work."""
 
@@ -158,6 +164,37 @@ def test_trial_whose_full_outcome_is_damaged_is_not_replaced_by_its_first_rung(m
     measured = {option.trial: option.rows for option in Study.load(root).raws}
     assert set(measured.values()) == {80}
     assert 0 not in measured
+
+
+def test_option_whose_files_are_damaged_is_left_out_until_they_are_put_back(make_task: MakeTask) -> None:
+    task = make_task(**UNLOADED)
+    assert search(task).returncode == 0
+    root = task.parent / "runs" / "fruits"
+    recommended = Study.load(root).recommendation.trial
+    artifact = root / f"trials/{recommended:04d}/artifact"
+    largest = max((f for f in artifact.iterdir() if f.name != "option.json"), key=lambda f: f.stat().st_size)
+    content = largest.read_bytes()
+    largest.write_bytes(content[: len(content) // 2])
+    shutil.rmtree(artifact.parent / "score")  # as if the run had been killed before its end
+
+    done = search(task, "--json")
+    assert done.returncode == 0, done.stderr
+    notes = [e["message"] for e in events(done) if e["event"] == "note"]
+    assert any(f"trial {recommended} is left out, because its files are damaged" in note for note in notes)
+    study = Study.load(root)
+    assert study.recommendation.trial != recommended
+    assert recommended not in {option.trial for option in [*study.options, *study.results.weighed]}
+    assert study.raw(recommended).files_damaged  # type: ignore[union-attr]
+    assert f"files are damaged: trial {recommended}" in call("report", root).stdout.replace("\n", " ")
+    refused = call("export", root, task.parent / "bundle", "--option", str(recommended))
+    assert (refused.returncode, "are damaged" in refused.stderr) == (3, True)
+
+    largest.write_bytes(content)
+    for raw in study.results.weighed:
+        shutil.rmtree(root / f"trials/{raw.trial:04d}/artifact")
+    again = search(task, "--json")
+    assert again.returncode == 0, again.stderr
+    assert [raw.trial for raw in Study.load(root).results.weighed] == [recommended]
 
 
 def test_paused_trial_goes_on_under_a_sampler_with_fewer_rungs(make_task: MakeTask) -> None:

@@ -1,9 +1,11 @@
 """Plug-ins of third parties, each one file: used by a real search, with no edit elsewhere."""
 
 import json
+from typing import Any
 
 import pytest
 from conftest import SPACE, MakeTask, call
+from faulty_objective import VARIABLE
 from searches import events, read, search
 
 from autoadapt import Study
@@ -43,6 +45,51 @@ def test_energy_is_an_objective(make_task: MakeTask) -> None:
         ]
         assert not dominated
     assert "energy" in call("report", study.root, "--all").stdout.lower()
+
+
+FAULTY: dict[str, Any] = {
+    "objectives": ["quality", "cost_usd_per_1k", "faulty_objective"],
+    "methods": ["prompt", "full"],
+    "search": {"sampler": "random", "rungs": False},
+    "budget": {"trials": 4},
+    "evaluation": {"latency_requests": 10, "load_requests": 0, "learning_curve": False, "final_fit": False},
+}
+
+
+def test_objective_that_fails_is_a_failure_of_the_trial_and_of_no_later_run(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "raise")
+    task = make_task(**FAULTY)
+    for _ in range(2):  # the second run resumes the first
+        run = search(task, "--json")
+        assert run.returncode == 0, run.stderr
+    rows = Study.load(task.parent / "runs" / "fruits").rows
+    failed = {r.trial: r.reason for r in rows if r.state == "failed"}
+    assert {r.trial for r in rows if r.method == "full"} == {*failed}
+    assert failed
+    reason = "crash in measure: objective faulty_objective: ValueError: no memory was measured"
+    assert set(failed.values()) == {reason}
+    assert call("report", task.parent / "runs" / "fruits").returncode == 0
+
+
+def test_trial_whose_objective_has_become_unreadable_is_left_out_by_a_resumed_search(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(**FAULTY)
+    root = task.parent / "runs" / "fruits"
+    assert search(task).returncode == 0
+    trained = {raw.trial for raw in Study.load(root).raws if raw.method == "full"}
+    assert trained
+    monkeypatch.setenv(VARIABLE, "nan")
+    run = search(task, "--json", "--set", "budget.trials=5")
+    assert run.returncode == 0, run.stderr
+    notes = {e["message"] for e in events(run) if e["event"] == "note"}
+    wrong = "objective faulty_objective gave nan, which is no finite number"
+    assert {f"trial {trial} is left out: {wrong}" for trial in trained} <= notes
+    assert not trained & {raw.trial for raw in Study.load(root).raws}
+    assert call("report", root, "--all").returncode == 0
+    assert call("compare", root, "--scenario", "volume=10k").returncode == 0
 
 
 def test_five_objectives_are_searched_together(make_task: MakeTask) -> None:

@@ -112,6 +112,16 @@ def test_comparison_as_csv_quotes_formulas(run: Path, command: Command) -> None:
     assert {row["scenario"] for row in rows} == {"'=mine"}
 
 
+def test_figure_of_a_comparison(run: Path, tmp_path: Path, command: Command) -> None:
+    file = tmp_path / "figure.html"
+    said = command("compare", run, "--scenario", "volume=10k", "--figure", file, "--x", "latency")
+    assert (said.code, said.stdout.splitlines()[-1]) == (0, f"wrote {file}")
+    assert "95 % of answers within, in ms" in file.read_text()
+    json.loads(command("compare", run, "--scenario", "volume=10k", "--figure", file, "--json").stdout)
+    assert "dollars a month, for 10,000 queries" in file.read_text()
+    assert command("compare", run, "--scenario", "volume=10k", "--figure", tmp_path / "figure.gif").code == 2
+
+
 def test_comparison_in_python_equals_the_command_line(run: Path, command: Command) -> None:
     column = Study.load(run).compare({"s": {"volume": 1_000_000}})[0]
     printed = json.loads(command("compare", run, "--scenario", "name=s,volume=1000000", "--json").stdout)[0]
@@ -123,7 +133,10 @@ def test_comparison_in_python_equals_the_command_line(run: Path, command: Comman
     ("written", "expected"),
     [
         ("volum=5", "unknown key; did you mean 'volume'"),
-        ("volume=0", "must be greater than 0"),
+        ("volume=0", "volume: must be greater than 0"),
+        ("volume=-1", "volume: must be greater than 0"),
+        ("volume=0/5/9", "volume: must be greater than 0"),
+        ("output=-1", "output: must be greater than 0"),
         ("volume=9/5/7", "must rise"),
         ("volume=many", "volume"),
         ("price=h100", "not guessed"),

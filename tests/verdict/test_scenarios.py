@@ -1,6 +1,7 @@
 """Scenarios: costs of a made-up study under other volumes, prices and latency targets, by hand and by property."""
 
 import decimal
+import math
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from autoadapt.domain.task import Constraints, Task
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.pricer import Pricer
 from autoadapt.errors import UserError
+from autoadapt.shelves import OBJECTIVES
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.break_evens import break_even
+from autoadapt.verdict.option_values import option_value, option_values
 from autoadapt.verdict.preferences import recommend_by_weights
 from autoadapt.verdict.recommendation import binding_for, recommend
 from autoadapt.verdict.scenarios import compare, options_under
@@ -192,6 +195,27 @@ def test_a_comparison_recommends_and_counts_cells_and_binding_constraints() -> N
     none = compare(STUDY, under(quality=0.99))
     assert (none.recommended, none.wins) == (None, 0)
     assert none.binding == ["quality"]
+
+
+@pytest.mark.parametrize("volume", ["0.001", "0.5", "1000000000000"])
+def test_any_volume_is_priced_as_the_formulas_of_a_month_say(volume: str) -> None:
+    column = compare(STUDY, under(volume=D(volume)))
+    # $3.60 an hour: a second costs a tenth of a cent; a training of one hour or ten is paid off over ten months
+    training = {0: D(0), 1: D("3.6"), 2: D(36)}
+    a_query = {r.trial: D(str(r.inference_seconds)) / 100 / 1000 for r in STUDY}
+    bills = {p.trial: p.usd_per_month for p in column.priced}
+    for trial, bill in bills.items():
+        assert float(bill) == pytest.approx(float(D(volume) * a_query[trial] + training[trial] / 10))
+    assert sum(column.winners.values()) == column.cells == 9
+
+
+def test_a_difference_in_cost_counts_in_the_cells_where_it_comes_to_a_cent_a_month() -> None:
+    # of the same serving class; a hundredth of a second a query apart, so that a cent a month is 1,000 queries
+    better = raw(0, "prompt", quality=0.82, inference_seconds=3.0, serving_class="one")
+    cheaper = raw(1, "prompt", quality=0.80, inference_seconds=2.0, serving_class="one")
+    found = under(volume=[500, 600, 2000])
+    for cell, counts in ((found.cell(0), False), (found.cell(1), False), (found.cell(2), True)):
+        assert options_under([better, cheaper], found, cell)[1].on_frontier is counts
 
 
 def test_length_of_answers_counts_where_answers_are_written() -> None:
@@ -550,6 +574,23 @@ def test_price_of_an_api_that_was_measured_grows_with_its_answers() -> None:
     column = compare([hosted], under(output=3), [QUOTE])
     assert column.api[0].usd_per_1k == D("0.6")
     assert column.recommended == column.api[0].prompt_of == 7
+
+
+@pytest.mark.parametrize("fault", [ValueError("no power"), math.nan, math.inf])
+def test_an_objective_that_gives_no_number_for_an_option_has_that_of_its_measurement(
+    monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    def of_option(self: Any, option: Any, name: str) -> float:
+        if isinstance(fault, Exception):
+            raise fault
+        return float(fault)
+
+    monkeypatch.setattr(type(OBJECTIVES.get("energy_wh")), "of_option", of_option)
+    found = under()
+    goals = (*DEFAULT_GOALS, OBJECTIVES.get("energy_wh").goal("energy_wh"))
+    options = options_under([raw(0, "prompt", values={"energy_wh": 3.5})], found, found.cell(), goals)
+    assert option_value(options[0], "energy_wh") == 3.5
+    assert option_values(options, goals)[0, -1] == 3.5
 
 
 def test_knee_is_no_constant_answer() -> None:

@@ -13,7 +13,7 @@ from autoadapt.domain.objective import Goal
 from autoadapt.domain.option import Option, number_text
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.trial_state import TrialState
-from autoadapt.shelves import OBJECTIVES
+from autoadapt.verdict.option_values import option_value
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -64,7 +64,7 @@ class _Plot:
         """Quality on test rows where scored, everything else as in the tables."""
         if goal.name == "quality":
             return option.best_known_quality[0]
-        return self._scaled(OBJECTIVES.get(goal.name).of_option(option, goal.name), goal) or 0.0
+        return self._scaled(option_value(option, goal.name), goal) or 0.0
 
     def _note(self, places: tuple[Sequence[float | None], Sequence[float | None]], others: bool = False) -> None:
         if others:

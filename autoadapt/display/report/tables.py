@@ -49,7 +49,7 @@ def cards(answer: Answer) -> list[dict[str, str]]:
     figures += [(goal.title, goal_text(chosen, goal), "") for goal in further_goals(study.goals)]
     for one in answer.against():
         if one.by:
-            figures.append((f"{one.name}: {one.option}", one.quality, f"recommended: {one.by}"))
+            figures.append((f"{one.name}{one.rows}: {one.option}", one.quality, f"recommended: {one.by}"))
     return [{"name": name, "value": value, "note": note} for name, value, note in figures]
 
 

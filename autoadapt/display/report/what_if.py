@@ -21,8 +21,8 @@ from autoadapt.economics.batching import estimated_runs, has_full_batches
 from autoadapt.economics.pricer import Pricer, load_test
 from autoadapt.economics.queueing import HALVINGS, SIMULATED
 from autoadapt.economics.rates import keeps_up, least_samples
-from autoadapt.shelves import OBJECTIVES
 from autoadapt.tasks.prices import terms
+from autoadapt.verdict.option_values import option_value
 from autoadapt.verdict.scenarios import PRICED, contenders
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _option(raw: RawOption, own: Terms, study: "Study", loads: "_Loads", names: 
 
 def _further(option: Option, study: "Study") -> dict[str, float]:
     """Objectives that no setting of the panel changes."""
-    return {g.name: OBJECTIVES.get(g.name).of_option(option, g.name) for g in study.goals if g.name not in PRICED}
+    return {g.name: option_value(option, g.name) for g in study.goals if g.name not in PRICED}
 
 
 class _Loads:

@@ -7,7 +7,7 @@ from rich.table import Table
 from autoadapt.display.option_names import method_name, option_names
 from autoadapt.display.sentences import count_text, ms_text
 from autoadapt.display.terminal.plain_text import plain
-from autoadapt.display.text import money
+from autoadapt.display.text import money, quality_text
 from autoadapt.domain.comparison import Column
 from autoadapt.domain.option import Option, number_text
 from autoadapt.verdict.recommendation import violations
@@ -46,7 +46,7 @@ def kinds_table(column: Column) -> Table:
         table.add_row(
             plain(f"{'*' if option.trial == column.recommended else ' '} {kind_of(option)}"),
             number_text(option.trial),
-            f"{option.best_known_quality[0]:.3f}",
+            quality_text(option),
             money(float(priced[option.trial].usd_per_month), "< 1 cent"),
             "n/a" if option.latency_p95_ms is None else ms_text(option.latency_p95_ms),
             plain("no: " + misses[0] if misses else "yes"),

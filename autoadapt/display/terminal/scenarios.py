@@ -8,9 +8,9 @@ from rich.text import Text
 
 from autoadapt.display.goals import further_goals, goal_text
 from autoadapt.display.sentences import break_even_line, cascade_rule, count_text, ms_text
-from autoadapt.display.terminal.kinds import advice_by_volume, kinds_table
+from autoadapt.display.terminal.kinds import advice_by_volume, best_of_each_kind, kinds_table
 from autoadapt.display.terminal.plain_text import plain
-from autoadapt.display.text import dollars
+from autoadapt.display.text import dollars, validation_note
 from autoadapt.domain.comparison import ApiPrice, Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option, number_text, trial_name
@@ -41,6 +41,8 @@ def print_comparison(columns: Sequence[Column], goals: tuple[Goal, ...] = DEFAUL
         console.print(kinds_table(column))
         for line in _lines(column):
             console.print(Text("  ").append_text(plain(line)))
+    if note := validation_note([o for column in columns for o in best_of_each_kind(column)]):
+        console.print(Text(note, style="dim"))
     console.print(Text(ASSUMPTIONS, style="dim"))
     console.print()
     console.print(Text("What to do: ", style="bold").append_text(plain(advice_by_volume(columns))))
@@ -75,7 +77,7 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
     further = further_goals(goals)
     if option is None or priced is None:
         names = (
-            "quality",
+            "validation quality",
             "test quality",
             "$ per month",
             "$ per 1k",
@@ -88,7 +90,7 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
         return {"recommended": "none"} | dict.fromkeys((*names, *(goal.title for goal in further)), "-")
     return {
         "recommended": f"{number_text(option.trial)} {option.method}",
-        "quality": f"{option.quality:.3f}",
+        "validation quality": f"{option.quality:.3f}",
         "test quality": "-" if option.test_quality is None else f"{option.test_quality:.3f}",
         "$ per month": dollars(float(priced.usd_per_month)),
         "$ per 1k": dollars(float(priced.usd_per_1k)),

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from autoadapt.display.answer import Answer
 from autoadapt.display.terminal.plain_text import plain
-from autoadapt.display.text import dollars, duration, money
+from autoadapt.display.text import dollars, duration, money, quality_text, validation_note
 from autoadapt.domain.option import Option, number_text
 
 if TYPE_CHECKING:
@@ -75,20 +75,21 @@ def _table(answer: Answer) -> Table:
     for name in ("trial", "quality [95 %]", "$ per million" if million else "$ a month", "ms, 95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     for option in options:
-        quality, (low, high) = option.best_known_quality
         chosen = option.trial == answer.study.recommendation.trial
         cost = dollars(option.cost_usd_per_1k * 1000) if million else money(answer.month_usd(option)).lstrip("$")
         table.add_row(
             plain(answer.name(option)),
             ("*" if chosen else "") + number_text(option.trial).replace(" ", ""),
-            f"{quality:.3f} [{low:.3f}-{high:.3f}]",
+            quality_text(option, interval=True),
             cost,
             _latency(option),
             style="bold green" if chosen else None,
         )
     left = len(answer.study.options) - len(options)
+    below = [note] if (note := validation_note(options)) else []
     if left > 0:
-        table.caption, table.caption_justify = f"and {left} more: report --all", "left"
+        below.append(f"and {left} more: report --all")
+    table.caption, table.caption_justify = "\n".join(below) or None, "left"
     return table
 
 
