@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import optuna
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Fit
-from autoadapt.runs.run_folder import AnyJob, Record, RunFolder
+from autoadapt.domain.jobs import AnyJob, Fit
+from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.runs.storage import reopened
 from autoadapt.supervision.retries import may_retry
 
