@@ -271,7 +271,7 @@ def renamed(line: str, names: Mapping[int, str]) -> str:
         trial, note = int(match[1]), match[3] or ""
         if trial not in names:
             return match[0]
-        text = names[trial]
+        text = names[trial].removesuffix(f" (trial {trial})")  # of options that nothing else tells apart
         begins = match.start() == 0 or line[: match.start()].endswith((". ", ": "))
         text = text[0].upper() + text[1:] if begins else text
         return f"{text} (trial {number_text(trial)}{note})"

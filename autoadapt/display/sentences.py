@@ -13,6 +13,7 @@ from autoadapt.domain.verdict import Optimism, Verdict
 from autoadapt.economics.queueing import capacity
 from autoadapt.economics.rates import least_samples, percentiles
 from autoadapt.pareto.ties import SURE
+from autoadapt.runs.results import Results
 from autoadapt.verdict.comparisons import difference_text
 
 MOST_LABELS = 5
@@ -272,6 +273,13 @@ def count_text(value: Decimal) -> str:
     places = 2 - math.floor(math.log10(number))
     shown = min(max(0, places), 2) if number >= 0.1 else places
     return f"{round(number, places):,.{shown}f}"
+
+
+def trials_text(results: Results) -> str:
+    """How many trials were run; simple methods are trials which the budget does not count."""
+    counted = results.spent.trials
+    simple = results.complete + results.stopped_early + results.failed - counted
+    return f"{counted} trials" + (f" and {simple} of simple methods" if simple > 0 else "")
 
 
 def idle_line(spent: Spent) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from autoadapt.display.answer import renamed
 from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.option_names import method_name, option_names
-from autoadapt.display.sentences import break_even_line, idle_line, load_lines, plan_line
+from autoadapt.display.sentences import break_even_line, idle_line, load_lines, plan_line, trials_text
 from autoadapt.display.text import duration
 from autoadapt.economics.pricer import load_test
 from autoadapt.pareto.frontier import frontier, frontiers_by_method, measured_trials, points
@@ -44,11 +44,6 @@ def volumes(study: "Study") -> dict[str, Any]:
     }
 
 
-def _floor_text(simple: int) -> str:
-    """Simple methods are trials that the budget does not count."""
-    return f", {simple} of them of simple methods, which the budget does not count," if simple else ""
-
-
 def money(study: "Study") -> dict[str, Any]:
     """Break-evens, the price of a device-hour, and the cost of the search by method."""
     spent, economics = study.results.spent, study.task.economics
@@ -59,8 +54,7 @@ def money(study: "Study") -> dict[str, Any]:
             names = option_names(column.options)
             lines += [renamed(f"{name}: {break_even_line(b, column.options)}", names) for b in column.break_even]
     spent_line = (
-        f"{len(study.rows)} trials{_floor_text(len(study.rows) - spent.trials)} took ${spent.usd:.4f} and "
-        f"{duration(spent.wall_seconds)}, "
+        f"{trials_text(study.results)} took ${spent.usd:.4f} and {duration(spent.wall_seconds)}, "
         f"{duration(spent.device_seconds)} of device time; this includes failed and stopped trials and scoring on test "
         "rows."
     )

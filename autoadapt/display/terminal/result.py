@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from autoadapt.display.sentences import cascade_lines, first_lines, idle_line, load_lines, plan_line, verdict_lines
+from autoadapt.display.sentences import (
+    cascade_lines,
+    first_lines,
+    idle_line,
+    load_lines,
+    plan_line,
+    trials_text,
+    verdict_lines,
+)
 from autoadapt.display.terminal.options import frontier_table
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars, duration, params_text
@@ -111,11 +119,9 @@ def _print_spent(console: Console, study: "Study") -> None:
     results, spent = study.results, study.results.spent
     useful = spent.device_seconds - spent.lost_seconds
     overhead = 1 - spent.fit_measure_seconds / useful if useful else 0.0
-    simple = results.complete + results.stopped_early + results.failed - spent.trials
-    beside = f" and {simple} of simple methods" if simple > 0 else ""
     lost = f"; {duration(spent.lost_seconds)} went to jobs that gave nothing" if spent.lost_seconds >= 1 else ""
     console.print(
-        f"Spent: {spent.trials} trials{beside} ({results.complete} complete, {results.stopped_early} stopped early, "
+        f"Spent: {trials_text(results)} ({results.complete} complete, {results.stopped_early} stopped early, "
         f"{results.failed} failed, {results.cached} answered from the cache), ${spent.usd:.4f}, "
         f"{duration(spent.wall_seconds)}; {overhead:.0%} of device time was imports and loading{lost}."
     )

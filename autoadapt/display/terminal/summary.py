@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoadapt.display.answer import Answer
+from autoadapt.display.sentences import trials_text
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import dollars, duration, money, quality_text, validation_note
 from autoadapt.domain.option import Option, number_text
@@ -15,7 +16,9 @@ from autoadapt.domain.option import Option, number_text
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
 
-LONGEST_NAME = 44
+LONGEST_NAME, SHORTEST_NAME = 44, 16
+NUMBERS = 54
+"""Columns of a table beside the names."""
 
 
 def print_summary(study: "Study", report: Path | None) -> None:
@@ -29,12 +32,12 @@ def print_summary(study: "Study", report: Path | None) -> None:
     console.print()
     _print_advice(console, answer)
     console.print()
-    console.print(_table(answer))
+    console.print(_table(answer, console.width))
     console.print()
     for line in answer.caveats():
         console.print(Text("Note: ", style="dim").append_text(plain(line)))
     spent = study.results.spent
-    console.print(f"Spent: ${dollars(spent.usd)} and {duration(spent.wall_seconds)} on {spent.trials} trials.")
+    console.print(f"Spent: ${dollars(spent.usd)} and {duration(spent.wall_seconds)} on {trials_text(study.results)}.")
     if answer.export_command():
         console.print(plain(f"Deploy: {answer.export_command()}"), soft_wrap=True)
     if report is not None:
@@ -66,12 +69,17 @@ def _print_advice(console: Console, answer: Answer) -> None:
             console.print(grid)
 
 
-def _table(answer: Answer) -> Table:
-    """At most seven options, one line each."""
+def _table(answer: Answer, width: int) -> Table:
+    """At most seven options, one line each; on a narrow terminal names are cut and never numbers.
+
+    Args:
+        answer: to show.
+        width: columns of the terminal.
+    """
     options = answer.top_options()
     million = max((answer.month_usd(o) for o in options), default=0.0) < 1
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("option", no_wrap=True, max_width=LONGEST_NAME)
+    table.add_column("option", no_wrap=True, max_width=max(SHORTEST_NAME, min(LONGEST_NAME, width - NUMBERS)))
     for name in ("trial", "quality [95 %]", "$ per million" if million else "$ a month", "ms, 95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     for option in options:
