@@ -67,9 +67,13 @@ def _add_lines(figure: go.Figure, rows: Sequence[TrialRow], part: range, axes: "
 
 
 def _label(figure: go.Figure, axes: "Sequence[Axis]") -> go.Figure:
-    for i, axis in enumerate(axes):
-        for place, label in axis.ticks:
-            figure.add_annotation(x=i, y=place, text=escaped(label), showarrow=False, xanchor="left", font_size=11)
+    beside = {"showarrow": False, "xanchor": "left", "font": {"size": 11}}
+    labels = [
+        {**beside, "x": i, "y": place, "text": escaped(label)}
+        for i, axis in enumerate(axes)
+        for place, label in axis.ticks
+    ]
+    figure.update_layout(annotations=labels)  # all at once: each call copies those that are there
     lay_out(figure, "", "")
     across = {
         "tickvals": list(range(len(axes))),
