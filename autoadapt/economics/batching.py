@@ -24,8 +24,11 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 FIRST_SIZES = (8, MOST_BATCH)
 """Of these, the ones that are measured first: without full batches the greatest rate is an estimate, and without a
 smaller one the time of a full batch is not known before it is begun."""
-SIMULATED = 40_000
-"""Requests of a simulated queue: with 1 % of them late, the share is known to 0.05 points by chance alone."""
+SIMULATED, SIMULATED_QUEUED = 40_000, 160_000
+"""Requests of a simulated queue, and of one at a rate of which more than `QUEUED` of the greatest: requests that queue
+behind each other are late together, so that by chance alone the share within a target of 99 % deviates by 0.2 to 0.4
+points at half of the greatest rate and above."""
+QUEUED = 0.58
 ROUGHLY = 2_500
 """The same where the times of batches are estimates themselves."""
 LISTED = 200
@@ -69,14 +72,16 @@ class BatchTimes:
         means = np.array([m * s.mean() for m, s in zip(self.medians, self._spreads, strict=True)])
         return float((self._sizes / means).max())
 
-    def run(self, rate: float, requests: int = SIMULATED, listed: int = LISTED) -> LoadRun:
+    def run(self, rate: float, requests: int | None = None, listed: int = LISTED) -> LoadRun:
         """The latencies of many requests at a rate, by simulation.
 
         Args:
             rate: requests per second.
-            requests: simulated.
+            requests: simulated; None: as many as the rate needs.
             listed: requests that stand for all.
         """
+        if requests is None:
+            requests = SIMULATED if rate <= QUEUED * self.greatest_rate else SIMULATED_QUEUED
         random = np.random.default_rng(0)
         moments = np.cumsum(random.exponential(1.0, requests)) / rate
         draws = random.random(requests)
@@ -152,8 +157,11 @@ def estimated_runs(median_s: float, p95_s: float, row_seconds: float) -> list[Lo
         p95_s: of single requests.
         row_seconds: per request in full batches.
     """
-    # only ratios matter for the queue, and few digits of them: options of a study share simulations
-    units = _estimated_runs(round(max(1.01, p95_s / median_s), 1), float(f"{row_seconds / median_s:.1g}"))
+    # only ratios matter for the queue, and few digits of them: options of a study share simulations. The time of a full
+    # batch, from which the greatest rate follows, is rounded up
+    step = 10.0 ** (math.floor(math.log10(row_seconds / median_s)) - 1)
+    row_share = round(math.ceil(row_seconds / median_s / step - 1e-9) * step, 12)
+    units = _estimated_runs(round(max(1.01, p95_s / median_s), 1), row_share)
     return [stretched(run, median_s) for run in units]
 
 

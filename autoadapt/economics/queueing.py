@@ -16,7 +16,10 @@ from autoadapt.economics.rates import GOOD, KEEPS_UP, PRECISION, fits, least_sam
 MOST_APART = 2.0
 """A sweep doubles its rates: neighbouring rates farther apart than this leave room for one that was not measured."""
 MARGIN = 1.05
-"""By which a stated rate is less than the greatest one of the simulated queue, unless a simulated rate is nearer."""
+"""By which a stated rate is at least less than the greatest one of the simulated queue, unless a simulated rate is
+nearer: chance in the simulation."""
+SURE = 1.28
+"""Standard errors that are exceeded to one side in 10 % of cases."""
 SIMULATED = 20_000
 """Requests of a simulated queue."""
 HALVINGS = 14
@@ -59,33 +62,50 @@ def capacity(load: Load, latency_p95_ms: float | None) -> Capacity:
     above = next((run.rate for run in runs if run.rate > (best or 0.0) and not fits(run, latency_p95_ms)), None)
     measured = has_full_batches(load)
     if above is not None and best is not None and latency_p95_ms is not None and load.clock == "simulated":
-        best = _between(run_at(load, best), run_at(load, above), latency_p95_ms)
+        best = _between(run_at(load, best), run_at(load, above), latency_p95_ms, margin(load))
     if above is not None and best is not None and above <= MOST_APART * best:
         return Capacity(best, measured)
     alone = single_server_rate(runs[0].e2el_ms, latency_p95_ms)
+    if load.clock == "simulated":  # beyond its greatest rate nothing is known of a queue
+        alone = min(alone, runs[-1].rate)
     if above is not None and alone >= above:  # there the target was missed, so that the rate is clearly below
         alone = above / MOST_APART
     rate = max(best or 0.0, alone)
     return Capacity(rate or None, measured and rate == best)
 
 
-def _between(below: LoadRun, above: LoadRun, latency_p95_ms: float) -> float:
+def margin(load: Load) -> float:
+    """By which a stated rate is less than the greatest one of its simulated queue: a factor of at least `MARGIN`.
+
+    The greatest rate is as wrong as the mean time of the largest batches, whose standard error is their deviation over
+    the root of their number.
+    """
+    largest = max((batch.rows for batch in load.batches), default=0)
+    seconds = np.array([batch.seconds for batch in load.batches if batch.rows == largest])
+    if len(seconds) < 2:
+        return MARGIN
+    error = float(seconds.std(ddof=1) / seconds.mean()) / math.sqrt(len(seconds))
+    return max(MARGIN, 1 + SURE * error)
+
+
+def _between(below: LoadRun, above: LoadRun, latency_p95_ms: float, less: float) -> float:
     """A rate between two simulated ones at which 99 % of the requests meet a target.
 
-    The last of them would just meet it at a rate that is greater by `MARGIN`: times of batches have an error, and at
+    The last of them would just meet it at a rate that is greater by a margin: times of batches have an error, and at
     that rate half of all replicas would miss the target.
 
     Args:
         below: meets the target.
         above: does not.
         latency_p95_ms: for 99 % of the requests.
+        less: margin, a factor of at least 1.
     """
     last = math.ceil(GOOD * len(below.e2el_ms) - 1e-9) - 1
     fast, slow = below.e2el_ms[last], above.e2el_ms[last]
     if slow <= latency_p95_ms:  # its queue grows
         return below.rate
     share = (latency_p95_ms - fast) / (slow - fast)
-    return max(below.rate, float(below.rate * (above.rate / below.rate) ** share) / MARGIN)
+    return max(below.rate, float(below.rate * (above.rate / below.rate) ** share) / less)
 
 
 def single_server_rate(service_ms: Sequence[float], latency_p95_ms: float | None) -> float:

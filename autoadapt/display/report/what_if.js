@@ -3,7 +3,7 @@
 // economics/queueing.py, pareto/ties.py and verdict/recommendation.py; tests compare them on random settings.
 const whatIf = (data) => {
   const SECONDS_A_MONTH = 730 * 3600, HOURS_A_MONTH = 730;
-  const GOOD = 0.99, KEEPS_UP = 0.95, PRECISION = 1.05, MOST_APART = 2, MARGIN = 1.05, HALVINGS = data.halvings, LEAST_SAMPLES = 59, BUSY = 0.02;
+  const GOOD = 0.99, KEEPS_UP = 0.95, PRECISION = 1.05, MOST_APART = 2, HALVINGS = data.halvings, LEAST_SAMPLES = 59, BUSY = 0.02;
   const SURE = 1.96, SAME_COST = 1.2, LEVEL = 0.05, LEAST_USD_A_MONTH = 0.01;
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
   const chosen = data.draws && new Uint32Array(bytes(data.draws.chosen));
@@ -66,10 +66,10 @@ const whatIf = (data) => {
     return atMost(load.first, target) / load.first.length >= GOOD ? low : 0;
   };
   const fits = (run, target) => run.keepsUp && (target === null || (run.sent ? atMost(run.ms, target) / run.sent : 0) >= GOOD);
-  const between = (below, above, target) => {
+  const between = (below, above, target, less) => {
     const last = Math.ceil(GOOD * below.n - 1e-9) - 1, fast = below.ms[last], slow = above.ms[last];
     if (slow <= target) return below.rate;
-    return Math.max(below.rate, (below.rate * (above.rate / below.rate) ** ((target - fast) / (slow - fast))) / MARGIN);
+    return Math.max(below.rate, (below.rate * (above.rate / below.rate) ** ((target - fast) / (slow - fast))) / less);
   };
   const computeCapacity = (load, target) => {
     let below = null;
@@ -79,9 +79,10 @@ const whatIf = (data) => {
     }
     const above = load.runs.find((run) => run.rate > (below ? below.rate : 0) && !fits(run, target));
     let best = below && below.rate;
-    if (above && below && target !== null && load.simulated) best = between(below, above, target);
+    if (above && below && target !== null && load.simulated) best = between(below, above, target, load.margin);
     if (above && below && above.rate <= MOST_APART * best) return { rate: best, measured: load.full };
     let alone = load.first.length ? singleServerRate(load, target) : 0;
+    if (load.simulated) alone = Math.min(alone, load.runs[load.runs.length - 1].rate);
     if (above && alone >= above.rate) alone = above.rate / MOST_APART;
     const rate = Math.max(best || 0, alone);
     return { rate: rate || null, measured: load.full && rate === best };

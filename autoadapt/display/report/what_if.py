@@ -19,7 +19,7 @@ from autoadapt.domain.option import Option, RawOption
 from autoadapt.domain.scenario import Scenario
 from autoadapt.economics.batching import estimated_runs, has_full_batches
 from autoadapt.economics.pricer import Pricer, load_test
-from autoadapt.economics.queueing import HALVINGS, SIMULATED
+from autoadapt.economics.queueing import HALVINGS, SIMULATED, margin
 from autoadapt.economics.rates import keeps_up, least_samples
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.option_values import option_value
@@ -174,6 +174,7 @@ class _Loads:
                 "single": load.single_requests,
                 "simulated": load.clock == "simulated",
                 "full": has_full_batches(load),
+                "margin": margin(load),
             }
         )
         return len(self.listed) - 1
