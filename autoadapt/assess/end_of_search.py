@@ -59,6 +59,7 @@ class EndOfSearch:
         self._measure_load(stop)
         self._phases.enter(IN_TURN)
         self._time_in_turn(stop)
+        self._score(stop)  # options that the times under load or in turn have brought onto the frontier
         self._fit_finally(stop)  # of another option, where what was measured has made another one the recommended one
 
     def begin_verdict(self) -> None:

@@ -40,7 +40,7 @@ LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
 WARM_UP_REQUESTS = 4
 """Requests that are sent before those that count."""
-LEAST_IN_TURN = 10
+LEAST_IN_TURN = 20
 """Single requests by which options are timed in turn; fewer are not worth loading them."""
 REPORT_SECONDS, REPORT_SHARE = 3.0, 0.015
 """Verdict and report take about so many seconds, or this share of the budget's hours where it is more."""

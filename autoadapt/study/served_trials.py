@@ -1,9 +1,12 @@
 """Trials as their serving classes cost and take: what is measured of one option is compared with all that are alike."""
 
 import dataclasses
+import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.usage import Usage
@@ -34,7 +37,7 @@ class ServedTrials:
         self._measurements: dict[int, Measurement] = {}
         self._served: dict[int, Served] = {}
         self._revisions: Counter[tuple[str, str]] = Counter()
-        self._in_turn: dict[tuple[str, str], tuple[int, float]] = {}
+        self._in_turn: dict[tuple[str, str], tuple[int, float, float]] = {}
         """Classes whose options were timed in turn with those of others: which, and its median in milliseconds."""
 
     def add(self, trial: int, record: Record) -> set[int]:
@@ -74,7 +77,9 @@ class ServedTrials:
         one class differ by their length, and vary around their medians, all that was measured says.
         """
         known = {trial: times for trial, times in latency_ms.items() if trial in self._class_of and times}
-        self._in_turn = {self._class_of[t]: (t, statistics.median(times)) for t, times in known.items()}
+        self._in_turn = {
+            self._class_of[t]: (t, statistics.median(times), _error_of_median(times)) for t, times in known.items()
+        }
 
     def in_turn(self, trial: int) -> bool:
         """Whether options of its class were timed in turn with those of others."""
@@ -99,19 +104,23 @@ class ServedTrials:
     def served(self, trial: int) -> Served:
         """The values of a trial by the model of its class."""
         if trial not in self._served:
-            served, pace = self._model(trial).served(self._sample(trial)), self._pace(trial)
+            served, (pace, error) = self._model(trial).served(self._sample(trial)), self._pace(trial)
             median = None if served.median_ms is None else pace * served.median_ms
-            self._served[trial] = dataclasses.replace(served, median_ms=median)
+            both = math.hypot(served.median_error, error)
+            self._served[trial] = dataclasses.replace(served, median_ms=median, median_error=both)
         return self._served[trial]
 
-    def _pace(self, trial: int) -> float:
-        """Time of single requests of its class in turn over that which was measured before; 1: not timed in turn."""
+    def _pace(self, trial: int) -> tuple[float, float]:
+        """Time of single requests of its class in turn over that which was measured before, and its standard error.
+
+        1 and 0: not timed in turn.
+        """
         key = self._class_of[trial]
         if key not in self._in_turn:
-            return 1.0
-        timed, median = self._in_turn[key]
+            return 1.0, 0.0
+        timed, median, error = self._in_turn[key]
         before = self._model(timed).served(self._sample(timed)).median_ms
-        return median / before if before else 1.0
+        return (median / before, error) if before else (1.0, 0.0)
 
     def p95_high(self, trial: int) -> float:
         """95 % upper bound of the p95 of a trial's single requests over that p95; 1 where none is stated."""
@@ -178,3 +187,9 @@ def _slower(usage: Usage, ratio: float) -> Usage:
     seconds: Mapping[str, float] = {kind: value * ratio for kind, value in usage.device_seconds.items()}
     joules = None if usage.joules is None else usage.joules * ratio
     return usage.model_copy(update={"device_seconds": seconds, "joules": joules})
+
+
+def _error_of_median(times: Sequence[float]) -> float:
+    """Standard error of a median as a share of it: sqrt(pi / 2) standard errors of a mean (of normal logarithms)."""
+    logs = np.log(np.array(times, dtype=float))
+    return math.sqrt(math.pi / 2) * float(logs.std(ddof=1)) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0

@@ -104,7 +104,7 @@ def recommend(
     beside_best = pairs_with(best.trial, pairs)
     cheaper = [o for o in fitting if trade.saves(o, best) and trade.allows(beside_best.get(o.trial))]
     chosen = _best_of_cheapest(cheaper) if cheaper else best
-    reason = _reason(chosen, best, fitting, len(fitting) < len(frontier), pairs, trade)
+    reason = _reason(chosen, best, fitting, options, constraints, (pairs, trade))
     return Recommendation(
         trial=chosen.trial,
         reason=" ".join(filter(None, [floor_sentence(chosen, options, pairs), reason])),
@@ -248,12 +248,27 @@ def _reason(
     chosen: Option,
     best: Option,
     fitting: Sequence[Option],
-    some_violate: bool,
-    pairs: Sequence[Paired],
-    trade: Trade,
+    every: Sequence[Option],
+    constraints: Constraints,
+    weighed: tuple[Sequence[Paired], Trade],
 ) -> str:
+    """Why one of the options of the frontier that satisfy the constraints is recommended.
+
+    Args:
+        chosen: recommended.
+        best: of the highest quality.
+        fitting: of the frontier.
+        every: all options that are shown.
+        constraints: of the task.
+        weighed: paired comparisons, and what a lower cost is worth.
+    """
+    pairs, trade = weighed
+    some_violate = any(violations(o, constraints) for o in every if o.on_frontier)
+    others_fit = any(not violations(o, constraints) for o in every if o.trial != chosen.trial)
     within = " that satisfies the constraints" if some_violate else ""
     if len(fitting) == 1:
+        if others_fit:
+            return f"{chosen.title} is the best option{within}: no other one is clearly better in anything."
         return f"{chosen.title} is the only option{within}."
     if chosen.trial == best.trial:
         others = _cheaper_ones(best, fitting, pairs, trade)

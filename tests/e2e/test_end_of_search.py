@@ -333,22 +333,6 @@ def check_in_turn(outcome: Path, root: Path) -> None:
             assert option.latency_p50_ms == pytest.approx(statistics.median(timed[option.trial]), rel=0.05)
 
 
-def test_options_that_cannot_be_timed_in_turn_keep_their_figures(make_task: MakeTask, tmp_path: Path) -> None:
-    models = ["scripted:row_seconds=0.002", "scripted:row_seconds=0.006,quality=0.1"]
-    task = make_task(evaluation=EVALUATION, models=models, **{**TUNED, "methods": ["prompt"]})
-    assert search(task).returncode == 0
-    root = tmp_path / "runs" / "fruits"
-    for folder in root.glob("trials/*/in_turn"):
-        shutil.rmtree(folder)
-    for description in root.glob("trials/*/artifact/option.json"):
-        description.unlink()
-    (root / "verdict.json").unlink()
-    assert search(task).returncode == 0
-    failed = [json.loads(file.read_text())["result"] for file in root.glob("trials/*/in_turn*/outcome.json")]
-    assert {result["kind"] for result in failed} == {"failure"}
-    assert all(option.latency_p50_ms > 0 for option in Study.load(root).options)
-
-
 def test_importances_are_stored_at_the_end_and_computed_for_results_without_them(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

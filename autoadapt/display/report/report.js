@@ -45,7 +45,7 @@
       if (Array.isArray(bars.y) && typeof bars.y[0] === "string") bars.y = bars.y.map((name) => broken(name, 18));
     }
     const x = (layout.xaxis = { ...layout.xaxis, nticks: 4, tickangle: 0 });
-    if (x.title && x.title.text) x.title = { ...x.title, text: broken(x.title.text, 40) };
+    if (x.title && x.title.text) x.title = { ...x.title, text: broken(x.title.text, 30) };
     if (x.tickvals) {
       const step = Math.ceil(x.tickvals.length / 5), few = (list) => list.filter((_, i) => i % step === 0);
       Object.assign(x, { tickvals: few(x.tickvals), ticktext: few(x.ticktext) });
