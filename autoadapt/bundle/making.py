@@ -82,6 +82,8 @@ def refuse_existing(folder: Path) -> None:
 
 def _fill(source: Source, folder: Path) -> BundleDescription:
     devices, workshop = run_devices(own_devices(), source.study.lock), Workshop()
+    if devices.accelerator == "cpu":  # else DeepSpeed, which peft imports, prints that it found no accelerator
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     places = [Path()] if len(source.parts) == 1 else [Path("first"), Path("second")]
     artifacts = [
         _write_part(part, folder / place, workshop, devices) for part, place in zip(source.parts, places, strict=True)

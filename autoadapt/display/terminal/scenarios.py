@@ -10,7 +10,7 @@ from autoadapt.display.goals import further_goals, goal_text
 from autoadapt.display.sentences import break_even_line, cascade_rule, count_text, ms_text
 from autoadapt.display.terminal.kinds import advice_by_volume, best_of_each_kind, kinds_table
 from autoadapt.display.terminal.plain_text import plain
-from autoadapt.display.text import dollars, validation_note
+from autoadapt.display.text import dollars, money, validation_note
 from autoadapt.domain.comparison import ApiPrice, Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option, number_text, trial_name
@@ -145,7 +145,7 @@ def _api_text(price: ApiPrice, recommended: int | None) -> str:
     prompt = f"as measured ({asked})" if price.measured else f"with the prompt of {asked}"
     text = f"{price.model} ({price.source}) {prompt}: ${dollars(float(price.usd_per_1k))} per 1k"
     text += f" [{dollars(float(price.low))} - {dollars(float(price.high))}]" if price.low != price.high else ""
-    text += f", ${dollars(float(price.usd_per_month))} a month"
+    text += f", {money(float(price.usd_per_month))} a month"
     text += "" if price.measured else "; its quality was not measured"
     if recommended is None:
         return text
