@@ -171,6 +171,20 @@ def test_classes_timed_in_turn_are_compared_by_that(trials: Trials) -> None:
     assert measured.values() == before
 
 
+def test_the_error_of_times_in_turn_is_part_of_the_stated_error(trials: Trials) -> None:
+    """Medians of 20 requests deviate by what a simulation of the same distribution shows."""
+    for trial in range(20):
+        trials.add(trial, 0.8, 20.0)
+    random = np.random.default_rng(0)
+    drawn = 20 * np.exp(random.normal(0, 0.2, (2000, 20)))
+    deviation = float(np.log(np.median(drawn, axis=1)).std())
+    stated = []
+    for times in drawn[:40]:
+        trials.measured.settle({0: times.tolist()})
+        stated.append(trials.measured.serving.served(0).median_error)
+    assert np.mean(stated) > 0.95 * deviation
+
+
 def test_a_load_test_at_another_pace_is_that_of_answers_that_take_as_long() -> None:
     batches = [Batch(rows=1, seconds=0.02)] * 59 + [Batch(rows=64, seconds=0.2)]
     run = LoadRun(rate=4.0, sent_seconds=15.0, seconds=16.0, e2el_ms=[20.0, 30.0])

@@ -138,3 +138,21 @@ def test_the_greatest_rate_is_found_to_within_5_percent(fixed: float, each: floa
         assert np.mean(np.array(latencies_at(load, 0.999 * found.rate)) <= target) >= 0.99, (
             "what is stated of that rate"
         )
+
+
+@pytest.mark.parametrize("row_share", [0.0246, 0.149, 0.246])
+def test_an_estimate_claims_no_greater_rate_than_full_batches_show(row_share: float) -> None:
+    """It rounded 0.246 of the time of a single request to 0.2, and claimed a quarter more than the device can do."""
+    runs = estimated_runs(0.02, 0.025, 0.02 * row_share)
+    greatest = 1 / (0.02 * row_share)
+    assert 0.85 * greatest < runs[-1].rate <= 0.9 * greatest
+
+
+def test_a_replica_is_stated_no_rate_beyond_those_that_were_simulated() -> None:
+    """Batches that save next to nothing: one request at a time seems to keep up nearer to the greatest rate."""
+    random = np.random.default_rng(0)
+    batches = [Batch(rows=n, seconds=0.02 * n * float(np.exp(random.normal(0, 0.05)))) for n in [*[1] * 60, *[64] * 10]]
+    load = Load(runs=BatchTimes(batches).rough_runs(), batches=batches, engine="e", hardware="x", clock="simulated")
+    found = capacity(load, None)
+    assert found.rate is not None
+    assert found.rate <= max(run.rate for run in load.runs)

@@ -267,3 +267,13 @@ def test_p_of_random_swaps_can_fall_below_one_in_their_number() -> None:
         if exact < 1e-5:
             assert swapped < 1e-4
             assert holm(dict.fromkeys(range(40), swapped))[0] < 0.05
+
+
+def test_an_option_is_the_only_one_only_where_no_dominated_one_satisfies_the_constraints() -> None:
+    dear = option(2, 0.95, 3.0, on_frontier=True, latency_p95_ms=900.0)
+    best, dominated = option(0, 0.9, 1.0, on_frontier=True), option(1, 0.8, 1.0, on_frontier=False)
+    limits = Constraints(latency_p95_ms=400)
+    reason = recommend([best, dominated, dear], limits, None).reason
+    assert "Trial 0 (lora) is the best option that satisfies the constraints" in reason
+    slow = dominated.model_copy(update={"latency_p95_ms": 900.0})
+    assert "is the only option that satisfies" in recommend([best, slow, dear], limits, None).reason
