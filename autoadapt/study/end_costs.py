@@ -34,7 +34,7 @@ SCORE_SHARE = 0.75
 """Share of what the end may take that scores on test rows may take: the recommended option is then put under load."""
 BATCHED_ROWS = 1300
 """Rows that a load test answers in batches, beside its single requests."""
-SIMULATION_SECONDS = 2.0
+SIMULATION_SECONDS = 3.0
 """To simulate the queue at all rates afterwards."""
 LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
