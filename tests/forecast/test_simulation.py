@@ -113,7 +113,7 @@ def test_budget_in_hours(sampler: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "usd", ["0.11", "0.23", *(pytest.param(usd, marks=pytest.mark.slow) for usd in ("0.05", "0.17", "0.31"))]
+    "usd", ["0.23", "0.31", *(pytest.param(usd, marks=pytest.mark.slow) for usd in ("0.05", "0.11", "0.17"))]
 )
 def test_promoted_trial_that_the_budget_overtakes_is_given_up(usd: str) -> None:
     for seed in range(6):
