@@ -2,7 +2,6 @@
 
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.jobs import TimeInTurn, Turn
-from autoadapt.domain.outcome import TimesInTurn
 from autoadapt.domain.task import Evaluation
 from autoadapt.study.end_costs import LEAST_IN_TURN, EndCosts, Use, in_turn, one_of_each_class, wanted_in_turn
 from autoadapt.study.job_times import MARGIN
@@ -30,13 +29,13 @@ class Turns:
 
     def wanted(self) -> Use:
         """What timing them takes; nothing where it is done, or where there is nothing to compare."""
-        return wanted_in_turn(self._options(), self._evaluation).times(MARGIN) if self._open() else Use()
+        return wanted_in_turn(self._untimed(), self._evaluation).times(MARGIN)
 
     def job(self, left: Use) -> TimeInTurn | None:
         """The job, with as many requests as `left` pays for; None: there is nothing to do, or too little is left."""
-        if not self._open():
+        options = self._untimed()
+        if not options:
             return None
-        options = self._options()
         fixed, each = in_turn(options, 0), in_turn(options, 1).minus(in_turn(options, 0))
         payable = left.times(1 / MARGIN).units(fixed, each)
         requests = min(self._evaluation.latency_requests, payable)
@@ -58,17 +57,14 @@ class Turns:
     def _evaluation(self) -> Evaluation:
         return self._jobs.resolved.task.evaluation
 
-    def _open(self) -> bool:
-        """Whether options are still to be timed in turn."""
-        folder, options = self._jobs.folder, self._options()
-        if not folder.lasting or not options or self._evaluation.latency_requests < LEAST_IN_TURN:
-            return False
-        done = folder.in_turn()
-        results = [r.outcome.result for r in done if r.outcome is not None]
-        timed = next((r.latency_ms for r in reversed(results) if isinstance(r, TimesInTurn)), {})
-        measured = {*self._jobs.results.trials.trials()}
-        known = {self._jobs.costs(trial).serving for trial in timed if trial in measured}
-        return len(done) < MOST_JOBS and not {costs.serving for costs in options.values()} <= known
+    def _untimed(self) -> dict[int, EndCosts]:
+        """The options that are still to be timed in turn; empty: none are, or they cannot be."""
+        folder, requests = self._jobs.folder, self._evaluation.latency_requests
+        if not folder.lasting or requests < LEAST_IN_TURN or len(folder.in_turn()) >= MOST_JOBS:
+            return {}
+        options, measured = self._options(), {*self._jobs.results.trials.trials()}
+        known = {self._jobs.costs(trial).serving for trial in folder.times_in_turn() if trial in measured}
+        return {} if {costs.serving for costs in options.values()} <= known else options
 
     def _options(self) -> dict[int, EndCosts]:
         """The options that are timed, the recommended one first."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoadapt.display.comparison_marks import Mark, Panel, Place, panels
-from autoadapt.display.method_style import COLOURS, GREY, SYMBOLS
+from autoadapt.display.method_style import COLOURS, GOLD, GREY, SYMBOLS
 from autoadapt.display.static_page import FORMATS, static_page
 from autoadapt.domain.comparison import Column
 from autoadapt.domain.objective import COST, Goal
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PAGE = ".html"
-GOLD = "#b8860b"
 MARKERS = "osD^*PhX"
 """Of matplotlib, as alike to `SYMBOLS` as it has them."""
 INCHES = (7.2, 4.0)

@@ -11,10 +11,7 @@ from autoadapt.domain.option import Option
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.pareto.ties import SURE
 from autoadapt.verdict.option_values import latency_ms, option_value
-
-QUALITY = "quality"
-PRICED = (QUALITY, COST, LATENCY)
-"""Axes of every comparison, also where they are no objectives of the task."""
+from autoadapt.verdict.scenarios import PRICED
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,7 @@ def panels(columns: Sequence[Column], goals: Sequence[Goal], x: str, y: str) -> 
     Raises:
         UserError: there is no such axis, or both are the same.
     """
+    # the first are axes of every comparison, also where they are no objectives of the task
     known = list(dict.fromkeys([*PRICED, *(goal.name for goal in goals)]))
     for name in (x, y):
         if name not in known:
@@ -125,7 +123,7 @@ def _axis(column: Column, goals: Sequence[Goal], name: str) -> Axis:
 
 def _place(column: Column, option: Option, priced: Priced, name: str) -> Place:
     """The value of an option on an axis. A bill is as uncertain as the time of answers, where use alone is billed."""
-    if name == QUALITY:
+    if name == "quality":
         value, (low, high) = option.best_known_quality
         return Place(value, low, high)
     if name == COST:

@@ -10,7 +10,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#3A93C6", "#B98000", "#7
 """Distinct for colour-blind readers (after Okabe and Ito 2008, the light ones darkened), and of enough contrast with
 white paper and with a dark page; markers differ too."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "cross", "hexagon", "pentagon")
-GREY = "#777777"
+GREY, GOLD = "#777777", "#b8860b"
 
 
 class MethodStyle:

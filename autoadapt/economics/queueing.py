@@ -18,7 +18,7 @@ MOST_APART = 2.0
 MARGIN = 1.05
 """By which a stated rate is at least less than the greatest one of the simulated queue, unless a simulated rate is
 nearer: chance in the simulation."""
-SURE = 1.28
+SURE_ABOVE_ERROR = 1.28
 """Standard errors that are exceeded to one side in 10 % of cases."""
 SIMULATED = 20_000
 """Requests of a simulated queue."""
@@ -85,7 +85,7 @@ def margin(load: Load) -> float:
     if len(seconds) < 2:
         return MARGIN
     error = float(seconds.std(ddof=1) / seconds.mean()) / math.sqrt(len(seconds))
-    return max(MARGIN, 1 + SURE * error)
+    return max(MARGIN, 1 + SURE_ABOVE_ERROR * error)
 
 
 def _between(below: LoadRun, above: LoadRun, latency_p95_ms: float, less: float) -> float:
@@ -159,10 +159,10 @@ def latencies_at(load: Load, rate: float) -> Sequence[float]:
         load: at least one run.
         rate: requests per second that reach a replica.
     """
-    run, runs = run_at(load, rate), sorted(load.runs, key=lambda run: run.rate)
-    lowest = runs[0]
+    runs = sorted(load.runs, key=lambda run: run.rate)
     if load.clock == "simulated":
         return _interpolated(runs, rate)
+    run, lowest = run_at(load, rate), runs[0]
     between = lowest.rate < rate and run.rate > PRECISION * rate and len(lowest.e2el_ms) >= least_samples(95)
     if not between or rate * float(np.mean(lowest.e2el_ms)) / 1000 >= KEEPS_UP:
         return run.e2el_ms

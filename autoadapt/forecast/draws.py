@@ -32,11 +32,11 @@ from autoadapt.study.end_costs import (
     in_turn,
     report_seconds,
     rows_to_score,
-    serving_class,
     total,
     wanted_in_turn,
 )
 from autoadapt.study.search import Search
+from autoadapt.study.served_trials import serving_class
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.growth import SHARES
 from autoadapt.worker.hardware import device_memory_bytes

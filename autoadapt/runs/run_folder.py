@@ -39,7 +39,7 @@ from typing import IO, Literal
 from pydantic import ValidationError
 
 from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Refit
-from autoadapt.domain.outcome import Failure, Measurement, Outcome
+from autoadapt.domain.outcome import Failure, Measurement, Outcome, TimesInTurn
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_model, write_json
@@ -170,6 +170,11 @@ class RunFolder:
     def in_turn(self) -> list[Record]:
         """The jobs that timed options in turn, whichever was their first option, in the order of their attempts."""
         return sorted((r for r in self.records if r.job.kind == "in_turn"), key=lambda r: r.job.attempt)
+
+    def times_in_turn(self) -> dict[int, list[float]]:
+        """Milliseconds of single requests by trial, of the last job that timed options in turn; empty: none did."""
+        results = (r.outcome.result for r in reversed(self.in_turn()) if r.outcome is not None)
+        return next((result.latency_ms for result in results if isinstance(result, TimesInTurn)), {})
 
     def last_done(self, trial: int, kind: JobKind) -> Record | None:
         """The last finished job of a kind of a trial."""

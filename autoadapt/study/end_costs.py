@@ -19,6 +19,7 @@ from autoadapt.economics.batching import FIRST_SIZES
 from autoadapt.economics.rates import least_samples, typical_ms
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import scheduled_steps
+from autoadapt.study.served_trials import serving_class
 from autoadapt.verdict.growth import SHARES
 
 END_SHARE = 0.1
@@ -214,11 +215,6 @@ class EndCosts:
     def curve(self, rows: float) -> Use:
         """To be fitted again on every part of the training rows that a learning curve needs."""
         return total(self.fit_part(share, rows) for share in SHARES)
-
-
-def serving_class(candidate: Candidate) -> tuple[str, ...]:
-    """What two options have in common whose answers are computed alike."""
-    return candidate.model, METHODS.get(candidate.method).serving_class(candidate.method, candidate.params)
 
 
 def one_of_each_class(options: Mapping[int, EndCosts]) -> list[int]:

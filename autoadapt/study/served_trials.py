@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.rates import least_samples, percentile
@@ -38,12 +39,12 @@ class ServedTrials:
         self._served: dict[int, Served] = {}
         self._revisions: Counter[tuple[str, str]] = Counter()
         self._in_turn: dict[tuple[str, str], tuple[int, float, float]] = {}
-        """Classes whose options were timed in turn with those of others: which, and its median in milliseconds."""
+        """Classes whose options were timed in turn with those of others: which, its median in milliseconds, and the
+        standard error of that as a share of it."""
 
     def add(self, trial: int, record: Record) -> set[int]:
         """Takes a trial that was measured in full; returns the trials of its class whose values may have changed."""
-        candidate = record.job.candidate
-        key = candidate.model, METHODS.get(candidate.method).serving_class(candidate.method, candidate.params)
+        key = serving_class(record.job.candidate)
         self._class_of[trial] = key
         known = self._records.setdefault(key, {})
         known[trial] = record
@@ -187,6 +188,11 @@ def _slower(usage: Usage, ratio: float) -> Usage:
     seconds: Mapping[str, float] = {kind: value * ratio for kind, value in usage.device_seconds.items()}
     joules = None if usage.joules is None else usage.joules * ratio
     return usage.model_copy(update={"device_seconds": seconds, "joules": joules})
+
+
+def serving_class(candidate: Candidate) -> tuple[str, str]:
+    """What two options have in common whose answers are computed alike."""
+    return candidate.model, METHODS.get(candidate.method).serving_class(candidate.method, candidate.params)
 
 
 def _error_of_median(times: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ from autoadapt.domain.events import Status
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.objective import COST, LATENCY
 from autoadapt.domain.option import CASCADE_NUMBERS, Calibration, Option, RawOption, Recommendation, Role
-from autoadapt.domain.outcome import Measurement, TimesInTurn
+from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Defaults, Importance, Paired, Verdict
 from autoadapt.economics.pricer import Pricer
@@ -92,7 +92,7 @@ class StudyResults:
 
         Scores and load tests add no trials, so that this is done when the search has ended and after timing in turn.
         """
-        self.trials.settle(self._in_turn())
+        self.trials.settle(self.folder.times_in_turn())
 
     def compare_as_served(self) -> None:
         """Compares trials by the cost and the latency that they will have when they are served.
@@ -108,11 +108,6 @@ class StudyResults:
         options = [Pricer(self.raw(trial), self._terms).as_option(self._terms.cell()) for trial in trials]
         served = {o.trial: {COST: o.cost_usd_per_1k, LATENCY: latency_ms(o)} for o in options}
         self.trials.show({trial: {name: values[name] for name in names} for trial, values in served.items()})
-
-    def _in_turn(self) -> dict[int, list[float]]:
-        """Milliseconds of single requests sent to options in turn, when that was last done; empty: it was not."""
-        results = (r.outcome.result for r in reversed(self.folder.in_turn()) if r.outcome is not None)
-        return next((result.latency_ms for result in results if isinstance(result, TimesInTurn)), {})
 
     def frontier(self) -> list[Option]:
         """The frontier's options, the best first."""

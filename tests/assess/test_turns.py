@@ -10,6 +10,7 @@ from autoadapt.assess import turns
 from autoadapt.assess.turns import Turns
 from autoadapt.domain.outcome import TimesInTurn
 from autoadapt.domain.task import Evaluation
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.end_costs import EndCosts, Use
 
 GIGABYTE = 10**9
@@ -33,7 +34,9 @@ class Options:
             trials=lambda: range(len(classes)),
         )
         self.results = SimpleNamespace(option_trials=lambda: list(range(len(classes))), trials=trials)
-        self.folder = SimpleNamespace(lasting=True, in_turn=lambda: self.jobs)
+        folder: Any = SimpleNamespace(lasting=True, in_turn=lambda: self.jobs)
+        folder.times_in_turn = lambda: RunFolder.times_in_turn(folder)
+        self.folder = folder
         self.resolved = SimpleNamespace(task=SimpleNamespace(evaluation=Evaluation()))
 
     def recommended(self) -> tuple[int, ...]:

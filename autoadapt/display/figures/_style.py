@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from autoadapt.display.text import dollars
 
-GOLD, RED = "#b8860b", "#b00020"
+RED = "#b00020"
 WIDTH, HEIGHT = 900, 400
 """Pixels that a figure is expected to have, for which labels are placed."""
 LETTER, LINE = 6.6, 17

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import GOLD, axis, end_labels, escaped, group_name, lay_out, margin_for, merged
-from autoadapt.display.method_style import GREY, MethodStyle
+from autoadapt.display.figures._style import axis, end_labels, escaped, group_name, lay_out, margin_for, merged
+from autoadapt.display.method_style import GOLD, GREY, MethodStyle
 from autoadapt.display.option_names import option_names
 from autoadapt.domain.comparison import BreakEven, Column
 from autoadapt.domain.option import RawOption

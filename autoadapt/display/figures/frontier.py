@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from autoadapt.display.figures._style import GOLD, axis, error_bars, escaped, lay_out, placed_labels
+from autoadapt.display.figures._style import axis, error_bars, escaped, lay_out, placed_labels
 from autoadapt.display.goals import cost_unit, goal_named, pairs, shown_value
-from autoadapt.display.method_style import GREY, MethodStyle
+from autoadapt.display.method_style import GOLD, GREY, MethodStyle
 from autoadapt.display.option_names import option_names
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.option import Option, number_text

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autoadapt.display.goals import further_goals
 from autoadapt.display.option_names import option_names, with_article
 from autoadapt.domain.comparison import Terms
 from autoadapt.domain.load import Load
-from autoadapt.domain.option import Option, RawOption
+from autoadapt.domain.option import RawOption
 from autoadapt.domain.scenario import Scenario
 from autoadapt.economics.batching import estimated_runs, has_full_batches
 from autoadapt.economics.pricer import Pricer, load_test
@@ -23,7 +24,7 @@ from autoadapt.economics.queueing import HALVINGS, SIMULATED, margin
 from autoadapt.economics.rates import keeps_up, least_samples
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.option_values import option_value
-from autoadapt.verdict.scenarios import PRICED, contenders
+from autoadapt.verdict.scenarios import contenders
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -115,16 +116,11 @@ def _option(raw: RawOption, own: Terms, study: "Study", loads: "_Loads", names: 
         "cost_error": raw.cost_error,
         "latency_error": raw.latency_error,
         "served": raw.serving_class,
-        "values": _further(priced, study),
+        "values": {g.name: option_value(priced, g.name) for g in further_goals(study.goals)},
         "load": index,
         "ratio": ratio,
         "estimate": loads.estimate(raw),
     }
-
-
-def _further(option: Option, study: "Study") -> dict[str, float]:
-    """Objectives that no setting of the panel changes."""
-    return {g.name: option_value(option, g.name) for g in study.goals if g.name not in PRICED}
 
 
 class _Loads:
