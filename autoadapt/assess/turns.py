@@ -51,6 +51,7 @@ class Turns:
             rows=resolved.validation_rows,
             requests=int(requests),
             seconds=max(1.0, MARGIN * in_turn(options, int(requests)).seconds),
+            measured=len(results.trials.trials()),
         )
 
     @property
@@ -58,11 +59,18 @@ class Turns:
         return self._jobs.resolved.task.evaluation
 
     def _untimed(self) -> dict[int, EndCosts]:
-        """The options that are still to be timed in turn; empty: none are, or they cannot be."""
+        """The options that are still to be timed in turn; empty: none are, or they cannot be.
+
+        Times in turn may bring an option of another class onto the frontier. That alone is no reason to time all again:
+        a search that is resumed would repeat measurements although nothing new was tried.
+        """
         folder, requests = self._jobs.folder, self._evaluation.latency_requests
         if not folder.lasting or requests < LEAST_IN_TURN or len(folder.in_turn()) >= MOST_JOBS:
             return {}
-        options, measured = self._options(), {*self._jobs.results.trials.trials()}
+        last, measured = folder.last_in_turn(), {*self._jobs.results.trials.trials()}
+        if last is not None and last[0].measured >= len(measured):
+            return {}
+        options = self._options()
         known = {self._jobs.costs(trial).serving for trial in folder.times_in_turn() if trial in measured}
         return {} if {costs.serving for costs in options.values()} <= known else options
 

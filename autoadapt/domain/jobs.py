@@ -194,6 +194,8 @@ class TimeInTurn(JobBase):
     """To each option, at most."""
     seconds: float = Field(gt=0)
     """Longest time; what is known by then counts."""
+    measured: int = Field(default=0, ge=0)
+    """Trials of the study that had been measured in full by then."""
 
 
 AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn

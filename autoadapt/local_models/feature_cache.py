@@ -12,8 +12,9 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from autoadapt.errors import UserError
+
 WAIT_SECONDS = 0.2
+PART_SECONDS = 5.0
+"""Of computing, which a job that is killed loses at most."""
+ARRAYS = ("texts", "vectors", "seconds", "tokens")
+"""Of a file."""
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
@@ -31,12 +38,18 @@ MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 class CachedFeatures:
     """Features of texts and what computing them took."""
 
+    texts: NDArray[np.int64]
+    """Which texts of a split, counted from 0."""
     vectors: NDArray[np.float32]
     """Shape (texts, width)."""
     seconds: NDArray[np.float64]
     """For each text, its share of its batch."""
     tokens: NDArray[np.int64]
     """Of each text."""
+
+
+Compute = Callable[[frozenset[int]], Iterator[CachedFeatures]]
+"""Computes features batch by batch, but not those of the texts that it is given."""
 
 
 def cache_file(folder: Path, described: Mapping[str, Any]) -> Path:
@@ -50,13 +63,18 @@ def cache_file(folder: Path, described: Mapping[str, Any]) -> Path:
     return folder / f"{digest[:32]}.safetensors"
 
 
-def features_of(file: Path, compute: Callable[[], CachedFeatures], tick: Callable[[], None]) -> CachedFeatures:
+def features_of(file: Path, compute: Compute, tick: Callable[[], None]) -> CachedFeatures:
     """The features that a file holds; computed, and written for the others, where it is absent or damaged.
+
+    What has been computed is kept in parts meanwhile, so that a job that is cut short leaves its features to the next.
 
     Args:
         file: of `cache_file`.
         compute: computes them.
         tick: called while another worker computes them.
+
+    Raises:
+        UserError: there are no texts.
     """
     cached = _read(file)
     if cached is not None:
@@ -65,9 +83,59 @@ def features_of(file: Path, compute: Callable[[], CachedFeatures], tick: Callabl
     with _alone(file.with_suffix(".lock"), tick):
         cached = _read(file)
         if cached is None:
-            cached = compute()
-            _write(file, cached)
+            cached = _whole(file, compute)
     return cached
+
+
+def joined(parts: Sequence[CachedFeatures]) -> CachedFeatures:
+    """Features of several parts of the texts as one, in the order of the texts.
+
+    Raises:
+        UserError: there are no texts.
+    """
+    if not parts:
+        raise UserError("there are no training rows")
+    arrays = {name: np.concatenate([vars(part)[name] for part in parts]) for name in ARRAYS}
+    order = np.argsort(arrays["texts"])
+    return CachedFeatures(**{name: array[order] for name, array in arrays.items()})
+
+
+def _whole(file: Path, compute: Compute) -> CachedFeatures:
+    """Computes what parts that were kept do not hold; writes all features, and removes the parts."""
+    folder = file.with_suffix(".parts")
+    folder.mkdir(exist_ok=True)
+    parts, fresh, written = _kept(folder), list[CachedFeatures](), time.monotonic()
+    try:
+        for part in compute(frozenset(int(text) for kept in parts for text in kept.texts)):
+            fresh.append(part)
+            if time.monotonic() - written >= PART_SECONDS:
+                parts.append(_keep(folder, fresh))
+                fresh, written = [], time.monotonic()
+    except BaseException:
+        if fresh:
+            _keep(folder, fresh)
+        raise
+    whole = joined([*parts, *fresh])
+    _write(file, whole)
+    shutil.rmtree(folder, ignore_errors=True)
+    return whole
+
+
+def _kept(folder: Path) -> list[CachedFeatures]:
+    """Undamaged parts, each text in one."""
+    parts, known = list[CachedFeatures](), set[int]()
+    for file in sorted(folder.glob("*.safetensors")):
+        part = _read(file)
+        if part is not None and known.isdisjoint(part.texts.tolist()):
+            parts.append(part)
+            known.update(part.texts.tolist())
+    return parts
+
+
+def _keep(folder: Path, fresh: Sequence[CachedFeatures]) -> CachedFeatures:
+    part = joined(fresh)
+    _write(folder / f"{part.texts[0]:09d}-{len(part.texts)}.safetensors", part)
+    return part
 
 
 def content_hash(folder: Path) -> str:
@@ -86,7 +154,7 @@ def _file_hash(path: str, size: int, changed: int) -> str:
 def _read(file: Path) -> CachedFeatures | None:
     try:
         with safe_open(file, framework="numpy") as stored:
-            arrays = {name: stored.get_tensor(name) for name in ("vectors", "seconds", "tokens")}
+            arrays = {name: stored.get_tensor(name) for name in ARRAYS}
             stated = (stored.metadata() or {}).get("sha256")
     except (OSError, SafetensorError):
         return None
@@ -105,7 +173,7 @@ def _write(file: Path, features: CachedFeatures) -> None:
 
 def _hash(features: CachedFeatures) -> str:
     digest = hashlib.sha256()
-    for array in (features.vectors, features.seconds, features.tokens):
+    for array in vars(features).values():
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from autoadapt.errors import UserError
 from autoadapt.local_models.feature_cache import CachedFeatures
 from autoadapt.local_models.loading import LoadedModel
 from autoadapt.local_models.texts import Encoded, batches
@@ -52,30 +51,27 @@ class Features:
 
 
 @torch.no_grad()
-def compute_features(features: Features, encoded: Sequence[Encoded], tick: Callable[[], None]) -> CachedFeatures:
-    """Features of texts, computed in batches with the model in eval mode.
+def compute_features(
+    features: Features, encoded: Sequence[Encoded], tick: Callable[[], None], known: frozenset[int] = frozenset()
+) -> Iterator[CachedFeatures]:
+    """Features of texts, computed batch by batch with the model in eval mode.
 
     Args:
         features: the model as it gives vectors.
         encoded: the texts.
         tick: called for every batch.
-
-    Raises:
-        UserError: there are no texts.
+        known: texts, counted from 0, whose features are not needed.
     """
     lm = features.lm
     lm.model.eval()
-    seconds, vectors = np.zeros(len(encoded)), None
-    for batch in batches(encoded, lm.device.type):
+    missing = [i for i in range(len(encoded)) if i not in known]
+    for batch in batches([encoded[i] for i in missing], lm.device.type):
+        texts = [missing[i] for i in batch]
         begun = time.perf_counter()
-        numbers = features.of([encoded[i] for i in batch]).cpu().numpy()
-        seconds[batch] = (time.perf_counter() - begun) / len(batch)
-        vectors = np.zeros((len(encoded), numbers.shape[1]), dtype=np.float32) if vectors is None else vectors
-        vectors[batch] = numbers
+        vectors = features.of([encoded[i] for i in texts]).cpu().numpy()
+        seconds = np.full(len(texts), (time.perf_counter() - begun) / len(texts))
+        yield CachedFeatures(np.array(texts), vectors, seconds, np.array([len(encoded[i].ids) for i in texts]))
         tick()
-    if vectors is None:
-        raise UserError("there are no training rows")
-    return CachedFeatures(vectors, seconds, np.array([len(e.ids) for e in encoded]))
 
 
 def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:

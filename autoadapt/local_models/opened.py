@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -153,8 +153,8 @@ class OpenedLocalModel(Model, Generic[M]):
         texts = [row.input for split in splits for row in context.rows(split)]
         features, read = Features(lm, params.pooling, params.depth), self.reader(lm)
 
-        def compute() -> CachedFeatures:
-            return compute_features(features, [read(text) for text in texts], context.tick)
+        def compute(known: frozenset[int]) -> Iterator[CachedFeatures]:
+            return compute_features(features, [read(text) for text in texts], context.tick, known)
 
         described = {
             "model": content_hash(Path(self.base)),

@@ -38,7 +38,7 @@ from typing import IO, Literal
 
 from pydantic import ValidationError
 
-from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Refit
+from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Refit, TimeInTurn
 from autoadapt.domain.outcome import Failure, Measurement, Outcome, TimesInTurn
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
@@ -173,8 +173,16 @@ class RunFolder:
 
     def times_in_turn(self) -> dict[int, list[float]]:
         """Milliseconds of single requests by trial, of the last job that timed options in turn; empty: none did."""
-        results = (r.outcome.result for r in reversed(self.in_turn()) if r.outcome is not None)
-        return next((result.latency_ms for result in results if isinstance(result, TimesInTurn)), {})
+        last = self.last_in_turn()
+        return last[1].latency_ms if last else {}
+
+    def last_in_turn(self) -> tuple[TimeInTurn, TimesInTurn] | None:
+        """The last job that timed options in turn, and what it found; None: none did."""
+        for record in reversed(self.in_turn()):
+            result = None if record.outcome is None else record.outcome.result
+            if isinstance(record.job, TimeInTurn) and isinstance(result, TimesInTurn):
+                return record.job, result
+        return None
 
     def last_done(self, trial: int, kind: JobKind) -> Record | None:
         """The last finished job of a kind of a trial."""

@@ -8,6 +8,7 @@ import pytest
 
 from autoadapt.assess import turns
 from autoadapt.assess.turns import Turns
+from autoadapt.domain.jobs import TimeInTurn
 from autoadapt.domain.outcome import TimesInTurn
 from autoadapt.domain.task import Evaluation
 from autoadapt.runs.run_folder import RunFolder
@@ -35,6 +36,7 @@ class Options:
         )
         self.results = SimpleNamespace(option_trials=lambda: list(range(len(classes))), trials=trials)
         folder: Any = SimpleNamespace(lasting=True, in_turn=lambda: self.jobs)
+        folder.last_in_turn = lambda: RunFolder.last_in_turn(folder)
         folder.times_in_turn = lambda: RunFolder.times_in_turn(folder)
         self.folder = folder
         self.resolved = SimpleNamespace(task=SimpleNamespace(evaluation=Evaluation()))
@@ -46,10 +48,11 @@ class Options:
         name = self.classes[trial]
         return EndCosts(0.1, alone_seconds=1.0, loading_seconds=2.0, serving=(name,), remote=name == "remote")
 
-    def timed(self, *trials: int) -> None:
-        """These were timed in turn."""
+    def timed(self, *trials: int, measured: int) -> None:
+        """These were timed in turn when so many trials of the study had been measured."""
         result = TimesInTurn(latency_ms={trial: [1.0] for trial in trials})
-        self.jobs.append(SimpleNamespace(outcome=SimpleNamespace(result=result)))
+        job = TimeInTurn.model_construct(measured=measured, attempt=len(self.jobs))
+        self.jobs.append(SimpleNamespace(job=job, outcome=SimpleNamespace(result=result)))
 
 
 def chosen(options: Options) -> list[int]:
@@ -75,11 +78,17 @@ def test_options_that_do_not_fit_into_memory_beside_the_others_are_left_out(monk
 def test_nothing_is_timed_again_unless_there_is_an_option_of_another_class() -> None:
     options = Options("a", "b")
     assert seconds(options) > 0
-    options.timed(0, 1)
+    options.timed(0, 1, measured=2)
     assert seconds(options) == 0.0
     more = Options("a", "b", "c")
-    more.timed(0, 1)
+    more.timed(0, 1, measured=2)
     assert seconds(more) > 0
+
+
+def test_an_option_that_times_in_turn_have_brought_onto_the_frontier_is_no_reason_to_time_all_again() -> None:
+    options = Options("a", "b", "c")
+    options.timed(0, 1, measured=3)
+    assert seconds(options) == 0.0, "a resumed search would repeat what is known"
 
 
 def test_nothing_is_begun_that_is_not_paid_for() -> None:

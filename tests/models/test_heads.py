@@ -1,8 +1,13 @@
 """Heads: features equal a plain computation, a fit equals scikit-learn's, and features are computed once in a run."""
 
+import itertools
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +17,15 @@ from conftest import make_model
 from job_runs import DEVICES, JobRun, causal_lm, encoder, quality
 
 from autoadapt.domain.params import HeadParams
-from autoadapt.local_models import feature_cache
-from autoadapt.local_models.feature_cache import CachedFeatures, cache_file, content_hash, features_of
-from autoadapt.local_models.features import Features
+from autoadapt.local_models import feature_cache, texts
+from autoadapt.local_models.feature_cache import (
+    CachedFeatures,
+    cache_file,
+    content_hash,
+    features_of,
+    joined,
+)
+from autoadapt.local_models.features import Features, compute_features
 from autoadapt.local_models.logistic_regression import fit_head
 from autoadapt.local_models.texts import Encoded
 from autoadapt.models.causal_lm import language_model
@@ -171,9 +182,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     compute = features_of
 
     def counting(file: Path, fresh, tick) -> CachedFeatures:  # type: ignore[no-untyped-def]
-        def noted() -> CachedFeatures:
+        def noted(known: frozenset[int]) -> Iterator[CachedFeatures]:
             counts.append(1)
-            return fresh()
+            return fresh(known)
 
         return compute(file, noted, tick)
 
@@ -187,7 +198,7 @@ def test_trials_share_features_and_cost_the_same(jobs: JobRun, monkeypatch: pyte
         jobs.measure(jobs.fit("head", trial=trial, params={"C": c})) for trial, c in ((0, 10.0), (1, 10.0))
     )
     assert len(counts) == len(cached(jobs)) == 1
-    stored = features_of(cached(jobs)[0], lambda: pytest.fail("it is there"), lambda: None)
+    stored = features_of(cached(jobs)[0], lambda known: pytest.fail("it is there"), lambda: None)
     assert min(first.train_seconds, second.train_seconds) > stored.seconds.sum() > 0
     assert first.train_tokens == second.train_tokens == stored.tokens.sum()
     assert [r.confidence for r in first.rows] == [r.confidence for r in second.rows]
@@ -230,14 +241,14 @@ def test_two_workers_that_want_the_same_features_compute_them_once(
     monkeypatch.setattr(feature_cache, "WAIT_SECONDS", 0.01)
     file = cache_file(tmp_path, {"a": 1})
     entered, ticks, counts = threading.Event(), [], []
-    features = CachedFeatures(np.ones((2, 3), dtype=np.float32), np.ones(2), np.array([1, 2]))
+    features = part(0, 1)
 
-    def compute() -> CachedFeatures:
+    def compute(known: frozenset[int]) -> Iterator[CachedFeatures]:
         counts.append(1)
         entered.set()
         while not ticks:
             pass
-        return features
+        yield features
 
     first = threading.Thread(target=lambda: features_of(file, compute, lambda: None))
     first.start()
@@ -247,6 +258,87 @@ def test_two_workers_that_want_the_same_features_compute_them_once(
     assert counts == [1]
     np.testing.assert_array_equal(found.vectors, features.vectors)
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def part(*texts: int) -> CachedFeatures:
+    """Features of some texts, all of which are the number of their text."""
+    numbers = np.array(texts)
+    vectors = np.repeat(numbers[:, None], 3, axis=1).astype(np.float32)
+    return CachedFeatures(numbers, vectors, numbers / 10, numbers + 1)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, MemoryError])
+def test_a_job_that_is_cut_short_leaves_its_features_to_the_next(tmp_path: Path, end: type[BaseException]) -> None:
+    file = cache_file(tmp_path, {"a": 1})
+
+    def cut_short(known: frozenset[int]) -> Iterator[CachedFeatures]:
+        assert not known
+        yield part(3, 0)
+        yield part(1)
+        raise end
+
+    with pytest.raises(end):
+        features_of(file, cut_short, lambda: None)
+    asked = []
+
+    def rest(known: frozenset[int]) -> Iterator[CachedFeatures]:
+        asked.append(known)
+        yield part(4, 2)
+
+    found = features_of(file, rest, lambda: None)
+    assert asked == [{0, 1, 3}]
+    assert found.vectors[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert found.tokens.tolist() == [1, 2, 3, 4, 5]
+    assert found.seconds.tolist() == [0, 0.1, 0.2, 0.3, 0.4]
+    assert sorted(f.suffix for f in tmp_path.iterdir()) == [".lock", ".safetensors"], "the parts are gone"
+    again = features_of(file, lambda known: pytest.fail("it is there"), lambda: None)
+    np.testing.assert_array_equal(again.vectors, found.vectors)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from autoadapt.local_models import feature_cache
+
+def killed(known):
+    for texts in ([0, 2], [1]):
+        numbers = np.array(texts)
+        yield feature_cache.CachedFeatures(numbers, np.zeros((len(texts), 3), np.float32), numbers / 10, numbers + 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+feature_cache.PART_SECONDS = 0.0
+feature_cache.features_of(Path(sys.argv[1]), killed, lambda: None)
+"""
+
+
+def test_a_worker_that_is_killed_leaves_what_it_has_kept_so_far(tmp_path: Path) -> None:
+    file = cache_file(tmp_path, {"a": 1})
+    worker = subprocess.run([sys.executable, "-c", KILLED, file], timeout=60)
+    assert worker.returncode == -signal.SIGKILL
+    _, second = sorted(file.with_suffix(".parts").iterdir())
+    second.write_bytes(second.read_bytes()[:-1])
+    known_then = []
+
+    def rest(known: frozenset[int]) -> Iterator[CachedFeatures]:
+        known_then.append(known)
+        yield part(*{0, 1, 2, 3} - known)
+
+    assert features_of(file, rest, lambda: None).tokens.tolist() == [1, 2, 3, 4]
+    assert known_then == [{0, 2}], "a damaged part is computed again"
+
+
+def test_features_in_two_goes_equal_those_in_one(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(texts.ROWS_PER_BATCH, "cpu", 5)
+    lm = load(str(tiny_encoder), "cpu")
+    read = input_reader(lm, [])
+    encoded = [read(" ".join(TEXTS[: 1 + i % 3] * (1 + i % 5))) for i in range(33)]
+    whole = joined([*compute_features(Features(lm, "mean"), encoded, lambda: None)])
+    begun = list(itertools.islice(compute_features(Features(lm, "mean"), encoded, lambda: None), 3))
+    known = frozenset(int(i) for some in begun for i in some.texts)
+    rest = list(compute_features(Features(lm, "mean"), encoded, lambda: None, known))
+    assert len(known) == 15
+    np.testing.assert_array_equal(joined([*begun, *rest]).vectors, whole.vectors)
 
 
 def test_a_cache_file_is_named_by_the_content_of_model_and_settings(tiny_encoder: Path, tmp_path: Path) -> None:

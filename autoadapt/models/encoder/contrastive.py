@@ -15,6 +15,7 @@ from autoadapt.domain.method import Adapted, Context, Training
 from autoadapt.domain.params import ContrastParams, HeadParams
 from autoadapt.local_models.adapters import make_trainable
 from autoadapt.local_models.artifacts import write_weights
+from autoadapt.local_models.feature_cache import joined
 from autoadapt.local_models.features import Features, compute_features, pooled
 from autoadapt.local_models.heads import HeadAnswerer, LinearHead
 from autoadapt.local_models.opened import Trainee
@@ -109,7 +110,7 @@ def _fit_classifier(
     begun = time.perf_counter()
     as_head = HeadParams(pooling="mean", scaling="unit", C=params.C)
     encoded = [Encoded(row.ids, False, row.types) for row in rows]
-    computed = compute_features(Features(lm, as_head.pooling), encoded, context.tick)
+    computed = joined([*compute_features(Features(lm, as_head.pooling), encoded, context.tick)])
     if not np.isfinite(computed.vectors).all():
         raise FloatingPointError("training has ended with features that are not finite")
     answers = np.array([row.label for row in rows])
