@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from autoadapt.bundle.evaluating import evaluate_bundles
+from autoadapt.bundle.versions import located
 from autoadapt.domain.evaluation import Evaluation
 
 
@@ -10,11 +11,11 @@ def evaluate(bundle: str | Path, rows: str | Path, *, against: str | Path | None
     """Scores a bundle on a labelled file by the metric of its task.
 
     Args:
-        bundle: its folder.
+        bundle: its folder, or a version of the registry such as ``registry:support@production``.
         rows: a csv, jsonl or parquet file with the task's columns.
-        against: folder of a second bundle, which answers the same rows.
+        against: a second bundle in the same way, which answers the same rows.
 
     Raises:
         UserError: a bundle or the file cannot be used, a label is not known, or the two answer different questions.
     """
-    return evaluate_bundles(Path(bundle), str(rows), None if against is None else Path(against))
+    return evaluate_bundles(located(bundle)[0], str(rows), None if against is None else located(against)[0])

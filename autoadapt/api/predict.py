@@ -4,6 +4,7 @@ from pathlib import Path
 
 from autoadapt.bundle.answering import Answered, Progress, answer_rows, check_output
 from autoadapt.bundle.loaded import Bundle
+from autoadapt.bundle.versions import located
 
 
 def predict(
@@ -16,7 +17,7 @@ def predict(
     """Answers every row of a file by a bundle.
 
     Args:
-        bundle: its folder.
+        bundle: its folder, or a version of the registry such as ``registry:support@production``.
         rows: a csv, jsonl or parquet file with the option's input columns; ``-``: lines of JSON at standard input.
         output: a jsonl, csv or parquet file, written when all rows are answered. Called again after an interruption,
             it goes on where it was. None: lines of JSON to standard output, as they come.
@@ -28,5 +29,5 @@ def predict(
     target = None if output is None else Path(output).expanduser()
     if target is not None:
         check_output(target, str(rows))
-    with Bundle.load(bundle) as loaded:
+    with Bundle.load(located(bundle)[0]) as loaded:
         return answer_rows(loaded, str(rows), target, progress)

@@ -125,14 +125,15 @@ def _parts(
         lines = []
         for (_, record), prediction in zip(part, predictions, strict=True):
             line = dict(record) if isinstance(record, dict) else {"input": record}
-            line |= {"prediction": prediction.answer, "confidence": _rounded(prediction.confidence)}
+            line |= {"prediction": prediction.answer, "confidence": rounded(prediction.confidence)}
             lines.append(line | ({"part": prediction.part} if bundle.description.cascade is not None else {}))
         count += len(lines)
         progress(before + count, count / max(1e-9, time.monotonic() - begun))
         yield lines
 
 
-def _rounded(confidence: float | None) -> float | None:
+def rounded(confidence: float | None) -> float | None:
+    """A confidence in the digits in which it is written."""
     return None if confidence is None else round(confidence, 6)
 
 

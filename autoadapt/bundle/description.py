@@ -101,3 +101,8 @@ class BundleDescription(StrictModel):
     """None: a model behind a server, whose answers are billed and not the same twice."""
     files: dict[str, FileHash] = Field(default={})
     """Every other file of the bundle."""
+
+    @property
+    def parts_text(self) -> str:
+        """What answers, such as ``tfidf on classical, then lora on embedded``."""
+        return ", then ".join(f"{part.method} on {part.base_model}" for part in self.parts)

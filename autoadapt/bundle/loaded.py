@@ -24,6 +24,10 @@ Input = str | Mapping[str, Any]
 """A text, or a mapping with the columns from which the option's inputs are made."""
 
 
+ENOUGH_TEXTS = 16
+"""Different texts from which what their prompts share is not looked for again."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """One answer."""
@@ -33,6 +37,9 @@ class Prediction:
     """How sure the model is, from 0 to 1 and not calibrated; None: it does not say."""
     part: int = 1
     """Of a cascade: which part has given it."""
+    tokens_in: int = 0
+    """Read for it, by both parts of a cascade where both were asked."""
+    tokens_out: int = 0
 
 
 class Bundle:
@@ -96,13 +103,13 @@ class Bundle:
         if not texts:
             return []
         first = self._answers(0, texts)
-        predictions = [Prediction(answer.text, answer.confidence) for answer in first]
+        predictions = [_prediction(answer) for answer in first]
         if self.description.cascade is None:
             return predictions
         passed_on = [i for i, sure in enumerate(self._sure(first)) if sure < self.description.cascade.threshold]
         second = self._answers(1, [texts[i] for i in passed_on]) if passed_on else []
         for i, answer in zip(passed_on, second, strict=True):
-            predictions[i] = Prediction(answer.text, answer.confidence, part=2)
+            predictions[i] = _prediction(answer, before=predictions[i])
         return predictions
 
     def text_of(self, one: Input, where: str) -> str:
@@ -133,10 +140,11 @@ class Bundle:
         self.parts, self._workshops = [], []
 
     def _answers(self, part: int, texts: list[str]) -> list[Answer]:
-        # what all prompts share is computed once and kept; more texts say better than fewer what that is
-        if len(texts) > self._prepared.get(part, 0):
-            self.parts[part].prepare(texts)
-            self._prepared[part] = len(texts)
+        # what all prompts share is computed once and kept; more different texts say better than fewer what that is
+        different, before = list(dict.fromkeys(texts)), self._prepared.get(part, 0)
+        if len(different) > before and before < ENOUGH_TEXTS:
+            self.parts[part].prepare(different)
+            self._prepared[part] = len(different)
         return self.parts[part].answer(texts)
 
     def _sure(self, answers: Sequence[Answer]) -> list[float]:
@@ -152,24 +160,21 @@ class Bundle:
         return [float(sure) for sure in calibrated(rows, self.description.cascade.temperature)]
 
 
+def _prediction(answer: Answer, before: Prediction | None = None) -> Prediction:
+    """What an answer says; `before` is that of a cascade's first part, which was not sure enough."""
+    read, written = answer.tokens_in, answer.tokens_out
+    if before is None:
+        return Prediction(answer.text, answer.confidence, 1, read, written)
+    return Prediction(answer.text, answer.confidence, 2, before.tokens_in + read, before.tokens_out + written)
+
+
 def read_bundle(folder: Path) -> BundleDescription:
     """Verifies a bundle and returns its ``option.json``.
 
     Raises:
         UserError: there is none, it is of another version, or a file is missing, changed or not listed.
     """
-    file = folder / BUNDLE_FILE
-    try:
-        description = BundleDescription.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise UserError(
-            f"{folder}: there is no bundle ({BUNDLE_FILE} is missing or cannot be read)", Exit.DATA
-        ) from error
-    except ValidationError as error:
-        raise UserError(
-            f"{file}: it does not describe a bundle, is damaged, or was written by another version of AutoAdapt",
-            Exit.DATA,
-        ) from error
+    description = read_bundle_file(folder)
     places = [*description.files, *(part.folder for part in description.parts)]
     outside = [name for name in places if Path(name).is_absolute() or ".." in Path(name).parts]
     if outside:
@@ -179,3 +184,23 @@ def read_bundle(folder: Path) -> BundleDescription:
     if difference is not None:
         raise UserError(f"{folder} is damaged and is not loaded: {difference}", Exit.DATA)
     return description
+
+
+def read_bundle_file(folder: Path) -> BundleDescription:
+    """The ``option.json`` of a bundle, whose other files are not looked at.
+
+    Raises:
+        UserError: there is none, or it is of another version.
+    """
+    file = folder / BUNDLE_FILE
+    try:
+        return BundleDescription.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"{folder}: there is no bundle ({BUNDLE_FILE} is missing or cannot be read)", Exit.DATA
+        ) from error
+    except ValidationError as error:
+        raise UserError(
+            f"{file}: it does not describe a bundle, is damaged, or was written by another version of AutoAdapt",
+            Exit.DATA,
+        ) from error

