@@ -50,6 +50,19 @@ class UserError(Exception):
         self.code = code
 
 
+class TooSlowError(TimeoutError):
+    """A training of which too small a part fits into its time.
+
+    Args:
+        message: one line.
+        whole_seconds: that the whole of its schedule would take.
+    """
+
+    def __init__(self, message: str, whole_seconds: float) -> None:
+        super().__init__(message)
+        self.whole_seconds = whole_seconds
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ``did you mean 'x'? Known: a, b, x`` for a name that is not among the known ones."""
     known = sorted(known)

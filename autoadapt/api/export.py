@@ -1,20 +1,30 @@
 """Export: an option of a finished run as a bundle; what ``autoadapt export`` calls."""
 
 from pathlib import Path
+from typing import Literal
 
 from autoadapt.bundle.description import BundleDescription
 
 
-def export(run: str | Path, folder: str | Path, *, option: int | str | None = None) -> BundleDescription:
+def export(
+    run: str | Path,
+    folder: str | Path,
+    *,
+    option: int | str | None = None,
+    onnx: Literal["fp32", "int8"] | None = None,
+) -> BundleDescription:
     """Writes an option as one folder that answers without AutoAdapt, after checking that it answers as the run did.
 
     Args:
         run: its run folder.
         folder: of the bundle, which must not exist.
         option: number of a trial, or of a cascade such as ``3 > 12``; None: the recommended option.
+        onnx: write classifiers on a model's states in ONNX: in ``fp32``, in which they answer as in the run, or with
+            weights of eight bits, ``int8``, which are scored anew. None: in PyTorch.
 
     Raises:
-        UserError: there is no such option, its weights are gone or damaged, the folder exists, or an answer differs.
+        UserError: there is no such option, its weights are gone or damaged, the folder exists, an answer differs, or
+            the option cannot be converted to ONNX.
     """
     from autoadapt.bundle.making import make_bundle, refuse_existing
     from autoadapt.bundle.sources import number_of, source_of
@@ -22,7 +32,7 @@ def export(run: str | Path, folder: str | Path, *, option: int | str | None = No
 
     refuse_existing(Path(folder))
     number = number_of(option) if isinstance(option, str) else option
-    return make_bundle(source_of(Study.load(run), number), Path(folder))
+    return make_bundle(source_of(Study.load(run), number), Path(folder), onnx)
 
 
 def push(folder: str | Path, repository: str) -> str:

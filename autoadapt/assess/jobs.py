@@ -263,5 +263,7 @@ class AssessmentJobs:
     def common(self, trial: int) -> dict[str, Any]:
         """Fields of the trial's last fit that every further job of it shares."""
         fit = self.results.trials.record(trial).job
-        shared = set(Score.model_fields) & set(Fit.model_fields) - {"kind", "attempt", "version"}
+        # the longest time was that of a fit whose price was not known
+        own = {"kind", "attempt", "version", "longest_seconds"}
+        shared = set(Score.model_fields) & set(Fit.model_fields) - own
         return {name: getattr(fit, name) for name in shared}

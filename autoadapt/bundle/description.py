@@ -12,9 +12,9 @@ from autoadapt.domain.strict import StrictModel
 
 BUNDLE_FILE = "option.json"
 MODEL_FOLDER, ADAPTER_FOLDER = "model", "adapter"
-PartKind = Literal["prompted", "features", "words", "plugin", "remote"]
-"""What computes a part's answers; `plugin`: a family of another package, and `remote`: a server. AutoAdapt alone
-can ask these two, so that a bundle with one of them has no predict.py."""
+PartKind = Literal["prompted", "features", "onnx", "words", "plugin", "remote"]
+"""What computes a part's answers; `onnx`: as `features`, by onnxruntime; `plugin`: a family of another package, and
+`remote`: a server. AutoAdapt alone can ask the last two, so that a bundle with one of them has no predict.py."""
 
 
 class Part(StrictModel):
@@ -55,7 +55,10 @@ class InputColumns(StrictModel):
 
 
 class Checked(StrictModel):
-    """That the bundle, loaded by its own predict.py in a process of its own, answered as the run did."""
+    """How many answers of the bundle, loaded by its own predict.py in a process of its own, equal those of the run.
+
+    All of them, except where its weights have eight bits.
+    """
 
     split: Literal["test", "validation"]
     rows: int
@@ -70,6 +73,30 @@ class Scores(StrictModel):
     low: float
     high: float
     rows: int
+
+
+class OnnxFigures(StrictModel):
+    """A bundle in ONNX beside the same one in PyTorch, on the CPU of the machine that has exported it."""
+
+    int8: bool
+    """Whether its weights are integers of eight bits."""
+    threads: int
+    largest_difference: float | None
+    """Of a log-probability of a label; None: they are not known of sets of labels."""
+    torch_ms: float
+    """Median time of a single request."""
+    onnx_ms: float
+    torch_rows_per_s: float
+    """In batches of 32."""
+    onnx_rows_per_s: float
+    bytes_before: int
+    """Of all files of the bundle."""
+    bytes: int
+    difference: float | None = None
+    """Of its quality from that of the run's answers to the same rows; None: the answers are equal."""
+    low: float | None = None
+    """With `high` its 95 % interval."""
+    high: float | None = None
 
 
 class BundleDescription(StrictModel):
@@ -99,6 +126,8 @@ class BundleDescription(StrictModel):
     """Of the packages of the run."""
     checked: Checked | None = None
     """None: a model behind a server, whose answers are billed and not the same twice."""
+    onnx: OnnxFigures | None = None
+    """None: it computes by PyTorch, or by scikit-learn."""
     files: dict[str, FileHash] = Field(default={})
     """Every other file of the bundle."""
 

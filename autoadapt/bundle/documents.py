@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from autoadapt.bundle.description import ADAPTER_FOLDER, MODEL_FOLDER, BundleDescription, Part, Scores
+from autoadapt.bundle.description import ADAPTER_FOLDER, MODEL_FOLDER, BundleDescription, OnnxFigures, Part, Scores
 from autoadapt.domain.artifact import EXAMPLES_FILE, ArtifactDescription
 from autoadapt.files import read_rows
 
@@ -18,6 +18,7 @@ VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 NEEDS = {
     "words": ("numpy", "scipy", "scikit-learn"),
     "features": ("torch", "transformers", "safetensors"),
+    "onnx": ("numpy", "onnxruntime", "safetensors", "transformers"),
     "prompted": ("torch", "transformers", "safetensors", "jinja2"),
     "plugin": ("autoadapt",),
     "remote": ("autoadapt",),
@@ -82,9 +83,9 @@ def prompt_yaml(part: Part, artifact: ArtifactDescription, examples: Path) -> st
 def _how_scored(part: Part, artifact: ArtifactDescription) -> str:
     if part.kind == "words":
         return "By a linear classifier of TF-IDF vectors, or by how frequent they are in training rows."
-    if artifact.multi_label and part.kind == "features":
+    if artifact.multi_label and part.kind in ("features", "onnx"):
         return "Every label whose probability is at least 0.5, by a linear classifier on the model's states."
-    if part.kind == "features":
+    if part.kind in ("features", "onnx"):
         return "The most probable label by a linear classifier on the model's pooled states."
     if artifact.multi_label:
         return "The model writes the labels, joined by ' | '."
@@ -174,6 +175,8 @@ def _card_lines(description: BundleDescription) -> list[str]:
             f"- Checked at export, in a process of its own: {checked.equal} of {checked.rows} answers to "
             f"{checked.split} rows equal those of the run."
         ]
+    if description.onnx is not None:
+        lines += [f"- {onnx_text(description.onnx)}"]
     if any(part.kind in ("plugin", "remote") for part in description.parts):
         lines += ["", "Ask it by `autoadapt predict` or `autoadapt.Bundle`: the option needs AutoAdapt."]
         return lines
@@ -182,7 +185,40 @@ def _card_lines(description: BundleDescription) -> list[str]:
     columns = " and ".join(f"`{column}`" for column in description.columns.input)
     lines += [f"A row is a JSON text, or an object with the column {columns}. `option.json` has all"]
     lines += ["figures with their intervals, hardware, versions and hashes; `prompt.yaml` says how the model is asked."]
+    if any(part.kind == "prompted" for part in description.parts):
+        lines += ["", "To run it by llama.cpp, whose answers must be scored anew:", "", "```"]
+        lines += [*(line for part in description.parts for line in gguf_commands(part)), "```"]
     return lines
+
+
+def onnx_text(figures: OnnxFigures) -> str:
+    """A sentence on a bundle in ONNX beside the same one in PyTorch."""
+    faster = figures.torch_ms / figures.onnx_ms
+    many = figures.onnx_rows_per_s / figures.torch_rows_per_s
+    numbers = "integers of eight bits" if figures.int8 else "fp32"
+    text = (
+        f"ONNX, {numbers}: {figures.onnx_ms:.3g} ms for a single request ({figures.torch_ms:.3g} by PyTorch, "
+        f"{faster:.2f} times as fast), {figures.onnx_rows_per_s:.3g} rows/s in batches of 32 "
+        f"({figures.torch_rows_per_s:.3g}, {many:.2f} times), on {figures.threads} CPU threads; "
+        f"{figures.bytes / 1e6:.1f} MB ({figures.bytes_before / 1e6:.1f})."
+    )
+    if figures.difference is not None and figures.low is not None and figures.high is not None:
+        lost = [100 * number for number in (figures.difference, figures.low, figures.high)]
+        text += f" Quality differs by {lost[0]:+.1f} points [{lost[1]:+.1f}, {lost[2]:+.1f}] from that in PyTorch."
+    elif figures.largest_difference is not None:
+        text += f" Log-probabilities differ by at most {figures.largest_difference:.1g}."
+    return text
+
+
+def gguf_commands(part: Part) -> list[str]:
+    """Commands of llama.cpp that make one file of a part that writes or scores text, with weights of four bits."""
+    if part.kind != "prompted":
+        return []
+    model = (Path(part.folder) / MODEL_FOLDER).as_posix()
+    return [
+        f"python llama.cpp/convert_hf_to_gguf.py {model} --outfile {part.method}-bf16.gguf --outtype bf16",
+        f"llama-quantize {part.method}-bf16.gguf {part.method}-q4_k_m.gguf Q4_K_M",
+    ]
 
 
 def _sentence(description: BundleDescription) -> str:

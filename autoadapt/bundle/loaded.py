@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from autoadapt.bundle.description import BUNDLE_FILE, MODEL_FOLDER, BundleDescription
+from autoadapt.bundle.onnx_part import OnnxPart
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.rows import joined_input
@@ -80,8 +81,11 @@ class Bundle:
         own = devices or own_devices()
         # a workshop for each part: a family keeps one model at a time, and a cascade asks both
         workshops = [Workshop() for _ in description.parts]
-        places = [folder / part.folder / MODEL_FOLDER for part in description.parts]
-        parts = [load_artifact(place, one, own, tick) for place, one in zip(places, workshops, strict=True)]
+        parts: list[Adapted] = []
+        for part, workshop in zip(description.parts, workshops, strict=True):
+            place = folder / part.folder / MODEL_FOLDER
+            in_onnx = part.kind == "onnx"
+            parts.append(OnnxPart(place, own) if in_onnx else load_artifact(place, workshop, own, tick))
         return cls(folder, description, parts, workshops)
 
     def __enter__(self) -> Self:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from autoadapt.bundle.checking import check, run_devices
 from autoadapt.bundle.description import (
@@ -20,6 +20,7 @@ from autoadapt.bundle.description import (
 )
 from autoadapt.bundle.documents import write_documents
 from autoadapt.bundle.licences import licence_of
+from autoadapt.bundle.onnx import Before, check_onnx, convert, needs_conversion
 from autoadapt.bundle.sources import PartSource, Source
 from autoadapt.domain.artifact import DESCRIPTION_FILE, ArtifactDescription
 from autoadapt.domain.jobs import Devices
@@ -36,33 +37,43 @@ from autoadapt.worker.workshop import Workshop
 STANDALONE = Path(__file__).parent / "standalone"
 SCRIPTS: dict[PartKind, tuple[str, ...]] = {
     "prompted": ("predict_loading.py", "predict_prompted.py"),
-    "features": ("predict_loading.py", "predict_features.py"),
+    "features": ("predict_loading.py", "predict_states.py", "predict_features.py"),
+    "onnx": ("predict_loading.py", "predict_states.py", "predict_onnx.py"),
     "words": ("predict_words.py",),
 }
+Onnx = Literal["fp32", "int8"]
+"""Kinds of numbers in which a bundle in ONNX computes."""
 PATH_KEYS = ("_name_or_path", "name_or_path", "base_model_name_or_path")
 """Of configurations of transformers and peft, which hold the path that a model was loaded from."""
-PACKAGES = ("autoadapt", "numpy", "scipy", "scikit-learn", "torch", "transformers", "peft", "safetensors", "jinja2")
+PACKAGES = [
+    *("autoadapt", "numpy", "scipy", "scikit-learn", "torch", "transformers", "peft", "safetensors", "jinja2"),
+    "onnxruntime",
+]
 
 
-def make_bundle(source: Source, folder: Path) -> BundleDescription:
+def make_bundle(source: Source, folder: Path, onnx: Onnx | None = None) -> BundleDescription:
     """Writes an option as a bundle, and checks that it answers as the run did.
 
     Args:
         source: what it is made of.
         folder: of the bundle, which must not exist.
+        onnx: in which its models are, where they are classifiers on the states of a model; None: in PyTorch.
 
     Raises:
-        UserError: the folder exists or cannot be written, an artifact is damaged, or the bundle answers otherwise.
+        UserError: the folder exists or cannot be written, an artifact is damaged, the bundle answers otherwise, or no
+            part of the option can be converted to ONNX.
     """
     folder = folder.expanduser().absolute()
     refuse_existing(folder)
+    if onnx is not None:
+        needs_conversion([read_description(part.artifact) for part in source.parts])
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})", Exit.ENVIRONMENT) from error
     try:
-        description = _fill(source, temporary)
+        description = _fill(source, temporary, onnx)
         refuse_existing(folder)
         temporary.rename(folder)
     except Exception as error:
@@ -80,7 +91,7 @@ def refuse_existing(folder: Path) -> None:
         raise UserError(f"{folder} exists already; name a folder that does not, or remove it first")
 
 
-def _fill(source: Source, folder: Path) -> BundleDescription:
+def _fill(source: Source, folder: Path, onnx: Onnx | None) -> BundleDescription:
     devices, workshop = run_devices(own_devices(), source.study.lock), Workshop()
     if devices.accelerator == "cpu":  # else DeepSpeed, which peft imports, prints that it found no accelerator
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -100,8 +111,26 @@ def _fill(source: Source, folder: Path) -> BundleDescription:
         _seal(folder, description)
         checked = check(source, folder, devices, _scored_labels(artifacts))
         description = description.model_copy(update={"checked": checked})
+    if onnx is not None:
+        description = _in_onnx(source, folder, description, onnx == "int8")
+        artifacts = [read_description(folder / part.folder / MODEL_FOLDER) for part in description.parts]
     write_documents(folder, description, artifacts)
     return _seal(folder, description)
+
+
+def _in_onnx(source: Source, folder: Path, description: BundleDescription, int8: bool) -> BundleDescription:
+    """Converts a bundle that was checked, compares it with what it was, and checks it again."""
+    cpu = run_devices(own_devices(), source.study.lock).model_copy(update={"accelerator": "cpu"})
+    before = Before(source, folder, cpu)
+    workshop = Workshop()
+    parts = [convert(folder, part, int8, workshop) if part.kind == "features" else part for part in description.parts]
+    for script in folder.glob("predict*.py"):
+        script.unlink()
+    _copy_scripts(parts, folder)
+    description = _seal(folder, description.model_copy(update={"parts": parts, "checked": None}))
+    figures = before.compared(folder, cpu, int8)
+    checked, quality, figures = check_onnx(source, folder, cpu, description.labels or [], figures)
+    return description.model_copy(update={"checked": checked, "quality": quality, "onnx": figures})
 
 
 def _scored_labels(artifacts: list[ArtifactDescription]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,10 @@ def export(
     folder: Annotated[Path, typer.Argument(help="The folder to make; it must not exist.", show_default=False)],
     option: Annotated[
         str | None, typer.Option(help="Number of a trial, or of a cascade, '3 > 12'. Default: the recommended one.")
+    ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write encoders and classifiers on states in ONNX.")] = False,
+    target: Annotated[
+        Literal["edge"] | None, typer.Option(help="edge: ONNX with weights of eight bits, scored anew.")
     ] = None,
     repository: Annotated[
         str | None, typer.Option("--push", help="Upload it to this repository of the Hugging Face hub, owner/name.")
@@ -27,7 +31,7 @@ def export(
 
     if repository is not None:
         check_access()
-    description = write(run, folder, option=option)
+    description = write(run, folder, option=option, onnx="int8" if target else "fp32" if onnx else None)
     if as_json:
         print(json.dumps(json.loads(description.model_dump_json()), indent=1, ensure_ascii=False))
     else:

@@ -17,6 +17,7 @@ from autoadapt.domain.outcome import FailureClass
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
+from autoadapt.errors import UserError
 
 
 class ModelFamily(ABC):
@@ -126,6 +127,19 @@ class ModelFamily(ABC):
             UserError: the base model cannot be loaded.
         """
         return description
+
+    def write_onnx(self, folder: Path, description: ArtifactDescription, target: Path) -> None:
+        """Writes the model of a finished option as ``model.onnx``, whose output is the state of every token.
+
+        Args:
+            folder: of the artifact, with all that answering needs.
+            description: its ``option.json``.
+            target: an empty folder.
+
+        Raises:
+            UserError: a package is missing, or the family or this option cannot be converted.
+        """
+        raise UserError(f"models of the family '{description.model.family}' cannot be converted to ONNX")
 
     def drop(self) -> None:  # noqa: B027 - a family that keeps nothing warm has nothing to do
         """Forgets models kept warm and frees their memory."""

@@ -23,6 +23,9 @@ from autoadapt.domain.usage import Usage
 Weights = Literal["none", "adapter", "head", "full"]
 """What an artifact holds: nothing trained, an adapter or a classifier beside the base model, or a whole model."""
 
+LEAST_SHARE_OF_UNKNOWN = 0.1
+"""Share of the steps of a training of unknown price that must fit into its time: fewer teach next to nothing."""
+
 GIVES: Mapping[AnswerKind, str] = {"label": "scores_labels", "labels": "answers_label_sets", "text": "generates"}
 """The capability that a model needs for each kind of answer."""
 
@@ -166,6 +169,15 @@ class Context:
     def training_seconds(self) -> float | None:
         """Longest time that this job may train; None: no limit."""
         return self.job.training_seconds
+
+    @property
+    def least_share_of_steps(self) -> float:
+        """Share of this job's steps that must fit into its time, or the training ends at once, because it is too slow.
+
+        Only a job whose price was not known is begun without knowing that.
+        """
+        unknown = isinstance(self.job, Fit) and self.job.longest_seconds is not None
+        return LEAST_SHARE_OF_UNKNOWN if unknown else 0.0
 
     @property
     def training_steps(self) -> int | None:

@@ -106,6 +106,8 @@ class Failure(StrictModel):
     """One line."""
     usage: Usage = Usage()
     """What providers billed before it failed."""
+    whole_training_seconds: float | None = None
+    """Of a training that was ended because it is too slow: what its whole schedule would have taken."""
 
     def __str__(self) -> str:
         return f"{self.failure_class} in {self.stage}: {self.reason}"

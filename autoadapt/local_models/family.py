@@ -55,6 +55,21 @@ class LocalFamily(ModelFamily, Generic[M]):
 
         return add_base_model(self.warm_models(devices), folder, description, devices)
 
+    def write_onnx(self, folder: Path, description: ArtifactDescription, target: Path) -> None:
+        import torch
+
+        from autoadapt.local_models.heads import HeadAnswerer
+        from autoadapt.local_models.onnx_export import write_onnx
+
+        cpu = Devices(kind="cpu", count=1, accelerator="cpu", threads=torch.get_num_threads())
+        answerer = self.load(folder, description, cpu, lambda: None, None)
+        if not isinstance(answerer, HeadAnswerer):
+            return super().write_onnx(folder, description, target)
+        write_onnx(answerer.features, target)
+        answerer.close()
+        self.drop()
+        return None
+
     def begin(self, run: Path, folder: Path, job: JobBase) -> None:
         if self._models is not None:
             self._models.keep_only(job.model.place, str(run / job.artifact_folder))

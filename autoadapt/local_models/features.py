@@ -43,7 +43,7 @@ class Features:
             self.lm.tokenizer.pad_token_id,
             self.lm.device,
         )
-        with _first_layers(self.backbone, self.layers) as cut:
+        with shortened(self.backbone, self.layers) as cut:
             out = self.backbone(**batch, output_hidden_states=self.layers is not None and not cut)
         if self.layers is None or cut:
             return pooled(out.last_hidden_state, batch["attention_mask"], self.pooling)
@@ -91,7 +91,7 @@ def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tens
 
 
 @contextlib.contextmanager
-def _first_layers(backbone: Any, count: int | None) -> Iterator[bool]:
+def shortened(backbone: Any, count: int | None) -> Iterator[bool]:
     """Leaves out a model's last layers for a while; gives False where it has no plain list of layers to shorten."""
     place = _layer_list(backbone) if count is not None else None
     if place is None:

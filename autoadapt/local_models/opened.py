@@ -234,6 +234,7 @@ class OpenedLocalModel(Model, Generic[M]):
             seed=context.job.seed,
             share=context.share_of_steps,
             seconds=context.training_seconds,
+            least_share=context.least_share_of_steps,
             folder=context.state,
             keep_checkpoint=context.keeps_checkpoint,
             dev_score=dev_score if trainee.stops_early and context.metric.early_stopping else None,

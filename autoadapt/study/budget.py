@@ -95,7 +95,7 @@ class Budget:
             left: device-seconds, as of `device_seconds_left`.
         """
         whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
-        return left is None or self._least(candidate.model, whole.rows, self._times.of(candidate, whole)) <= left
+        return left is None or self._least(candidate, whole.rows, self._times.of(candidate, whole)) <= left
 
     def timed(self, job: Fit) -> tuple[Fit, float] | None:
         """A job with the longest time that it may train, and the device-seconds that it will probably hold.
@@ -106,7 +106,7 @@ class Budget:
         if left is None:
             return job, time.total if time is not None else 0.0
         devices = self._supervisor.devices.count
-        least = self._least(job.candidate.model, job.fidelity.rows, time)
+        least = self._least(job.candidate, job.fidelity.rows, time)
         if left <= 0 or not self.affords(least, apart_from=job.trial):
             return None
         if time is None:
@@ -126,15 +126,20 @@ class Budget:
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self.kept_back() if keep_back else 0.0)
 
-    def _least(self, model: str, rows: int, time: JobTime | None) -> float:
+    def _least(self, candidate: Candidate, rows: int, time: JobTime | None) -> float:
         """Device-seconds that a job must be given for it to be begun.
 
         Args:
-            model: its base model.
+            candidate: what is run.
             rows: that it answers.
-            time: it will probably take; None: not known, so that it must be given what other methods need to answer.
+            time: it will probably take; None: not known, so that it must be given what other methods of its model need
+                to answer, and for a part of the least that its training can take.
         """
-        return self._times.without_training(model, rows) if time is None else time.other + LEAST_TRAINED * time.training
+        if time is not None:
+            return time.other + LEAST_TRAINED * time.training
+        tunes = METHODS.get(candidate.method).tunes
+        training = self._times.least_training(candidate) if tunes else 0.0
+        return self._times.without_training(candidate.model, rows) + LEAST_TRAINED * training
 
     def _limits_of_unknown(self, job: Fit) -> dict[str, float]:
         """Longest times of a job whose price is not known: shares of what is left for its slot."""

@@ -7,11 +7,16 @@ from statistics import fmean
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit
-from autoadapt.domain.outcome import Measurement, Outcome
+from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.shelves import METHODS
 
 MARGIN = 1.25
 """A job is expected to take this much longer than the mean of those before it."""
+
+
+PASS_OF_FORWARD = 2.0
+"""Time of a pass of training over that of computing the states of the same rows, at least."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,29 @@ class JobTimes:
             rows: that it answers.
         """
         self._update()
+        return MARGIN * self._answering(model, rows)
+
+    def _answering(self, model: str, rows: int) -> float:
         every = [seen.other or seen.cold for (_, of), seen in self._seen.items() if of == model]
-        return max((MARGIN * _other(taken, rows) for taken in every), default=0.0)
+        return max((_other(taken, rows) for taken in every if taken), default=0.0)
+
+    def least_training(self, candidate: Candidate) -> float:
+        """Device-seconds that tuning takes at least, by a method that was never measured on its model.
+
+        A pass over the training rows goes through the model once forwards and, at about twice the cost, backwards; of
+        these three parts two are counted, because frozen weights need no gradients. A classifier on the model's states
+        has gone forwards through it once. 0: none was measured on this model.
+
+        Args:
+            candidate: of a method that tunes.
+        """
+        self._update()
+        forwards = [
+            fmean(seen.per_pass)
+            for (method, model), seen in self._seen.items()
+            if model == candidate.model and seen.per_pass and not METHODS.get(method).tunes
+        ]
+        return PASS_OF_FORWARD * max(forwards, default=0.0) * candidate.passes
 
     def of_job(self, job: Fit) -> JobTime | None:
         """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
@@ -134,8 +160,8 @@ class JobTimes:
         if not isinstance(job, Fit) or (measurement is None and not _ended_by_time(record)):
             return
         seen = self._seen.setdefault((job.candidate.method, job.candidate.model), _Seen())
-        if measurement is None:  # it takes at least as long
-            seen.other.append((outcome.usage.total_device_seconds, job.fidelity.rows))
+        if measurement is None:
+            self._take_ended(job, outcome, seen)
             return
         devices, trained = outcome.devices.count, measurement.train_seconds
         share = job.fidelity.steps * trained_share(measurement)
@@ -144,6 +170,16 @@ class JobTimes:
         earlier = [m.train_seconds for _, m in self._earlier(job)]
         other = outcome.usage.total_device_seconds - (trained - max(earlier, default=0.0)) * devices
         (seen.cold if outcome.cold else seen.other).append((max(0.0, other), len(measurement.rows)))
+
+    def _take_ended(self, job: Fit, outcome: Outcome, seen: _Seen) -> None:
+        """Takes a job that was ended for its time: it takes at least as long, or as long as its steps have shown."""
+        whole = outcome.result.whole_training_seconds if isinstance(outcome.result, Failure) else None
+        held, rows = outcome.usage.total_device_seconds, job.fidelity.rows
+        if whole is None:
+            seen.other.append((held, rows))
+            return
+        seen.per_pass.append(whole * outcome.devices.count / job.candidate.passes)
+        seen.other.append((self._answering(job.candidate.model, rows) or held, rows))
 
 
 def _ended_by_time(record: Record) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from autoadapt.domain.params import TunedParams
+from autoadapt.errors import TooSlowError
 from autoadapt.training import checkpoints
 from autoadapt.training.batches import HasTokens, learning_rate, schedule
 
@@ -72,6 +73,8 @@ class Plan:
     """Share of the whole schedule at which to stop."""
     seconds: float | None
     """Longest time of this job's training; None: no limit."""
+    least_share: float
+    """Of the steps that are to be done: where the time does not suffice for so many, training ends at once."""
     folder: Path
     """Where checkpoints go."""
     keep_checkpoint: bool
@@ -92,6 +95,7 @@ def train(backend: Backend, plan: Plan) -> Progress:
 
     Raises:
         LossNotFiniteError: within the step in which it happens.
+        TooSlowError: after two steps, of which the second shows that time is too short for `Plan.least_share` of them.
     """
     params = plan.params
     batches = schedule(plan.examples, params.batch_size, params.num_train_epochs, plan.seed, plan.steps)
@@ -101,14 +105,17 @@ def train(backend: Backend, plan: Plan) -> Progress:
     progress = _resume(backend, plan)
     progress.steps_planned, first = end, progress.step
     started = saved = time.monotonic()
-    before = progress.seconds
+    before, first_step = progress.seconds, 0.0
     while progress.step < end and not progress.stopped_early:
         step, begun = progress.step, time.monotonic()
         due: float = step
         if plan.seconds is not None:
-            due = backend.agree(max(due, first + (end - first) * (begun - started) / plan.seconds))
-            if due >= end and step > first:
-                break
+            passed = backend.agree(begun - started)
+            due = max(due, first + (end - first) * passed / plan.seconds)
+            if step > first and passed * (step - first + 1) / (step - first) > plan.seconds:
+                break  # the next step would end too late
+            if step == first + 2:
+                _check_speed(plan, passed - first_step, end - first, len(batches))
         _seed_step(plan.seed, step)
         examples = [plan.examples[i] for i in batches[step]]
         rate = learning_rate(due, len(batches), params.learning_rate, params.warmup_ratio)
@@ -117,6 +124,7 @@ def train(backend: Backend, plan: Plan) -> Progress:
             raise LossNotFiniteError(f"the loss became {loss} at step {step + 1} of {len(batches)} (rate {rate:.2g})")
         progress.loss.append(loss)
         progress.step_seconds.append(time.monotonic() - begun)
+        first_step = progress.step_seconds[-1] if step == first else first_step
         progress.step += 1
         progress.tokens += sum(len(e.ids) for e in examples)
         plan.tick()
@@ -131,6 +139,24 @@ def train(backend: Backend, plan: Plan) -> Progress:
     if backend.resumes and plan.keep_checkpoint:
         _save(backend, plan, progress)
     return progress
+
+
+def _check_speed(plan: Plan, step_seconds: float, steps: int, all_steps: int) -> None:
+    """Raises a TooSlowError where too few steps fit into the time of a training.
+
+    Args:
+        plan: states the time.
+        step_seconds: of one step; the first one, which allocates memory, says less.
+        steps: that are to be done.
+        all_steps: of the whole schedule.
+    """
+    assert plan.seconds is not None
+    fit = plan.seconds / step_seconds
+    if fit < plan.least_share * steps:
+        raise TooSlowError(
+            f"a step takes {step_seconds:.3g} s: {fit:.0f} of {steps} steps would fit into {plan.seconds:.0f} s",
+            step_seconds * all_steps,
+        )
 
 
 def _stale(scores: list[float]) -> bool:

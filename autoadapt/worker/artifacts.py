@@ -140,6 +140,14 @@ def _first_stranger(folder: Path, description: ArtifactDescription) -> str | Non
     return None
 
 
+def placed(folder: Path, description: ArtifactDescription) -> ArtifactDescription:
+    """The description of an artifact whose base model may lie in its own folder, with that folder's present place."""
+    if description.model.location != HERE:
+        return description
+    model = description.model.model_copy(update={"location": str(folder.resolve())})
+    return description.model_copy(update={"model": model})
+
+
 def load_artifact(folder: Path, workshop: Workshop, devices: Devices, tick: Callable[[], None]) -> Adapted:
     """Loads a finished option; whatever answers with one calls this function.
 
@@ -152,10 +160,7 @@ def load_artifact(folder: Path, workshop: Workshop, devices: Devices, tick: Call
     Raises:
         UserError: the artifact is missing or damaged, or its base model cannot be loaded.
     """
-    description = read_description(folder)
-    if description.model.location == HERE:
-        model = description.model.model_copy(update={"location": str(folder.resolve())})
-        description = description.model_copy(update={"model": model})
+    description = placed(folder, read_description(folder))
     return workshop.family(description.model.family).load(
         folder, description, devices, tick, _stored_examples(folder, description.few_shot)
     )

@@ -20,7 +20,7 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Stage, TimesInTurn
 from autoadapt.domain.rows import Row
-from autoadapt.errors import Exit, UserError
+from autoadapt.errors import Exit, TooSlowError, UserError
 from autoadapt.files import is_full_disk, write_json
 from autoadapt.process_memory import return_freed_memory
 from autoadapt.shelves import METHODS, METRICS
@@ -124,7 +124,13 @@ def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
         failure_class, reason = _failure_class(error, workshop), _reason(error)
         if isinstance(error, KeyboardInterrupt | SystemExit):
             failure_class, reason = "interrupted", "the worker was asked to stop"
-        return Failure(stage=watch.stage, failure_class=failure_class, reason=reason, usage=workshop.billed)
+        return Failure(
+            stage=watch.stage,
+            failure_class=failure_class,
+            reason=reason,
+            usage=workshop.billed,
+            whole_training_seconds=error.whole_seconds if isinstance(error, TooSlowError) else None,
+        )
 
 
 def _bench(job: AnyJob, session: _Session) -> Bench:
@@ -271,6 +277,8 @@ def _failure_class(error: BaseException, workshop: Workshop) -> FailureClass:
         return error.failure_class
     if isinstance(error, FloatingPointError):
         return "nan"
+    if isinstance(error, TooSlowError):
+        return "timeout"
     if isinstance(error, UserError):
         return FAILURE_OF_EXIT.get(error.code, "config")
     if isinstance(error, ValidationError):

@@ -141,6 +141,27 @@ def test_job_that_was_ended_for_its_time_is_known_to_take_at_least_as_long(folde
     assert JobTimes(folder).of(candidate(4), WHOLE) is None, "another failure says nothing of the time"
 
 
+def test_a_training_that_was_too_slow_tells_what_the_whole_would_take(folder: RunFolder) -> None:
+    done(folder, fit(1, method="head", epochs=1), 0.0, 6.0)
+    job = fit(2, epochs=4).model_copy(update={"longest_seconds": 60.0})
+    failure = Failure(stage="fit", failure_class="timeout", reason="too slow", whole_training_seconds=800.0)
+    devices = Devices(kind="x", count=2, accelerator="cpu")
+    folder.add(folder.root / "a", job, Outcome.of(job, failure, devices, 20.0))
+    time = JobTimes(folder).of(candidate(8), WHOLE)
+    assert time is not None
+    assert (time.training, time.other) == pytest.approx((MARGIN * 2 * 1600.0, MARGIN * 6.0))
+
+
+def test_tuning_takes_at_least_twice_the_time_of_computing_states_of_the_same_rows(folder: RunFolder) -> None:
+    times = JobTimes(folder)
+    assert times.least_training(candidate(4)) == 0.0
+    done(folder, fit(1, method="lora", epochs=4), 80.0, 3.0)
+    assert times.least_training(candidate(4)) == 0.0, "the other tuned method says what it takes itself"
+    done(folder, fit(2, method="head", epochs=1), 5.0, 3.0)
+    assert times.least_training(candidate(4)) == pytest.approx(2 * 5.0 * 4)
+    assert times.least_training(candidate(4).model_copy(update={"model": "another"})) == 0.0
+
+
 def test_all_but_training_is_known_from_the_slowest_other_method_of_a_model(folder: RunFolder) -> None:
     times = JobTimes(folder)
     assert times.without_training("embedded", 10) == 0

@@ -9,6 +9,7 @@ import torch
 
 from autoadapt.domain.params import TunedParams
 from autoadapt.domain.rows import Row
+from autoadapt.errors import TooSlowError
 from autoadapt.local_models.artifacts import write_weights
 from autoadapt.local_models.memory import is_out_of_memory
 from autoadapt.models.causal_lm import language_model
@@ -51,6 +52,7 @@ def plan(lm: language_model.LanguageModel, folder: Path, **changes: object) -> P
         "seed": 5,
         "share": 1.0,
         "seconds": None,
+        "least_share": 0.0,
         "folder": folder,
         "keep_checkpoint": False,
         "dev_score": iter(range(100)).__next__,
@@ -209,6 +211,25 @@ def test_one_step_is_trained_however_short_the_time(
     lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path
 ) -> None:
     assert train(ticking, plan(lm, tmp_path / "t", seconds=1e-9, dev_score=None)).step == 1
+
+
+def test_a_step_that_would_end_too_late_is_not_begun(
+    lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path
+) -> None:
+    assert train(ticking, plan(lm, tmp_path / "t", seconds=3.9, dev_score=None)).step == 3
+    assert ticking.now <= 3.9
+
+
+def test_a_training_of_which_too_little_fits_ends_after_two_steps(
+    lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path
+) -> None:
+    begun = ticking.now
+    with pytest.raises(TooSlowError, match=r"a step takes 1 s: 4 of 15 steps would fit into 4 s") as ended:
+        train(ticking, plan(lm, tmp_path / "t", seconds=4.0, least_share=0.3, dev_score=None))
+    assert ended.value.whole_seconds == 15.0
+    assert ticking.now - begun == 2.0
+    enough = plan(lm, tmp_path / "u", seconds=4.0, least_share=0.25, dev_score=None)
+    assert train(ticking, enough).step == 4
 
 
 def test_a_continued_training_counts_its_own_time_alone(

@@ -2,12 +2,12 @@
 
 import inspect
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import torch
-from predict_loading import batches, chosen_device, context_limit, inert, load_model, load_tokenizer, start_ids
+from predict_loading import batches, chosen_device, context_limit, load_model, load_tokenizer
+from predict_states import Ids, Reader, answer_of
 from safetensors import safe_open
 from transformers import AutoModel, AutoModelForCausalLM
 
@@ -23,19 +23,18 @@ class Option:
     def __init__(self, folder: Path, device: str | None = None) -> None:
         option = json.loads((folder / "option.json").read_text(encoding="utf-8"))
         self.labels: list[str] = option["labels"]
-        self.columns: list[str] = option["input_columns"]
-        self.encoder = option["model"]["family"] == "encoder"
-        self.device = chosen_device(device)
-        self.tokenizer = load_tokenizer(folder)
-        if self.encoder:
+        encoder, tokenizer = option["model"]["family"] == "encoder", load_tokenizer(folder)
+        self.device, knows_pairs = chosen_device(device), False
+        if encoder:
             model = load_model(AutoModel, folder, option["precision"])
             if isinstance(getattr(model, "pooler", None), torch.nn.Module):
                 model.pooler = torch.nn.Identity()
             takes_types = "token_type_ids" in inspect.signature(type(model).forward).parameters
-            self.knows_pairs = takes_types and int(getattr(model.config, "type_vocab_size", 0) or 0) >= 2
+            knows_pairs = takes_types and int(getattr(model.config, "type_vocab_size", 0) or 0) >= 2
         else:
             model = load_model(AutoModelForCausalLM, folder, option["precision"], attn_implementation="sdpa")
-        self.limit = context_limit(model, self.tokenizer)
+        limit = context_limit(model.config.to_dict(), tokenizer)
+        self.reader = Reader(tokenizer, option["input_columns"], encoder, limit, knows_pairs)
         self.backbone = model.to(self.device).base_model
         with safe_open(folder / "head.safetensors", framework="pt") as file:
             described = file.metadata()
@@ -60,53 +59,17 @@ class Option:
     @torch.no_grad()
     def answer(self, texts: list[str]) -> list[dict[str, Any]]:
         """Answers with their confidences, and the log-probability of every label where one label is chosen."""
-        encoded = [self._encode(text) for text in texts]
+        encoded = [self.reader.encode(text) for text in texts]
         answers: list[dict[str, Any]] = [{} for _ in texts]
         for batch in batches([len(ids) for ids, _ in encoded], self.device):
             logits = self._logits([encoded[i] for i in batch])
             numbers = (logits.sigmoid() if self.sets else logits.log_softmax(-1)).tolist()
             for i, row in zip(batch, numbers, strict=True):
-                answers[i] = self._set(row) if self.sets else self._label(row)
+                answers[i] = answer_of(self.labels, row, self.sets)
         return answers
 
-    def _encode(self, text: str) -> tuple[list[int], list[int] | None]:
-        if not self.encoder:
-            raw = self.tokenizer(inert(text, self.tokenizer), add_special_tokens=False)["input_ids"]
-            ids = start_ids(self.tokenizer) + list(raw)
-            return (ids or [self.tokenizer.pad_token_id])[: self.limit], None
-        parts = self._parts(text)
-        parts = [inert(part, self.tokenizer) for part in (parts if len(parts) == 2 else [text])]
-        asked = {"return_token_type_ids": self.knows_pairs}
-        tokens = dict(self.tokenizer(*parts, **asked))
-        if len(tokens["input_ids"]) > self.limit:
-            tokens = dict(self.tokenizer(*parts, **asked, truncation=True, max_length=self.limit))
-        return list(tokens["input_ids"]), tokens.get("token_type_ids")
-
-    def _parts(self, text: str) -> list[str]:
-        """The texts that an input of several columns was joined from."""
-        parts, rest = [], f"\n{text}"
-        for i, column in enumerate(self.columns):
-            head = f"\n{column}: "
-            if not rest.startswith(head):
-                return [text]
-            rest = rest[len(head) :]
-            end = rest.find(f"\n{self.columns[i + 1]}: ") if i + 1 < len(self.columns) else len(rest)
-            if end < 0:
-                return [text]
-            parts.append(rest[:end])
-            rest = rest[end:]
-        return parts or [text]
-
-    def _logits(self, encoded: list[tuple[list[int], list[int] | None]]) -> torch.Tensor:
-        width, pad = max(len(ids) for ids, _ in encoded), self.tokenizer.pad_token_id
-        batch = {
-            "input_ids": torch.tensor([[*ids, *[pad] * (width - len(ids))] for ids, _ in encoded]),
-            "attention_mask": torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in encoded]),
-        }
-        types = [types for _, types in encoded if types is not None]
-        if len(types) == len(encoded):
-            batch["token_type_ids"] = torch.tensor([[*row, *[0] * (width - len(row))] for row in types])
-        batch = {name: value.to(self.device) for name, value in batch.items()}
+    def _logits(self, encoded: list[Ids]) -> torch.Tensor:
+        batch = {name: torch.tensor(rows).to(self.device) for name, rows in self.reader.padded(encoded).items()}
         out = self.backbone(**batch, output_hidden_states=self.layers is not None)
         hidden = out.last_hidden_state if self.layers is None else out.hidden_states[self.layers]
         features = self._pooled(hidden, batch["attention_mask"])
@@ -123,12 +86,3 @@ class Option:
             return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(-1) - 1].float()
         weights = mask[..., None].float()
         return (hidden.float() * weights).sum(1) / weights.sum(1)
-
-    def _label(self, log_probs: list[float]) -> dict[str, Any]:
-        best = max(range(len(self.labels)), key=lambda k: log_probs[k])
-        return {"answer": self.labels[best], "confidence": math.exp(log_probs[best]), "log_probs": log_probs}
-
-    def _set(self, probabilities: list[float]) -> dict[str, Any]:
-        chosen = [label for label, p in zip(self.labels, probabilities, strict=True) if p >= 0.5]
-        confidence = math.prod(max(p, 1 - p) for p in probabilities)
-        return {"answer": " | ".join(sorted(chosen)), "confidence": confidence, "log_probs": []}

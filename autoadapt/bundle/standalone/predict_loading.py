@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import AutoTokenizer
 
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
@@ -16,6 +15,8 @@ BEHIND_PADDING += ["xlm-roberta", "xlm-roberta-xl", "xmod"]
 
 def chosen_device(device: str | None) -> str:
     """The device asked for, or a GPU where there is one."""
+    import torch
+
     return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -29,13 +30,14 @@ def load_tokenizer(folder: Path) -> Any:
 
 def load_model(kind: Any, folder: Path, precision: str, **options: Any) -> Any:
     """The model of a folder in the precision in which the option was measured."""
+    import torch
+
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options).eval()
 
 
-def context_limit(model: Any, tokenizer: Any) -> int:
-    """Greatest number of tokens that model and tokenizer take."""
-    config = model.config.to_dict()
+def context_limit(config: dict[str, Any], tokenizer: Any) -> int:
+    """Greatest number of tokens that a model of this configuration and its tokenizer take."""
     positions = config.get("max_position_embeddings")
     if not isinstance(positions, int) or positions <= 0:
         positions = NO_LIMIT

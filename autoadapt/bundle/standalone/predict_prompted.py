@@ -52,7 +52,7 @@ class Option:
         self.examples = Examples(folder, option["few_shot"])
         whole = [self._answer_ids(label) for label in self.labels]
         room = max(map(len, whole)) if whole else self.max_new_tokens
-        self.limit = max(8, loading.context_limit(self.model, self.tokenizer) - room)
+        self.limit = max(8, loading.context_limit(self.model.config.to_dict(), self.tokenizer) - room)
         self.label_ids = self._bare(whole)
         self.prefix: list[int] = []
         self.cache: Any = None

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoadapt.bundle.description import BundleDescription
+from autoadapt.bundle.documents import onnx_text
 from autoadapt.display.terminal.plain_text import plain
 from autoadapt.display.text import with_interval
 from autoadapt.domain.evaluation import Evaluation
@@ -37,6 +38,8 @@ def print_exported(folder: Path, description: BundleDescription) -> None:
     console.print(
         f"Checked: {checked.equal} of {checked.rows} answers to {checked.split} rows equal those of the run, {how}."
     )
+    if description.onnx is not None:
+        console.print(onnx_text(description.onnx))
     megabytes = sum(file.bytes for file in description.files.values()) / 1e6
     console.print(f"{len(description.files) + 1} files, {megabytes:.1f} MB.")
 
