@@ -38,6 +38,14 @@ COMMANDS = {
     "standalone": "python bundle/predict.py labelled.jsonl",
     "predict": "autoadapt predict bundle labelled.jsonl --output answers.jsonl",
     "evaluate": "autoadapt evaluate bundle labelled.jsonl --against floor-bundle",
+    "export-onnx": "autoadapt export runs/support onnx-bundle --onnx",
+    "export-edge": "autoadapt export runs/support edge-bundle --target edge",
+    "registry-add": "autoadapt registry add bundle --alias production",
+    "registry-candidate": "autoadapt registry add onnx-bundle --alias candidate",
+    "registry-list": "autoadapt registry list support",
+    "registry-diff": "autoadapt registry diff support 1 2",
+    "registry-promote": "autoadapt registry promote support 2",
+    "registry-rollback": "autoadapt registry rollback support",
 }
 """Name of a file in outputs/ -> the command whose output it is; each is run where the ones before it were."""
 FIRST_LINES = {"standalone": 3}

@@ -11,7 +11,7 @@ from scripted_task import write_scripted_task
 from autoadapt.assess.end_of_search import EndOfSearch
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.events import Event
-from autoadapt.domain.jobs import Fidelity, Score
+from autoadapt.domain.jobs import Fidelity, Fit, Score
 from autoadapt.executors.replay import Replay, Simulated
 from autoadapt.forecast.simulation import SimulatedTimes, simulated_answer
 from autoadapt.study.end_costs import LEAST_TEST_ROWS
@@ -111,6 +111,15 @@ def test_slow_options_leave_the_search_nine_tenths_of_the_budget(ended: MakeEnde
     assert one.searched_seconds >= 0.85 * 1800, "no more than a tenth was kept back, and jobs end with the budget"
     assert one.end_seconds <= 0.1 * 1800
     assert search.status().complete > 8
+
+
+def test_jobs_after_a_fit_of_unknown_price_are_not_ended_by_its_limit(ended: MakeEnded) -> None:
+    search, _ = ended(budget={"hours": 0.5}).run()
+    fits = [record.job for record in search.folder.records if isinstance(record.job, Fit)]
+    limited = {job.trial for job in fits if job.longest_seconds is not None}
+    later = [record.job for record in search.folder.records if not isinstance(record.job, Fit)]
+    assert limited & {job.trial for job in later}
+    assert {job.longest_seconds for job in later} == {None}
 
 
 def test_slow_options_that_nothing_depends_on_are_left_out_and_named(ended: MakeEnded) -> None:
