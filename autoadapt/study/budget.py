@@ -149,7 +149,9 @@ class Budget:
         known = self._times.without_training(job.candidate.model, job.fidelity.rows) / self._supervisor.devices.count
         other = max(LEAST_UNKNOWN_SECONDS, UNKNOWN_SHARE * left, known)
         if not METHODS.get(job.candidate.method).tunes:
-            return {"longest_seconds": other}
+            # a method that took long on one model is given as long on another, instead of being ended shortly before
+            elsewhere = self._times.elsewhere(job.candidate, job.fidelity.rows) / self._supervisor.devices.count
+            return {"longest_seconds": max(other, min(elsewhere, MOST_OF_ONE * left))}
         training = max(1.0, min(self._first_share() * left, left - known))
         return {"training_seconds": training, "longest_seconds": training + other}
 

@@ -135,6 +135,22 @@ class JobTimes:
         ]
         return PASS_OF_FORWARD * max(forwards, default=0.0) * candidate.passes
 
+    def elsewhere(self, candidate: Candidate, rows: int) -> float:
+        """Device-seconds that a job of a candidate's method has taken on that other model on which it takes longest.
+
+        Args:
+            candidate: of a method that does not tune, whose time on its own model is not known.
+            rows: that it answers.
+        """
+        self._update()
+        others = [
+            seen
+            for (method, model), seen in self._seen.items()
+            if method == candidate.method and model != candidate.model and (seen.other or seen.cold)
+        ]
+        times = [fmean(seen.per_pass or [0.0]) + _other(seen.other or seen.cold, rows) for seen in others]
+        return MARGIN * max(times, default=0.0)
+
     def of_job(self, job: Fit) -> JobTime | None:
         """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
         earlier = [fit.fidelity.steps for fit, _ in self._earlier(job)]

@@ -162,6 +162,15 @@ def test_tuning_takes_at_least_twice_the_time_of_computing_states_of_the_same_ro
     assert times.least_training(candidate(4).model_copy(update={"model": "another"})) == 0.0
 
 
+def test_a_method_that_does_not_tune_is_known_from_the_model_on_which_it_takes_longest(folder: RunFolder) -> None:
+    times = JobTimes(folder)
+    head = candidate(1, "head")
+    assert times.elsewhere(head.model_copy(update={"model": "another"}), 10) == 0.0
+    done(folder, fit(1, method="head", epochs=1), 5.0, 3.0)
+    assert times.elsewhere(head.model_copy(update={"model": "another"}), 20) == pytest.approx(MARGIN * (5.0 + 2 * 3.0))
+    assert times.elsewhere(head, 10) == 0.0, "it is known on its own model"
+
+
 def test_all_but_training_is_known_from_the_slowest_other_method_of_a_model(folder: RunFolder) -> None:
     times = JobTimes(folder)
     assert times.without_training("embedded", 10) == 0
