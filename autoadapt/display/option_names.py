@@ -14,7 +14,7 @@ METHOD_NAMES = {
     "full": "full fine-tuning",
     "ia3": "(IA)3",
     "contrastive": "contrastive tuning",
-    "tfidf": "word counts",
+    "tfidf": "counts of words or letters",
     "majority": "most frequent answer",
     "nearest": "nearest training row",
 }

@@ -80,8 +80,8 @@ def _notes(study: FinishedStudy, scenario_terms: Terms) -> list[str]:
     deleted = sum(not raw.weights_kept and not raw.files_damaged for raw in study.results.measured)
     if deleted:
         notes.append(
-            f"{deleted} trained option{'s' if deleted > 1 else ''} whose weights were deleted when others dominated "
-            f"{'them' if deleted > 1 else 'it'} {'are' if deleted > 1 else 'is'} left out"
+            f"{deleted} trained option{'s' if deleted > 1 else ''} that others beat in everything "
+            f"{'are' if deleted > 1 else 'is'} left out: {'their' if deleted > 1 else 'its'} weights were deleted"
         )
     if scenario.hosting == "scale_to_zero" and scenario.cold_s is None:
         measured = [r.load.cold_start_s for r in study.results.measured if r.load and r.load.cold_start_s is not None]

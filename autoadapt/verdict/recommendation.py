@@ -315,7 +315,7 @@ def _saving(option: Option, best: Option, trade: Trade) -> str:
     saved, month = f"a query costs {_times(best.cost_usd_per_1k, option.cost_usd_per_1k)} times less", ""
     usd = trade.saved_usd(option, best)
     if usd is not None:
-        month = f", ${usd:.2f} a month" if usd < 100 else f", ${usd:,.0f} a month"
+        month = f", which saves ${usd:.2f} a month" if usd < 100 else f", which saves ${usd:,.0f} a month"
     if latency_ms(best) > latency_ms(option) * SAME_COST:
         return f"{saved}{month}, and is answered {_times(latency_ms(best), latency_ms(option))} times faster"
     if latency_ms(option) > latency_ms(best) * SAME_COST:

@@ -232,7 +232,7 @@ def test_comparison_shows_target_cells_and_further_objectives(capsys: pytest.Cap
     column = STUDY.hosted("per_use").model_copy(update={"break_even": [one]})
     print_comparison([column, STUDY.hosted("always_on")], STUDY.goals)
     text = capsys.readouterr().out
-    assert "latency target (99 % within)" in text
+    assert "latency limit" in text
     assert "peak memory in MB" in text
     assert "9 of 9" in text
     assert "break-even trial 1 (lora, 0.880) / trial 2 (prompt, 0.680): from 12,300" in text

@@ -168,7 +168,7 @@ def test_a_cheaper_option_that_loses_no_more_than_may_be_given_up_is_recommended
     advice = recommend(CHOICE, Constraints(), None, CHOICE_PAIRS, trade(5, 2000))
     assert (advice.trial, advice.cheaper_equivalent, advice.tied, advice.best_quality) == (2, 2, [2], 1)
     assert "it loses no more than the 5 points that may be given up" in advice.reason
-    assert "5 times less, $1.60 a month," in advice.reason
+    assert "5 times less, which saves $1.60 a month," in advice.reason
     assert "3.3 times faster" in advice.reason
     assert "[-5.0, +1.0]" in advice.reason, "how much worse it may be"
 

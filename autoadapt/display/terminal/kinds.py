@@ -20,6 +20,9 @@ def kind_of(option: Option) -> str:
     return "hosted model" if option.network else method_name(option.method)
 
 
+HOSTING = {"per_use": "by use", "always_on": "rented day and night", "scale_to_zero": "rented while there are queries"}
+
+
 def best_of_each_kind(column: Column) -> list[Option]:
     """Of every kind the best option that satisfies the constraints, else the best one; the best kind first."""
     groups: dict[str, list[Option]] = {}
@@ -60,7 +63,7 @@ def advice_by_volume(columns: Sequence[Column]) -> str:
     for column in sorted(columns, key=lambda c: c.terms.volumes[1]):
         names = option_names(column.options)
         advice = "nothing fits" if column.recommended is None else f"use {names[column.recommended]}"
-        hosting = {"per_use": "by use", "always_on": "rented day and night"}.get(column.terms.scenario.hosting, "")
+        hosting = HOSTING.get(column.terms.scenario.hosting, "")
         where = f"{count_text(column.terms.volumes[1])} queries a month{f', {hosting}' if hosting else ''}"
         by_advice.setdefault(advice, []).append(where)
     return "; ".join(f"at {' and at '.join(where)}: {advice}" for advice, where in by_advice.items()) + "."

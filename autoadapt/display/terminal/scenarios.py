@@ -67,7 +67,7 @@ def _terms_cells(column: Column) -> dict[str, str]:
         "queries a month": count_text(terms.volumes[1]),
         "$ per device-hour": dollars(float(terms.hour_usd[1])),
         "hosting": terms.scenario.hosting,
-        "latency target (99 % within)": "-" if target is None else ms_text(target),
+        "latency limit": "-" if target is None else ms_text(target),
     }
 
 
@@ -82,9 +82,9 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
             "$ per month",
             "$ per 1k",
             "replicas",
-            "requests/s a replica",
+            "requests/s a replica, 99 % in time",
             "p95",
-            "within the target",
+            "within the limit",
             "best in",
         )
         return {"recommended": "none"} | dict.fromkeys((*names, *(goal.title for goal in further)), "-")
@@ -95,9 +95,9 @@ def _option_cells(column: Column, goals: tuple[Goal, ...]) -> dict[str, str]:
         "$ per month": dollars(float(priced.usd_per_month)),
         "$ per 1k": dollars(float(priced.usd_per_1k)),
         "replicas": str(priced.replicas),
-        "requests/s a replica": _rate_text(priced),
+        "requests/s a replica, 99 % in time": _rate_text(priced),
         "p95": ms_text(priced.latency_p95_ms),
-        "within the target": "-" if priced.within_target is None else f"{100 * priced.within_target:.1f} %",
+        "within the limit": "-" if priced.within_target is None else f"{100 * priced.within_target:.1f} %",
         "best in": f"{column.wins} of {column.cells}",
         **{goal.title: goal_text(option, goal) for goal in further},
     }
@@ -111,6 +111,10 @@ def _rate_text(priced: Priced) -> str:
     if priced.requests_per_s is None:
         return "-"
     return f"{priced.requests_per_s:.3g}" if priced.rate_measured else f"about {priced.requests_per_s:.3g}"
+
+
+LEAST_SAVING_USD = 0.01
+"""A month, which a hosted model must save to be pointed at."""
 
 
 def _binding_text(column: Column) -> str:
@@ -135,12 +139,13 @@ def _lines(column: Column) -> list[str]:
             f"of the {column.cells} cells of low, likely and high, other options are recommended: {', '.join(others)}"
         )
     lines += [f"break-even {break_even_line(b, column.options)}" for b in column.break_even]
-    lines += [_api_text(a, column.recommended) for a in column.api]
+    lines += [_api_text(a, column) for a in column.api]
     lines += [f"note: {w}" for w in column.warnings]
     return lines
 
 
-def _api_text(price: ApiPrice, recommended: int | None) -> str:
+def _api_text(price: ApiPrice, column: Column) -> str:
+    recommended = column.recommended
     asked = f"trial {price.prompt_of}, {price.tokens_in:.1f} tokens in and {price.tokens_out:.1f} out"
     prompt = f"as measured ({asked})" if price.measured else f"with the prompt of {asked}"
     text = f"{price.model} ({price.source}) {prompt}: ${dollars(float(price.usd_per_1k))} per 1k"
@@ -155,4 +160,10 @@ def _api_text(price: ApiPrice, recommended: int | None) -> str:
         return text + "; the recommended option costs more at every volume"
     if price.cheaper_from == 0:
         return text + "; the recommended option costs less at every volume"
-    return text + f"; the recommended option costs less from {count_text(price.cheaper_from)} queries a month"
+    text += f"; the recommended option costs less from {count_text(price.cheaper_from)} queries a month"
+    saved = 0.0 if column.chosen is None else float(column.chosen.usd_per_month - price.usd_per_month)
+    if saved < LEAST_SAVING_USD or price.measured:
+        return text
+    return (
+        text + f". Here it would save {money(saved)} a month, if it is as good: name it in models: to have it measured"
+    )
