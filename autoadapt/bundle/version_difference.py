@@ -7,11 +7,19 @@ from typing import Any
 
 from pydantic import Field
 
-from autoadapt.bundle.description import BundleDescription
+from autoadapt.bundle.description import BundleDescription, PartKind
 from autoadapt.bundle.versions import Version
 from autoadapt.domain.strict import StrictModel
 
 PROMPT_FILE = "prompt.yaml"
+COMPUTED_BY: dict[PartKind, str] = {
+    "prompted": "PyTorch",
+    "features": "PyTorch",
+    "onnx": "ONNX Runtime",
+    "words": "scikit-learn",
+    "plugin": "AutoAdapt",
+    "remote": "a server",
+}
 
 
 class Changed(StrictModel):
@@ -69,6 +77,7 @@ def _settings(description: BundleDescription) -> dict[str, Any]:
         settings[f"{place}method"] = part.method
         settings[f"{place}base model"] = part.base_model
         settings[f"{place}precision"] = part.precision
+        settings[f"{place}computed by"] = COMPUTED_BY[part.kind]
         settings[f"{place}final fit"] = part.final_fit
     if description.cascade is not None:
         settings["cascade"] = description.cascade.model_dump()

@@ -16,8 +16,8 @@ from autoadapt.display.text import value_text, with_interval
 def print_versions(versions: Sequence[Version]) -> None:
     """A line for each version."""
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "version", "aliases", "added", "option", "quality [95 %]", "content"):
-        table.add_column(column, justify="right" if column == "version" else "left")
+    for column in ("name", "version", "aliases", "added", "option", "quality [95 %]"):
+        table.add_column(column, justify="right" if column == "version" else "left", no_wrap=column != "option")
     for version in versions:
         description = version.description
         quality = description.quality
@@ -25,10 +25,9 @@ def print_versions(versions: Sequence[Version]) -> None:
             version.name,
             str(version.number),
             ", ".join(version.aliases) or "-",
-            f"{version.record.added:%Y-%m-%d %H:%M}",
+            f"{version.record.added:%Y-%m-%d}",
             plain(f"{description.option}, {description.parts_text}"),
             with_interval(quality.value, (quality.low, quality.high)),
-            version.record.sha256[:12],
         )
     Console(highlight=False).print(table if versions else "The registry is empty: autoadapt registry add BUNDLE")
 
