@@ -203,8 +203,9 @@ class EndOfSearch:
         left = self._allowance.left_in_all().minus(Use(report_seconds(self._search.resolved.task)))
         trainings = [self.jobs.training(job) for job in jobs]
         others = [self.jobs.predicted(job).minus(training) for job, training in zip(jobs, trainings, strict=True)]
-        together = Use(math.inf, left.device_seconds, left.usd).units(total(others), total(trainings))
-        of_one = Use(left.seconds / math.ceil(len(jobs) / self._slots), math.inf, math.inf)
+        # one after the other on a slot, they share its time by what each needs
+        whole = Use(left.seconds * min(len(jobs), self._slots), left.device_seconds, left.usd)
+        together, of_one = whole.units(total(others), total(trainings)), Use(left.seconds, math.inf, math.inf)
         payable = []
         for job, other, training in zip(jobs, others, trainings, strict=True):
             part = min(1.0, together, of_one.units(other, training))

@@ -19,6 +19,7 @@ PHASES = {
     "score": "scoring on test rows",
     "load_test": "load tests",
     "refit": "learning curve and seeds",
+    "in_turn": "options timed in turn",
     "final_fit": "final fit",
 }
 """Kind of job -> phase, in the order of a search."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from scripted_task import write_scripted_task
 from autoadapt.assess.end_of_search import EndOfSearch
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.events import Event
-from autoadapt.domain.jobs import Fidelity, Fit, Score
+from autoadapt.domain.jobs import Fidelity, Fit, Refit, Score
 from autoadapt.executors.replay import Replay, Simulated
 from autoadapt.forecast.simulation import SimulatedTimes, simulated_answer
-from autoadapt.study.end_costs import LEAST_TEST_ROWS
+from autoadapt.study.end_costs import LEAST_TEST_ROWS, Use
 from autoadapt.study.resources import StandIns, open_resources
 from autoadapt.study.search import Search
 from autoadapt.study.stop_signals import StopSignals
@@ -184,3 +185,30 @@ def test_device_time_and_money_are_kept_to_a_tenth_too(ended: MakeEnded, limit: 
     )
     assert 0 < spent <= 0.1 * 1800
     assert search.status().spent.device_seconds >= 0.85 * 1800
+
+
+@pytest.mark.parametrize(
+    ("slots", "left", "parts"), [(1, 134.0, [1.0, 129.1]), (1, 70.0, []), (2, 134.0, [1.0, 132.0])]
+)
+def test_final_fits_of_a_cascade_share_the_time_of_a_slot_by_what_each_needs(
+    slots: int, left: float, parts: list[float]
+) -> None:
+    """The parts train for 1 s and 151 s at most, of which the second needs half, and both answer for 2 s."""
+    trainings = {11: 151.0, 16: 1.0}
+    fits = [Refit.model_construct(trial=trial, training_seconds=s if s > 1 else None) for trial, s in trainings.items()]
+    use = {trial: Use(seconds, seconds, 0.0) for trial, seconds in trainings.items()}
+    stand_in: Any = SimpleNamespace(
+        _search=SimpleNamespace(resolved=SimpleNamespace(task=None)),
+        _allowance=SimpleNamespace(left_in_all=lambda: Use(left, 1e9, 1e9)),
+        _slots=slots,
+        jobs=SimpleNamespace(
+            training=lambda job: use[job.trial],
+            predicted=lambda job: use[job.trial].plus(Use(2.0, 2.0, 0.0)),
+            least_part=lambda job: 0.5 if job.training_seconds else 0.0,
+        ),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autoadapt.assess.end_of_search.report_seconds", lambda task: 0.0)
+        payable = EndOfSearch._in_time(stand_in, fits)
+    given = sorted(job.training_seconds or 1.0 for job in payable)
+    assert given == pytest.approx(parts, abs=0.2)
