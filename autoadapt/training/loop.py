@@ -105,17 +105,12 @@ def train(backend: Backend, plan: Plan) -> Progress:
     progress = _resume(backend, plan)
     progress.steps_planned, first = end, progress.step
     started = saved = time.monotonic()
-    before, first_step = progress.seconds, 0.0
+    before, clock = progress.seconds, _Clock(plan, first, end, len(batches))
     while progress.step < end and not progress.stopped_early:
         step, begun = progress.step, time.monotonic()
-        due: float = step
-        if plan.seconds is not None:
-            passed = backend.agree(begun - started)
-            due = max(due, first + (end - first) * passed / plan.seconds)
-            if step > first and passed * (step - first + 1) / (step - first) > plan.seconds:
-                break  # the next step would end too late
-            if step == first + 2:
-                _check_speed(plan, passed - first_step, end - first, len(batches))
+        due = clock.due(step, 0.0 if plan.seconds is None else backend.agree(begun - started))
+        if due is None:
+            break
         _seed_step(plan.seed, step)
         examples = [plan.examples[i] for i in batches[step]]
         rate = learning_rate(due, len(batches), params.learning_rate, params.warmup_ratio)
@@ -124,7 +119,6 @@ def train(backend: Backend, plan: Plan) -> Progress:
             raise LossNotFiniteError(f"the loss became {loss} at step {step + 1} of {len(batches)} (rate {rate:.2g})")
         progress.loss.append(loss)
         progress.step_seconds.append(time.monotonic() - begun)
-        first_step = progress.step_seconds[-1] if step == first else first_step
         progress.step += 1
         progress.tokens += sum(len(e.ids) for e in examples)
         plan.tick()
@@ -141,22 +135,49 @@ def train(backend: Backend, plan: Plan) -> Progress:
     return progress
 
 
-def _check_speed(plan: Plan, step_seconds: float, steps: int, all_steps: int) -> None:
-    """Raises a TooSlowError where too few steps fit into the time of a training.
+class _Clock:
+    """Where a training stands in its schedule, by its steps and by its time.
 
     Args:
         plan: states the time.
-        step_seconds: of one step; the first one, which allocates memory, says less.
-        steps: that are to be done.
-        all_steps: of the whole schedule.
+        first: step from which this job goes on.
+        end: step at which it ends.
+        steps: of the whole schedule.
     """
-    assert plan.seconds is not None
-    fit = plan.seconds / step_seconds
-    if fit < plan.least_share * steps:
-        raise TooSlowError(
-            f"a step takes {step_seconds:.3g} s: {fit:.0f} of {steps} steps would fit into {plan.seconds:.0f} s",
-            step_seconds * all_steps,
-        )
+
+    def __init__(self, plan: Plan, first: int, end: int, steps: int) -> None:
+        self._plan, self._first, self._end, self._steps = plan, first, end, steps
+        self._first_step = 0.0
+        """Seconds of the first step, which allocates memory and says less than others."""
+
+    def due(self, step: int, passed: float) -> float | None:
+        """The place in the schedule, in steps; None: the next step would end too late.
+
+        Args:
+            step: that comes next.
+            passed: seconds of this job's training, the same on all ranks.
+
+        Raises:
+            TooSlowError: after two steps, of which the second shows that too few fit into the time.
+        """
+        seconds, done = self._plan.seconds, step - self._first
+        if seconds is None:
+            return step
+        if done and passed * (done + 1) / done > seconds:
+            return None
+        if done == 1:
+            self._first_step = passed
+        if done == 2:
+            self._check_speed(seconds, passed - self._first_step)
+        return max(step, self._first + (self._end - self._first) * passed / seconds)
+
+    def _check_speed(self, seconds: float, step_seconds: float) -> None:
+        fit, planned = seconds / step_seconds, self._end - self._first
+        if fit < self._plan.least_share * planned:
+            raise TooSlowError(
+                f"a step takes {step_seconds:.3g} s: {fit:.0f} of {planned} steps would fit into {seconds:.0f} s",
+                step_seconds * self._steps,
+            )
 
 
 def _stale(scores: list[float]) -> bool:

@@ -12,19 +12,17 @@ from conftest import call
 from exporting import ask_alone, fitted, job_run, source_of_jobs
 from job_runs import CLASSICAL, DEVICES, JobRun, causal_lm, encoder
 
-from autoadapt.bundle import onnx as conversion
-from autoadapt.bundle.description import BundleDescription, Handover
+from autoadapt.bundle.description import BundleDescription, Handover, OnnxFigures
 from autoadapt.bundle.loaded import Bundle, read_bundle
 from autoadapt.bundle.making import make_bundle
+from autoadapt.bundle.onnx import check_onnx
 from autoadapt.errors import UserError
 from autoadapt.files import read_rows
 
 KINDS: dict[str, tuple[str, str, dict[str, object]]] = {
-    "head on an encoder": ("encoder", "head", {"pooling": "mean"}),
     "head on the middle layers of an encoder": ("encoder", "head", {"pooling": "cls", "depth": 0.4}),
     "head on a causal model": ("causal_lm", "head", {"pooling": "last", "scaling": "unit"}),
     "LoRA on an encoder": ("encoder", "lora", {}),
-    "fully tuned encoder": ("encoder", "full", {}),
 }
 WITHOUT_TORCH = (
     "import runpy, sys; sys.modules['torch'] = None; sys.modules['autoadapt'] = None; sys.argv = sys.argv[1:]; "
@@ -122,6 +120,7 @@ def test_weights_of_eight_bits_are_scored_anew(runs: Callable[[str], JobRun], tm
     assert made.parts[0].precision == "int8"
 
 
+@pytest.mark.slow
 def test_of_a_cascade_the_parts_that_can_be_converted_are(runs: Callable[[str], JobRun], tmp_path: Path) -> None:
     run = runs("encoder")
     first, second = fitted(run, "head", trial=22, params={"C": 0.1}), fitted(run, "full", trial=23)
@@ -145,15 +144,13 @@ def test_what_cannot_be_converted_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_log_probabilities_that_differ_end_the_export(
-    runs: Callable[[str], JobRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = runs("encoder")
-    job = fitted(run, "head", trial=24)
-    monkeypatch.setattr(conversion, "AGREEMENT", 1e-12)
-    with pytest.raises(UserError, match="differ by up to"):
-        make_bundle(source_of_jobs(run, [job]), tmp_path / "bundle", "fp32")
-    assert list(tmp_path.iterdir()) == []
+def test_log_probabilities_that_differ_end_the_export(runs: Callable[[str], JobRun], tmp_path: Path) -> None:
+    run = runs("classical")
+    source = source_of_jobs(run, [fitted(run, "tfidf", trial=32)])
+    times = {"torch_ms": 2.0, "onnx_ms": 1.0, "torch_rows_per_s": 1.0, "onnx_rows_per_s": 2.0}
+    figures = OnnxFigures(int8=False, threads=1, largest_difference=2e-4, bytes_before=1, bytes=1, **times)
+    with pytest.raises(UserError, match="differ by up to 0.0002"):
+        check_onnx(source, tmp_path, DEVICES, [], figures)
 
 
 def test_a_prompted_model_gets_the_commands_of_llama_cpp(runs: Callable[[str], JobRun], tmp_path: Path) -> None:
