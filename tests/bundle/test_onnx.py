@@ -149,7 +149,7 @@ def test_log_probabilities_that_differ_end_the_export(runs: Callable[[str], JobR
     source = source_of_jobs(run, [fitted(run, "tfidf", trial=32)])
     times = {"torch_ms": 2.0, "onnx_ms": 1.0, "torch_rows_per_s": 1.0, "onnx_rows_per_s": 2.0}
     figures = OnnxFigures(int8=False, threads=1, largest_difference=2e-4, bytes_before=1, bytes=1, **times)
-    with pytest.raises(UserError, match="differ by up to 0.0002"):
+    with pytest.raises(UserError, match=r"differ by up to 0\.0002"):
         check_onnx(source, tmp_path, DEVICES, [], figures)
 
 
