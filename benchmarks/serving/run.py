@@ -55,7 +55,7 @@ def measured(bundle: Path, args: argparse.Namespace) -> None:
     server = subprocess.Popen(serve, env=pinned, stdout=subprocess.PIPE, text=True)
     try:
         url = next(line.split()[0] for line in server.stdout if line.startswith("http://"))  # type: ignore[union-attr]
-        over_http = load_of(url, bundle, args)
+        over_http = load_of(url, bundle, promised["rate"] / 2, args)
         print(f"{bundle.name}: {promised['option']}, {promised['megabytes']:.1f} MB")
         print(f"  single requests: p50 {promised['p50']:.2f} ms and p95 {promised['p95']:.2f} ms in the process,")
         print(f"    p50 {over_http['p50']:.2f} ms and p95 {over_http['p95']:.2f} ms over HTTP")
@@ -154,7 +154,7 @@ def plain_rate(folder: Path, texts: list[str], kind: str) -> tuple[str, float]:
     return "none", 0.0
 
 
-def load_of(url: str, bundle: Path, args: argparse.Namespace) -> dict[str, float | None]:
+def load_of(url: str, bundle: Path, rate: float, args: argparse.Namespace) -> dict[str, float | None]:
     """Measured by `autoadapt latency`: single requests one after the other, then the greatest rate."""
     inputs = texts_of(bundle, args.rows)
     prompts = [next(iter(one.values())) if len(one) == 1 else json.dumps(one) for one in inputs]
@@ -168,8 +168,8 @@ def load_of(url: str, bundle: Path, args: argparse.Namespace) -> dict[str, float
     file = Path(os.environ.get("TMPDIR", "/tmp")) / f"prompts-{os.getpid()}.jsonl"
     file.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts))
     command = [sys.executable, "-m", "autoadapt", "latency", f"{url}/v1", "--model", task, "--interface", "chat"]
-    command += ["--prompts", str(file), "--latency-p95-ms", str(args.latency_p95_ms), "--requests", "400"]
-    command += ["--rate", "2", "--seconds", "90", "--json"]
+    command += ["--prompts", str(file), "--latency-p95-ms", str(args.latency_p95_ms), "--requests", "300"]
+    command += ["--rate", f"{rate:.3g}", "--seconds", "60", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     file.unlink()
     if done.returncode:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from conftest import call
 from exporting import fitted, job_run, source_of_jobs
 from job_runs import CLASSICAL
 
+from autoadapt.api.serve import _listening
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.making import make_bundle
+from autoadapt.bundle.serving.limits import Address
 
 TEXTS = ["a ripe apple", "the long saw", "two young deer"]
 
@@ -200,6 +203,14 @@ def test_the_page_answers_in_a_browser(serving: Serving, browser: Any) -> None:
     assert "confidence 0." in page.inner_text("#about")
     assert [line for line in said if "favicon" not in line] == []
     page.close()
+
+
+def test_answers_are_sent_at_once() -> None:
+    """The fault was that the body of an answer waited 40 ms for the receipt of its head."""
+    with _listening(Address(port=0)) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_token_is_needed_where_one_is_set(bundle: Path, start: Start) -> None:
