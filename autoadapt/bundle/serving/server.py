@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from autoadapt.bundle.answering import rounded
@@ -215,4 +215,5 @@ def _completion(model: str, prediction: Prediction, chat: Chat) -> Response:
     if chat.usage:
         pieces.append({**about, "choices": [], "usage": usage})
     lines = [f"data: {json.dumps(piece, ensure_ascii=False)}\n\n" for piece in pieces]
-    return StreamingResponse(iter([*lines, "data: [DONE]\n\n"]), media_type="text/event-stream")
+    # the answer is there as a whole, and sending it in pieces costs the server more than reading a request
+    return Response("".join([*lines, "data: [DONE]\n\n"]), media_type="text/event-stream")
