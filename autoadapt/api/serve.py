@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from autoadapt.bundle.description import BundleDescription
 from autoadapt.bundle.loaded import Bundle
-from autoadapt.bundle.serving.limits import Address, Limits
+from autoadapt.bundle.serving.limits import Address, Limits, in_url
 from autoadapt.bundle.versions import VersionRegistry, located
 from autoadapt.errors import Exit, UserError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autoadapt.bundle.serving.answer_queue import AnswerQueue
     from autoadapt.bundle.serving.server import BundleServer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0
 """Beyond the time limit of a request, which the last ones have to end in."""
 BACKLOG = 2048
@@ -64,8 +64,7 @@ def serve(
         folder, version = located(bundle)
         loaded = _loaded(folder)
         server = BundleServer(loaded, version.number if version else None, limits, address.token, log_file)
-        name = f"[{address.host}]" if ":" in address.host else address.host
-        url = f"http://{name}:{listening.getsockname()[1]}"
+        url = f"http://{in_url(address.host)}:{listening.getsockname()[1]}"
         started = functools.partial(on_start, url, loaded.description)
         alias = None if version is None or version.fixed(str(bundle)) else str(bundle)
         asyncio.run(_run(server, listening, limits.seconds, started, alias))
@@ -121,11 +120,11 @@ async def _follow(queue: "AnswerQueue", alias: str) -> None:
             failed = version.number
             bundle = await asyncio.to_thread(_loaded, version.bundle)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with another version, this one answers
-            log.error("%s: version %s goes on: %s", alias, queue.version, error)
+            logger.error("%s: version %s goes on: %s", alias, queue.version, error)
             continue
         failed = None
         queue.replace(bundle, version.number)
-        log.warning("%s: version %d answers from now on", alias, version.number)
+        logger.warning("%s: version %d answers from now on", alias, version.number)
 
 
 def _loaded(folder: Path) -> Bundle:

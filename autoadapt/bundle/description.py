@@ -74,6 +74,11 @@ class Scores(StrictModel):
     high: float
     rows: int
 
+    @property
+    def interval_text(self) -> str:
+        """Such as ``0.835 [0.772, 0.884]``."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
 
 class OnnxFigures(StrictModel):
     """A bundle in ONNX beside the same one in PyTorch, on the CPU of the machine that has exported it."""
@@ -130,6 +135,12 @@ class BundleDescription(StrictModel):
     """None: it computes by PyTorch, or by scikit-learn."""
     files: dict[str, FileHash] = Field(default={})
     """Every other file of the bundle."""
+
+    @property
+    def quality_text(self) -> str:
+        """Such as ``accuracy 0.835 [0.772, 0.884] on 170 test rows``."""
+        quality = self.quality
+        return f"{self.metric.name} {quality.interval_text} on {quality.rows:,} {quality.split} rows"
 
     @property
     def parts_text(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from autoadapt.bundle.description import ADAPTER_FOLDER, MODEL_FOLDER, BundleDescription, OnnxFigures, Part, Scores
+from autoadapt.bundle.description import ADAPTER_FOLDER, MODEL_FOLDER, BundleDescription, OnnxFigures, Part
 from autoadapt.domain.artifact import EXAMPLES_FILE, ArtifactDescription
 from autoadapt.files import read_rows
 
@@ -159,9 +159,9 @@ def model_card(description: BundleDescription) -> str:
 
 
 def _card_lines(description: BundleDescription) -> list[str]:
-    quality, figures = description.quality, description.figures
+    figures = description.figures
     lines = [f"# {description.task}", "", _sentence(description), ""]
-    lines += [f"- Quality: {description.metric.name} {_interval(quality)} on {quality.rows} {quality.split} rows."]
+    lines += [f"- Quality: {description.quality_text}."]
     lines += [f"- Cost: ${figures.cost_usd_per_1k:.2g} for 1,000 queries, as the run has priced them."]
     if figures.latency_p95_ms is not None:
         lines += [f"- Latency: p95 {figures.latency_p95_ms:.1f} ms on {description.hardware.get('kind', 'a device')}."]
@@ -187,7 +187,10 @@ def _card_lines(description: BundleDescription) -> list[str]:
     lines += ["figures with their intervals, hardware, versions and hashes; `prompt.yaml` says how the model is asked."]
     if any(part.kind == "prompted" for part in description.parts):
         lines += ["", "To run it by llama.cpp, whose answers must be scored anew:", "", "```"]
-        lines += [*(line for part in description.parts for line in gguf_commands(part)), "```"]
+        for part in description.parts:
+            if part.kind == "prompted":
+                lines += gguf_commands((Path(part.folder) / MODEL_FOLDER).as_posix(), part.method)
+        lines += ["```"]
     return lines
 
 
@@ -210,14 +213,16 @@ def onnx_text(figures: OnnxFigures) -> str:
     return text
 
 
-def gguf_commands(part: Part) -> list[str]:
-    """Commands of llama.cpp that make one file of a part that writes or scores text, with weights of four bits."""
-    if part.kind != "prompted":
-        return []
-    model = (Path(part.folder) / MODEL_FOLDER).as_posix()
+def gguf_commands(model: str, name: str) -> list[str]:
+    """Commands of llama.cpp that make one file of a model that writes or scores text, with weights of four bits.
+
+    Args:
+        model: its folder.
+        name: of the files.
+    """
     return [
-        f"python llama.cpp/convert_hf_to_gguf.py {model} --outfile {part.method}-bf16.gguf --outtype bf16",
-        f"llama-quantize {part.method}-bf16.gguf {part.method}-q4_k_m.gguf Q4_K_M",
+        f"python llama.cpp/convert_hf_to_gguf.py {model} --outfile {name}-bf16.gguf --outtype bf16",
+        f"llama-quantize {name}-bf16.gguf {name}-q4_k_m.gguf Q4_K_M",
     ]
 
 
@@ -228,10 +233,6 @@ def _sentence(description: BundleDescription) -> str:
     final = " It was trained once more on validation rows too." if any(p.final_fit for p in description.parts) else ""
     answers = "text" if description.labels is None else f"{len(description.labels)} labels"
     return f"Option {description.option} of an AutoAdapt search: {methods}. It answers with {answers}.{final}"
-
-
-def _interval(scores: Scores) -> str:
-    return f"{scores.value:.3f} [{scores.low:.3f}, {scores.high:.3f}]"
 
 
 def _yaml(content: dict[str, Any]) -> str:

@@ -83,7 +83,7 @@ def _scored(folder: Path, metric: Metric, rows: Sequence[Row]) -> tuple[NDArray[
     with Bundle.load(folder) as bundle:
         answers = [prediction.answer for prediction in bundle.predict([row.input for row in rows])]
     description = bundle.description
-    stats = np.array(metric.score(answered_rows(rows, answers, description.labels)).stats, dtype=float)
+    stats = row_stats(metric, rows, answers, description.labels)
     low, high = interval(metric, stats)
     return stats, EvaluatedOption(
         name=folder.resolve().name,
@@ -94,6 +94,13 @@ def _scored(folder: Path, metric: Metric, rows: Sequence[Row]) -> tuple[NDArray[
         exported_quality=description.quality.value,
         labels=_label_qualities(stats[:, 0], rows) if description.answers == "label" else [],
     )
+
+
+def row_stats(
+    metric: Metric, rows: Sequence[Row], answers: Sequence[str], labels: Sequence[str] | None
+) -> NDArray[Any]:
+    """The metric's statistics of answers to labelled rows, shape (rows, statistics)."""
+    return np.array(metric.score(answered_rows(rows, answers, labels)).stats, dtype=float)
 
 
 def _label_qualities(scores: NDArray[Any], rows: Sequence[Row]) -> list[LabelQuality]:

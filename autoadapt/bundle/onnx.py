@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from autoadapt.bundle.checking import answers_of, check, expected_answers
 from autoadapt.bundle.description import ADAPTER_FOLDER, MODEL_FOLDER, Checked, OnnxFigures, Part, Scores
+from autoadapt.bundle.documents import gguf_commands
+from autoadapt.bundle.evaluating import row_stats
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.sources import Source
 from autoadapt.domain.artifact import DESCRIPTION_FILE, ArtifactDescription
 from autoadapt.domain.jobs import Devices
-from autoadapt.domain.metric import answered_rows
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import hash_files, write_json
 from autoadapt.shelves import METRICS
@@ -43,11 +42,10 @@ def needs_conversion(artifacts: Sequence[ArtifactDescription]) -> list[ArtifactD
     found = [a for a in artifacts if a.model.family == "encoder" or a.weights == "head"]
     if not found:
         methods = " and ".join(sorted({f"{a.candidate.method} on {a.model.name}" for a in artifacts}))
+        commands = "".join(f"\n  {command}" for command in gguf_commands("BUNDLE/model", "option"))
         raise UserError(
             f"{methods} cannot be converted: ONNX is for encoders and for classifiers on a model's states. Export it "
-            "as it is; of a model that writes or scores text, llama.cpp makes a small file then:\n"
-            "  python llama.cpp/convert_hf_to_gguf.py BUNDLE/model --outfile option-bf16.gguf --outtype bf16\n"
-            "  llama-quantize option-bf16.gguf option-q4_k_m.gguf Q4_K_M"
+            f"as it is; of a model that writes or scores text, llama.cpp makes a small file then:{commands}"
         )
     return found
 
@@ -154,11 +152,7 @@ def check_onnx(
     answers = answers_of(folder, [row.input for row in source.rows], devices)
     task = source.study.task
     metric = METRICS.new(task.metric.name, task.metric.settings)
-    names = read_labels(folder)
-    before, after = (
-        np.array(metric.score(answered_rows(list(source.rows), given, names)).stats, dtype=float)
-        for given in (expected, answers)
-    )
+    before, after = (row_stats(metric, source.rows, given, labels) for given in (expected, answers))
     low, high = interval(metric, after)
     compared = paired(metric, after, before, (1, 0))
     split = source.parts[0].split
@@ -169,12 +163,6 @@ def check_onnx(
         Scores(split=split, value=metric.value(after), low=low, high=high, rows=len(after)),
         figures.model_copy(update=lost),
     )
-
-
-def read_labels(folder: Path) -> list[str] | None:
-    """The labels of a bundle, from the first of its parts."""
-    place = next(path for path in (folder / MODEL_FOLDER, folder / "first" / MODEL_FOLDER) if path.is_dir())
-    return read_description(place).labels
 
 
 def _bytes(folder: Path) -> int:

@@ -62,7 +62,7 @@ def version_difference(first: Version, second: Version) -> VersionDifference:
 def _figures(description: BundleDescription) -> dict[str, Any]:
     quality, option = description.quality, description.figures
     return {
-        f"{description.metric.name}": f"{quality.value:.3f} [{quality.low:.3f}, {quality.high:.3f}]",
+        description.metric.name: quality.interval_text,
         "scored on": f"{quality.rows:,} {quality.split} rows",
         "USD per 1,000 queries": round(option.cost_usd_per_1k, 6),
         "p95 latency, ms": None if option.latency_p95_ms is None else round(option.latency_p95_ms, 1),

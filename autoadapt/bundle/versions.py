@@ -98,9 +98,7 @@ class VersionRegistry:
             UserError: there is no such name, or a file of the registry is damaged.
         """
         self._check_name(name)
-        aliases = self._aliases(name)
-        pointing = {number: [a for a, past in aliases.items() if past[-1] == number] for number in self._numbers(name)}
-        return [self._version(name, number, tuple(sorted(found))) for number, found in sorted(pointing.items())]
+        return [self._version(name, number) for number in self._numbers(name)]
 
     def add(self, bundle: Path, name: str | None = None) -> tuple[Version, bool]:
         """Copies a bundle as the next version, and whether it is new: the same content is added once.
@@ -119,7 +117,7 @@ class VersionRegistry:
             raise UserError(f"--name {name}: write letters, digits, dots, dashes and underscores")
         digest = hashlib.sha256((bundle / BUNDLE_FILE).read_bytes()).hexdigest()
         with self._alone(name):
-            for known in self.versions(name) if self._numbers(name) else []:
+            for known in [self._version(name, number) for number in self._numbers(name)]:
                 if known.record.sha256 == digest:
                     return known, False
                 _check_same_task(known, description)
@@ -132,7 +130,7 @@ class VersionRegistry:
 
             with _written(self.folder):
                 write_folder(self._place(name, number), fill)
-        return self._version(name, number, ()), True
+        return self._version(name, number), True
 
     def promote(self, name: str, number: int, alias: str = PRODUCTION) -> int | None:
         """Lets an alias point to a version; returns the version it pointed to, None: it is new.
@@ -183,20 +181,21 @@ class VersionRegistry:
         return self._numbered(name, aliases[alias][-1])
 
     def _numbered(self, name: str, number: int) -> Version:
-        found = [version for version in self.versions(name) if version.number == number]
-        if not found:
-            known = ", ".join(str(n) for n in self._numbers(name))
-            raise UserError(f"{name} has no version {number}. Known: {known or 'none'}.")
-        return found[0]
+        self._check_name(name)
+        known = self._numbers(name)
+        if number not in known:
+            raise UserError(f"{name} has no version {number}. Known: {', '.join(map(str, known)) or 'none'}.")
+        return self._version(name, number)
 
-    def _version(self, name: str, number: int, aliases: tuple[str, ...]) -> Version:
+    def _version(self, name: str, number: int) -> Version:
         place = self._place(name, number)
         record = read_whole(place / VERSION_FILE, VersionRecord)
         if record is None:
             raise UserError(
                 f"{place / VERSION_FILE} is missing or damaged; remove the folder of this version", Exit.STORAGE
             )
-        return Version(name, record, place / "bundle", aliases)
+        aliases = sorted(alias for alias, past in self._aliases(name).items() if past[-1] == number)
+        return Version(name, record, place / "bundle", tuple(aliases))
 
     def _check_name(self, name: str) -> None:
         if name not in self.names():

@@ -7,6 +7,7 @@ is computing waits for it.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import functools
 import hashlib
@@ -29,8 +30,6 @@ from autoadapt.errors import UserError
 WAIT_SECONDS = 0.2
 PART_SECONDS = 5.0
 """Of computing, which a job that is killed loses at most."""
-ARRAYS = ("texts", "vectors", "seconds", "tokens")
-"""Of a file."""
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
@@ -48,6 +47,8 @@ class CachedFeatures:
     """Of each text."""
 
 
+ARRAYS = tuple(field.name for field in dataclasses.fields(CachedFeatures))
+"""Of a file."""
 Compute = Callable[[frozenset[int]], Iterator[CachedFeatures]]
 """Computes features batch by batch, but not those of the texts that it is given."""
 

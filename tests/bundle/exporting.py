@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import job_runs
 import pytest
-from job_runs import DEVICES, JobRun
+from job_runs import CLASSICAL, DEVICES, JobRun
 
 from autoadapt.bundle.checking import WITHOUT_AUTOADAPT
 from autoadapt.bundle.description import Handover, Scores
+from autoadapt.bundle.making import make_bundle
 from autoadapt.bundle.sources import PartSource, Source, _confidences
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.model import ModelReference
@@ -92,6 +93,13 @@ def source_of_jobs(run: JobRun, jobs: Sequence[Fit], cascade: Handover | None = 
         quality=Scores(split="test", value=0.5, low=0.4, high=0.6, rows=ROWS),
         rows=tuple(read_rows(run.root / "data" / "test.jsonl")),
     )
+
+
+def words_bundle(folder: Path) -> Path:
+    """A bundle of counts of words, which a fresh process loads without torch."""
+    run = job_run(folder / "run", CLASSICAL)
+    make_bundle(source_of_jobs(run, [fitted(run, "tfidf")]), folder / "bundle")
+    return folder / "bundle"
 
 
 def ask_alone(bundle: Path, texts: Sequence[str]) -> list[str]:

@@ -1,14 +1,15 @@
 """AnswerQueue: what waits forms a batch, and what one request does harms no other."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import pytest
 
 from autoadapt.bundle.loaded import Prediction
-from autoadapt.bundle.serving.answer_queue import AnswerQueue, QueueFullError
+from autoadapt.bundle.serving.answer_queue import AnswerQueue, QueueFullError, Reply
 from autoadapt.bundle.serving.limits import Limits
 
 LIMITS = Limits(waiting=100, together=4)
@@ -37,6 +38,15 @@ def run(body: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(body, 20))
 
 
+@contextlib.asynccontextmanager
+async def busy(queue: AnswerQueue) -> AsyncIterator["asyncio.Task[list[Reply]]"]:
+    """A queue that runs and whose bundle is answering a first text, "0"."""
+    async with queue.running():
+        first = asyncio.create_task(queue.answers(["0"], 10))
+        await settle()
+        yield first
+
+
 async def settle() -> None:
     """Lets tasks begin, and the thread take what waits."""
     await asyncio.sleep(0.1)
@@ -46,9 +56,7 @@ def test_all_that_waits_is_answered_as_one_batch_of_at_most_so_many() -> None:
     async def body() -> None:
         slow = Slow()
         queue = AnswerQueue(slow, LIMITS)  # type: ignore[arg-type]
-        async with queue.running():
-            first = asyncio.create_task(queue.answers(["0"], 10))
-            await settle()
+        async with busy(queue) as first:
             later = [asyncio.create_task(queue.answers([str(i)], 10)) for i in range(1, 7)]
             await settle()
             assert len(queue) == 6
@@ -65,9 +73,7 @@ def test_what_has_no_room_is_refused_as_a_whole() -> None:
     async def body() -> None:
         slow = Slow()
         queue = AnswerQueue(slow, Limits(waiting=3, together=4))  # type: ignore[arg-type]
-        async with queue.running():
-            under_way = asyncio.create_task(queue.answers(["0"], 10))
-            await settle()
+        async with busy(queue) as under_way:
             waits = asyncio.create_task(queue.answers(["1", "2"], 10))
             await settle()
             with pytest.raises(QueueFullError) as refused:
@@ -86,9 +92,7 @@ def test_a_text_that_cannot_be_answered_harms_no_other() -> None:
     async def body() -> None:
         slow = Slow()
         queue = AnswerQueue(slow, LIMITS)  # type: ignore[arg-type]
-        async with queue.running():
-            first = asyncio.create_task(queue.answers(["0"], 10))
-            await settle()
+        async with busy(queue) as first:
             good = asyncio.create_task(queue.answers(["good"], 10))
             bad = asyncio.create_task(queue.answers(["bad"], 10))
             await settle()
@@ -105,9 +109,7 @@ def test_what_is_given_up_is_not_answered_later() -> None:
     async def body() -> None:
         slow = Slow()
         queue = AnswerQueue(slow, LIMITS)  # type: ignore[arg-type]
-        async with queue.running():
-            first = asyncio.create_task(queue.answers(["0"], 10))
-            await settle()
+        async with busy(queue) as first:
             with pytest.raises(TimeoutError):
                 await queue.answers(["given up"], 0.05)
             slow.free.release(9)
@@ -122,9 +124,7 @@ def test_another_bundle_answers_from_the_next_batch_on_and_no_request_is_lost() 
     async def body() -> None:
         before, after = Slow("before"), Slow("after")
         queue = AnswerQueue(before, LIMITS, 1)  # type: ignore[arg-type]
-        async with queue.running():
-            under_way = asyncio.create_task(queue.answers(["0"], 10))
-            await settle()
+        async with busy(queue) as under_way:
             waits = asyncio.create_task(queue.answers(["1"], 10))
             queue.replace(after, 2)  # type: ignore[arg-type]
             await settle()

@@ -12,14 +12,12 @@ from pathlib import Path
 import pandas
 import pytest
 from conftest import autoadapt, call
-from exporting import ask_alone, fitted, job_run, source_of_jobs
-from job_runs import CLASSICAL
+from exporting import ask_alone, words_bundle
 
 import autoadapt as package
 from autoadapt.bundle import answering
 from autoadapt.bundle.answering import answer_rows
 from autoadapt.bundle.loaded import Bundle
-from autoadapt.bundle.making import make_bundle
 from autoadapt.errors import UserError
 
 TEXTS = ["a ripe apple", "the long saw", "two young deer", "=cmd()", "dry \u2028 figs"]
@@ -27,10 +25,7 @@ TEXTS = ["a ripe apple", "the long saw", "two young deer", "=cmd()", "dry \u2028
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles")
-    run = job_run(folder / "run", CLASSICAL)
-    make_bundle(source_of_jobs(run, [fitted(run, "tfidf")]), folder / "bundle")
-    return folder / "bundle"
+    return words_bundle(tmp_path_factory.mktemp("bundles"))
 
 
 def rows_file(folder: Path, kind: str, texts: list[str] = TEXTS) -> Path:

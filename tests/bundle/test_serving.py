@@ -16,12 +16,10 @@ from typing import Any
 import httpx2
 import pytest
 from conftest import call
-from exporting import fitted, job_run, source_of_jobs
-from job_runs import CLASSICAL
+from exporting import words_bundle
 
 from autoadapt.api.serve import _listening
 from autoadapt.bundle.loaded import Bundle
-from autoadapt.bundle.making import make_bundle
 from autoadapt.bundle.serving.limits import Address
 
 TEXTS = ["a ripe apple", "the long saw", "two young deer"]
@@ -63,10 +61,7 @@ class Serving:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles")
-    run = job_run(folder / "run", CLASSICAL)
-    make_bundle(source_of_jobs(run, [fitted(run, "tfidf")]), folder / "bundle")
-    return folder / "bundle"
+    return words_bundle(tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.fixture(scope="module")

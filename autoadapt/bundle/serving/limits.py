@@ -7,6 +7,11 @@ from autoadapt.errors import UserError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def in_url(host: str) -> str:
+    """A host as URLs and the header ``Host`` write it."""
+    return f"[{host}]" if ":" in host else host
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one request, and all together, may take."""

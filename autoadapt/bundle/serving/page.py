@@ -21,16 +21,11 @@ def page(description: BundleDescription, needs_token: bool, nonce: str) -> str:
         for column in columns
     )
     token = '<label>token<input type="password" name="token" autocomplete="off" required></label>'
-    quality = description.quality
-    scored = (
-        f"{description.metric.name} {quality.value:.3f} [{quality.low:.3f}, {quality.high:.3f}] "
-        f"on {quality.rows:,} {quality.split} rows"
-    )
     return Template(files("autoadapt.bundle.serving").joinpath("page.html").read_text(encoding="utf-8")).substitute(
         nonce=nonce,
         task=html.escape(description.task),
         option=html.escape(f"{description.option}, {description.parts_text}"),
-        scored=html.escape(scored),
+        scored=html.escape(description.quality_text),
         token=token if needs_token else "",
         fields=fields,
     )

@@ -23,7 +23,7 @@ from autoadapt.bundle.answering import rounded
 from autoadapt.bundle.loaded import Bundle, Input, Prediction
 from autoadapt.bundle.serving.answer_queue import AnswerQueue, QueueFullError, Reply
 from autoadapt.bundle.serving.asked import Chat, RefusedError, read_chat, read_inputs, read_json
-from autoadapt.bundle.serving.limits import Limits
+from autoadapt.bundle.serving.limits import LOOPBACK, Limits, in_url
 from autoadapt.bundle.serving.measures import CONTENT_TYPE, Measures
 from autoadapt.bundle.serving.page import page, page_headers
 from autoadapt.errors import Exit, UserError
@@ -67,7 +67,7 @@ class BundleServer:
             Route("/v1/chat/completions", self._measured("/v1/chat/completions", self._chat), methods=["POST"]),
         ]
         # a name that another site lets point to this machine is not answered
-        hosts = ["127.0.0.1", "localhost", "[::1]"] if self._token is None else ["*"]
+        hosts = [in_url(host) for host in LOOPBACK] if self._token is None else ["*"]
         guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)]
         return Starlette(routes=routes, middleware=guards, lifespan=self._lifespan)
 

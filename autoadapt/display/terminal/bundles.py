@@ -25,11 +25,8 @@ def print_exported(folder: Path, description: BundleDescription) -> None:
     console = Console(highlight=False)
     final = ", as its final fit has trained it" if any(part.final_fit for part in description.parts) else ""
     console.print(plain(f"{folder}: option {description.option} ({description.parts_text}){final}"))
-    quality, checked = description.quality, description.checked
-    console.print(
-        f"{description.metric.name} {quality.value:.3f} [{quality.low:.3f}, {quality.high:.3f}] on {quality.rows} "
-        f"{quality.split} rows."
-    )
+    checked = description.checked
+    console.print(f"{description.quality_text}.")
     if checked is None:
         console.print("Not checked against the run: a server's answers are billed, and need not be the same twice.")
         return
@@ -52,12 +49,9 @@ def print_started(url: str, description: BundleDescription) -> None:
         description: of the bundle.
     """
     console = Console(highlight=False, soft_wrap=True)
-    quality, figures = description.quality, description.figures
+    figures = description.figures
     console.print(plain(f"{description.task}: option {description.option}, {description.parts_text}"))
-    console.print(
-        f"{description.metric.name} {quality.value:.3f} [{quality.low:.3f}, {quality.high:.3f}] on {quality.rows:,} "
-        f"{quality.split} rows."
-    )
+    console.print(f"{description.quality_text}.")
     measured = [] if figures.latency_p95_ms is None else [f"95 % of answers within {figures.latency_p95_ms:.4g} ms"]
     if figures.requests_per_s is not None:
         measured.append(f"up to {figures.requests_per_s:.4g} requests/s")
