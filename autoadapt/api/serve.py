@@ -111,16 +111,20 @@ async def _run(
 async def _follow(queue: "AnswerQueue", alias: str) -> None:
     """Lets the version that an alias points to answer; where it cannot be loaded, the present one goes on."""
     failed: int | None = None
+    said = ""
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
         try:
             version = await asyncio.to_thread(VersionRegistry().resolve, alias)
+            said = ""
             if version.number in (queue.version, failed):
                 continue
             failed = version.number
             bundle = await asyncio.to_thread(_loaded, version.bundle)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with another version, this one answers
-            logger.error("%s: version %s goes on: %s", alias, queue.version, error)
+            if str(error) != said:  # once, not every second
+                said = str(error)
+                logger.error("%s: version %s goes on: %s", alias, queue.version, said)
             continue
         failed = None
         queue.replace(bundle, version.number)

@@ -1,11 +1,15 @@
 """autoadapt registry: versions of bundles, aliases, and a server that follows one."""
 
+import asyncio
+import contextlib
 import json
 import multiprocessing
 import shutil
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import call
@@ -13,6 +17,7 @@ from exporting import fitted, job_run, source_of_jobs
 from job_runs import CLASSICAL
 from test_serving import Serving
 
+from autoadapt.api import serve
 from autoadapt.bundle.making import make_bundle
 from autoadapt.bundle.versions import VersionRegistry
 from autoadapt.errors import UserError
@@ -142,6 +147,24 @@ def test_two_processes_that_add_at_once_get_two_versions(bundles: list[Path], re
         process.join()
         assert process.exitcode == 0
     assert [version.number for version in registry.versions("fruits")] == [1, 2]
+
+
+def test_a_registry_that_cannot_be_read_is_reported_once(
+    bundles: list[Path], registry: VersionRegistry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.add(bundles[0])
+    (registry.folder / "fruits" / "aliases.json").write_text("{")
+    monkeypatch.setattr(serve, "FOLLOW_SECONDS", 0.001)
+    queue: Any = SimpleNamespace(version=1)
+
+    async def follow_for_a_while() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(serve._follow(queue, "registry:fruits@production"), 0.3)
+
+    asyncio.run(follow_for_a_while())
+    (record,) = caplog.records
+    assert "version 1 goes on" in record.getMessage()
+    assert "promote versions again" in record.getMessage()
 
 
 def test_a_server_follows_an_alias_without_refusing_a_request(bundles: list[Path], registry: VersionRegistry) -> None:
