@@ -216,6 +216,7 @@ EVALUATION = {
     "test_rows": 30,
     "latency_requests": 60,
     "load_requests": 0,
+    "onnx": False,
     "learning_curve": False,
     "final_fit": False,
 }

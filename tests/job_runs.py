@@ -15,6 +15,7 @@ from autoadapt.domain.jobs import (
     Fit,
     JobBase,
     LoadTest,
+    OnnxTest,
     PromptText,
     Refit,
     Score,
@@ -110,6 +111,12 @@ class JobRun:
         """A job that measures under load what another has fitted."""
         base = {name: getattr(fitted, name) for name in JobBase.model_fields}
         return LoadTest(**{**base, "rows": 12, "requests": 20, "rate": 1.0, "seconds": 0.5, **changes})
+
+    def in_onnx(self, fitted: Fit, **changes: Any) -> OnnxTest:
+        """A job that tries in ONNX what another has fitted."""
+        base = {name: getattr(fitted, name) for name in JobBase.model_fields}
+        asked = {"rows": 12, "requests": 20, "rate": 1.0, "seconds": 5.0, "single_requests": 12}
+        return OnnxTest(**{**base, **asked, **changes})
 
     def in_turn(self, fitted: Sequence[Fit], **changes: Any) -> TimeInTurn:
         """A job that times what others have fitted in turn."""

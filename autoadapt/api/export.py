@@ -11,7 +11,7 @@ def export(
     folder: str | Path,
     *,
     option: int | str | None = None,
-    onnx: Literal["fp32", "int8"] | None = None,
+    onnx: Literal["fp32", "int8", "as_measured"] | None = "as_measured",
 ) -> BundleDescription:
     """Writes an option as one folder that answers without AutoAdapt, after checking that it answers as the run did.
 
@@ -20,7 +20,8 @@ def export(
         folder: of the bundle, which must not exist.
         option: number of a trial, or of a cascade such as ``3 > 12``; None: the recommended option.
         onnx: write classifiers on a model's states in ONNX: in ``fp32``, in which they answer as in the run, or with
-            weights of eight bits, ``int8``, which are scored anew. None: in PyTorch.
+            weights of eight bits, ``int8``, which are scored anew. None: in PyTorch. ``as_measured``: in ONNX where the
+            run has found that to be faster, so that the times that it states hold.
 
     Raises:
         UserError: there is no such option, its weights are gone or damaged, the folder exists, an answer differs, or
@@ -32,7 +33,10 @@ def export(
 
     refuse_existing(Path(folder))
     number = number_of(option) if isinstance(option, str) else option
-    return make_bundle(source_of(Study.load(run), number), Path(folder), onnx)
+    source = source_of(Study.load(run), number)
+    if onnx == "as_measured":
+        onnx = "fp32" if source.served_in_onnx else None
+    return make_bundle(source, Path(folder), onnx)
 
 
 def push(folder: str | Path, repository: str) -> str:

@@ -5,7 +5,18 @@ from collections.abc import Collection, Sequence
 
 from autoadapt.assess.allowance import Allowance
 from autoadapt.assess.jobs import AssessmentJobs
-from autoadapt.assess.phases import FINAL_FIT, FIRST_LOAD, FURTHER_FITS, IN_TURN, LOADS, SCORES, VERDICT, Phases
+from autoadapt.assess.onnx_tests import OnnxTests
+from autoadapt.assess.phases import (
+    FINAL_FIT,
+    FIRST_LOAD,
+    FURTHER_FITS,
+    IN_ONNX,
+    IN_TURN,
+    LOADS,
+    SCORES,
+    VERDICT,
+    Phases,
+)
 from autoadapt.assess.turns import Turns
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import AnyJob, LoadTest, Refit
@@ -20,9 +31,10 @@ from autoadapt.study.stop_signals import StopSignals
 class EndOfSearch:
     """Assesses the options of a search, as far as a tenth of its budget pays.
 
-    First test rows, then the recommended option under load, then trials near the frontier that may be parts of
-    cascades, then (as far as the whole budget pays) the final fit of the recommended option on validation rows too,
-    then what else is fitted again, then the other options under load, then single requests to all of them in turn.
+    First test rows, then options in ONNX where that may be faster, then the recommended option under load, then trials
+    near the frontier that may be parts of cascades, then (as far as the whole budget pays) the final fit of the
+    recommended option on validation rows too, then what else is fitted again, then the other options under load, then
+    single requests to all of them in turn.
 
     Args:
         search: that has run.
@@ -35,8 +47,9 @@ class EndOfSearch:
         self._search, self._slots, self._beside = search, slots, 1 if alone else slots
         self.jobs = AssessmentJobs(search.resolved, search.folder, search.results, slots)
         self._allowance = Allowance(search, slots)
-        self._turns = Turns(self.jobs)
-        self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits, self._turns)
+        self._turns, self._onnx = Turns(self.jobs), OnnxTests(self.jobs)
+        timed = (self._turns, self._onnx)
+        self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits, timed)
         self._not_fitted_finally: set[str] = set()
         """Options of which was said that the budget does not pay for their final fit."""
 
@@ -48,6 +61,8 @@ class EndOfSearch:
         self._score(stop)
         if stop.code is not None or any(not self.jobs.scored_rows(trial) for trial in self.jobs.needed()):
             return  # the budget did not even pay for that
+        self._phases.enter(IN_ONNX)
+        self._try_in_onnx(stop)
         self._phases.enter(FIRST_LOAD)
         self._measure_load(stop, first=True)
         self._score_parts(stop)
@@ -127,6 +142,22 @@ class EndOfSearch:
                 self._search.results.compare_as_served()
         if not first:
             self._not_paid_for("measuring {} under load", _names(skipped))
+
+    def _try_in_onnx(self, stop: StopSignals) -> None:
+        """Tries options in ONNX, as far as half of what is left pays for it; the rest is left for load tests."""
+        left, payable = self._allowance.left(1).times(0.5), []
+        for job in self._onnx.jobs():
+            use = self.jobs.costs(job.trial).onnx_test(self._search.resolved.task.evaluation).times(MARGIN)
+            if left.pays_for(use):
+                payable.append(job)
+                left = left.minus(use)
+        if not payable or stop.code is not None:
+            return
+        names = ", ".join(_names([job.trial for job in payable]))
+        self._search.emit("assessing", f"{names}: tried in ONNX, which may be faster")
+        self._run(payable, stop, self._beside, "tried in ONNX")
+        self._search.results.settle()
+        self._search.results.compare_as_served()
 
     def _time_in_turn(self, stop: StopSignals) -> None:
         """Times the options shown in turn with each other, alone on the machine."""

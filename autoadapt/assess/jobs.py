@@ -144,14 +144,21 @@ class AssessmentJobs:
             jobs.append(
                 LoadTest(
                     **self.common(trial),
+                    **self.load_fields(),
                     attempt=attempts,
-                    rows=self.resolved.validation_rows,
-                    requests=task.evaluation.load_requests,
-                    rate=float(peak_rate(Decimal(task.economics.queries_per_month))),
                     seconds=task.evaluation.load_seconds,
                 )
             )
         return jobs
+
+    def load_fields(self) -> dict[str, Any]:
+        """What jobs under load share: inputs, single requests and the rate that the task expects."""
+        task = self.resolved.task
+        return {
+            "rows": self.resolved.validation_rows,
+            "requests": task.evaluation.load_requests,
+            "rate": float(peak_rate(Decimal(task.economics.queries_per_month))),
+        }
 
     def _loaded_alike(self, trial: int, planned: Collection[int]) -> bool:
         """Whether a trial, or one that is served alike and takes about the same time, is measured under load."""
@@ -159,7 +166,7 @@ class AssessmentJobs:
         own = serving.served(trial).median_ms or 1.0
         for other in serving.alike(trial):
             ratio = own / (serving.served(other).median_ms or own)
-            known = other in planned or self.folder.last_done(other, "load_test") is not None
+            known = other in planned or self.results.loaded(other)
             if known and (other == trial or 1 / ABOUT_THE_SAME <= ratio <= ABOUT_THE_SAME):
                 return True
         return False

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 
 from autoadapt.assess.jobs import AssessmentJobs
+from autoadapt.assess.onnx_tests import OnnxTests
 from autoadapt.assess.turns import Turns
 from autoadapt.domain.events import Phase
 from autoadapt.domain.jobs import Refit
 from autoadapt.study.end_costs import REPORT_SECONDS
 from autoadapt.study.search import Search
 
-SCORES, FIRST_LOAD, FINAL_FIT = "scores on test rows", "load test of the recommended option", "final fit"
+SCORES, IN_ONNX = "scores on test rows", "options in ONNX"
+FIRST_LOAD, FINAL_FIT = "load test of the recommended option", "final fit"
 FURTHER_FITS, LOADS = "learning curve and further seeds", "load tests of the other options"
 IN_TURN, VERDICT = "options timed in turn", "verdict"
 
@@ -23,7 +25,7 @@ class Phases:
         slots: jobs side by side.
         beside: load tests side by side.
         refits: further fits that are wanted.
-        turns: options that are timed in turn.
+        timed: options that are timed in turn, and those that are tried in ONNX.
     """
 
     def __init__(
@@ -33,10 +35,10 @@ class Phases:
         slots: int,
         beside: int,
         refits: Callable[[], Sequence[Refit]],
-        turns: Turns,
+        timed: tuple[Turns, OnnxTests],
     ) -> None:
         self._search, self._jobs, self._slots, self._beside, self._refits = search, jobs, slots, beside, refits
-        self._turns = turns
+        self._turns, self._onnx = timed
         self._names: list[str] = []
         """Of the phases that there will be, in their order."""
 
@@ -60,6 +62,7 @@ class Phases:
     def _estimates(self) -> dict[str, Callable[[], float]]:
         return {
             SCORES: self._scores,
+            IN_ONNX: lambda: self._onnx.wanted().seconds,
             FIRST_LOAD: lambda: self._loads(recommended=True),
             FINAL_FIT: self._final_fit,
             FURTHER_FITS: lambda: self._fits(self._refits()),

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import ValidationError
 
 from autoadapt.bundle.description import BUNDLE_FILE, MODEL_FOLDER, BundleDescription
-from autoadapt.bundle.onnx_part import OnnxPart
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.rows import joined_input
@@ -19,6 +18,7 @@ from autoadapt.tasks.tables import cell_text
 from autoadapt.verdict.calibration import SureRows, calibrated
 from autoadapt.worker.artifacts import load_artifact
 from autoadapt.worker.hardware import own_devices
+from autoadapt.worker.onnx_part import OnnxPart
 from autoadapt.worker.workshop import Workshop
 
 Input = str | Mapping[str, Any]

@@ -32,9 +32,9 @@ from autoadapt.files import files_below, hash_files, is_full_disk, write_json
 from autoadapt.runs.lock import version
 from autoadapt.worker.artifacts import read_description
 from autoadapt.worker.hardware import own_devices
+from autoadapt.worker.onnx_part import STANDALONE
 from autoadapt.worker.workshop import Workshop
 
-STANDALONE = Path(__file__).parent / "standalone"
 SCRIPTS: dict[PartKind, tuple[str, ...]] = {
     "prompted": ("predict_loading.py", "predict_prompted.py"),
     "features": ("predict_loading.py", "predict_states.py", "predict_features.py"),

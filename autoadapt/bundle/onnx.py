@@ -17,20 +17,16 @@ from autoadapt.bundle.documents import gguf_commands
 from autoadapt.bundle.evaluating import row_stats
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.sources import Source
-from autoadapt.domain.artifact import DESCRIPTION_FILE, ArtifactDescription
+from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import Devices
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import hash_files, write_json
 from autoadapt.shelves import METRICS
 from autoadapt.verdict.comparisons import paired
 from autoadapt.verdict.intervals import interval
-from autoadapt.worker.artifacts import placed, read_description
+from autoadapt.worker.onnx_conversion import AGREEMENT, replace_by_onnx
 from autoadapt.worker.workshop import Workshop
 
-AGREEMENT = 1e-4
-"""By which a log-probability in ONNX may differ from that in PyTorch, both in fp32."""
 TIMED_INPUTS, ROUNDS, BATCH = 100, 5, 32
-HEAD_WEIGHTS = "head.safetensors"
 
 
 def needs_conversion(artifacts: Sequence[ArtifactDescription]) -> list[ArtifactDescription]:
@@ -39,7 +35,7 @@ def needs_conversion(artifacts: Sequence[ArtifactDescription]) -> list[ArtifactD
     Raises:
         UserError: there are none.
     """
-    found = [a for a in artifacts if a.model.family == "encoder" or a.weights == "head"]
+    found = [a for a in artifacts if a.fits_onnx]
     if not found:
         methods = " and ".join(sorted({f"{a.candidate.method} on {a.model.name}" for a in artifacts}))
         commands = "".join(f"\n  {command}" for command in gguf_commands("BUNDLE/model", "option"))
@@ -62,34 +58,9 @@ def convert(folder: Path, part: Part, int8: bool, workshop: Workshop) -> Part:
     Raises:
         UserError: a package is missing, or the model cannot be converted.
     """
-    place = folder / part.folder / MODEL_FOLDER
-    described = read_description(place).model_copy(update={"precision": "fp32"})
-    target = place / "onnx"
-    target.mkdir()
-    workshop.family(described.model.family).write_onnx(place, placed(place, described), target)
-    for weights in place.glob("*.safetensors*"):
-        if weights.name != HEAD_WEIGHTS:
-            weights.unlink()
-    if int8:
-        _quantize(target / "model.onnx", place / "model.onnx")
-        (target / "model.onnx").unlink()
-        (target / "model.onnx.data").unlink(missing_ok=True)
-    for file in target.glob("model.onnx*"):
-        file.rename(place / file.name)
-    for file in target.iterdir():
-        file.unlink()
-    target.rmdir()
-    (place / DESCRIPTION_FILE).unlink()
-    write_json(place / DESCRIPTION_FILE, described.model_copy(update={"files": hash_files(place)}))
+    replace_by_onnx(folder / part.folder / MODEL_FOLDER, workshop, int8)
     shutil.rmtree(folder / part.folder / ADAPTER_FOLDER, ignore_errors=True)  # it is merged, and fits no ONNX
     return part.model_copy(update={"kind": "onnx", "precision": "int8" if int8 else "fp32", "adapter_rank": None})
-
-
-def _quantize(source: Path, target: Path) -> None:
-    """Weights of eight bits, and activations that are rounded to eight bits as they come (dynamic quantization)."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
 
 
 class Before:

@@ -39,6 +39,8 @@ class Source:
     quality: Scores
     rows: tuple[Row, ...]
     """Rows of the split that were answered."""
+    served_in_onnx: bool = False
+    """Whether the run states the times of the option, or of a part of a cascade, in ONNX."""
 
 
 def source_of(study: Study, number: int | None) -> Source:
@@ -72,6 +74,7 @@ def source_of(study: Study, number: int | None) -> Source:
         cascade=Handover(temperature=cascade.temperature, threshold=cascade.threshold) if cascade else None,
         quality=_quality(study, raw),
         rows=tuple(rows),
+        served_in_onnx=any(_raw(study, trial).onnx is not None for trial in trials_of(number)),
     )
 
 

@@ -15,7 +15,14 @@ def export(
     option: Annotated[
         str | None, typer.Option(help="Number of a trial, or of a cascade, '3 > 12'. Default: the recommended one.")
     ] = None,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write encoders and classifiers on states in ONNX.")] = False,
+    onnx: Annotated[
+        bool | None,
+        typer.Option(
+            "--onnx/--no-onnx",
+            help="Write encoders and classifiers on states in ONNX. Default: where the search found that to be faster.",
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[
         Literal["edge"] | None, typer.Option(help="edge: ONNX with weights of eight bits, scored anew.")
     ] = None,
@@ -31,7 +38,8 @@ def export(
 
     if repository is not None:
         check_access()
-    description = write(run, folder, option=option, onnx="int8" if target else "fp32" if onnx else None)
+    form: Literal["fp32", "int8", "as_measured"] | None = "as_measured" if onnx is None else "fp32" if onnx else None
+    description = write(run, folder, option=option, onnx="int8" if target else form)
     if as_json:
         print(json.dumps(json.loads(description.model_dump_json()), indent=1, ensure_ascii=False))
     else:

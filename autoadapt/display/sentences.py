@@ -7,7 +7,7 @@ from decimal import Decimal
 from autoadapt.display.text import dollars, duration, too_few
 from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.load import Load
-from autoadapt.domain.option import Calibration, Cascade, Option, Spent, trial_name
+from autoadapt.domain.option import Calibration, Cascade, OnnxServing, Option, Spent, trial_name
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.verdict import Optimism, Verdict
 from autoadapt.economics.queueing import capacity
@@ -41,6 +41,29 @@ def _unmeasured_line(names: Sequence[str], reason: str) -> str:
     if len(names) == 1:
         return f"{names[0]} was never measured in full: {reason}."
     return f"{', '.join(names[:-1])} and {names[-1]} were never measured in full: {reason}."
+
+
+def onnx_lines(options: Sequence[Option]) -> list[str]:
+    """Which options are served in ONNX, and how much faster that is than PyTorch; a line for each serving class."""
+    classes: dict[int, list[Option]] = {}
+    for option in options:
+        if option.onnx is not None:
+            classes.setdefault(option.onnx.of_trial, []).append(option)
+    return [_onnx_line([o.trial for o in alike], alike[0].onnx) for alike in classes.values() if alike[0].onnx]
+
+
+def _onnx_line(trials: Sequence[int], onnx: OnnxServing) -> str:
+    many = len(trials) > 1
+    agree = "the answers are equal"
+    if onnx.largest_difference is not None:
+        agree += f", and log-probabilities differ by at most {onnx.largest_difference:.1g}"
+    return (
+        f"{'Trials' if many else 'Trial'} {', '.join(map(str, trials))} {'are' if many else 'is'} served in ONNX: a "
+        f"single request takes {onnx.onnx_ms:.3g} ms in place of {onnx.torch_ms:.3g} in PyTorch, and "
+        f"{onnx.onnx_rows_per_s:.3g} rows/s are answered in batches in place of {onnx.torch_rows_per_s:.3g} (measured "
+        f"in turn, of trial {onnx.of_trial}; {agree}). `autoadapt export` writes "
+        f"{'them' if many else 'it'} so."
+    )
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:

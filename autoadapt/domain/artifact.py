@@ -63,6 +63,11 @@ class ArtifactDescription(StrictModel):
     """Every other file of the folder."""
 
     @property
+    def fits_onnx(self) -> bool:
+        """Whether it is a classifier on the states of a model, which can be converted to ONNX."""
+        return self.model.family == "encoder" or self.weights == "head"
+
+    @property
     def scored_labels(self) -> list[str]:
         """The labels of which a prompted model scores each; empty: it writes its answer, a text or a set of labels."""
         return [] if self.multi_label else self.labels or []

@@ -2,8 +2,8 @@
 
 A trial is one candidate under one Optuna number. It is fitted in one Fit per rung; its finished artifact is scored on
 test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows, on more of them
-or with another seed (Refit). Artifacts of several trials are timed in turn (TimeInTurn). A job that is tried again has
-a higher `attempt`; everything else in it is equal.
+or with another seed (Refit). Artifacts of several trials are timed in turn (TimeInTurn), and one is tried in ONNX
+(OnnxTest). A job that is tried again has a higher `attempt`; everything else in it is equal.
 """
 
 import hashlib
@@ -131,18 +131,32 @@ class Score(JobBase):
     """Single requests timed, of an option that its fit has timed by few; 0: it was timed to the end."""
 
 
-class LoadTest(JobBase):
-    """Loads a finished artifact and answers validation rows in batches, from whose times its queue follows."""
+class LoadBase(JobBase):
+    """What jobs state that measure an option under load."""
 
-    kind: Literal["load_test"] = "load_test"
     rows: int = Field(ge=1)
     """Distinct inputs, used again when they run out."""
-    requests: int = Field(ge=1)
-    """Answered one at a time."""
+    requests: int = Field(ge=0)
+    """Answered one at a time; 0: it is not measured under load."""
     rate: float = Field(ge=0)
     """Requests per second that the task expects at the busiest."""
     seconds: float = Field(gt=0)
     """Longest time; what is known by then counts."""
+
+
+class LoadTest(LoadBase):
+    """Loads a finished artifact and answers validation rows in batches, from whose times its queue follows."""
+
+    kind: Literal["load_test"] = "load_test"
+
+
+class OnnxTest(LoadBase):
+    """Converts a finished artifact to ONNX, compares its answers and its times with those of PyTorch, and measures it
+    under load."""
+
+    kind: Literal["onnx"] = "onnx"
+    single_requests: int = Field(ge=1)
+    """To either, in turn."""
 
 
 class Refit(JobBase):
@@ -198,7 +212,7 @@ class TimeInTurn(JobBase):
     """Trials of the study that had been measured in full by then."""
 
 
-AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn
+AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn | OnnxTest
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 FitJob = Fit | Refit
 """Jobs that adapt a model; the others load a finished artifact."""

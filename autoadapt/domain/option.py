@@ -79,6 +79,33 @@ class Calibration(StrictModel):
     """What perfectly calibrated confidences show on as many rows on average."""
 
 
+class OnnxServing(StrictModel):
+    """How an option of a serving class answers in ONNX beside PyTorch; the class is served so."""
+
+    of_trial: int
+    """That was tried."""
+    torch_ms: float
+    """Median of single requests."""
+    onnx_ms: float
+    torch_rows_per_s: float
+    """In batches of 32."""
+    onnx_rows_per_s: float
+    largest_difference: float | None
+    """Of a log-probability of a label; None: they are not known of sets of labels."""
+    bytes: int
+    """Size of the model in ONNX, which is deployed in place of the base model."""
+
+    @property
+    def single_ratio(self) -> float:
+        """Time of a single request over that in PyTorch."""
+        return self.onnx_ms / self.torch_ms
+
+    @property
+    def row_ratio(self) -> float:
+        """Time of a row in a batch over that in PyTorch."""
+        return self.torch_rows_per_s / self.onnx_rows_per_s
+
+
 class Scored(StrictModel):
     """One way to adapt, with its quality: what is the same under any economics."""
 
@@ -120,6 +147,8 @@ class Scored(StrictModel):
     """That of the latency of single requests."""
     p95_high: float = Field(default=1.0, ge=1)
     """95 % upper bound of its p95 latency over that p95, by which limits are judged."""
+    onnx: OnnxServing | None = None
+    """How much faster it is in ONNX, in which its times are stated; None: they are those of its own library."""
     network: bool = False
     """Whether latencies are those that a client of a server saw, with the network and the server's queue in them."""
 

@@ -96,6 +96,27 @@ class TimesInTurn(StrictModel):
     usage: Usage = Usage()
 
 
+class OnnxTimes(StrictModel):
+    """An option in ONNX beside the same one in PyTorch: what slowed the machine down has hit both alike."""
+
+    kind: Literal["onnx"] = "onnx"
+    rows: int = Field(ge=1)
+    """Whose answers were compared; they are equal."""
+    largest_difference: float | None
+    """Of a log-probability of a label; None: they are not known of sets of labels."""
+    torch_ms: list[float] = Field(min_length=1)
+    """Single requests, in turn with those in ONNX."""
+    onnx_ms: list[float] = Field(min_length=1)
+    torch_row_seconds: float = Field(gt=0)
+    """Of a row in a batch, in turn with those in ONNX."""
+    onnx_row_seconds: float = Field(gt=0)
+    onnx_bytes: int
+    """Size of the model in ONNX; it stands in place of the base model."""
+    load: Load | None = None
+    """In ONNX under load; None: it was not measured."""
+    usage: Usage = Usage()
+
+
 class Failure(StrictModel):
     """Why a job did not finish."""
 
@@ -120,8 +141,9 @@ class Outcome(StrictModel):
     trial: int
     attempt: int
     """Of the job; an outcome of another attempt is not accepted."""
-    result: Annotated[Measurement | Load | TimesInTurn | Failure, Field(discriminator="kind")]
-    """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; Failure of any."""
+    result: Annotated[Measurement | Load | TimesInTurn | OnnxTimes | Failure, Field(discriminator="kind")]
+    """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; OnnxTimes of OnnxTest; Failure
+    of any."""
     devices: Devices
     seconds: float
     """Wall-clock seconds the job held its devices."""
@@ -138,7 +160,7 @@ class Outcome(StrictModel):
     def of(
         cls,
         job: JobBase,
-        result: Measurement | Load | TimesInTurn | Failure,
+        result: Measurement | Load | TimesInTurn | OnnxTimes | Failure,
         devices: Devices,
         seconds: float,
         **more: Any,

@@ -235,6 +235,10 @@ class Evaluation(StrictModel):
     load_seconds: float = Field(default=20, gt=0)
     """Longest load test of one option; what it has found by then counts. Slow answers get fewer requests (20). Shorter
     where a tenth of the budget pays for no more."""
+    onnx: bool = True
+    """At the end, if a tenth of the budget pays for it, also try encoders and classifiers on states in ONNX, one of
+    each serving class; where that is faster the class is served so. Only on CPUs, where ``autoadapt[onnx]`` is
+    installed."""
     learning_curve: bool = True
     """At the end, if a tenth of the budget pays for it, also train the recommended tuned option on an eighth, a quarter
     and half of the rows, for as many optimizer steps each, to estimate the gain of more labels."""

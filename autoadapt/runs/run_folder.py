@@ -10,6 +10,7 @@ runs/NAME/
   trials/0007/score/           the option scored on test rows
   trials/0007/load_test/       the option under load: times of batches, latencies at every rate simulated from them
   trials/0007/in_turn/         the option and others, timed in turn
+  trials/0007/onnx/            the option in ONNX, in turn with itself in PyTorch and under load
   trials/0007/refit-85-0/      fitted again for the verdict: on 85 training rows (or `all`), with seed 0 (or another)
   trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
   trials/0007/predictions-*    answers to validation and test rows
@@ -39,13 +40,13 @@ from typing import IO, Literal
 from pydantic import ValidationError
 
 from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Refit, TimeInTurn
-from autoadapt.domain.outcome import Failure, Measurement, Outcome, TimesInTurn
+from autoadapt.domain.outcome import Failure, Measurement, OnnxTimes, Outcome, TimesInTurn
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_model, write_json
 
-JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|refit-\w+-\d+)(?:-retry(\d+))?")
-JobKind = Literal["fit", "score", "load_test", "refit", "in_turn"]
+JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|onnx|refit-\w+-\d+)(?:-retry(\d+))?")
+JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx"]
 
 
 class Clock(StrictModel):
@@ -184,6 +185,15 @@ class RunFolder:
                 return record.job, result
         return None
 
+    def in_onnx(self) -> dict[int, OnnxTimes]:
+        """What was found by trial that was tried in ONNX."""
+        found = {}
+        for record in self.records:
+            result = None if record.outcome is None else record.outcome.result
+            if isinstance(result, OnnxTimes):
+                found[record.job.trial] = result
+        return found
+
     def last_done(self, trial: int, kind: JobKind) -> Record | None:
         """The last finished job of a kind of a trial."""
         done = [r for r in self.of(trial, kind) if r.outcome is not None and r.failure is None]
@@ -240,7 +250,8 @@ def read_job(folder: Path) -> AnyJob | None:
 
 
 def _drop_checkpoints(state: Path) -> None:
-    for pattern in ("checkpoint-*", ".checkpoint-*.tmp", ".artifact.tmp"):  # hidden: half written by a killed worker
+    # hidden ones were half written by a killed worker
+    for pattern in ("checkpoint-*", ".checkpoint-*.tmp", ".artifact.tmp", ".onnx-*.tmp"):
         for folder in state.glob(pattern):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -39,6 +39,10 @@ SIMULATION_SECONDS = 3.0
 """To simulate the queue at all rates afterwards."""
 LOADING_SECONDS = 0.5
 """Of a job at the end, to load an option in a process that has loaded its base model; assumed until one has done it."""
+CONVERSION_SECONDS = 15.0
+"""To convert a model to ONNX: most of it is the exporter's own work, which hardly depends on the number of weights."""
+ONNX_ROWS = 600
+"""Rows that are answered in batches to compare a model in ONNX with PyTorch, by both together."""
 WARM_UP_REQUESTS = 4
 """Requests that are sent before those that count."""
 LEAST_IN_TURN = 20
@@ -203,6 +207,15 @@ class EndCosts:
         """To be measured under load."""
         seconds = self.load_test_seconds(evaluation)
         return self.use(seconds + SIMULATION_SECONDS + self.loading_seconds) if seconds else Use()
+
+    def onnx_seconds(self, evaluation: Evaluation) -> float:
+        """To compare it in ONNX with PyTorch, as if it were no faster, and to measure it under load."""
+        single = 2 * (WARM_UP_REQUESTS + evaluation.latency_requests * (1 + 1 / TURN_REQUESTS)) * self.alone_seconds
+        return single + ONNX_ROWS * self.row_seconds + self.load_test_seconds(evaluation)
+
+    def onnx_test(self, evaluation: Evaluation) -> Use:
+        """To be tried in ONNX."""
+        return self.use(CONVERSION_SECONDS + 2 * self.loading_seconds + self.onnx_seconds(evaluation))
 
     def fit(self, share: float, rows: float) -> Use:
         """To be fitted again on a share of the training rows, and scored on test rows."""

@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.objective import Goal, goal_limits
-from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.outcome import Measurement, OnnxTimes
 from autoadapt.domain.task import Constraints, Economics
 from autoadapt.economics import costs
-from autoadapt.pareto.ties import on_frontier, standing
+from autoadapt.pareto.ties import Standing, on_frontier, standing
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record
 from autoadapt.runs.values import QUALITY, ReadingError, Values, no_worse, read_values, uncertain_goal
@@ -62,6 +62,8 @@ class MeasuredTrials:
         self._frontier: list[int] | None = None
         self._frontier_as_measured: list[int] | None = None
         """As far as nothing was measured or discarded since."""
+        self._standings: dict[int, Standing] = {}
+        """By trial, as measured, as far as nothing was measured since."""
         self._trained: set[int] = set()
         """Trials that may be discarded."""
         self._simple: list[int] = []
@@ -112,10 +114,12 @@ class MeasuredTrials:
         The frontier is chosen by them: a lucky measurement stands out less.
         """
         self._expected = values
-        self._change()
+        self._frontier = None  # neither what was measured nor how it compares has changed
+        self.revision += 1
 
     def _change(self) -> None:
         self._frontier = self._frontier_as_measured = None
+        self._standings.clear()
         self.revision += 1
 
     def _read(self) -> dict[int, Values]:
@@ -141,19 +145,22 @@ class MeasuredTrials:
 
     def expected(self, trial: int) -> float:
         """The uncertain objective of a trial, corrected where the sampler models it."""
-        return self._expected.get(trial, self._read()[trial][self._main])
+        value = self._expected.get(trial)
+        return self._read()[trial][self._main] if value is None else value
 
     def expected_quality(self, trial: int) -> float:
         """Quality of a trial, corrected where the sampler models it; as measured where it is no objective."""
         return self.expected(trial) if self._main == QUALITY else self.measured_quality(trial)
 
-    def settle(self, in_turn: Mapping[int, Sequence[float]]) -> None:
+    def settle(self, in_turn: Mapping[int, Sequence[float]], in_onnx: Mapping[int, OnnxTimes] | None = None) -> None:
         """Reads cost and latency from serving classes with all that was measured, in whatever order.
 
         Args:
             in_turn: milliseconds of single requests that were sent to some trials in turn; empty: none were.
+            in_onnx: what was found of trials that were tried in ONNX; None: none were.
         """
         self.serving.take_turns(in_turn)
+        self.serving.take_onnx(in_onnx or {})
         self._stale |= self.serving.settle()
         self._change()
 
@@ -209,13 +216,20 @@ class MeasuredTrials:
 
     def _non_dominated_of(self, among: Collection[int], main_value: Callable[[int], float]) -> list[int]:
         trials = sorted(among)
-        standings = []
-        for trial in trials:
-            served, values = self.serving.served(trial), {**self._shown(trial), self._main: main_value(trial)}
-            name = self.serving.name(trial)
-            standings.append(standing(values, self.goals, served.row_error, served.median_error, name))
+        standings = [self._standing(trial, main_value(trial)) for trial in trials]
         flags = on_frontier(standings, self.goals, self._least_usd_per_1k)
         return [trial for trial, flag in zip(trials, flags, strict=True) if flag]
+
+    def _standing(self, trial: int, main_value: float) -> Standing:
+        """A trial among others, with some value of the uncertain objective."""
+        if trial not in self._standings:
+            served, values, name = self.serving.served(trial), self._shown(trial), self.serving.name(trial)
+            self._standings[trial] = standing(values, self.goals, served.row_error, served.median_error, name)
+        known = self._standings[trial]
+        values = [
+            main_value if goal.name == self._main else v for goal, v in zip(self.goals, known.values, strict=True)
+        ]
+        return Standing(values, known.errors, known.group)
 
     def frontier_as_measured(self) -> list[int]:
         """Trials that no other dominates by measured values, by number."""

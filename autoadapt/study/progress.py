@@ -6,10 +6,10 @@ takes is the mean of those that have ended, drawn towards what the budget gives 
 the cheapest, and their mean alone would promise an early end.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoadapt.domain.events import Phase, Running, Status
-from autoadapt.domain.jobs import Fit, Job, LoadTest, Refit, Score, TimeInTurn
+from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Refit, Score, TimeInTurn
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
@@ -49,6 +49,8 @@ class Progress:
     _ended_of: tuple[int, float] = (0, 0.0)
     _ended_at: tuple[int, int] = (0, 0)
     """Number of records, and of trials that have ended, that `_ended_of` belongs to."""
+    _held_by_trial: dict[int, float] = field(default_factory=dict)
+    """Device-seconds of the fits of these records, those of simple methods apart."""
 
     def enter(self, phase: Phase) -> None:
         """Begins a phase of the end."""
@@ -127,17 +129,13 @@ class Progress:
         """Trials of the budget that have ended, and their device-seconds; counted anew when a trial has ended."""
         now = (len(self.results.folder.records), sum(self.trials.counts.values()))
         if now != self._ended_at:
-            held: dict[int, float] = {}
-            for record in self.results.folder.records:
+            for record in self.results.folder.records[self._ended_at[0] :]:
                 trial, floor = record.job.trial, METHODS.get(record.job.candidate.method).floor
-                if (
-                    isinstance(record.job, Fit)
-                    and record.outcome is not None
-                    and trial not in self.trials
-                    and not floor
-                ):
-                    held[trial] = held.get(trial, 0.0) + record.outcome.usage.total_device_seconds
-            self._ended_at, self._ended_of = now, (len(held), sum(held.values()))
+                if isinstance(record.job, Fit) and record.outcome is not None and not floor:
+                    held = record.outcome.usage.total_device_seconds
+                    self._held_by_trial[trial] = self._held_by_trial.get(trial, 0.0) + held
+            ended = [held for trial, held in self._held_by_trial.items() if trial not in self.trials]
+            self._ended_at, self._ended_of = now, (len(ended), sum(ended))
         return self._ended_of
 
 
@@ -161,6 +159,8 @@ def stage_of(job: Job) -> str:
         return f"{job.rows:,} test rows"
     if isinstance(job, LoadTest):
         return "load test"
+    if isinstance(job, OnnxTest):
+        return "in ONNX"
     if isinstance(job, TimeInTurn):
         return f"{len(job.options)} options in turn"
     if isinstance(job, Refit):

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import RawOption
-from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.outcome import Measurement, OnnxTimes
 from autoadapt.economics.queueing import at_pace, scaled
 from autoadapt.economics.rates import decode_share, percentile
 from autoadapt.row_statistics import stats_array
-from autoadapt.runs.run_folder import RunFolder
+from autoadapt.runs.run_folder import JobKind, RunFolder
 from autoadapt.runs.values import Values
 from autoadapt.shelves import METHODS
 from autoadapt.study.options import MeasuredTrials
@@ -135,6 +135,7 @@ class RawOptions:
             "cost_error": served.row_error,
             "latency_error": served.median_error,
             "p95_high": serving.p95_high(trial),
+            "onnx": serving.onnx(trial),
         }
 
     def timed(self, trial: int) -> Measurement:
@@ -161,12 +162,32 @@ class RawOptions:
         nearest, load = min(found, key=lambda item: (abs(math.log(ratios[item[0]])), item[0]))
         return scaled(load, ratios[nearest], nearest)
 
+    def loaded(self, trial: int) -> bool:
+        """Whether a trial was itself measured under load, as it is served."""
+        return self._load_in_onnx(trial) is not None or self.folder.last_done(trial, "load_test") is not None
+
+    def _load_in_onnx(self, trial: int) -> Load | None:
+        """Its load test in ONNX, where it is served so."""
+        if self.measured.serving.onnx(trial) is None:
+            return None
+        result = self._result(trial, "onnx")
+        return result.load if isinstance(result, OnnxTimes) else None
+
+    def _result(self, trial: int, kind: JobKind) -> Any:
+        """What the last finished job of a kind gave; None: there was none."""
+        record = self.folder.last_done(trial, kind)
+        return None if record is None or record.outcome is None else record.outcome.result
+
     def _own_load(self, trial: int) -> Load | None:
-        record = self.folder.last_done(trial, "load_test")
-        result = record.outcome.result if record is not None and record.outcome is not None else None
+        """Its own load test, as it is served and at the pace at which it was timed in turn."""
+        serving = self.measured.serving
+        onnx, result = serving.onnx(trial), self._load_in_onnx(trial)
+        if result is None:
+            result = self._result(trial, "load_test")
+            if isinstance(result, Load) and onnx is not None:
+                result = at_pace(result, onnx.single_ratio)
         if not isinstance(result, Load) or not result.runs:
             return None
-        serving = self.measured.serving
         single = [1000 * batch.seconds for batch in result.batches if batch.rows == 1]
         in_turn = serving.served(trial).median_ms if serving.in_turn(trial) else None
         return at_pace(result, in_turn / statistics.median(single)) if in_turn and single else result

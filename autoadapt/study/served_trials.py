@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.outcome import Measurement
+from autoadapt.domain.option import OnnxServing
+from autoadapt.domain.outcome import Measurement, OnnxTimes
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.rates import least_samples, percentile
 from autoadapt.economics.serving_classes import Sample, Served, ServingClass
 from autoadapt.runs.run_folder import Record
 from autoadapt.shelves import METHODS
+from autoadapt.verdict.comparisons import SAME_LATENCY
 
 GROWTH, FEW = 1.25, 6
 """While a search runs, a class of more than a few options is modelled again when it has grown by so much."""
@@ -38,6 +40,8 @@ class ServedTrials:
         self._measurements: dict[int, Measurement] = {}
         self._served: dict[int, Served] = {}
         self._revisions: Counter[tuple[str, str]] = Counter()
+        self._onnx: dict[tuple[str, str], OnnxServing] = {}
+        """Classes that are served in ONNX."""
         self._in_turn: dict[tuple[str, str], tuple[int, float, float]] = {}
         """Classes whose options were timed in turn with those of others: which, its median in milliseconds, and the
         standard error of that as a share of it."""
@@ -82,6 +86,19 @@ class ServedTrials:
             self._class_of[t]: (t, statistics.median(times), _error_of_median(times)) for t, times in known.items()
         }
 
+    def take_onnx(self, found: Mapping[int, OnnxTimes]) -> None:
+        """Takes what was found of trials that were tried in ONNX; `settle` makes it count.
+
+        Where it pays, the whole class is served so: its options compute the same.
+        """
+        known = {trial: times for trial, times in found.items() if trial in self._class_of}
+        served = {self._class_of[trial]: _onnx_serving(trial, times) for trial, times in known.items()}
+        self._onnx = {key: onnx for key, onnx in served.items() if onnx is not None}
+
+    def onnx(self, trial: int) -> OnnxServing | None:
+        """How options of its class are served in ONNX; None: they are not."""
+        return self._onnx.get(self._class_of[trial])
+
     def in_turn(self, trial: int) -> bool:
         """Whether options of its class were timed in turn with those of others."""
         return self._class_of[trial] in self._in_turn
@@ -95,7 +112,11 @@ class ServedTrials:
         return self._revisions[self._class_of[trial]]
 
     def name(self, trial: int) -> str:
-        """Name of its class, such as ``minilm, features depth=0.8``."""
+        """Name of its class, such as ``minilm, features depth=0.8``, with ``in ONNX`` where it is served so."""
+        return self.name_in_its_library(trial) + (", in ONNX" if self.onnx(trial) is not None else "")
+
+    def name_in_its_library(self, trial: int) -> str:
+        """The same, whether or not it is served in ONNX."""
         return ", ".join(self._class_of[trial])
 
     def alike(self, trial: int) -> list[int]:
@@ -106,9 +127,15 @@ class ServedTrials:
         """The values of a trial by the model of its class."""
         if trial not in self._served:
             served, (pace, error) = self._model(trial).served(self._sample(trial)), self._pace(trial)
-            median = None if served.median_ms is None else pace * served.median_ms
-            both = math.hypot(served.median_error, error)
-            self._served[trial] = dataclasses.replace(served, median_ms=median, median_error=both)
+            onnx = self.onnx(trial)
+            if onnx is not None:
+                pace *= onnx.single_ratio
+            self._served[trial] = dataclasses.replace(
+                served,
+                median_ms=None if served.median_ms is None else pace * served.median_ms,
+                median_error=math.hypot(served.median_error, error),
+                row_seconds=served.row_seconds * (onnx.row_ratio if onnx is not None else 1.0),
+            )
         return self._served[trial]
 
     def _pace(self, trial: int) -> tuple[float, float]:
@@ -188,6 +215,23 @@ def _slower(usage: Usage, ratio: float) -> Usage:
     seconds: Mapping[str, float] = {kind: value * ratio for kind, value in usage.device_seconds.items()}
     joules = None if usage.joules is None else usage.joules * ratio
     return usage.model_copy(update={"device_seconds": seconds, "joules": joules})
+
+
+def _onnx_serving(trial: int, times: OnnxTimes) -> OnnxServing | None:
+    """How the class of a trial is served in ONNX; None: that does not pay.
+
+    It pays where single requests are faster by more than times vary, and batches are not slower by as much.
+    """
+    serving = OnnxServing(
+        of_trial=trial,
+        torch_ms=statistics.median(times.torch_ms),
+        onnx_ms=statistics.median(times.onnx_ms),
+        torch_rows_per_s=1 / times.torch_row_seconds,
+        onnx_rows_per_s=1 / times.onnx_row_seconds,
+        largest_difference=times.largest_difference,
+        bytes=times.onnx_bytes,
+    )
+    return serving if serving.single_ratio * SAME_LATENCY <= 1 and serving.row_ratio <= SAME_LATENCY else None
 
 
 def serving_class(candidate: Candidate) -> tuple[str, str]:

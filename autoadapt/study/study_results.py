@@ -87,12 +87,17 @@ class StudyResults:
             self._options[trial] = state, Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
         return self._options[trial][1]
 
+    def loaded(self, trial: int) -> bool:
+        """Whether a trial was itself measured under load, as it is served."""
+        return self._raw.loaded(trial)
+
     def settle(self) -> None:
         """Models every serving class with all trials of the search, and with what was timed in turn.
 
-        Scores and load tests add no trials, so that this is done when the search has ended and after timing in turn.
+        Scores and load tests add no trials, so that this is done when the search has ended, after timing in turn and
+        after options were tried in ONNX.
         """
-        self.trials.settle(self.folder.times_in_turn())
+        self.trials.settle(self.folder.times_in_turn(), self.folder.in_onnx())
 
     def compare_as_served(self) -> None:
         """Compares trials by the cost and the latency that they will have when they are served.
@@ -101,7 +106,7 @@ class StudyResults:
         from their serving class, or from their own single requests and batches), and the cost as the task hosts them.
         """
         trials, hosting = self.trials.trials(), self.resolved.task.economics.hosting
-        loaded = any(self.folder.last_done(trial, "load_test") is not None for trial in trials)
+        loaded = any(self.loaded(trial) for trial in trials)
         if not loaded and hosting == "per_use":
             return
         names = [goal.name for goal in self.resolved.goals if goal.name in (COST, LATENCY)]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from autoadapt.domain.jobs import LoadTest
+from autoadapt.domain.jobs import LoadBase
 from autoadapt.domain.load import Batch, Load
 from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.usage import Usage
@@ -30,7 +30,7 @@ Answering = Callable[[Sequence[str]], list[Answer]]
 """Answers a batch."""
 
 
-def load_test(bench: Bench, job: LoadTest, load: Callable[[], Adapted]) -> Load:
+def load_test(bench: Bench, job: LoadBase, load: Callable[[], Adapted]) -> Load:
     """Measures an option from its cold start to full batches.
 
     Args:
@@ -86,7 +86,7 @@ class _Batches:
         inputs: texts asked, drawn at random.
     """
 
-    def __init__(self, bench: Bench, job: LoadTest, answer: Answering, inputs: Sequence[str]) -> None:
+    def __init__(self, bench: Bench, job: LoadBase, answer: Answering, inputs: Sequence[str]) -> None:
         self._bench, self._job, self._answer, self._inputs = bench, job, answer, inputs
         self._random = np.random.default_rng(job.seed)
         self._deadline = time.monotonic() + job.seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, LoadTest, TimeInTurn
+from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, LoadBase, TimeInTurn
 from autoadapt.domain.method import Adapted, Answer, TimesItself, Training
 from autoadapt.domain.metric import Metric, Scores, answered_rows
 from autoadapt.domain.outcome import FailureClass, Measurement, RowResult
@@ -44,7 +44,7 @@ class Bench:
     @property
     def split(self) -> str:
         """The split whose rows are answered."""
-        return "validation" if isinstance(self.job, Fit | LoadTest | TimeInTurn) else "test"
+        return "validation" if isinstance(self.job, Fit | LoadBase | TimeInTurn) else "test"
 
     def rows(self) -> list[Row]:
         """The rows that this job answers."""

@@ -15,10 +15,10 @@ import psutil
 from pydantic import ValidationError
 
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.jobs import JOB, AnyJob, Fit, FitJob, LoadTest, Refit, Score, TimeInTurn, Turn
+from autoadapt.domain.jobs import JOB, AnyJob, Fit, FitJob, LoadTest, OnnxTest, Refit, Score, TimeInTurn, Turn
 from autoadapt.domain.load import Load
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
-from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Stage, TimesInTurn
+from autoadapt.domain.outcome import Failure, FailureClass, Measurement, OnnxTimes, Outcome, Stage, TimesInTurn
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, TooSlowError, UserError
 from autoadapt.files import is_full_disk, write_json
@@ -26,6 +26,7 @@ from autoadapt.process_memory import return_freed_memory
 from autoadapt.shelves import METHODS, METRICS
 from autoadapt.worker.artifacts import choose_examples, few_shot_of, load_artifact, saver
 from autoadapt.worker.energy import energy_counter, joules_between
+from autoadapt.worker.in_onnx import onnx_test
 from autoadapt.worker.in_turn import time_in_turn
 from autoadapt.worker.load import load_test
 from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_measured, rows_of
@@ -34,7 +35,7 @@ from autoadapt.worker.place import Place
 from autoadapt.worker.training_energy import add_training_joules
 from autoadapt.worker.workshop import Workshop
 
-Result = Measurement | Load | TimesInTurn
+Result = Measurement | Load | TimesInTurn | OnnxTimes
 FAILURE_OF_EXIT: dict[Exit, FailureClass] = {Exit.DATA: "data", Exit.PROVIDER: "provider"}
 """Classes of user errors by their exit code; all others are mistakes in the configuration."""
 
@@ -194,7 +195,7 @@ def _training_joules(bench: Bench, job: FitJob, method: Method, joules: float | 
     return add_training_joules(bench.state, rung, joules)
 
 
-def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn, session: _Session) -> Result:
+def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn | OnnxTest, session: _Session) -> Result:
     place, watch = session.place, session.watch
     if place.rank > 0:
         return nothing_measured(bench, 0)  # one device answers
@@ -211,6 +212,9 @@ def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn, session:
     if isinstance(job, TimeInTurn):
         watch.stage = "measure"
         return time_in_turn(bench, job, load_beside)
+    if isinstance(job, OnnxTest):
+        watch.stage = "measure"
+        return onnx_test(bench, job, session.workshop, load)
     if isinstance(job, LoadTest):
         session.workshop.drop()
         watch.stage = "measure"

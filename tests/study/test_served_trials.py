@@ -9,7 +9,7 @@ import pytest
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Devices, Fidelity
 from autoadapt.domain.load import Batch, Load, LoadRun
-from autoadapt.domain.outcome import Measurement, Outcome, RowResult
+from autoadapt.domain.outcome import Measurement, OnnxTimes, Outcome, RowResult
 from autoadapt.domain.task import Budget, SearchSettings
 from autoadapt.domain.usage import Usage
 from autoadapt.economics.batching import BatchTimes
@@ -169,6 +169,53 @@ def test_classes_timed_in_turn_are_compared_by_that(trials: Trials) -> None:
     assert after[1]["cost_usd_per_1k"] == before[1]["cost_usd_per_1k"], "answers in batches were not timed again"
     measured.settle({})
     assert measured.values() == before
+
+
+def onnx_times(torch_ms: float, onnx_ms: float, row_ratio: float) -> OnnxTimes:
+    return OnnxTimes(
+        rows=10,
+        largest_difference=1e-6,
+        torch_ms=[torch_ms * 0.9, torch_ms, torch_ms * 1.5],
+        onnx_ms=[onnx_ms * 0.9, onnx_ms, onnx_ms * 1.5],
+        torch_row_seconds=0.01,
+        onnx_row_seconds=0.01 * row_ratio,
+        onnx_bytes=1000,
+    )
+
+
+def test_a_class_that_is_faster_in_onnx_costs_and_takes_as_much_less(trials: Trials) -> None:
+    """Costs per row follow the batches, latencies the single requests: each by its own measured ratio."""
+    for trial, ms in enumerate((38.0, 40.0, 42.0)):
+        trials.add(trial, 0.8, ms)
+    trials.add(3, 0.7, 4.0, method="head")
+    measured = trials.measured
+    measured.settle({})
+    before, name = measured.values(), measured.serving.name(1)
+    spread = np.array(measured.serving.measurement(1).latency_ms)
+    # the machine was half as fast while the two forms were compared: only the ratio counts
+    measured.settle({}, {0: onnx_times(80.0, 20.0, 0.5)})
+    after = measured.values()
+    for trial in range(3):
+        assert after[trial]["latency_ms"] == pytest.approx(before[trial]["latency_ms"] / 4)
+        assert after[trial]["cost_usd_per_1k"] == pytest.approx(before[trial]["cost_usd_per_1k"] / 2, rel=1e-3), "training"
+    assert after[3] == before[3], "another class"
+    assert np.sort(measured.serving.measurement(1).latency_ms) == pytest.approx(np.sort(spread) / 4)
+    assert (measured.serving.name(1), measured.serving.name_in_its_library(1)) == (f"{name}, in ONNX", name)
+    measured.settle({0: [20.0] * 60, 3: [4.0] * 60}, {0: onnx_times(80.0, 20.0, 0.5)})
+    assert measured.serving.served(1).median_ms == pytest.approx(5.0), "times in turn are those of PyTorch"
+    measured.settle({})
+    assert measured.values() == before
+
+
+@pytest.mark.parametrize(
+    ("onnx_ms", "row_ratio", "pays"), [(20.0, 0.9, True), (36.0, 0.9, True), (37.0, 0.5, False), (20.0, 1.2, False)]
+)
+def test_onnx_pays_where_it_is_clearly_faster_and_batches_are_not_slower(
+    trials: Trials, onnx_ms: float, row_ratio: float, pays: bool
+) -> None:
+    trials.add(0, 0.8, 40.0)
+    trials.measured.settle({}, {0: onnx_times(40.0, onnx_ms, row_ratio)})
+    assert (trials.measured.serving.onnx(0) is not None) == pays
 
 
 def test_the_error_of_times_in_turn_is_part_of_the_stated_error(trials: Trials) -> None:

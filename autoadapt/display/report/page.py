@@ -26,7 +26,7 @@ from autoadapt.display.report.funnel import funnel, spending
 from autoadapt.display.report.notes import ABSENT, GLOSSARY, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
 from autoadapt.display.report.what_if import what_if
-from autoadapt.display.sentences import calibration_line, cascade_lines, first_lines, verdict_lines
+from autoadapt.display.sentences import calibration_line, cascade_lines, first_lines, onnx_lines, verdict_lines
 from autoadapt.display.text import printable
 from autoadapt.domain.objective import Goal
 from autoadapt.errors import Exit, UserError
@@ -133,7 +133,8 @@ def _top(answer: Answer) -> dict[str, Any]:
 def _tabs(answer: Answer) -> dict[str, Any]:
     """What the tabs show."""
     study, outcome, columns = answer.study, answer.study.verdict, trial_columns(answer.study.goals)
-    notes = [*cascade_lines(study.options), *(verdict_lines(outcome) if outcome is not None else [])]
+    notes = [*cascade_lines(study.options), *onnx_lines(study.options)]
+    notes += verdict_lines(outcome) if outcome is not None else []
     why = outcome.why if outcome is not None else [study.recommendation.reason]
     methods = MethodStyle.of(study).methods
     return {

@@ -11,6 +11,7 @@ from autoadapt.display.sentences import (
     first_lines,
     idle_line,
     load_lines,
+    onnx_lines,
     plan_line,
     trials_text,
     verdict_lines,
@@ -41,7 +42,7 @@ def print_result(study: "Study", report: Path | None) -> None:
     _print_params(console, study)
     console.print()
     _print_recommendation(console, study)
-    for line in [*cascade_lines(study.options), *_verdict_lines(study)]:
+    for line in [*cascade_lines(study.options), *onnx_lines(study.options), *_verdict_lines(study)]:
         console.print(plain(line))
     _print_spent(console, study)
     console.print(f"Files: {study.root}" + (f"; open {report}" if report else ""), soft_wrap=True)

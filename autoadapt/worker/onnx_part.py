@@ -10,7 +10,8 @@ from autoadapt.domain.jobs import Devices
 from autoadapt.domain.method import Answer, Training
 from autoadapt.errors import Exit, UserError
 
-STANDALONE = Path(__file__).parent / "standalone"
+STANDALONE = Path(__file__).parents[1] / "standalone"
+"""The scripts that bundles hold."""
 
 
 class OnnxPart:
