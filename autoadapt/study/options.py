@@ -223,8 +223,9 @@ class MeasuredTrials:
     def _standing(self, trial: int, main_value: float) -> Standing:
         """A trial among others, with some value of the uncertain objective."""
         if trial not in self._standings:
-            served, values, name = self.serving.served(trial), self._shown(trial), self.serving.name(trial)
-            self._standings[trial] = standing(values, self.goals, served.row_error, served.median_error, name)
+            served, name = self.serving.served(trial), self.serving.name(trial)
+            errors = served.row_error, served.median_error
+            self._standings[trial] = standing(self._shown(trial), self.goals, *errors, name)
         known = self._standings[trial]
         values = [
             main_value if goal.name == self._main else v for goal, v in zip(self.goals, known.values, strict=True)
