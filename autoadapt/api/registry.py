@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from autoadapt.bundle.mlflow_registry import Registered, register
 from autoadapt.bundle.version_difference import VersionDifference, version_difference
 from autoadapt.bundle.versions import PRODUCTION, Version, VersionRegistry, located
 
@@ -60,3 +61,17 @@ def compare_versions(name: str, first: int, second: int) -> VersionDifference:
     """
     registry = VersionRegistry()
     return version_difference(registry.resolve(f"{name}@{first}"), registry.resolve(f"{name}@{second}"))
+
+
+def register_in_mlflow(name: str, number: int, alias: str | None = None) -> Registered:
+    """Uploads a version to the model registry of MLflow, that of the environment variable `MLFLOW_TRACKING_URI`.
+
+    Args:
+        name: of the version.
+        number: of it.
+        alias: that shall point to it there; None: none.
+
+    Raises:
+        UserError: there is no such version, MLflow is absent, or it cannot be reached or refuses.
+    """
+    return register(VersionRegistry().resolve(f"{name}@{number}"), alias)

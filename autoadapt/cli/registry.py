@@ -64,6 +64,21 @@ def roll_back(name: Name, alias: Alias = "production") -> None:
     print(f"{name}@{alias} is version {now} again; it was version {before}")
 
 
+@registry.command("mlflow")
+def mlflow(
+    name: Name,
+    number: Number,
+    alias: Annotated[str | None, typer.Option(help="Let this alias point to it there, such as champion.")] = None,
+) -> None:
+    """Upload a version to the model registry of MLflow (MLFLOW_TRACKING_URI)."""
+    from autoadapt.api.registry import register_in_mlflow
+
+    made = register_in_mlflow(name, number, alias)
+    known = "" if made.new else ", which was there already"
+    pointing = f"; {made.name}@{alias} points to it there" if alias else ""
+    print(f"{name} version {number} is version {made.number} of {made.name} in MLflow{known}{pointing}")
+
+
 @registry.command("diff")
 def diff(
     name: Name,

@@ -18,6 +18,7 @@ from job_runs import CLASSICAL
 from test_serving import Serving
 
 from autoadapt.api import serve
+from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.making import make_bundle
 from autoadapt.bundle.versions import VersionRegistry
 from autoadapt.errors import UserError
@@ -204,3 +205,39 @@ def test_a_server_follows_an_alias_without_refusing_a_request(bundles: list[Path
     assert server.process.returncode == 0, errors
     assert {status for status, _ in seen} == {200}
     assert "version 2 answers from now on" in errors
+
+
+def test_a_version_goes_into_the_model_registry_of_mlflow(
+    bundles: list[Path], registry: VersionRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real database of MLflow: files that answer, figures, the alias; the same content is added once."""
+    tracking = pytest.importorskip("mlflow.tracking")
+    registry.add(bundles[0])
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    unset = call("registry", "mlflow", "fruits", "1")
+    assert unset.returncode == 4
+    assert "set MLFLOW_TRACKING_URI" in unset.stderr
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.chdir(tmp_path)
+    done = call("registry", "mlflow", "fruits", "1", "--alias", "champion")
+    assert done.stdout == "fruits version 1 is version 1 of fruits in MLflow; fruits@champion points to it there\n", (
+        done
+    )
+    assert "which was there already" in call("registry", "mlflow", "fruits", "1").stdout
+    client = tracking.MlflowClient(tracking_uri=address, registry_uri=address)
+    made = client.get_model_version_by_alias("fruits", "champion")
+    run = client.get_run(made.run_id)
+    description = registry.resolve("fruits@1").description
+    assert run.data.metrics["accuracy"] == description.quality.value
+    assert "test rows" in made.description
+    copy = client.download_artifacts(made.run_id, "bundle", str(tmp_path / "copy"))
+    with Bundle.load(copy) as there, Bundle.load(bundles[0]) as here:
+        assert there.predict(["a ripe apple"]) == here.predict(["a ripe apple"])
+    refused = call("registry", "mlflow", "fruits", "7")
+    assert refused.returncode == 2
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # where nothing listens
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    unreachable = call("registry", "mlflow", "fruits", "1")
+    assert unreachable.returncode == 7
+    assert "registry mlflow: API request" in unreachable.stderr

@@ -197,7 +197,9 @@ def test_a_class_that_is_faster_in_onnx_costs_and_takes_as_much_less(trials: Tri
     after = measured.values()
     for trial in range(3):
         assert after[trial]["latency_ms"] == pytest.approx(before[trial]["latency_ms"] / 4)
-        assert after[trial]["cost_usd_per_1k"] == pytest.approx(before[trial]["cost_usd_per_1k"] / 2, rel=1e-3), "training"
+        assert after[trial]["cost_usd_per_1k"] == pytest.approx(before[trial]["cost_usd_per_1k"] / 2, rel=1e-3), (
+            "training"
+        )
     assert after[3] == before[3], "another class"
     assert np.sort(measured.serving.measurement(1).latency_ms) == pytest.approx(np.sort(spread) / 4)
     assert (measured.serving.name(1), measured.serving.name_in_its_library(1)) == (f"{name}, in ONNX", name)
