@@ -66,6 +66,7 @@ class History:
         least_gain: share of the hypervolume reached below which a job is not worth taking.
         first: candidates that should be tried before others, untried so far.
         can_work: whether a candidate may work at all; others should not be asked for.
+        unpaid: whether a candidate could work if what is left of the budget paid for it.
         closed: methods of which no further candidate may be tried; `can_work` refuses them one by one.
         chance: quality of always giving the most frequent label; None: not known. A training that has done a part of
             its steps and is no better says nothing of what it will reach.
@@ -84,6 +85,7 @@ class History:
     least_gain: float = 0.0
     first: tuple[Candidate, ...] = ()
     can_work: Callable[[Candidate], bool] = lambda candidate: True
+    unpaid: Callable[[Candidate], bool] = lambda candidate: False
     floor: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     chance: float | None = None

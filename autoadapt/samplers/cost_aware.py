@@ -120,7 +120,8 @@ class CostAware(Sampler):
                 known = history.arm(planned) in prices.arms or planned.method in history.tunes
                 return Decision(planned, straight=known)
             if len(seen) < LEAST_FOR_MODELS:
-                return Decision(draw_least_seen(history, prices.features, random))
+                candidate = draw_least_seen(history, prices.features, random)
+                return Decision(waits=True) if history.unpaid(candidate) else Decision(candidate)
         if len(seen) < LEAST_FOR_MODELS:
             return Decision()
         return _Choice(self, Belief(prices), random).best()
@@ -275,8 +276,12 @@ class _Choice:
         for pool, gain, worth, took in zip(
             pools, *(np.split(each, ends) for each in (gains, worths, seconds)), strict=True
         ):
-            i = next((int(j) for j in np.argsort(-worth) if self._is_new(pool[j])), None)
-            self.unpaid = self.unpaid or (i is not None and worth[i] < 0)
+            order = np.argsort(-worth).tolist()
+            i = next((j for j in order if self._is_new(pool[j])), None)
+            if i is None:
+                self.unpaid = self.unpaid or any(self.history.unpaid(pool[j]) for j in order)
+            else:
+                self.unpaid = self.unpaid or bool(worth[i] < 0)
             if i is not None and worth[i] >= 0:
                 straight = left is not None and bool(took[i] < CHEAP * left)
                 steps.append((float(worth[i]), float(gain.max()), Decision(pool[i], straight=straight)))

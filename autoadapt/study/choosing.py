@@ -62,13 +62,14 @@ class Chooser:
             tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
             floor=frozenset(m for m in resolved.space.methods if METHODS.get(m).floor),
             left_seconds=left,
-            may_try=not self.exhausted and not self.spent and self.budget.may_try(),
+            may_try=not self.exhausted and self.budget.may_try(),
             constraints=task.constraints,
             goals=resolved.goals,
             chance=self.chance,
             least_gain=task.search.least_gain,
             first=tuple(c for c in self.portfolio.left(self.trials.by_key) if can_work(c)),
             can_work=can_work,
+            unpaid=functools.partial(self._is_unpaid, left),
             closed=frozenset(m for m in resolved.space.methods if self._is_closed(m)),
             job_seconds=self.portfolio.job_seconds,
         )
@@ -89,7 +90,7 @@ class Chooser:
         if decision.waits:
             return False
         if decision.promote is None:
-            return self._ask(history, decision.straight)
+            return history.may_try and self._ask(history, decision.straight)
         opened = self.trials.promote(decision.promote, decision.straight)
         self.histories.set_state(opened.number, TrialState.RUNNING)
         to = "is finished" if decision.straight else f"is promoted to rung {opened.rung}"
@@ -134,6 +135,9 @@ class Chooser:
 
     def _can_work(self, left: float | None, candidate: Candidate) -> bool:
         return self._reason_against(candidate, left) is None
+
+    def _is_unpaid(self, left: float | None, candidate: Candidate) -> bool:
+        return not self.budget.pays_for(candidate, left) and self._can_work(None, candidate)
 
     def _reason_against(self, candidate: Candidate, left: float | None) -> str | None:
         """Why a candidate is not to be tried; None: nothing speaks against it.

@@ -144,6 +144,17 @@ def test_expensive_first_candidates_compete_with_others_but_every_method_is_trie
     assert not first <= first_asked or search.status().spent.trials > len(first)
 
 
+@pytest.mark.parametrize("usd", ["0.08", "0.25"])
+def test_no_candidate_is_asked_for_that_the_budget_does_not_pay_for(usd: str) -> None:
+    """Each cost a decision, and fifty of them came before a search waited for what was running."""
+    search = run("cost_aware", budget=Budget(usd=Decimal(usd)))
+    refused = [
+        t.user_attrs["refused"] for t in study_of(search).get_trials(deepcopy=False) if "refused" in t.user_attrs
+    ]
+    assert refused == []
+    assert search.stopped_by == "budget"
+
+
 def test_constraint_steers_the_search() -> None:
     def slow(**constraints: Any) -> int:
         searches = [run("cost_aware", budget=Budget(trials=30), seed=seed, **constraints) for seed in (3, 4, 5)]
