@@ -13,14 +13,14 @@ from pathlib import Path
 
 from autoadapt.domain.executor import Executor, JobDone, Signal, WorkerGroup, WorkerLost
 from autoadapt.domain.jobs import Devices, Job
-from autoadapt.domain.outcome import Failure, FailureClass, Outcome
+from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.task import Compute
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_whole
-from autoadapt.supervision.worker_processes import ForkServer, WorkerProcess
+from autoadapt.supervision.worker_processes import ForkServer, LogEnd, WorkerProcess
 from autoadapt.worker.hardware import cpu_name, gpu_names, gpu_numbers, usable_cores
 from autoadapt.worker.place import Place
-from autoadapt.worker.serving import JobReport, JobSent
+from autoadapt.worker.serving import JobReport, JobSent, log_name
 
 MOST_CPU_SLOTS = 4
 
@@ -78,15 +78,23 @@ class LocalGroup(WorkerGroup):
         outcome = read_whole(self._folder / f"outcome-{rank}.json", Outcome) if rank and self._folder else None
         if outcome is not None and isinstance(outcome.result, Failure):
             return WorkerLost(rank, outcome.result.failure_class, f"rank {rank}: {outcome.result.reason}")
-        failure_class: FailureClass = "crash"
         worker = f"the worker of rank {rank}" if rank else "the worker"
         if process.exit_code is None:
-            return WorkerLost(rank, failure_class, f"{worker} ended with its fork server (see workers/fork-server.txt)")
+            ended = f"{worker} ended with its fork server (see workers/fork-server.txt)"
+            return WorkerLost(rank, "crash", ended + _printed(self._server.log))
         if process.exit_code >= 0:
-            return WorkerLost(rank, failure_class, f"{worker} ended by exit code {process.exit_code}")
-        name = _signal_name(-process.exit_code)
-        hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
-        return WorkerLost(rank, failure_class, f"{worker} ended by {name}{hint}")
+            ended = f"{worker} ended by exit code {process.exit_code}"
+        else:
+            name = _signal_name(-process.exit_code)
+            hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
+            ended = f"{worker} ended by {name}{hint}"
+        job_log = LogEnd(self._folder / log_name(rank)) if self._folder else None
+        return WorkerLost(rank, "crash", ended + (_printed(job_log) or _printed(process.log)))
+
+
+def _printed(log: LogEnd | None) -> str:
+    line = log.last_line() if log is not None else ""
+    return f"; the last line that it printed: {line}" if line else ""
 
 
 class Local(Executor):

@@ -47,7 +47,7 @@ def serve(place: Place) -> None:
         job = JobSent.model_validate_json(line)
         folder = Path(job.folder)
         with contextlib.suppress(OSError):  # a full disk: the job will say so
-            _log_to(folder / ("log.txt" if place.rank == 0 else f"log-{place.rank}.txt"))
+            _log_to(folder / log_name(place.rank))
         outcome = run_job(folder, place, workshop, cold=first is None, sent=job.sent)
         first = first or outcome
         sys.stdout.flush()
@@ -59,6 +59,11 @@ def serve(place: Place) -> None:
         messages.flush()
         if retire:
             return
+
+
+def log_name(rank: int) -> str:
+    """The file of a job's folder for what a rank prints during the job."""
+    return f"log-{rank}.txt" if rank else "log.txt"
 
 
 def _log_to(path: Path) -> None:

@@ -28,6 +28,14 @@ def test_help_loads_nothing_heavy() -> None:
     assert run.stdout.splitlines()[-1] == "[]"
 
 
+def test_nothing_is_imported_from_the_current_folder(make_task: MakeTask, tmp_path: Path) -> None:
+    task = make_task()
+    for name in ("random", "typing", "torch", "yaml", "psutil"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('the current folder was imported')\n")
+    run = autoadapt("check", task, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+
+
 def test_check_does_not_load_torch(make_task: MakeTask) -> None:
     code = (
         f"import sys; sys.argv = ['autoadapt', 'check', {str(make_task())!r}]\n"

@@ -121,6 +121,27 @@ def test_worker_ended_by_a_signal_without_a_name(make_bench: MakeBench) -> None:
     assert failure(bench.next()).reason == "the worker ended by signal 40"
 
 
+def test_failure_of_a_worker_that_ended_has_the_last_line_that_it_printed(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    (first, _) = bench.run(bench.fault("exit"))
+    said = "the last line that it printed: a library said  [31mwhy"
+    assert failure(first).reason == f"the worker ended by exit code 3; {said}"
+
+
+def test_nothing_is_imported_from_the_current_folder(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "current folder"
+    folder.mkdir()
+    for name in ("random", "typing", "torch", "usercustomize", "faulty_method"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('the current folder was imported')\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}{os.pathsep}")  # the empty entry stands for it
+    bench = make_bench(("random", "torch"))
+    assert measurement(bench.run(bench.fault("none"))[0])
+    assert "current folder was imported" not in (bench.root / "workers" / "fork-server.txt").read_text()
+
+
 @pytest.mark.parametrize("jobs", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_open_files_and_processes_stay_flat_over_many_jobs(make_bench: MakeBench, jobs: int) -> None:
     bench = make_bench(slots=2)

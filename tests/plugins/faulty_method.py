@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import time
 from typing import ClassVar, NoReturn
 
@@ -38,6 +39,12 @@ def _slow(context: Context) -> None:
         context.tick()
 
 
+def _exit(context: Context) -> NoReturn:
+    sys.stderr.write("a library said \x1b[31mwhy\n\n")
+    sys.stderr.flush()
+    os._exit(3)
+
+
 def _disk(context: Context) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -63,7 +70,7 @@ FAULTS = {
     "oom": _out_of_memory,
     "oom_once": lambda context: _out_of_memory(context) if context.job.training.micro_batches < 2 else None,
     "nan": _nan,
-    "exit": lambda context: os._exit(3),
+    "exit": _exit,
     "slow": _slow,
     "disk": _disk,
     "disk_at_end": _disk_at_end,
