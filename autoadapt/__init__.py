@@ -19,8 +19,8 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and {"autoadapt", "autoada
     # `python -m` puts the current folder first, where a random.py beside the task would be taken for the library's
     del sys.path[0]
 
-import importlib  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoadapt.api.check import check

@@ -65,6 +65,12 @@ class LocalGroup(WorkerGroup):
         except OSError:
             return 0
 
+    def ask_to_stop(self) -> bool:
+        if self.ranks > 1:  # they wait for each other, and DeepSpeed keeps no checkpoints
+            return False
+        self._server.stop(self.processes)
+        return True
+
     def kill(self) -> None:
         self._server.kill(self.processes)
 

@@ -11,6 +11,7 @@ from autoadapt.domain.strict import StrictModel
 
 ENVIRONMENT = "AUTOADAPT_PLACE"
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Place(StrictModel):
@@ -69,3 +70,9 @@ def end_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the line above, which therefore had no effect
         os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of every process below it whose parent ends (Linux; elsewhere nothing is done)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -116,6 +116,40 @@ def test_signal_ends_after_bookkeeping_and_the_run_resumes(make_task: MakeTask, 
     outcomes(task)
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "everyone"),
+    [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, False), (signal.SIGTERM, 143, True)],
+    ids=["ctrl_c", "sigterm", "sigterm_to_all_processes"],
+)
+def test_signal_saves_the_training_and_the_run_resumes_from_there(
+    make_task: MakeTask, number: int, code: int, everyone: bool
+) -> None:
+    task = make_task(
+        methods=["lora"],
+        models=["scripted:step_seconds=0.1"],
+        budget={"trials": 1},
+        search={"sampler": "random", "rungs": False},
+        compute={"on_cpu": True, "slots": 1},
+    )
+    trial = task.parent / "runs" / "fruits" / "trials" / "0000"
+    process = start(task)
+    wait_for(lambda: (trial / "rung0" / "heartbeat").exists())
+    begun = (trial / "rung0" / "heartbeat").stat().st_mtime_ns
+    wait_for(lambda: (trial / "rung0" / "heartbeat").stat().st_mtime_ns > begun)
+    for asked in [process, *(workers_of(process.pid) if everyone else [])]:
+        asked.send_signal(number)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == code, out
+    assert "trainings save a checkpoint" in out
+    (saved,) = (int(folder.name.split("-")[1]) for folder in trial.glob("checkpoint-*"))
+    assert saved > 0
+    assert states(task) == ["RUNNING"]
+    assert search(task).returncode == 0
+    (log,) = (file for file in trial.glob("rung0-retry*/log.txt"))
+    assert f"trained steps {saved} to" in log.read_text()
+    assert states(task) == ["COMPLETE"]
+
+
 def test_second_ctrl_c_ends_at_once(make_task: MakeTask) -> None:
     task = make_task(methods=["faulty"], space=FAULTY_SPACE.replace("FAULTS", "slow"), budget={"trials": 3})
     process = start(task)

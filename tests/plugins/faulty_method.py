@@ -18,7 +18,7 @@ class FaultyParams(PromptedParams):
     """What goes wrong."""
 
     fault: str = "none"
-    """killed, killed_once, hang, child, oom, oom_once, nan, exit, slow, disk, disk_at_end or none."""
+    """killed, killed_once, hang, child, detached, deaf, sys_exit, oom, oom_once, nan, exit, slow, disk, disk_at_end or none."""
 
 
 def _killed(context: Context) -> None:
@@ -63,6 +63,21 @@ def _child(context: Context) -> None:
         child.wait()
 
 
+def _detached(context: Context) -> None:
+    """Starts a process in a session of its own, as a server does that shall stay, whose parent ends; and hangs."""
+    program = "import subprocess as s; print(s.Popen(['sleep', '600'], stdout=s.DEVNULL, start_new_session=True).pid)"
+    (context.state / "child").write_bytes(subprocess.check_output([sys.executable, "-c", program]))
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as child:
+        child.wait()
+
+
+def _deaf(context: Context) -> None:
+    """Hears of no signal that can be caught."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    (context.state / "child").write_text(str(os.getpid()))
+    time.sleep(600)
+
+
 FAULTS = {
     "killed": _killed,
     "killed_once": lambda context: _killed(context) if context.job.attempt == 0 else None,
@@ -75,6 +90,9 @@ FAULTS = {
     "disk": _disk,
     "disk_at_end": _disk_at_end,
     "child": _child,
+    "detached": _detached,
+    "deaf": _deaf,
+    "sys_exit": lambda context: sys.exit(3),
     "none": lambda context: None,
 }
 
