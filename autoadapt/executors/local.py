@@ -23,6 +23,8 @@ from autoadapt.worker.place import Place
 from autoadapt.worker.serving import JobReport, JobSent, log_name
 
 MOST_CPU_SLOTS = 4
+OUT_OF_MEMORY_IN_WORDS = ("MemoryError", "std::bad_alloc", "Cannot allocate memory")
+"""The last words of a process that could not go on without memory."""
 
 
 class LocalGroup(WorkerGroup):
@@ -95,7 +97,9 @@ class LocalGroup(WorkerGroup):
             hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
             ended = f"{worker} ended by {name}{hint}"
         job_log = LogEnd(self._folder / log_name(rank)) if self._folder else None
-        return WorkerLost(rank, "crash", ended + (_printed(job_log) or _printed(process.log)))
+        printed = _printed(job_log) or _printed(process.log)
+        out_of_memory = any(words in printed for words in OUT_OF_MEMORY_IN_WORDS)
+        return WorkerLost(rank, "oom" if out_of_memory else "crash", ended + printed)
 
 
 def _printed(log: LogEnd | None) -> str:
@@ -122,6 +126,7 @@ class Local(Executor):
             accelerator="cuda" if names else "cpu",
             threads=1 if names else max(1, each // width),
         )
+        self._memory_bytes = None if compute.memory_mb is None else compute.memory_mb * 1_000_000
         self._folder, self._preload = run / "workers", tuple(preload)
         self._folder.mkdir(parents=True, exist_ok=True)
         for stale in self._folder.glob("meeting-*"):  # of a killed run, whose driver may have had the same number
@@ -163,6 +168,7 @@ class Local(Executor):
             cores = [units[(rank * share + k) % len(units)] for k in range(share)]
         return Place(
             devices=self.devices,
+            memory_bytes=self._memory_bytes,
             rank=rank,
             world=self.devices.count,
             meeting_file=str(meeting),

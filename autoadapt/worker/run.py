@@ -126,6 +126,8 @@ def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
         failure_class, reason = _failure_class(error, workshop), _reason(error)
         if isinstance(error, KeyboardInterrupt) and session.stop.asked:
             failure_class, reason = "interrupted", "the worker was asked to stop"
+        if failure_class == "oom" and session.place.memory_bytes is not None:
+            reason += f" (compute.memory_mb = {session.place.memory_bytes // 1_000_000} limits a worker)"
         return Failure(
             stage=watch.stage,
             failure_class=failure_class,

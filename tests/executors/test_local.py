@@ -121,6 +121,18 @@ def test_worker_ended_by_a_signal_without_a_name(make_bench: MakeBench) -> None:
     assert failure(bench.next()).reason == "the worker ended by signal 40"
 
 
+@pytest.mark.parametrize(("limit", "fits"), [(400, False), (None, True)])
+def test_memory_of_a_worker_is_limited(make_bench: MakeBench, limit: int | None, fits: bool) -> None:
+    bench = make_bench(memory_mb=limit)
+    last = bench.run(bench.fault("greedy"))[-1]
+    if fits:
+        assert measurement(last)
+    else:
+        assert failure(last).failure_class == "oom"
+        assert "compute.memory_mb = 400 limits a worker" in failure(last).reason
+    assert measurement(bench.run(bench.fault("none"))[-1])
+
+
 def test_failure_of_a_worker_that_ended_has_the_last_line_that_it_printed(make_bench: MakeBench) -> None:
     bench = make_bench()
     (first, _) = bench.run(bench.fault("exit"))

@@ -18,7 +18,7 @@ class FaultyParams(PromptedParams):
     """What goes wrong."""
 
     fault: str = "none"
-    """killed, killed_once, hang, child, detached, deaf, sys_exit, oom, oom_once, nan, exit, slow, disk, disk_at_end or none."""
+    """killed, killed_once, hang, child, detached, deaf, greedy, sys_exit, oom, oom_once, nan, exit, slow, disk, disk_at_end or none."""
 
 
 def _killed(context: Context) -> None:
@@ -92,6 +92,7 @@ FAULTS = {
     "child": _child,
     "detached": _detached,
     "deaf": _deaf,
+    "greedy": lambda context: bytearray(10**9) and None,
     "sys_exit": lambda context: sys.exit(3),
     "none": lambda context: None,
 }
