@@ -107,6 +107,17 @@ def test_worker_killed_while_idle_is_replaced_and_no_attempt_fails(make_bench: M
     assert finished.outcome.cold
 
 
+@pytest.mark.parametrize(("fault", "attempts"), [("killed_before_rename", 2), ("killed_after_rename", 1)])
+def test_outcome_of_a_worker_killed_at_its_rename_is_whole_or_absent(
+    make_bench: MakeBench, fault: str, attempts: int
+) -> None:
+    bench = make_bench()
+    ran = bench.run(bench.fault(fault))
+    assert len(ran) == attempts
+    assert measurement(ran[-1])
+    assert all(failure(attempt).failure_class == "crash" for attempt in ran[:-1])
+
+
 def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:
     bench = make_bench()
     bench.run(bench.fault("killed"))

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar, NoReturn
 
 from pydantic import BaseModel
@@ -18,7 +20,7 @@ class FaultyParams(PromptedParams):
     """What goes wrong."""
 
     fault: str = "none"
-    """killed, killed_once, hang, child, detached, deaf, greedy, sys_exit, oom, oom_once, nan, exit, slow, disk, disk_at_end or none."""
+    """What goes wrong: a key of `FAULTS`."""
 
 
 def _killed(context: Context) -> None:
@@ -71,6 +73,23 @@ def _detached(context: Context) -> None:
         child.wait()
 
 
+def _killed_in_rename(renames: bool) -> Callable[[Context], None]:
+    """Has this process killed before, or after, its outcome gets its name; in the first attempt only."""
+
+    def fault(context: Context) -> None:
+        def replace(source: Path, target: Path) -> None:
+            if target.name == "outcome.json":
+                if renames:
+                    os.replace(source, target)
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.replace(source, target)
+
+        if context.job.attempt == 0:
+            Path.replace = replace  # type: ignore[assignment, method-assign]
+
+    return fault
+
+
 def _deaf(context: Context) -> None:
     """Hears of no signal that can be caught."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -92,6 +111,8 @@ FAULTS = {
     "child": _child,
     "detached": _detached,
     "deaf": _deaf,
+    "killed_before_rename": _killed_in_rename(renames=False),
+    "killed_after_rename": _killed_in_rename(renames=True),
     "greedy": lambda context: bytearray(10**9) and None,
     "sys_exit": lambda context: sys.exit(3),
     "none": lambda context: None,

@@ -61,8 +61,7 @@ class Encoder:
         except Exception as error:
             reason = str(error) if isinstance(error, LimitError) else f"{type(error).__name__}: {error}"
             raise UserError(
-                f"the chat template of {self.lm.path} cannot be used: {reason}; put its chat_template right, or leave "
-                "the model out",
+                f"the chat template cannot be used: {reason}; put that of {self.lm.path} right, or leave the model out",
                 Exit.ENVIRONMENT,
             ) from error
         return shown
