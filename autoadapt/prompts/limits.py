@@ -2,19 +2,21 @@
 
 A sandbox keeps a template from escaping, not from exhausting: a few concatenations, loops or nested lists need more
 memory and time than any machine has. Templates of a task are tried once in a process of their own before anything uses
-them (`check_limited`). The chat template of a model folder is limited whenever it is used (`limited`), in the process
+them (`check_limited`). The chat template of a model folder is limited whenever it is used (`UseLimits`), in the process
 that has the model.
 """
 
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
+from typing import ClassVar, TypeVar
 
 from autoadapt.errors import UserError
 
@@ -26,12 +28,15 @@ TOO_SLOW = f"it takes more than {SECONDS} s of CPU time"
 TOO_LARGE = f"it needs more than {BYTES // 1_000_000} MB of memory"
 
 
+T = TypeVar("T")
+
+
 class LimitError(Exception):
     """A template needs more than it may have; the message says of what."""
 
 
-class _TimeIsUp(BaseException):
-    """The CPU time of a template has passed."""
+class _TimeIsUpError(BaseException):
+    """The CPU time of a template has passed; code that catches every Exception does not catch it."""
 
 
 def check_limited(checks: Mapping[str, Callable[[], object]]) -> None:
@@ -43,10 +48,6 @@ def check_limited(checks: Mapping[str, Callable[[], object]]) -> None:
     Raises:
         UserError: the first of them that fails, or needs too much, with its place and the reason.
     """
-    if not hasattr(os, "fork"):
-        for check in checks.values():
-            check()
-        return
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         # Python warns of forks beside other threads; this child runs no code that could wait for one of them
@@ -73,7 +74,7 @@ def _check_and_exit(writer: int, checks: Mapping[str, Callable[[], object]]) -> 
     """The child: says which check it begins and why one fails. Never returns."""
     place, reason = "", None
     try:
-        _limit_memory(BYTES)
+        _limit("RLIMIT_AS", _allowed_bytes())
         _limit("RLIMIT_CPU", SECONDS)
         _limit("RLIMIT_CORE", 0)
         for place, check in checks.items():
@@ -96,67 +97,68 @@ def _say(writer: int, place: str, reason: str | None) -> None:
     os.write(writer, f"{json.dumps([place, reason])}\n".encode())
 
 
-@contextlib.contextmanager
-def limited() -> Iterator[None]:
-    """Limits the memory and the CPU time of what is entered, in the main thread of a process on Linux.
+class UseLimits:
+    """Limits the memory and the CPU time of each use of a template, in this process.
 
-    In other threads nothing is limited, because both limits are those of the whole process.
-
-    Raises:
-        LimitError: it needs more.
+    It works in the main thread alone, because both limits are those of the whole process, and where nobody else takes
+    the signal of the timer.
     """
-    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGPROF, _time_is_up)
-    limits = _limit_memory(BYTES)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    try:
+
+    _at_work: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._limits = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
+        if self._limits and signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:
+            signal.signal(signal.SIGPROF, self._time_is_up)
+        self._limits = self._limits and signal.getsignal(signal.SIGPROF) == self._time_is_up
+        self._thread = threading.get_ident()
+        self._bytes = 0
+        """Memory that this process may have meanwhile; 0: not known yet."""
+
+    def run(self, work: Callable[[], T]) -> T:
+        """What `work`, which changes nothing, returns.
+
+        Raises:
+            LimitError: it needs more memory or time.
+        """
+        if not self._limits or threading.get_ident() != self._thread:
+            return work()
         try:
-            yield
+            with contextlib.suppress(MemoryError):  # this process may have grown since its memory was looked up
+                return self._run(work, self._bytes or _allowed_bytes())
+            return self._run(work, _allowed_bytes())
+        except MemoryError as error:
+            raise LimitError(TOO_LARGE) from error
+        except _TimeIsUpError as error:
+            raise LimitError(TOO_SLOW) from error
+
+    def _run(self, work: Callable[[], T], allowed: int) -> T:
+        self._bytes, before = allowed, _limit("RLIMIT_AS", allowed)
+        UseLimits._at_work = True
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        try:
+            return work()
         finally:
+            UseLimits._at_work = False
             signal.setitimer(signal.ITIMER_PROF, 0)
-            _set_memory(limits)
-            signal.signal(signal.SIGPROF, before)
-    except MemoryError as error:
-        raise LimitError(TOO_LARGE) from error
-    except _TimeIsUp as error:
-        raise LimitError(TOO_SLOW) from error
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+    @classmethod
+    def _time_is_up(cls, number: int, frame: FrameType | None) -> None:
+        if cls._at_work:
+            raise _TimeIsUpError
 
 
-def _time_is_up(number: int, frame: FrameType | None) -> None:
-    raise _TimeIsUp
+def _allowed_bytes() -> int:
+    """What this process has in its address space, and `BYTES` more."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split(b" ", 1)[0]) * resource.getpagesize() + BYTES
 
 
-def _limit_memory(more: int) -> tuple[int, int] | None:
-    """Lets this process have so many bytes more than it has; returns the limits of before, None where none is known."""
-    import resource
-
-    try:
-        descriptor = os.open("/proc/self/statm", os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        pages = int(os.read(descriptor, 64).split(b" ", 1)[0])
-    finally:
-        os.close(descriptor)
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    allowed = pages * resource.getpagesize() + more
-    soft = min(limit for limit in (allowed, *before) if limit != resource.RLIM_INFINITY)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, before[1]))
+def _limit(name: str, value: int) -> tuple[int, int]:
+    """Lowers a limit of this process for a time; returns what held before."""
+    number = getattr(resource, name)
+    before = resource.getrlimit(number)
+    lower = [limit for limit in (value, *before) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(number, (min(lower), before[1]))
     return before
-
-
-def _set_memory(limits: tuple[int, int] | None) -> None:
-    import resource
-
-    if limits is not None:
-        resource.setrlimit(resource.RLIMIT_AS, limits)
-
-
-def _limit(name: str, value: int) -> None:
-    import resource
-
-    _, hard = resource.getrlimit(getattr(resource, name))
-    with contextlib.suppress(ValueError, OSError):  # a lower limit than this one holds already
-        resource.setrlimit(getattr(resource, name), (value, hard))

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 
-import autoadapt
 from autoadapt.domain.jobs import Devices
 from autoadapt.worker.fork_server import (
     PACKET_BYTES,
@@ -151,7 +150,7 @@ class ForkServer:
         with other_end, (self.folder / "fork-server.txt").open("ab") as log:
             self._process = subprocess.Popen(
                 # -P: a file in the current folder is never imported
-                [sys.executable, "-P", "-c", LAUNCH, str(Path(autoadapt.__file__).parents[1]), *arguments],
+                [sys.executable, "-P", "-c", LAUNCH, str(Path(__file__).parents[2]), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -289,7 +288,7 @@ def _kill_marked(mark: str) -> None:
 def _environment(process: psutil.Process) -> dict[str, str]:
     """Of a process at its start; empty where it has ended or belongs to somebody else."""
     try:
-        return process.environ()
+        return dict(process.environ())
     except psutil.Error:
         return {}
 

@@ -3,12 +3,13 @@
 import resource
 import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from autoadapt.errors import UserError
 from autoadapt.prompts import limits
-from autoadapt.prompts.limits import LimitError, check_limited, limited
+from autoadapt.prompts.limits import LimitError, UseLimits, check_limited
 from autoadapt.prompts.rendering import check_prompt
 
 DOUBLED = "{% set x = input %}"
@@ -70,23 +71,35 @@ def exhaust_time() -> None:
 
 @pytest.mark.parametrize(("exhaust", "message"), [(exhaust_memory, "256 MB of memory"), (exhaust_time, "CPU time")])
 def test_what_exhausts_is_ended_and_limits_nothing_afterwards(
-    exhaust: object, message: str, monkeypatch: pytest.MonkeyPatch
+    exhaust: Callable[[], None], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SECONDS", 0.2)
-    before = resource.getrlimit(resource.RLIMIT_AS), signal.getsignal(signal.SIGPROF)
-    with pytest.raises(LimitError, match=message), limited():
-        exhaust()  # type: ignore[operator]
-    assert (resource.getrlimit(resource.RLIMIT_AS), signal.getsignal(signal.SIGPROF)) == before
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    uses = UseLimits()
+    for _ in range(2):
+        assert uses.run(lambda: 5) == 5
+        with pytest.raises(LimitError, match=message):
+            uses.run(exhaust)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
     assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
-    assert len(bytearray(2 * limits.BYTES)) == 2 * limits.BYTES
+    signal.raise_signal(signal.SIGPROF)  # of a timer that is not ours
+
+
+def test_memory_that_a_process_has_taken_meanwhile_does_not_count() -> None:
+    uses = UseLimits()
+    uses.run(lambda: None)
+    taken = bytearray(2 * limits.BYTES)
+    assert uses.run(lambda: len(bytearray(limits.BYTES // 2))) == limits.BYTES // 2
+    assert len(taken) == 2 * limits.BYTES
 
 
 def test_other_threads_are_not_limited() -> None:
     sizes: list[int] = []
 
+    uses = UseLimits()
+
     def work() -> None:
-        with limited():
-            sizes.append(len(bytearray(2 * limits.BYTES)))
+        sizes.append(uses.run(lambda: len(bytearray(2 * limits.BYTES))))
 
     thread = threading.Thread(target=work)
     thread.start()

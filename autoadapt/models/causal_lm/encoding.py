@@ -7,7 +7,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, UserError
 from autoadapt.local_models.texts import Encoded, inert
 from autoadapt.models.causal_lm.language_model import LanguageModel
-from autoadapt.prompts.limits import LimitError, limited
+from autoadapt.prompts.limits import LimitError, UseLimits
 from autoadapt.prompts.rendering import MAX_CHARACTERS, Prompt
 
 
@@ -33,6 +33,7 @@ class Encoder:
         self.lm, self.prompt, self.select, self.tuned = lm, prompt, select, tuned
         self.limit = max(8, lm.context_length - room)
         self.chat = bool(getattr(lm.tokenizer, "chat_template", None))
+        self._limits = UseLimits()
 
     def _ids(self, text: str, examples: Sequence[Row]) -> list[int]:
         shown = [
@@ -54,8 +55,9 @@ class Encoder:
         """
         messages = [{"role": "user", "content": prompt}]
         try:
-            with limited():
-                shown: str = self.lm.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            shown: str = self._limits.run(
+                lambda: self.lm.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            )
             if len(shown) > MAX_CHARACTERS + len(prompt):
                 raise LimitError(f"it makes {len(shown):,} characters of {len(prompt):,}")
         except Exception as error:
