@@ -13,6 +13,12 @@ autoadapt.export("runs/support", "bundle")       # one folder to deploy
 autoadapt.Bundle.load("bundle").predict(["Where is my parcel?"])
 """
 
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and {"autoadapt", "autoadapt.worker"} & {*sys.orig_argv}:
+    # `python -m` puts the current folder first, where a random.py beside the task would be taken for the library's
+    del sys.path[0]
+
 import importlib
 from typing import TYPE_CHECKING, Any
 

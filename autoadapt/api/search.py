@@ -19,7 +19,7 @@ from autoadapt.runs.results import read_results
 from autoadapt.runs.storage import STORAGE_ERRORS, storage_error
 from autoadapt.study.resources import Resources, open_resources
 from autoadapt.study.search import Search
-from autoadapt.study.stop_signals import StopSignals
+from autoadapt.study.stop_signals import GRACE_SECONDS, StopSignals
 from autoadapt.study.tracking import TrackerNotifier
 from autoadapt.study.unmeasured import unmeasured_methods
 from autoadapt.tasks.resolve import ResolvedTask
@@ -114,7 +114,9 @@ def _search(resources: Resources, stop: StopSignals) -> Exit:
     if stop.code is None:
         end.run(stop)
     if stop.code is not None:
-        search.stand_down()
+        if supervisor.running_jobs():
+            search.emit("note", "stopping; trainings save a checkpoint first")
+        search.stand_down(GRACE_SECONDS[stop.code])
     else:
         end.begin_verdict()
         measured, budget_ended = search.results.trials, not search.exhausted

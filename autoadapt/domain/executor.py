@@ -64,6 +64,14 @@ class WorkerGroup(ABC):
     def heartbeat(self, folder: Path) -> int:
         """A number that changes whenever the job's leading rank makes progress."""
 
+    def ask_to_stop(self) -> bool:
+        """Asks the ranks to end soon, a training after it has saved a checkpoint; returns at once.
+
+        Returns:
+            Whether they were asked; False: nothing but `kill` ends them.
+        """
+        return False
+
     @abstractmethod
     def kill(self) -> None:
         """Ends every rank with its children and waits until they are gone."""

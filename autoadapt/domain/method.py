@@ -154,6 +154,9 @@ class Context:
     """Few-shot selection, where the candidate has shots."""
     rank: int = 0
     world: int = 1
+    training_should_end: Callable[[], bool] = lambda: False
+    """Asked after every step of a training that keeps checkpoints; when true, it saves one and raises
+    KeyboardInterrupt."""
 
     @property
     def share_of_steps(self) -> float:

@@ -292,6 +292,10 @@ class Compute(StrictModel):
     """A job of a trial is killed after so many seconds."""
     hang_timeout_s: float = Field(default=600, gt=0)
     """A job of a trial is killed when it shows no progress for so many seconds."""
+    memory_mb: int | None = Field(default=None, ge=100)
+    """Greatest memory of a worker of `executor: local` in megabytes: what its process allocates for itself, with the
+    libraries that it has loaded; neither files that it maps, such as weights, nor the memory of a GPU. A job that needs
+    more fails as out of memory. null: what the machine has."""
     recording: str | None = None
     """For `executor: replay`: the folder of a finished run that answers in place of real trials."""
     on_cpu: bool = False

@@ -13,16 +13,18 @@ from pathlib import Path
 
 from autoadapt.domain.executor import Executor, JobDone, Signal, WorkerGroup, WorkerLost
 from autoadapt.domain.jobs import Devices, Job
-from autoadapt.domain.outcome import Failure, FailureClass, Outcome
+from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.task import Compute
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_whole
-from autoadapt.supervision.worker_processes import ForkServer, WorkerProcess
+from autoadapt.supervision.worker_processes import ForkServer, LogEnd, WorkerProcess
 from autoadapt.worker.hardware import cpu_name, gpu_names, gpu_numbers, usable_cores
 from autoadapt.worker.place import Place
-from autoadapt.worker.serving import JobReport, JobSent
+from autoadapt.worker.serving import JobReport, JobSent, log_name
 
 MOST_CPU_SLOTS = 4
+OUT_OF_MEMORY_IN_WORDS = ("MemoryError", "std::bad_alloc", "Cannot allocate memory")
+"""The last words of a process that could not go on without memory."""
 
 
 class LocalGroup(WorkerGroup):
@@ -65,6 +67,12 @@ class LocalGroup(WorkerGroup):
         except OSError:
             return 0
 
+    def ask_to_stop(self) -> bool:
+        if self.ranks > 1:  # they wait for each other, and DeepSpeed keeps no checkpoints
+            return False
+        self._server.stop(self.processes)
+        return True
+
     def kill(self) -> None:
         self._server.kill(self.processes)
 
@@ -78,15 +86,25 @@ class LocalGroup(WorkerGroup):
         outcome = read_whole(self._folder / f"outcome-{rank}.json", Outcome) if rank and self._folder else None
         if outcome is not None and isinstance(outcome.result, Failure):
             return WorkerLost(rank, outcome.result.failure_class, f"rank {rank}: {outcome.result.reason}")
-        failure_class: FailureClass = "crash"
         worker = f"the worker of rank {rank}" if rank else "the worker"
         if process.exit_code is None:
-            return WorkerLost(rank, failure_class, f"{worker} ended with its fork server (see workers/fork-server.txt)")
+            ended = f"{worker} ended with its fork server (see workers/fork-server.txt)"
+            return WorkerLost(rank, "crash", ended + _printed(self._server.log))
         if process.exit_code >= 0:
-            return WorkerLost(rank, failure_class, f"{worker} ended by exit code {process.exit_code}")
-        name = _signal_name(-process.exit_code)
-        hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
-        return WorkerLost(rank, failure_class, f"{worker} ended by {name}{hint}")
+            ended = f"{worker} ended by exit code {process.exit_code}"
+        else:
+            name = _signal_name(-process.exit_code)
+            hint = "; the system does this when memory runs out" if name == "SIGKILL" else ""
+            ended = f"{worker} ended by {name}{hint}"
+        job_log = LogEnd(self._folder / log_name(rank)) if self._folder else None
+        printed = _printed(job_log) or _printed(process.log)
+        out_of_memory = any(words in printed for words in OUT_OF_MEMORY_IN_WORDS)
+        return WorkerLost(rank, "oom" if out_of_memory else "crash", ended + printed)
+
+
+def _printed(log: LogEnd | None) -> str:
+    line = log.last_line() if log is not None else ""
+    return f"; the last line that it printed: {line}" if line else ""
 
 
 class Local(Executor):
@@ -108,6 +126,7 @@ class Local(Executor):
             accelerator="cuda" if names else "cpu",
             threads=1 if names else max(1, each // width),
         )
+        self._memory_bytes = None if compute.memory_mb is None else compute.memory_mb * 1_000_000
         self._folder, self._preload = run / "workers", tuple(preload)
         self._folder.mkdir(parents=True, exist_ok=True)
         for stale in self._folder.glob("meeting-*"):  # of a killed run, whose driver may have had the same number
@@ -149,6 +168,7 @@ class Local(Executor):
             cores = [units[(rank * share + k) % len(units)] for k in range(share)]
         return Place(
             devices=self.devices,
+            memory_bytes=self._memory_bytes,
             rank=rank,
             world=self.devices.count,
             meeting_file=str(meeting),

@@ -112,7 +112,7 @@ def tried_torch() -> Torch:
     installed = installed_torch()
     if installed.version is None:
         return installed
-    command = [sys.executable, "-c", TRY_TORCH]
+    command = [sys.executable, "-P", "-c", TRY_TORCH]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_TRY_SECONDS, check=False)
     except subprocess.TimeoutExpired:

@@ -61,7 +61,9 @@ def key_of(resolved: ResolvedTask, hardware: str) -> str:
         "hardware": hardware,
         "versions": [version(p) for p in ("torch", "transformers", "peft", "deepspeed")],
         "models": [[name, _files(model.place)] for name, model in resolved.models.items()],
-        "compute": compute.model_dump(mode="json", exclude={"trial_timeout_s", "hang_timeout_s", "recording"}),
+        "compute": compute.model_dump(
+            mode="json", exclude={"trial_timeout_s", "hang_timeout_s", "memory_mb", "recording"}
+        ),
         **{k: identity[k] for k in ("methods", "search_space", "templates", "instructions", "data", "labels")},
         "answer": resolved.task.evaluation.max_new_tokens,
         "rows": [PROBE_ROWS, PROBE_STEPS],

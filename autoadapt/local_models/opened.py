@@ -239,6 +239,7 @@ class OpenedLocalModel(Model, Generic[M]):
             keep_checkpoint=context.keeps_checkpoint,
             dev_score=dev_score if trainee.stops_early and context.metric.early_stopping else None,
             tick=context.tick,
+            should_end=context.training_should_end,
             steps=context.training_steps,
         )
         return train(backend, plan)

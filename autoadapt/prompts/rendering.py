@@ -1,7 +1,8 @@
 """Rendering prompts: sandboxed Jinja over data that is passed as variables and never built into a template.
 
 Imports no torch, so that a task can be checked without it. Jinja's immutable sandbox stops escapes but not exhaustion:
-the operators and methods that make long texts from short ones are refused, and the output is capped.
+the operators and methods that make long texts from short ones are refused, the output is capped, and what remains is
+found before a template is used, when it is checked under limits (`autoadapt.prompts.limits`).
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,20 @@ from autoadapt.domain.rows import Row
 from autoadapt.errors import UserError
 
 MAX_CHARACTERS = 1_000_000
-STRETCHING = {"center", "ljust", "rjust", "zfill", "format", "format_map", "expandtabs", "join", "replace", "translate"}
+LONG_INPUT, MANY_EXAMPLES = "a long input " * 150, 16
+STRETCHING = {
+    "center",
+    "ljust",
+    "rjust",
+    "zfill",
+    "format",
+    "format_map",
+    "expandtabs",
+    "join",
+    "replace",
+    "translate",
+    "to_bytes",
+}
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -23,6 +37,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         raise SecurityError(f"operator {operator} is not allowed in a prompt")
+
+    def wrap_str_format(self, value: Any) -> Any:
+        return None  # else Jinja would give its own format and format_map for those that are refused below
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         return attr not in STRETCHING and super().is_safe_attribute(obj, attr, value)
@@ -108,3 +125,6 @@ def check_prompt(template: str, instruction: str, labels: Sequence[str], multi_l
         raise UserError(
             "prompt template: few-shot examples do not appear; loop over examples, see search_spaces/joint.yaml"
         )
+    # what grows with the input or with the examples shows on long ones
+    many = [Row(id=i, input=LONG_INPUT, outputs=[answer]) for i in range(MANY_EXAMPLES)]
+    prompt.render(LONG_INPUT, many)

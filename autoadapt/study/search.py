@@ -159,9 +159,9 @@ class Search:
                 return False
         return stop.code is None
 
-    def stand_down(self) -> None:
-        """Ends running jobs, for a signal or the budget; their trials stay open, so that a later run resumes them."""
-        self._supervisor.kill_running("the run was stopped")
+    def stand_down(self, seconds: float = 0.0) -> None:
+        """Ends running jobs; trainings may take `seconds` to save. Their trials stay open, for a later run."""
+        self._supervisor.stop_running("the run was stopped", seconds)
         while (finished := self._supervisor.next_finished(timeout=0.0)) is not None:
             if isinstance(finished.job, Fit) and isinstance(finished.outcome.result, Measurement):
                 self._handle(finished)

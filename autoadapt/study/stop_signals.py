@@ -7,6 +7,10 @@ from types import FrameType, TracebackType
 
 from autoadapt.errors import Exit
 
+GRACE_SECONDS = {Exit.INTERRUPTED: 7.0, Exit.TERMINATED: 20.0}
+"""How long trainings may take to save a checkpoint. A person wants the prompt back within 10 s; systems that send
+SIGTERM kill 30 s later."""
+
 
 class StopSignals:
     """While entered, `code` is the exit code a signal asked for, else None."""

@@ -86,6 +86,7 @@ class Supervisor:
         """What each slot gives to a job."""
         self._slots = [_Slot(number) for number in range(executor.slots)]
         self._finished: deque[Finished] = deque()
+        self._stopping = False
 
     @property
     def free(self) -> int:
@@ -150,6 +151,26 @@ class Supervisor:
         leases = [slot.lease for slot in self._slots if slot.lease is not None]
         return [(lease.job, self.now() - lease.started) for lease in leases]
 
+    def stop_running(self, reason: str, seconds: float) -> None:
+        """Ends every running job as `kill_running` does, but gives trainings time to save a checkpoint.
+
+        Args:
+            reason: why.
+            seconds: that jobs may take to end by themselves; 0: none.
+        """
+        self._stopping, deadline = True, self.now() + seconds
+        asked = [s for s in self._slots if s.lease is not None and seconds > 0 and s.lease.group.ask_to_stop()]
+        for slot in self._slots:
+            if slot.lease is not None and slot not in asked:
+                self._kill_job(slot, slot.lease, "interrupted", reason)
+        while self.now() < deadline and any(slot.lease is not None for slot in asked):
+            self._executor.wait(min(deadline, self.now() + CHECK_SECONDS))
+            for slot in asked:
+                if slot.lease is not None:
+                    self._check(slot, slot.lease)
+        self.kill_running(reason)
+        self._stopping = False
+
     def kill_running(self, reason: str) -> None:
         """Ends every running job; each comes back from `next_finished`, and none is tried again.
 
@@ -193,7 +214,7 @@ class Supervisor:
         if 0 in lease.done:
             self._check_done(slot, lease)
         elif lost is not None:
-            self._kill_job(slot, lease, lost.failure_class, lost.reason)
+            self._kill_job(slot, lease, "interrupted" if self._stopping else lost.failure_class, lost.reason)
         elif self._executor.kills:
             self._check_limits(slot, lease)
 
@@ -263,7 +284,8 @@ class Supervisor:
             return
         failed = (*lease.failed_before, outcome.result.failure_class)
         again, folder = None, None
-        if retry and may_retry(failed):
+        # a worker that was asked to stop by others than this supervisor has saved its training
+        if retry and not self._stopping and (failed[-1] == "interrupted" or may_retry(failed)):
             again = next_attempt(lease.job, outcome.result.failure_class)
             with contextlib.suppress(OSError):  # on a full disk the failure stands
                 folder = self._prepare(again)

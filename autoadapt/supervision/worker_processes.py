@@ -3,7 +3,6 @@
 import contextlib
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -12,12 +11,61 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from autoadapt.domain.jobs import Devices
-from autoadapt.worker.fork_server import PACKET_BYTES, REPORT, ImportsDone, KillWorker, StartWorker, WorkerStarted
+from autoadapt.worker.fork_server import (
+    PACKET_BYTES,
+    REPORT,
+    ImportsDone,
+    KillWorker,
+    StartWorker,
+    StopWorker,
+    WorkerStarted,
+)
 from autoadapt.worker.place import Place, device_environment
 
+LAUNCH = """\
+import sys
+package = sys.argv.pop(1)
+sys.path.insert(0, package)
+import autoadapt
+sys.path.remove(package)
+from autoadapt.worker.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""Imports the very package that the driver runs, wherever it lies; its folder does not stay importable."""
+MARK = "AUTOADAPT_FORK_SERVER"
+"""Environment variable of a fork server and of every process below it; its value is that server's alone."""
+LOG_END_BYTES = 8192
+LONGEST_LINE = 300
 END_SECONDS = 10.0
 """How long workers may take to end after they were killed, before their fork server is killed with them."""
+
+
+@dataclass(frozen=True)
+class LogEnd:
+    """What was appended to a log from some moment on."""
+
+    path: Path
+    begin: int = 0
+    """Size of the log at that moment."""
+
+    @classmethod
+    def from_now(cls, path: Path) -> "LogEnd":
+        """What will be appended to a log, which need not exist yet."""
+        return cls(path, path.stat().st_size if path.exists() else 0)
+
+    def last_line(self) -> str:
+        """The last line that is not empty, without characters that steer a terminal; empty: nothing was printed."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(self.begin, self.path.stat().st_size - LOG_END_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return "".join(c if c.isprintable() else " " for c in last)[:LONGEST_LINE]
 
 
 @dataclass
@@ -34,6 +82,8 @@ class WorkerProcess:
     ended: bool = False
     exit_code: int | None = None
     """Negative: the signal that ended it; None: it runs, or it ended with its fork server."""
+    log: LogEnd | None = None
+    """What it prints outside of jobs."""
     _unread: bytes = b""
 
     def write(self, line: str) -> None:
@@ -89,12 +139,18 @@ class ForkServer:
         """Starts the process; its imports go on after this has returned."""
         self._socket, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         arguments = ["--fork-server", str(other_end.fileno()), str(os.getpid()), *self.preload]
-        environment = {**os.environ, **device_environment(self.devices)}
+        self._mark = f"{os.getpid()}-{time.time_ns()}"
+        environment = {**os.environ, **device_environment(self.devices), MARK: self._mark}
+        if "PYTHONPATH" in environment:  # an empty entry stands for the current folder
+            entries = environment["PYTHONPATH"].split(os.pathsep)
+            environment["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry)
         # otherwise some libraries' imports ask CUDA for devices, after which a forked process cannot use it
         environment.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+        self.log = LogEnd.from_now(self.folder / "fork-server.txt")
         with other_end, (self.folder / "fork-server.txt").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "autoadapt.worker", *arguments],
+                # -P: a file in the current folder is never imported
+                [sys.executable, "-P", "-c", LAUNCH, str(Path(__file__).parents[2]), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -122,7 +178,7 @@ class ForkServer:
         place = place.model_copy(update={"parent": self.pid})
         stdin, worker_stdin, stdout, worker_stdout = *reversed(os.pipe()), *os.pipe()
         os.set_blocking(stdout, False)
-        worker = WorkerProcess(self._started, stdin, stdout)
+        worker = WorkerProcess(self._started, stdin, stdout, log=LogEnd.from_now(log))
         try:
             with log.open("ab") as file:
                 request = StartWorker(worker=worker.number, place=place).model_dump_json().encode()
@@ -166,8 +222,15 @@ class ForkServer:
             poll.register(descriptor, select.POLLIN)
         poll.poll(max(0.0, seconds) * 1000)
 
+    def stop(self, workers: Sequence[WorkerProcess]) -> None:
+        """Asks workers to save their training and to end; returns at once."""
+        for worker in workers:
+            if not worker.ended:
+                with contextlib.suppress(OSError):  # a fork server that has ended is noticed by `poll`
+                    self._socket.send(StopWorker(worker=worker.number).model_dump_json().encode())
+
     def kill(self, workers: Sequence[WorkerProcess]) -> None:
-        """Ends workers with their process groups, waits until they are gone and closes their pipes.
+        """Ends workers with all that they started, waits until they are gone and closes their pipes.
 
         While the fork server is importing there are no workers; those that were asked for are not started then.
         """
@@ -203,15 +266,31 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode < 0:  # it was killed, and could not end what its workers had started
+            _kill_marked(self._mark)
         for worker in self._workers.values():
             worker.ended = True
             if worker.pid is not None:
-                if self._process.returncode < 0:  # it was killed, and could not end what its workers had started
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(worker.pid, signal.SIGKILL)
                 _wait_until_gone(worker.pid)
         self._workers.clear()
         self._socket.close()
+
+
+def _kill_marked(mark: str) -> None:
+    """Kills every process whose environment has the mark, until there is none."""
+    while marked := [p for p in psutil.process_iter() if _environment(p).get(MARK) == mark]:
+        for process in marked:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(marked, END_SECONDS)
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """Of a process at its start; empty where it has ended or belongs to somebody else."""
+    try:
+        return dict(process.environ())
+    except psutil.Error:
+        return {}
 
 
 def _wait_until_gone(pid: int) -> None:

@@ -209,7 +209,7 @@ class _Fetching:
         """Runs a Python program on the CPU; a full disk becomes an OSError."""
         quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "CUDA_VISIBLE_DEVICES": ""}
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, "-P", *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, **quiet},

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 from collections import Counter
@@ -21,6 +22,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
 from autoadapt.model_files import unknown_model
+from autoadapt.prompts.limits import check_limited
 from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
@@ -317,13 +319,16 @@ def _compatible(
 
 
 def _check_prompts(space: JointSpace, splits: Splits) -> None:
-    labels = splits.labels or []
-    for template_name, template in space.space.templates.items():
-        for name, instruction in space.space.instructions.items():
-            try:
-                check_prompt(template, instruction, labels, space.answers == "labels")
-            except UserError as error:
-                raise UserError(f"search space, template '{template_name}', instruction '{name}': {error}") from error
+    labels, multi_label = splits.labels or [], space.answers == "labels"
+    check_limited(
+        {
+            f"search space, template '{template_name}', instruction '{name}'": functools.partial(
+                check_prompt, template, instruction, labels, multi_label
+            )
+            for template_name, template in space.space.templates.items()
+            for name, instruction in space.space.instructions.items()
+        }
+    )
 
 
 @contextlib.contextmanager

@@ -21,7 +21,10 @@ from autoadapt.errors import TooSlowError
 from autoadapt.training import checkpoints
 from autoadapt.training.batches import HasTokens, learning_rate, schedule
 
-SAVE_EVERY_SECONDS = 600.0
+SAVE_EVERY_SECONDS = (60.0, 600.0)
+"""A checkpoint is written after so many seconds at least, and at most."""
+SAVING_SHARE = 0.05
+"""Between these limits, the share of the time of training that writing checkpoints may take."""
 PATIENCE = 2
 
 
@@ -84,6 +87,8 @@ class Plan:
     tick: Callable[[], None]
     steps: int | None = None
     """Steps of the whole schedule, for which passes are repeated or cut short; None: as many as the epochs come to."""
+    should_end: Callable[[], bool] = lambda: False
+    """Whether to save a checkpoint, where the backend keeps one, and to end."""
 
 
 def train(backend: Backend, plan: Plan) -> Progress:
@@ -95,6 +100,7 @@ def train(backend: Backend, plan: Plan) -> Progress:
 
     Raises:
         LossNotFiniteError: within the step in which it happens.
+        KeyboardInterrupt: the plan asked to end; what was trained is in a checkpoint where the backend keeps one.
         TooSlowError: after two steps, of which the second shows that time is too short for `Plan.least_share` of them.
     """
     params = plan.params
@@ -104,8 +110,8 @@ def train(backend: Backend, plan: Plan) -> Progress:
     end = max(1, round(len(batches) * plan.share))
     progress = _resume(backend, plan)
     progress.steps_planned, first = end, progress.step
-    started = saved = time.monotonic()
-    before, clock = progress.seconds, _Clock(plan, first, end, len(batches))
+    started, before = time.monotonic(), progress.seconds
+    clock, saves = _Clock(plan, first, end, len(batches)), _Saves()
     while progress.step < end and not progress.stopped_early:
         step, begun = progress.step, time.monotonic()
         due = clock.due(step, 0.0 if plan.seconds is None else backend.agree(begun - started))
@@ -127,12 +133,33 @@ def train(backend: Backend, plan: Plan) -> Progress:
             progress.dev.append(plan.dev_score())
             progress.stopped_early = bool(backend.agree(_stale(progress.dev)))
         progress.seconds = before + time.monotonic() - started
-        if backend.resumes and time.monotonic() - saved > SAVE_EVERY_SECONDS:
-            _save(backend, plan, progress)
-            saved = time.monotonic()
+        should_end = plan.should_end()
+        if backend.resumes and (should_end or saves.due()):
+            saves.save(backend, plan, progress)
+        if should_end:
+            raise KeyboardInterrupt
     if backend.resumes and plan.keep_checkpoint:
         _save(backend, plan, progress)
     return progress
+
+
+class _Saves:
+    """When checkpoints are written during a training."""
+
+    def __init__(self) -> None:
+        self._last, self._took = time.monotonic(), 0.0
+
+    def due(self) -> bool:
+        """Whether the last checkpoint is so old that another one is worth its time."""
+        least, most = SAVE_EVERY_SECONDS
+        return time.monotonic() - self._last > min(most, max(least, self._took / SAVING_SHARE))
+
+    def save(self, backend: Backend, plan: Plan, progress: Progress) -> None:
+        """Writes one."""
+        begun = time.monotonic()
+        _save(backend, plan, progress)
+        self._last = time.monotonic()
+        self._took = self._last - begun
 
 
 class _Clock:

@@ -1,15 +1,19 @@
 """A process that imports heavy libraries once and then forks workers, each of which has them from its first moment.
 
 The driver and this process talk over a Unix socket, one JSON object per packet. The driver sends `StartWorker`, with
-the worker's stdin, stdout and stderr as file descriptors, and `KillWorker`; this process answers with `ImportsDone`,
-`WorkerStarted` and `WorkerEnded`. It ends, with every worker and what these have started, when the driver ends or
-closes the socket.
+the worker's stdin, stdout and stderr as file descriptors, `StopWorker` and `KillWorker`; this process answers with
+`ImportsDone`, `WorkerStarted` and `WorkerEnded`. It ends, with every worker and what these have started, when the
+driver ends or closes the socket.
+
+What a worker has started cannot outlive it, not in a session of its own either: a worker is the parent of what its
+children leave behind, and this process of what a worker leaves behind.
 
 It only imports: a thread pool or a CUDA context that existed before a fork could not be used after it.
 """
 
 import array
 import contextlib
+import functools
 import gc
 import importlib
 import os
@@ -22,10 +26,11 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
 
+import psutil
 from pydantic import Field, TypeAdapter
 
 from autoadapt.domain.strict import StrictModel
-from autoadapt.worker.place import Place, end_with_parent
+from autoadapt.worker.place import Place, adopt_orphans, end_with_parent
 
 PACKET_BYTES = 65536
 STANDARD_STREAMS = 3
@@ -38,6 +43,13 @@ class StartWorker(StrictModel):
     worker: int
     """A number by which driver and fork server know this worker."""
     place: Place
+
+
+class StopWorker(StrictModel):
+    """Driver: ask a worker to save its training and to end, or do not start it if it has not been started yet."""
+
+    kind: Literal["stop"] = "stop"
+    worker: int
 
 
 class KillWorker(StrictModel):
@@ -62,7 +74,7 @@ class WorkerStarted(StrictModel):
 
 
 class WorkerEnded(StrictModel):
-    """Fork server: the worker has ended, its process group too, and its process was waited for."""
+    """Fork server: the worker has ended, all that it started too, and its process was waited for."""
 
     kind: Literal["ended"] = "ended"
     worker: int
@@ -70,8 +82,8 @@ class WorkerEnded(StrictModel):
     """Negative: the signal that ended it."""
 
 
-Request = Annotated[StartWorker | KillWorker, Field(discriminator="kind")]
-REQUEST: TypeAdapter[StartWorker | KillWorker] = TypeAdapter(Request)
+Request = Annotated[StartWorker | StopWorker | KillWorker, Field(discriminator="kind")]
+REQUEST: TypeAdapter[StartWorker | StopWorker | KillWorker] = TypeAdapter(Request)
 Report = Annotated[ImportsDone | WorkerStarted | WorkerEnded, Field(discriminator="kind")]
 REPORT: TypeAdapter[ImportsDone | WorkerStarted | WorkerEnded] = TypeAdapter(Report)
 
@@ -119,10 +131,11 @@ class _ForkServer:
             parent: the driver's process.
         """
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGTERM, functools.partial(self._end, parent))
         signal.set_wakeup_fd(self._wake_writer)
         # from now on a signal that can be caught: only this process can end what its workers have started
         end_with_parent(parent, signal.SIGTERM)
+        adopt_orphans()
         with selectors.DefaultSelector() as selector:
             selector.register(self._driver, selectors.EVENT_READ)
             selector.register(self._wake_reader, selectors.EVENT_READ)
@@ -140,9 +153,12 @@ class _ForkServer:
             self._kill(worker)
         for pid in self._pids.values():
             os.waitpid(pid, 0)
+        self._pids.clear()
+        self._end_orphans()
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        self._asked_to_end = True
+    def _end(self, parent: int, number: int, frame: FrameType | None) -> None:
+        # a system that shuts a service down signals all of its processes; while the driver lives, it says what to do
+        self._asked_to_end = os.getppid() != parent
 
     def _answer(self, selector: selectors.BaseSelector) -> bool:
         """Does what all packets that have arrived ask; False when the driver has closed its end."""
@@ -162,6 +178,8 @@ class _ForkServer:
             elif request.worker in starts:  # asked for and given up while this process was importing
                 _close(starts.pop(request.worker)[1])
                 self._report(WorkerEnded(worker=request.worker, exit_code=-signal.SIGKILL))
+            elif isinstance(request, StopWorker):
+                self._signal(request.worker, signal.SIGTERM)
             else:
                 self._kill(request.worker)
         for worker, (place, descriptors) in starts.items():
@@ -196,6 +214,7 @@ class _ForkServer:
             for descriptor in (*descriptors, self._wake_reader, self._wake_writer, self._driver.detach()):
                 os.close(descriptor)
             place.settle()
+            adopt_orphans()
             from autoadapt.worker.serving import serve
 
             serve(place)
@@ -208,21 +227,35 @@ class _ForkServer:
                 sys.stderr.flush()
             os._exit(code)
 
+    def _signal(self, worker: int, number: int) -> None:
+        if worker in self._pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pids[worker], number)
+
     def _kill(self, worker: int) -> None:
         if worker in self._pids:
-            # before its setsid the worker has no group of its own
-            for end in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # before its setsid it has no group
+                os.killpg(self._pids[worker], signal.SIGKILL)
+            self._signal(worker, signal.SIGKILL)
+
+    def _end_orphans(self) -> None:
+        """Ends what workers that have ended left behind; a worker that lives is the parent of all that it started."""
+        while orphans := [c for c in psutil.Process().children() if c.pid not in self._pids.values()]:
+            for orphan in orphans:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    end(self._pids[worker], signal.SIGKILL)
+                    os.kill(orphan.pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(orphan.pid, 0)
 
     def _report_ended(self) -> None:
-        """Waits for every worker that has ended, and ends what it left in its process group."""
+        """Waits for every worker that has ended, and ends what it left behind."""
         for worker, pid in list(self._pids.items()):
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 continue
             self._kill(worker)  # until it is waited for, its number cannot belong to another process
             _, status = os.waitpid(pid, 0)
             del self._pids[worker]
+            self._end_orphans()
             self._report(WorkerEnded(worker=worker, exit_code=os.waitstatus_to_exitcode(status)))
 
     def _report(self, report: ImportsDone | WorkerStarted | WorkerEnded) -> None:

@@ -11,6 +11,7 @@ from autoadapt.domain.strict import StrictModel
 
 ENVIRONMENT = "AUTOADAPT_PLACE"
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Place(StrictModel):
@@ -25,6 +26,8 @@ class Place(StrictModel):
     """CPU cores this rank may use; None: all."""
     gpus: list[int] | None = None
     """Indices of the GPUs this rank may see; None: those that its launcher sees."""
+    memory_bytes: int | None = None
+    """Private memory that this process may have; None: no limit."""
     parent: int | None = None
     """Process whose end must end this one; None: it may outlive its launcher."""
 
@@ -34,6 +37,12 @@ class Place(StrictModel):
             end_with_parent(self.parent)
         if self.cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, self.cores)
+        if self.memory_bytes is not None:
+            import resource
+
+            # the size of its data, not of its addresses: libraries reserve many that they never use
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            resource.setrlimit(resource.RLIMIT_DATA, (self.memory_bytes, hard))
         os.environ.update(device_environment(self.devices))
         if self.gpus is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, self.gpus))
@@ -69,3 +78,9 @@ def end_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the line above, which therefore had no effect
         os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of every process below it whose parent ends (Linux; elsewhere nothing is done)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -32,6 +32,7 @@ from autoadapt.worker.load import load_test
 from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_measured, rows_of
 from autoadapt.worker.meters import Meters
 from autoadapt.worker.place import Place
+from autoadapt.worker.stopping import StopRequest
 from autoadapt.worker.training_energy import add_training_joules
 from autoadapt.worker.workshop import Workshop
 
@@ -55,15 +56,23 @@ class _Watch:
 
 @dataclass(frozen=True)
 class _Session:
-    """Where a job runs: its folder, this process, and the watch of its stages."""
+    """Where a job runs: its folder, this process, the watch of its stages, and whether it was asked to stop."""
 
     folder: Path
     place: Place
     workshop: Workshop
     watch: _Watch
+    stop: StopRequest
 
 
-def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, sent: float | None = None) -> Outcome:
+def run_job(
+    folder: Path,
+    place: Place,
+    workshop: Workshop,
+    cold: bool = False,
+    sent: float | None = None,
+    stop: StopRequest | None = None,
+) -> Outcome:
     """Runs the job described in `folder` and writes its outcome there.
 
     Args:
@@ -72,6 +81,7 @@ def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, 
         workshop: of this process, the same for every job.
         cold: whether it is this process's first job.
         sent: moment of the monotonic clock from which the job has held its devices; None: now.
+        stop: of this process; None: nothing asks it to stop.
     """
     watch = _Watch(sent)
     try:
@@ -81,7 +91,7 @@ def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, 
         failure = Failure(stage="start", failure_class="config", reason=f"job.json cannot be read: {_reason(error)}")
         outcome = Outcome(trial=-1, attempt=0, result=failure, devices=place.devices, seconds=watch.seconds, cold=cold)
     else:
-        result = _result_or_failure(job, _Session(folder, place, workshop, watch))
+        result = _result_or_failure(job, _Session(folder, place, workshop, watch, stop or StopRequest()))
         return_freed_memory()
         if isinstance(result, Measurement):
             result = _as_first_job(result, job, place, workshop)
@@ -110,21 +120,15 @@ def run_job(folder: Path, place: Place, workshop: Workshop, cold: bool = False, 
 def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
     watch, workshop = session.watch, session.workshop
     try:
-        watch.stage = "load"
-        _seed(job.seed)
-        bench = _bench(job, session)
-        loading, began = workshop.loading_seconds, time.monotonic()
-        try:
-            if isinstance(job, Fit | Refit):
-                return _fit_and_measure(bench, job, session)
-            return _load_and_measure(bench, job, session)
-        finally:
-            watch.fit_measure_seconds = time.monotonic() - began - (workshop.loading_seconds - loading)
+        with session.stop.interrupting():
+            return _result(job, session)
     except BaseException as error:  # noqa: BLE001 - the one place where everything becomes data
         traceback.print_exc()
         failure_class, reason = _failure_class(error, workshop), _reason(error)
-        if isinstance(error, KeyboardInterrupt | SystemExit):
+        if isinstance(error, KeyboardInterrupt) and session.stop.asked:
             failure_class, reason = "interrupted", "the worker was asked to stop"
+        if failure_class == "oom" and session.place.memory_bytes is not None:
+            reason += f" (compute.memory_mb = {session.place.memory_bytes // 1_000_000} limits a worker)"
         return Failure(
             stage=watch.stage,
             failure_class=failure_class,
@@ -132,6 +136,20 @@ def _result_or_failure(job: AnyJob, session: _Session) -> Result | Failure:
             usage=workshop.billed,
             whole_training_seconds=error.whole_seconds if isinstance(error, TooSlowError) else None,
         )
+
+
+def _result(job: AnyJob, session: _Session) -> Result:
+    watch, workshop = session.watch, session.workshop
+    watch.stage = "load"
+    _seed(job.seed)
+    bench = _bench(job, session)
+    loading, began = workshop.loading_seconds, time.monotonic()
+    try:
+        if isinstance(job, Fit | Refit):
+            return _fit_and_measure(bench, job, session)
+        return _load_and_measure(bench, job, session)
+    finally:
+        watch.fit_measure_seconds = time.monotonic() - began - (workshop.loading_seconds - loading)
 
 
 def _bench(job: AnyJob, session: _Session) -> Bench:
@@ -171,7 +189,7 @@ def _fit_and_measure(bench: Bench, job: FitJob, session: _Session) -> Measuremen
     if grouped:
         meeting = Path(place.meeting_file) if place.meeting_file else session.folder / f"meeting-{time.time_ns()}"
         family.join_group(place.rank, place.world, meeting, place.devices.accelerator)
-    context = _context(bench, job, watch, (place.rank, place.world) if grouped else (0, 1))
+    context = _context(bench, job, session, (place.rank, place.world) if grouped else (0, 1))
     bench.meters.reset_peak_memory()
     watch.stage = "fit"
     counter = energy_counter(place.devices.accelerator, place.devices.count)
@@ -179,6 +197,7 @@ def _fit_and_measure(bench: Bench, job: FitJob, session: _Session) -> Measuremen
     adapted = method.fit(context, family.open(context, job.model))
     joules = joules_between(before, counter())
     try:
+        session.stop.interrupt()
         watch.stage = "measure"
         if place.rank > 0:
             return nothing_measured(bench, adapted.parameters_total)
@@ -227,7 +246,7 @@ def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn | OnnxTes
         adapted.close()
 
 
-def _context(bench: Bench, job: FitJob, watch: _Watch, rank_and_world: tuple[int, int]) -> Context:
+def _context(bench: Bench, job: FitJob, session: _Session, rank_and_world: tuple[int, int]) -> Context:
     few_shot = few_shot_of(job.candidate, job.seed)
     pool = rows_of(bench.run, "train") if few_shot else []
     artifact = bench.run / job.artifact_folder
@@ -242,8 +261,9 @@ def _context(bench: Bench, job: FitJob, watch: _Watch, rank_and_world: tuple[int
         artifact=artifact,
         devices=bench.devices,
         tick=bench.tick,
+        training_should_end=session.stop.training_should_end,
         rows=rows,
-        save_artifact=_in_stage_save(saver(job, artifact, pool), watch),
+        save_artifact=_in_stage_save(saver(job, artifact, pool), session.watch),
         metric=bench.metric,
         select=choose_examples(few_shot, pool),
         rank=rank_and_world[0],

@@ -8,6 +8,7 @@ from pathlib import Path
 from autoadapt.domain.outcome import Outcome
 from autoadapt.domain.strict import StrictModel
 from autoadapt.worker.place import Place
+from autoadapt.worker.stopping import StopRequest
 
 
 class JobSent(StrictModel):
@@ -32,6 +33,8 @@ class JobReport(StrictModel):
 def serve(place: Place) -> None:
     """Runs jobs until stdin ends or this worker should be replaced; each job's output goes to its own log.
 
+    SIGTERM ends the job that runs, after its training has saved a checkpoint, and then this worker.
+
     Args:
         place: where this process stands; it was settled there.
     """
@@ -41,24 +44,31 @@ def serve(place: Place) -> None:
     from autoadapt.worker.run import run_job
     from autoadapt.worker.workshop import Workshop, should_retire
 
-    workshop = Workshop()
+    workshop, stop = Workshop(), StopRequest()
+    stop.listen()
     first: Outcome | None = None
     for line in sys.stdin.buffer:
         job = JobSent.model_validate_json(line)
         folder = Path(job.folder)
         with contextlib.suppress(OSError):  # a full disk: the job will say so
-            _log_to(folder / ("log.txt" if place.rank == 0 else f"log-{place.rank}.txt"))
-        outcome = run_job(folder, place, workshop, cold=first is None, sent=job.sent)
-        first = first or outcome
-        sys.stdout.flush()
-        sys.stderr.flush()
-        retire = should_retire(first, outcome, workshop)
-        unwritten = None if place.outcome(folder).exists() else outcome
-        report = JobReport(folder=job.folder, retire=retire, outcome=unwritten)
-        messages.write(report.model_dump_json().encode() + b"\n")
-        messages.flush()
-        if retire:
+            _log_to(folder / log_name(place.rank))
+        with stop.held_back():
+            outcome = run_job(folder, place, workshop, cold=first is None, sent=job.sent, stop=stop)
+            first = first or outcome
+            sys.stdout.flush()
+            sys.stderr.flush()
+            retire = stop.asked or should_retire(first, outcome, workshop)
+            unwritten = None if place.outcome(folder).exists() else outcome
+            report = JobReport(folder=job.folder, retire=retire, outcome=unwritten)
+            messages.write(report.model_dump_json().encode() + b"\n")
+            messages.flush()
+        if retire or stop.asked:
             return
+
+
+def log_name(rank: int) -> str:
+    """The file of a job's folder for what a rank prints during the job."""
+    return f"log-{rank}.txt" if rank else "log.txt"
 
 
 def _log_to(path: Path) -> None:

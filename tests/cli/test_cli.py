@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import MakeTask, autoadapt, call
+from conftest import SPACE, MakeTask, autoadapt, call
 from remote_server import chat_server
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,29 @@ def test_help_loads_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_nothing_is_imported_from_the_current_folder(make_task: MakeTask, tmp_path: Path) -> None:
+    task = make_task()
+    for name in ("random", "typing", "torch", "yaml", "psutil"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('the current folder was imported')\n")
+    run = autoadapt("check", task, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{% set x = input %}" + "{% set x = x ~ x %}" * 40 + "{{ x }}", "it needs more than 256 MB of memory"),
+        ("{{ '{:>2000000000}'.format(1) }}{{ input }}", "is unsafe"),
+    ],
+)
+def test_template_that_exhausts_is_refused_with_its_place(make_task: MakeTask, template: str, reason: str) -> None:
+    space = SPACE.replace("templates:\n", f'templates:\n  greedy: "{template}"\n')
+    run = call("check", make_task(space=space))
+    assert run.returncode == 2
+    assert run.stderr.startswith("autoadapt: search space, template 'greedy', instruction 'none': prompt template: ")
+    assert reason in run.stderr
 
 
 def test_check_does_not_load_torch(make_task: MakeTask) -> None:

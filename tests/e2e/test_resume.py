@@ -5,6 +5,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,6 @@ from typing import Any
 import pytest
 from conftest import SPACE, MakeTask, call
 from searches import (
-    FAULTY_SPACE,
     alive,
     events,
     finished_jobs,
@@ -116,8 +117,42 @@ def test_signal_ends_after_bookkeeping_and_the_run_resumes(make_task: MakeTask, 
     outcomes(task)
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "everyone"),
+    [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, False), (signal.SIGTERM, 143, True)],
+    ids=["ctrl_c", "sigterm", "sigterm_to_all_processes"],
+)
+def test_signal_saves_the_training_and_the_run_resumes_from_there(
+    make_task: MakeTask, number: int, code: int, everyone: bool
+) -> None:
+    task = make_task(
+        methods=["lora"],
+        models=["scripted:step_seconds=0.1"],
+        budget={"trials": 1},
+        search={"sampler": "random", "rungs": False},
+        compute={"on_cpu": True, "slots": 1},
+    )
+    trial = task.parent / "runs" / "fruits" / "trials" / "0000"
+    process = start(task)
+    wait_for(lambda: (trial / "rung0" / "heartbeat").exists())
+    begun = (trial / "rung0" / "heartbeat").stat().st_mtime_ns
+    wait_for(lambda: (trial / "rung0" / "heartbeat").stat().st_mtime_ns > begun)
+    for asked in [process, *(workers_of(process.pid) if everyone else [])]:
+        asked.send_signal(number)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == code, out
+    assert "trainings save a checkpoint" in out
+    (saved,) = (int(folder.name.split("-")[1]) for folder in trial.glob("checkpoint-*"))
+    assert saved > 0
+    assert states(task) == ["RUNNING"]
+    assert search(task).returncode == 0
+    (log,) = (file for file in trial.glob("rung0-retry*/log.txt"))
+    assert f"trained steps {saved} to" in log.read_text()
+    assert states(task) == ["COMPLETE"]
+
+
 def test_second_ctrl_c_ends_at_once(make_task: MakeTask) -> None:
-    task = make_task(methods=["faulty"], space=FAULTY_SPACE.replace("FAULTS", "slow"), budget={"trials": 3})
+    task = make_task(methods=["lora"], models=["scripted:step_seconds=0.1"], budget={"trials": 1})
     process = start(task)
     wait_for(lambda: list((task.parent / "runs").glob("*/trials/*/*/heartbeat")))
     process.send_signal(signal.SIGSTOP)
@@ -128,6 +163,8 @@ def test_second_ctrl_c_ends_at_once(make_task: MakeTask) -> None:
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert time.monotonic() - signalled < 5
+    assert search(task).returncode == 0
+    assert states(task) == ["COMPLETE"]
 
 
 def test_paused_trials_are_promoted_after_a_kill(make_task: MakeTask) -> None:
@@ -240,6 +277,66 @@ def test_changed_question_is_refused_with_a_difference(make_task: MakeTask) -> N
     moved = search(task)
     assert moved.returncode == 3
     assert "data.train" in moved.stderr
+
+
+KILLED_WHILE_TELLING = """
+import os, signal, sys
+import optuna
+from autoadapt.cli.main import main
+
+after, nth = sys.argv.pop(1) == "after", int(sys.argv.pop(1))
+tell, told = optuna.Study.tell, []
+
+def killed(study, *arguments, **options):
+    told.append(1)
+    if len(told) < nth or after:
+        tell(study, *arguments, **options)
+    if len(told) == nth:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+optuna.Study.tell = killed
+main()
+"""
+
+
+@pytest.mark.parametrize("nth", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_driver_killed_while_it_tells_a_trial_loses_and_repeats_nothing(
+    make_task: MakeTask, moment: str, nth: int
+) -> None:
+    task = make_task(budget={"trials": 3}, methods=["prompt"], compute={"on_cpu": True, "slots": 1})
+    arguments = [moment, str(nth), "search", str(task), "--runs", str(task.parent / "runs")]
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_TELLING, *arguments], capture_output=True, timeout=200)
+    assert killed.returncode == -signal.SIGKILL
+    before = outcomes(task)
+    assert states(task).count("COMPLETE") == (nth if moment == "after" else nth - 1)
+    done = search(task, "--json")
+    assert done.returncode == 0, done.stderr
+    assert events(done)[-1]["status"]["spent"]["trials"] == 3
+    assert states(task) == ["COMPLETE"] * 3
+    assert {key: value for key, value in outcomes(task).items() if key in before} == before
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(8, marks=pytest.mark.slow)])
+def test_all_workers_killed_at_once_change_no_count(make_task: MakeTask, times: int) -> None:
+    trials = 4 * times
+    task = make_task(
+        budget={"trials": trials},
+        search={"sampler": "random"},
+        models=["scripted:step_seconds=0.02,row_seconds=0.006"],
+        compute={"on_cpu": True, "slots": 2},
+    )
+    process = start(task, "--json")
+    for _ in range(times):
+        known = finished_jobs(task)
+        wait_for(lambda known=known: finished_jobs(task) > known and len(workers_of(process.pid)) >= 3)  # type: ignore[misc]
+        for worker in [c for c in workers_of(process.pid) if not c.children()]:
+            worker.kill()
+    out = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, out
+    assert json.loads(out.splitlines()[-1])["status"]["spent"]["trials"] == trials
+    assert "RUNNING" not in states(task)
+    outcomes(task)
 
 
 @pytest.mark.slow

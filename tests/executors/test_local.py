@@ -107,6 +107,17 @@ def test_worker_killed_while_idle_is_replaced_and_no_attempt_fails(make_bench: M
     assert finished.outcome.cold
 
 
+@pytest.mark.parametrize(("fault", "attempts"), [("killed_before_rename", 2), ("killed_after_rename", 1)])
+def test_outcome_of_a_worker_killed_at_its_rename_is_whole_or_absent(
+    make_bench: MakeBench, fault: str, attempts: int
+) -> None:
+    bench = make_bench()
+    ran = bench.run(bench.fault(fault))
+    assert len(ran) == attempts
+    assert measurement(ran[-1])
+    assert all(failure(attempt).failure_class == "crash" for attempt in ran[:-1])
+
+
 def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:
     bench = make_bench()
     bench.run(bench.fault("killed"))
@@ -119,6 +130,39 @@ def test_worker_ended_by_a_signal_without_a_name(make_bench: MakeBench) -> None:
     wait_for_heartbeat(folder)
     workers(bench)[0].send_signal(40)
     assert failure(bench.next()).reason == "the worker ended by signal 40"
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(400, False), (None, True)])
+def test_memory_of_a_worker_is_limited(make_bench: MakeBench, limit: int | None, fits: bool) -> None:
+    bench = make_bench(memory_mb=limit)
+    last = bench.run(bench.fault("greedy"))[-1]
+    if fits:
+        assert measurement(last)
+    else:
+        assert failure(last).failure_class == "oom"
+        assert "compute.memory_mb = 400 limits a worker" in failure(last).reason
+    assert measurement(bench.run(bench.fault("none"))[-1])
+
+
+def test_failure_of_a_worker_that_ended_has_the_last_line_that_it_printed(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    (first, _) = bench.run(bench.fault("exit"))
+    said = "the last line that it printed: a library said  [31mwhy"
+    assert failure(first).reason == f"the worker ended by exit code 3; {said}"
+
+
+def test_nothing_is_imported_from_the_current_folder(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "current folder"
+    folder.mkdir()
+    for name in ("random", "typing", "torch", "usercustomize", "faulty_method"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('the current folder was imported')\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}{os.pathsep}")  # the empty entry stands for it
+    bench = make_bench(("random", "torch"))
+    assert measurement(bench.run(bench.fault("none"))[0])
+    assert "current folder was imported" not in (bench.root / "workers" / "fork-server.txt").read_text()
 
 
 @pytest.mark.parametrize("jobs", [60, pytest.param(1000, marks=pytest.mark.slow)])
@@ -237,6 +281,10 @@ def test_killed_fork_server_loses_its_workers_and_is_replaced(make_bench: MakeBe
     assert measurement(bench.run(bench.fault("none"))[0])
 
 
+CHILDREN = ["child", "detached"]
+"""Faults that start a process: in the worker's process group, or in a session of its own."""
+
+
 def child_of(folder: Path) -> int:
     """The process that a job's worker has started."""
     file, deadline = folder.parent / "child", time.monotonic() + 60
@@ -246,17 +294,28 @@ def child_of(folder: Path) -> int:
     return int(file.read_text())
 
 
-def test_killed_fork_server_leaves_no_child_of_a_worker(make_bench: MakeBench) -> None:
+@pytest.mark.parametrize("fault", CHILDREN)
+def test_job_that_is_killed_leaves_no_child(make_bench: MakeBench, fault: str) -> None:
+    bench = make_bench(hang_timeout_s=3)
+    child = child_of(bench.submit(bench.fault(fault)))
+    assert failure(bench.next()).failure_class == "timeout"
+    assert not _is_running(child)
+    assert processes() == {fork_server(bench).pid}
+
+
+@pytest.mark.parametrize("fault", CHILDREN)
+def test_killed_fork_server_leaves_no_child_of_a_worker(make_bench: MakeBench, fault: str) -> None:
     bench = make_bench()
-    child = child_of(bench.submit(bench.fault("child")))
+    child = child_of(bench.submit(bench.fault(fault)))
     fork_server(bench).kill()
     assert bench.next().retried
     assert gone_within(10, child)
 
 
+@pytest.mark.parametrize("fault", CHILDREN)
 @pytest.mark.usefixtures("make_bench")
-def test_killed_driver_leaves_no_child_of_a_worker(tmp_path: Path) -> None:
-    program = DRIVER.replace('"hang"', '"child"')
+def test_killed_driver_leaves_no_child_of_a_worker(tmp_path: Path, fault: str) -> None:
+    program = DRIVER.replace('"hang"', f'"{fault}"')
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "run")], stdout=subprocess.PIPE) as driver:
         assert driver.stdout is not None
         pids = [int(word) for word in driver.stdout.readline().split()]
@@ -316,6 +375,74 @@ def test_worker_sees_the_devices_of_its_place(monkeypatch: pytest.MonkeyPatch) -
     assert os.environ["DS_ACCELERATOR"] == "as before"
     Place(devices=Devices(kind="CPU", count=1, accelerator="cpu")).settle()
     assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["DS_ACCELERATOR"]) == ("", "cpu")
+
+
+# -- jobs that are asked to stop
+
+
+SLOW_TRAINING = ModelReference(name="scripted:step_seconds=0.05", family="scripted", location="")
+
+
+def slow_training(bench: Bench) -> tuple[Fit, Path]:
+    """A job that trains for some seconds, which has begun."""
+    params = TRAINING | {"num_train_epochs": 10}
+    job = bench.fault("none", method="full", model=SLOW_TRAINING).model_copy(
+        update={"candidate": fit_job(0, params, method="full").candidate}
+    )
+    folder = bench.submit(job)
+    wait_for_heartbeat(folder)
+    beat = (folder / "heartbeat").stat().st_mtime_ns
+    while (folder / "heartbeat").stat().st_mtime_ns == beat:
+        time.sleep(0.02)
+    return job, folder
+
+
+def test_training_that_is_stopped_is_saved_and_goes_on(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    job, folder = slow_training(bench)
+    bench.supervisor.stop_running("the run was stopped", seconds=60)
+    assert failure(bench.next(timeout=0)).failure_class == "interrupted"
+    (saved,) = folder.parent.glob("checkpoint-*")
+    bench.submit(job.model_copy(update={"attempt": 1}))
+    finished = bench.next()
+    assert measurement(finished).train_steps == 60
+    assert f"trained steps {int(saved.name.split('-')[1])} to 60" in (finished.folder / "log.txt").read_text()
+
+
+def test_worker_that_the_system_asks_to_stop_goes_on_elsewhere(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    slow_training(bench)
+    for process in (fork_server(bench), *workers(bench)):  # as when a whole service is ended
+        process.send_signal(signal.SIGTERM)
+    first, second = bench.next(), bench.next()
+    assert (failure(first).failure_class, first.retried) == ("interrupted", True)
+    assert measurement(second).train_steps == 60
+    assert "trained steps 0" not in (second.folder / "log.txt").read_text()
+
+
+def test_job_that_trains_nothing_stops_at_once(make_bench: MakeBench) -> None:
+    bench = make_bench(slots=2)
+    for fault in ("hang", "slow"):
+        wait_for_heartbeat(bench.submit(bench.fault(fault)))
+    bench.supervisor.stop_running("the run was stopped", seconds=1000)
+    attempts = [bench.next(timeout=0), bench.next(timeout=0)]
+    assert {failure(a).failure_class for a in attempts} == {"interrupted"}
+    assert not any(a.retried for a in attempts)
+
+
+def test_job_that_does_not_stop_in_time_is_killed(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    child_of(bench.submit(bench.fault("deaf")))
+    bench.supervisor.stop_running("the run was stopped", seconds=0.5)
+    finished = bench.next(timeout=0)
+    assert (failure(finished).failure_class, failure(finished).reason) == ("interrupted", "the run was stopped")
+
+
+def test_method_that_exits_is_a_crash(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    first, second = bench.run(bench.fault("sys_exit"))
+    assert (first.retried, second.retried) == (True, False)
+    assert failure(second).reason == "SystemExit: 3"
 
 
 # -- groups that train together

@@ -7,10 +7,12 @@ import torch
 
 from autoadapt.domain.method import Decoding
 from autoadapt.domain.rows import Row
+from autoadapt.errors import Exit, UserError
 from autoadapt.models.causal_lm import language_model
 from autoadapt.models.causal_lm.answering import Answerer
 from autoadapt.models.causal_lm.encoding import Encoder
 from autoadapt.models.causal_lm.language_model import LanguageModel
+from autoadapt.prompts import limits
 from autoadapt.prompts.rendering import Prompt
 
 LABELS = ["fruit", "a tool of steel", "animal", "animal farm"]
@@ -171,6 +173,32 @@ def test_special_tokens_in_a_row_are_inert(tiny_model: Path, chat_model: Path) -
         hostile = encoder.encode("hello </s><s> world").ids
         for token in (1, 2):
             assert hostile.count(token) == calm.count(token)
+
+
+DOUBLE = "{% set x = x ~ x %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{% set x = messages[0].content %}" + DOUBLE * 40 + "{{ x }}", "256 MB of memory"),
+        ("{% set x = messages[0].content %}" + DOUBLE * 16 + "{{ x }}", "it makes"),
+        ("{% for i in range(9999) %}" * 4 + "{% endfor %}" * 4, "1 s of CPU time"),
+        ("{{ 1 // 0 }}", "ZeroDivisionError"),
+        ("{{ messages", "TemplateSyntaxError"),
+    ],
+)
+def test_chat_template_that_means_harm_ends_in_a_message(
+    chat_model: Path, template: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SECONDS", 1)
+    monkeypatch.setattr(limits, "TOO_SLOW", "it takes more than 1 s of CPU time")
+    lm = language_model.load(str(chat_model), "cpu")
+    lm.tokenizer.chat_template = template
+    encoder = Encoder(lm, Prompt(TEMPLATE, "", LABELS), None, 10, True)
+    with pytest.raises(UserError, match=f"chat template cannot be used: .*{reason}.*{chat_model}") as raised:
+        encoder.encode("a ripe apple")
+    assert raised.value.code == Exit.ENVIRONMENT
 
 
 def test_chat_template_wraps_the_prompt(chat_model: Path) -> None:

@@ -4,7 +4,10 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar, NoReturn
 
 from pydantic import BaseModel
@@ -17,7 +20,7 @@ class FaultyParams(PromptedParams):
     """What goes wrong."""
 
     fault: str = "none"
-    """killed, killed_once, hang, child, oom, oom_once, nan, exit, slow, disk, disk_at_end or none."""
+    """What goes wrong: a key of `FAULTS`."""
 
 
 def _killed(context: Context) -> None:
@@ -38,6 +41,12 @@ def _slow(context: Context) -> None:
         context.tick()
 
 
+def _exit(context: Context) -> NoReturn:
+    sys.stderr.write("a library said \x1b[31mwhy\n\n")
+    sys.stderr.flush()
+    os._exit(3)
+
+
 def _disk(context: Context) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -56,6 +65,38 @@ def _child(context: Context) -> None:
         child.wait()
 
 
+def _detached(context: Context) -> None:
+    """Starts a process in a session of its own, as a server does that shall stay, whose parent ends; and hangs."""
+    program = "import subprocess as s; print(s.Popen(['sleep', '600'], stdout=s.DEVNULL, start_new_session=True).pid)"
+    (context.state / "child").write_bytes(subprocess.check_output([sys.executable, "-c", program]))
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as child:
+        child.wait()
+
+
+def _killed_in_rename(renames: bool) -> Callable[[Context], None]:
+    """Has this process killed before, or after, its outcome gets its name; in the first attempt only."""
+
+    def fault(context: Context) -> None:
+        def replace(source: Path, target: Path) -> None:
+            if target.name == "outcome.json":
+                if renames:
+                    os.replace(source, target)
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.replace(source, target)
+
+        if context.job.attempt == 0:
+            Path.replace = replace  # type: ignore[assignment, method-assign]
+
+    return fault
+
+
+def _deaf(context: Context) -> None:
+    """Hears of no signal that can be caught."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    (context.state / "child").write_text(str(os.getpid()))
+    time.sleep(600)
+
+
 FAULTS = {
     "killed": _killed,
     "killed_once": lambda context: _killed(context) if context.job.attempt == 0 else None,
@@ -63,11 +104,17 @@ FAULTS = {
     "oom": _out_of_memory,
     "oom_once": lambda context: _out_of_memory(context) if context.job.training.micro_batches < 2 else None,
     "nan": _nan,
-    "exit": lambda context: os._exit(3),
+    "exit": _exit,
     "slow": _slow,
     "disk": _disk,
     "disk_at_end": _disk_at_end,
     "child": _child,
+    "detached": _detached,
+    "deaf": _deaf,
+    "killed_before_rename": _killed_in_rename(renames=False),
+    "killed_after_rename": _killed_in_rename(renames=True),
+    "greedy": lambda context: bytearray(10**9) and None,
+    "sys_exit": lambda context: sys.exit(3),
     "none": lambda context: None,
 }
 

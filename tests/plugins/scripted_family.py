@@ -242,6 +242,9 @@ class ScriptedModel(Model):
         for step in range(earlier["step"], steps):
             spend(settings.step_seconds, context.tick)
             done = step + 1
+            if context.training_should_end():
+                self._save_checkpoint(done, seconds())
+                raise KeyboardInterrupt
             if seconds() >= limit:
                 steps = done
                 break

@@ -2,6 +2,7 @@
 trusted."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,20 @@ def test_a_training_in_two_parts_equals_one(tiny_model: Path, tmp_path: Path) ->
         torch.testing.assert_close(value, parts[name], atol=1e-6, rtol=1e-5)
 
 
+def test_a_training_that_is_asked_to_end_loses_no_step(
+    lm: language_model.LanguageModel, tiny_model: Path, tmp_path: Path
+) -> None:
+    whole = train(backend(language_model.load(str(tiny_model), "cpu")), plan(lm, tmp_path / "whole"))
+    asked = iter([False, False, True])
+    folder = tmp_path / "asked"
+    stopped = backend(language_model.load(str(tiny_model), "cpu"))
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, plan(lm, folder, should_end=asked.__next__))
+    assert [p.name for p in folder.iterdir()] == ["checkpoint-0000003"]
+    again = train(backend(language_model.load(str(tiny_model), "cpu")), plan(lm, folder))
+    assert again.loss == pytest.approx(whole.loss, abs=1e-6)
+
+
 def test_micro_batches_give_the_same_step(tiny_model: Path, tmp_path: Path) -> None:
     losses = []
     for parts in (1, 2, 4):
@@ -199,6 +214,23 @@ def test_training_whose_time_is_short_brings_the_rate_down_by_then(
     # a step of five is three steps of fifteen: the place in the schedule is the share of the time that has passed
     assert ticking.rates == pytest.approx([learning_rate(3 * i, 15, 5e-3, 0.1) for i in range(5)])
     assert ticking.rates[-1] < 0.25 * 5e-3
+
+
+def test_checkpoints_are_written_while_a_training_goes_on(
+    lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def saving(folder: Path) -> None:
+        ticking.now += seconds_to_save
+        saved.append(len(ticking.rates))
+
+    monkeypatch.setattr("autoadapt.training.loop.SAVE_EVERY_SECONDS", (2.0, 8.0))
+    monkeypatch.setattr(ticking, "save", saving)
+    for seconds_to_save, expected in ((0.0, [3, 6, 9, 12, 15]), (0.22, [3, 8, 13]), (9.0, [3, 12])):
+        saved: list[int] = []
+        ticking.rates.clear()
+        train(ticking, plan(lm, tmp_path / str(seconds_to_save), dev_score=None))
+        assert saved == expected
+        shutil.rmtree(tmp_path / str(seconds_to_save))
 
 
 def test_time_that_suffices_changes_no_step(lm: language_model.LanguageModel, ticking: Ticking, tmp_path: Path) -> None:

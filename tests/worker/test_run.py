@@ -1,5 +1,6 @@
 """One job to one outcome, on a family that needs no torch."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.method import Answer
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.usage import Usage
+from autoadapt.metrics.accuracy import Accuracy
 from autoadapt.shelves import FAMILIES
+from autoadapt.worker.meters import Meters
 from autoadapt.worker.place import Place
 from autoadapt.worker.run import run_job
 from autoadapt.worker.workshop import Workshop, should_retire
@@ -54,6 +57,24 @@ def test_usage_is_device_time_and_tokens_of_training_and_of_answering(tmp_path: 
     assert read == sum(row.tokens_in for row in measurement.rows)
     assert outcome.usage.device_seconds[kind] == pytest.approx(outcome.seconds)
     assert 0 < outcome.fit_measure_seconds <= outcome.seconds
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_score_that_is_not_finite_is_a_failure_whose_time_counts(
+    jobs: JobRun, score: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Accuracy, "row", lambda self, answered: [score])
+    outcome = jobs.run(jobs.fit("prompt"))
+    assert isinstance(outcome.result, Failure)
+    assert (outcome.result.failure_class, outcome.result.stage) == ("nan", "measure")
+    assert outcome.usage.device_seconds[DEVICES.kind] > 0
+
+
+def test_latency_of_zero_is_a_failure(jobs: JobRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Meters, "timed", lambda self, work: (work(), 0.0))
+    failure = jobs.failure(jobs.fit("prompt"))
+    assert failure.failure_class == "nan"
+    assert "the clock cannot be trusted" in failure.reason
 
 
 def test_a_metric_that_costs_money_is_billed_to_the_job(jobs: JobRun) -> None:

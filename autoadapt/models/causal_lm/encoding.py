@@ -4,9 +4,11 @@ import functools
 from collections.abc import Callable, Sequence
 
 from autoadapt.domain.rows import Row
+from autoadapt.errors import Exit, UserError
 from autoadapt.local_models.texts import Encoded, inert
 from autoadapt.models.causal_lm.language_model import LanguageModel
-from autoadapt.prompts.rendering import Prompt
+from autoadapt.prompts.limits import LimitError, UseLimits
+from autoadapt.prompts.rendering import MAX_CHARACTERS, Prompt
 
 
 class Encoder:
@@ -31,6 +33,7 @@ class Encoder:
         self.lm, self.prompt, self.select, self.tuned = lm, prompt, select, tuned
         self.limit = max(8, lm.context_length - room)
         self.chat = bool(getattr(lm.tokenizer, "chat_template", None))
+        self._limits = UseLimits()
 
     def _ids(self, text: str, examples: Sequence[Row]) -> list[int]:
         shown = [
@@ -40,11 +43,30 @@ class Encoder:
         prompt = self.prompt.render(text, shown)
         tokenizer = self.lm.tokenizer
         if self.chat:
-            prompt = tokenizer.apply_chat_template(
-                [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
-            )
+            prompt = self._in_chat(prompt)
             return list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
         return self.lm.start_ids + list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+    def _in_chat(self, prompt: str) -> str:
+        """The prompt as the model's chat template shows it.
+
+        Raises:
+            UserError: the template fails, or takes more memory or time than a template needs.
+        """
+        messages = [{"role": "user", "content": prompt}]
+        try:
+            shown: str = self._limits.run(
+                lambda: self.lm.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            )
+            if len(shown) > MAX_CHARACTERS + len(prompt):
+                raise LimitError(f"it makes {len(shown):,} characters of {len(prompt):,}")
+        except Exception as error:
+            reason = str(error) if isinstance(error, LimitError) else f"{type(error).__name__}: {error}"
+            raise UserError(
+                f"the chat template cannot be used: {reason}; put that of {self.lm.path} right, or leave the model out",
+                Exit.ENVIRONMENT,
+            ) from error
+        return shown
 
     def encode(self, text: str) -> Encoded:
         """The prompt for one input: examples are dropped, then the input is cut, until it fits."""
