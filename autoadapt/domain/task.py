@@ -7,6 +7,7 @@ are checked here for type and range; names that other rooms own (metric, method,
 
 import codecs
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -91,6 +92,18 @@ class Data(StrictModel):
     @classmethod
     def _encoding_known(cls, value: str | None) -> str | None:
         return None if value is None else text_encoding(value)
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_distinct(cls, value: list[str] | None) -> list[str] | None:
+        if value is None:
+            return None
+        labels = [unicodedata.normalize("NFC", label) for label in value]
+        if again := next((label for label in labels if labels.count(label) > 1), None):
+            raise ValueError(f"label '{again[:80]}' is given twice; keep one")
+        if not all(label.strip() for label in labels):
+            raise ValueError("an empty label; rows without an answer are left out, so remove it")
+        return labels
 
     @field_validator("merge_labels")
     @classmethod
