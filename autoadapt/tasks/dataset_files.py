@@ -38,7 +38,9 @@ def parquet_records(path: Path, wanted: Collection[str] | None = None) -> Record
     columns = sorted(wanted) if wanted is not None and set(wanted) <= set(schema.names) else schema.names
     texts = [name for name in columns if _is_text(schema.field(name).type)]
     return Records(
-        _parquet_rows(path, columns, texts), total=total, pick=lambda places: _parquet_rows(path, columns, texts, places)
+        _parquet_rows(path, columns, texts),
+        total=total,
+        pick=lambda places: _parquet_rows(path, columns, texts, places),
     )
 
 

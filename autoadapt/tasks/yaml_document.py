@@ -112,9 +112,24 @@ class Document:
             if not isinstance(node, MappingNode):
                 return None
             node = next((v for k, v in node.value if k.value == str(key)), None)
-        if not isinstance(node, SequenceNode) or not all(isinstance(i, ScalarNode) for i in node.value):
-            return None
-        return [str(i.value) for i in node.value]
+        return _scalars(node)
+
+
+def scalars_as_written(text: str) -> list[str] | None:
+    """The scalars of a list as they are written, like `Document.raw`; None: it is no such list.
+
+    Args:
+        text: valid YAML.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _BoundedComposer
+    return _scalars(yaml.compose(text))
+
+
+def _scalars(node: Any) -> list[str] | None:
+    if not isinstance(node, SequenceNode) or not all(isinstance(i, ScalarNode) for i in node.value):
+        return None
+    return [str(i.value) for i in node.value]
 
 
 def read_text(path: Path) -> str:
