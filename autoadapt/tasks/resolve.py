@@ -19,11 +19,12 @@ from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
-from autoadapt.errors import UserError
+from autoadapt.errors import Exit, UserError
 from autoadapt.model_files import unknown_model
 from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
+from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
 from autoadapt.tasks.remote_models import check_names, with_settings
@@ -226,7 +227,32 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
-    return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+    resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+    return _without_too_long(resolved, document)
+
+
+def _without_too_long(resolved: ResolvedTask, document: Document) -> ResolvedTask:
+    """The same without methods and models whose prompts cannot fit, with a note on each.
+
+    Raises:
+        UserError: exit code 3: nothing is left for a model that the task names.
+    """
+    pairs, task = resolved.space.pairs, resolved.task
+    reasons = pairs_without_room(resolved.space.arms, resolved.obstacle)
+    kept = {
+        method: left
+        for method, models in pairs.models.items()
+        if (left := tuple(model for model in models if (method, model) not in reasons))
+    }
+    for i, name in enumerate(task.models):
+        why = next((reason for (_, model), reason in reasons.items() if model == name), None)
+        if why is not None and not any(name in models for models in kept.values()):
+            with _at(document, "models", i):
+                raise UserError(f"{why}; shorten the rows, or name a model with a longer context", Exit.DATA)
+    notes = [f"{method} on {model} is left out: {reason}" for (method, model), reason in reasons.items()]
+    notes += cut_inputs_notes(resolved.models, resolved.capabilities, resolved.splits.validation)
+    space = resolved.space.restricted(dataclasses.replace(pairs, models=kept)) if reasons else resolved.space
+    return dataclasses.replace(resolved, space=space).with_warnings(notes)
 
 
 def with_floor(task: Task, answers: AnswerKind) -> Task:
