@@ -41,9 +41,7 @@ def pairs_without_room(
 def _prompts(arm: Branch) -> list[dict[str, Scalar]]:
     """Every prompt of an arm with the fewest examples that it may have."""
     searched = {
-        name: spec.choices
-        for name in ("template", "instruction")
-        if isinstance(spec := arm.specs.get(name), Choices)
+        name: spec.choices for name in ("template", "instruction") if isinstance(spec := arm.specs.get(name), Choices)
     }
     shots = _least(arm.specs["shots"]) if "shots" in arm.specs else 0
     return [{**dict(zip(searched, one, strict=True)), "shots": shots} for one in itertools.product(*searched.values())]

@@ -118,9 +118,7 @@ def test_a_search_spends_nothing_on_such_a_model(make_task: MakeTask, tiny_model
     assert not (task.parent / "runs").exists()
 
 
-def test_an_encoder_of_an_unknown_type_is_taken_for_no_language_model(
-    make_task: MakeTask, tiny_encoder: Path
-) -> None:
+def test_an_encoder_of_an_unknown_type_is_taken_for_no_language_model(make_task: MakeTask, tiny_encoder: Path) -> None:
     run = call("check", task_on(make_task, tiny_encoder, config(model_type="bart-less")))
     assert run.returncode == USAGE
     assert "knows no causal language model of type 'bart-less'" in run.stderr
