@@ -95,30 +95,30 @@ def trials_of(root: Path, method: str) -> int:
     return json.loads((root / "results.json").read_text())["methods"].get(method, {"trials": 0})["trials"]
 
 
-@pytest.mark.parametrize("sampler", [pytest.param("random", marks=pytest.mark.slow), "cost_aware"])
-def test_a_search_goes_on_without_such_a_method_and_a_resumed_one_too(make_task: MakeTask, sampler: str) -> None:
+SENTENCE = "faulty on scripted is searched no further: its first 3 trials failed in the same way (oom in fit: "
+
+
+def test_a_search_ends_where_nothing_else_is_left_and_a_resumed_one_too(make_task: MakeTask) -> None:
+    task = make_task(space=FAULTY, methods=["faulty"], budget={"trials": 30}, compute={"on_cpu": True, "slots": 1})
+    root = task.parent / "runs" / "fruits"
+    for budget in (30, 40):
+        run = call("search", task, "--runs", root.parent, "--set", f"budget.trials={budget}")
+        assert run.returncode == 6, run.stderr
+        assert trials_of(root, "faulty") == 3
+        assert SENTENCE in run.stderr
+        assert "no method is left that has not failed in each of its first trials" in run.stderr
+        assert f"Given up: {SENTENCE}" in run.stdout.replace("\n", " ")
+    assert json.loads((root / "results.json").read_text())["given_up"][0].startswith(SENTENCE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["random", "cost_aware"])
+def test_a_search_goes_on_without_such_a_method(make_task: MakeTask, sampler: str) -> None:
     settings: dict[str, Any] = {"space": FAULTY, "methods": ["faulty", "prompt"], "search": {"sampler": sampler}}
-    settings |= {"budget": {"trials": 7}, "compute": {"on_cpu": True, "slots": 1}}
-    task = make_task(**settings)
+    task = make_task(**settings, budget={"trials": 12}, compute={"on_cpu": True, "slots": 1})
     root = task.parent / "runs" / "fruits"
     run = call("search", task, "--runs", root.parent)
     assert run.returncode == 0, run.stderr
-    assert trials_of(root, "faulty") == 3
-    assert trials_of(root, "prompt") >= 3
-    sentence = "faulty on scripted is searched no further: its first 3 trials failed in the same way (oom in fit: "
-    assert sentence in run.stderr
-    assert f"Given up: {sentence}" in run.stdout.replace("\n", " ")
-    assert json.loads((root / "results.json").read_text())["given_up"][0].startswith(sentence)
-    resumed = call("search", task, "--runs", root.parent, "--set", "budget.trials=8")
-    assert resumed.returncode == 0, resumed.stderr
-    assert trials_of(root, "faulty") == 3
+    assert (trials_of(root, "faulty"), trials_of(root, "prompt")) == (3, 9)
+    assert f"Given up: {SENTENCE}" in run.stdout.replace("\n", " ")
     assert "given up: faulty on scripted" in call("report", root, "--all").stdout
-
-
-def test_a_search_ends_where_nothing_else_is_left(make_task: MakeTask) -> None:
-    task = make_task(space=FAULTY, methods=["faulty"], budget={"trials": 30}, compute={"on_cpu": True, "slots": 1})
-    run = call("search", task, "--runs", task.parent / "runs")
-    assert run.returncode == 6, run.stderr
-    assert trials_of(task.parent / "runs" / "fruits", "faulty") == 3
-    assert "no method is left that has not failed in each of its first trials" in run.stderr
-    assert "Given up: faulty on scripted is searched no further" in run.stdout
