@@ -206,8 +206,8 @@ def count_weights(folder: Path) -> int:
                 total += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise UserError(
-                f"model folder {folder}: {file.name} is damaged, or was cut off while it was copied ({error}); copy the "
-                "model again"
+                f"model folder {folder}: {file.name} is damaged, or was cut off while it was copied ({error}); copy "
+                "the model again"
             ) from error
     return total
 
@@ -322,7 +322,8 @@ def _object_in(file: Path, name: str) -> dict[str, Any]:
         raise UserError(f"model '{name}': {file.name} is not valid JSON ({error}); copy the model again") from error
     if not isinstance(value, dict):
         raise UserError(
-            f"model '{name}': {file.name} holds a {type(value).__name__} and no object of settings; copy the model again"
+            f"model '{name}': {file.name} holds a {type(value).__name__} and no object of settings; copy the model "
+            "again"
         )
     return value
 
@@ -333,7 +334,8 @@ def _check_weights(folder: Path, name: str) -> None:
     stated = set(shards.values()) if isinstance(shards, dict) else set()
     if missing := sorted(str(file) for file in stated if not (folder / str(file)).is_file()):
         raise UserError(
-            f"model '{name}': {folder} lacks {missing[0]}, which model.safetensors.index.json names; copy the model again"
+            f"model '{name}': {folder} lacks {missing[0]}, which model.safetensors.index.json names; copy the model "
+            "again"
         )
     if count_weights(folder) == 0:
         raise UserError(f"model '{name}': the safetensors files of {folder} hold no weights; copy the model again")
@@ -353,7 +355,7 @@ def tokenizer_of(folder: Path) -> "Tokenizer | None":
         return None
     try:
         tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # noqa: BLE001 - the package raises nothing more exact
+    except Exception as error:  # the package raises nothing more exact
         raise UserError(f"model folder {folder}: tokenizer.json is damaged ({error}); copy the model again") from error
     tokenizer.no_truncation()
     return tokenizer

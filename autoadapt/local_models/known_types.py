@@ -1,4 +1,4 @@
-"""Types of models that the installed transformers can load, read from its source: importing it takes seconds and torch."""
+"""Types of models that the installed transformers can load, read from its source, because importing it needs torch."""
 
 import ast
 import functools

@@ -1,7 +1,7 @@
 """Rows of parquet files, by pyarrow, and of hub data sets, by the datasets package (no remote code).
 
-A parquet file is read in small batches, texts as references to the different ones among them: a file of a few MB may hold
-gigabytes when it is unpacked.
+A parquet file is read in small batches, texts as references to the different ones among them: a file of a few MB may
+hold gigabytes when it is unpacked.
 """
 
 from bisect import bisect_left
@@ -92,8 +92,8 @@ def _cell(cell: Any) -> Any:
 def _damaged(path: Path, error: BaseException, read: int = 0) -> UserError:
     after = f", after row {read:,}" if read else ""
     return UserError(
-        f"{path}{after}: not a readable parquet file ({_first_line(error)}); write it again, or copy it again from where "
-        "it is whole",
+        f"{path}{after}: not a readable parquet file ({_first_line(error)}); write it again, or copy it again from "
+        "where it is whole",
         Exit.DATA,
     )
 

@@ -27,6 +27,9 @@ class Unreadable:
 
     reason: str
 
+    def __str__(self) -> str:
+        return self.reason
+
 
 @dataclass
 class Records:
@@ -39,7 +42,7 @@ class Records:
     total: int | None = None
     """Number of rows, where it is known before they are read."""
     pick: Callable[[Sequence[int]], Iterator[Located]] | None = None
-    """The rows at some places, counted from 0 and rising, without making the others; None: rows are only read in turn."""
+    """The rows at some places, counted from 0 and rising, without making the others; None: rows are read in turn."""
 
 
 def csv_records(path: Path, encoding: str | None = None) -> Records:

@@ -224,8 +224,8 @@ def _check_labels(name: str, rows: list[Row], labels: list[str], answers: Answer
         if unknown is not None:
             shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
             raise UserError(
-                f"{name}, row {row.id + 1}: label '{unknown[:80]}' is not among the labels ({shown}); correct it, or add "
-                "it to data.labels",
+                f"{name}, row {row.id + 1}: label '{unknown[:80]}' is not among the labels ({shown}); correct it, or "
+                "add it to data.labels",
                 Exit.DATA,
             )
 

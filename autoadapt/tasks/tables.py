@@ -196,8 +196,8 @@ class _RowReader:
         self.characters += len(text) + sum(map(len, answers))
         if self.characters > MOST_CHARACTERS:
             raise UserError(
-                f"{where}: the rows up to here hold more than {MOST_CHARACTERS:,} characters; give shorter texts or fewer "
-                "rows",
+                f"{where}: the rows up to here hold more than {MOST_CHARACTERS:,} characters; give shorter texts or "
+                "fewer rows",
                 Exit.DATA,
             )
         return Row(id=place, input=text, outputs=answers)
@@ -207,8 +207,8 @@ class _RowReader:
         if not self.composed:
             return []
         return [
-            f"{name}: {self.composed} labels have letters in two characters, such as e and an accent; they are read as the "
-            "same labels with the letter in one (Unicode NFC)"
+            f"{name}: {self.composed} labels have letters in two characters, such as e and an accent; they are read as "
+            "the same labels with the letter in one (Unicode NFC)"
         ]
 
     def _input(self, record: dict[str, Any], where: str) -> str:
@@ -353,14 +353,23 @@ def cell_text(value: Any, where: str, column: str) -> str:
     text = as_text(value)
     if len(text) > LONGEST_CELL:
         raise UserError(
-            f"{where}: column '{column}' is {len(text):,} characters long (at most {LONGEST_CELL:,}); shorten it or leave "
-            "the row out",
+            f"{where}: column '{column}' is {len(text):,} characters long (at most {LONGEST_CELL:,}); shorten it or "
+            "leave the row out",
             Exit.DATA,
         )
+    check_whole(text, where, column)
+    return text
+
+
+def check_whole(text: str, where: str, column: str) -> None:
+    """Checks that a text can be written to a file.
+
+    Raises:
+        UserError: it holds half of a character.
+    """
     if not text.isascii() and (half := SURROGATE.search(text)):
         raise UserError(
-            f"{where}: column '{column}' holds half of a character (\\u{ord(half[0]):04x}), as when a text is cut in the "
-            "middle of an emoji; write the whole character or leave it out",
+            f"{where}: column '{column}' holds half of a character (\\u{ord(half[0]):04x}), as when a text is cut in "
+            "the middle of an emoji; write the whole character or leave it out",
             Exit.DATA,
         )
-    return text

@@ -53,6 +53,18 @@ class _BoundedComposer(Composer):
         finally:
             self._depth -= 1
 
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if node.value.isascii():
+            return node
+        try:
+            # JSON writes characters such as emoji as two escapes, which are joined here
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeError as error:
+            line = node.start_mark.line + 1
+            raise _RefusedError(line, "half of a character (\\ud800 to \\udfff); write the whole one") from error
+        return node
+
 
 class Document:
     """A YAML file's values with the line of every key.
