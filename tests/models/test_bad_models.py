@@ -1,6 +1,15 @@
 """Every way in which a model folder may be wrong: `autoadapt check` ends with the code, the place and what to do, and a
-search spends nothing on it. The ids of the cases are the lines of the list of bad input; hubs that are gated, offline or
-do not know a name are tested in `test_hub.py`.
+search spends nothing on it. The ids of the cases are the lines of the list of bad input. Where the other lines are tested:
+
+gated, offline and half-downloaded models: test_hub.py
+modules for LoRA that are absent: test_causal_lm.py
+a model that cannot fit: test_money.py
+a budget below the cheapest run: test_planning.py
+a provider that answers 401, 402, 403, HTML or nothing before the first trial, and unknown prices: test_remote_search.py
+refusals counted as wrong: test_remote.py
+more shots than rows: test_lengths.py
+files of an artifact that are links or lie outside it: test_artifacts.py
+a server without a token, a foreign host, a port in use: test_serving.py
 """
 
 import json
@@ -10,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTask, call, labelled_rows
+from conftest import SPACE, MakeTask, call, labelled_rows
 from safetensors.numpy import save_file
 from transformers.models.auto import modeling_auto
 
 from autoadapt.local_models.known_types import ANY, CAUSAL, types_in
+from autoadapt.local_models.loading import load_tokenizer
 
 Change = Callable[[Path], Any]
 OK, USAGE, DATA = 0, 2, 3
@@ -122,6 +132,53 @@ def test_an_encoder_of_an_unknown_type_is_taken_for_no_language_model(make_task:
     run = call("check", task_on(make_task, tiny_encoder, config(model_type="bart-less")))
     assert run.returncode == USAGE
     assert "knows no causal language model of type 'bart-less'" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "fix"),
+    [
+        ("./modle", "line 4, models.0: model './modle': no such folder", "Did you mean 'model'?"),
+        ("embeded", "line 4, models.0: model 'embeded': no such folder", "Did you mean 'embedded'?"),
+        ("", "line 4, models.0: model ''", "should be a transformers model folder"),
+    ],
+)
+def test_the_nearest_name_of_a_model_is_proposed(
+    make_task: MakeTask, tiny_model: Path, name: str, place: str, fix: str
+) -> None:
+    task = task_on(make_task, tiny_model, lambda folder: None)
+    run = call("check", task, "--set", f"models=['{name}']")
+    assert run.returncode == USAGE, run.stdout
+    assert place in run.stderr
+    assert fix in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ inptu }}", "template 'plain', instruction 'none': prompt template: UndefinedError: 'inptu' is undefined"),
+        (
+            "{% if false %}{{ input }}{% endif %}",
+            "template 'plain', instruction 'none': prompt template: the result is empty",
+        ),
+    ],
+)
+def test_a_template_that_cannot_be_filled_is_refused(
+    make_task: MakeTask, tiny_model: Path, template: str, says: str
+) -> None:
+    old = next(line for line in SPACE.splitlines() if line.startswith("  plain:"))
+    run = call("check", make_task(space=SPACE.replace(old, f"  plain: {json.dumps(template)}")))
+    assert run.returncode == USAGE, run.stdout
+    assert says in run.stderr
+
+
+def test_a_tokenizer_without_padding_and_chat_template_is_used(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    in_json("tokenizer_config.json", pad_token=None, chat_template=None)(folder)
+    tokenizer = load_tokenizer(str(folder))
+    assert tokenizer.pad_token == tokenizer.eos_token
+    in_json("tokenizer_config.json", eos_token=None)(folder)
+    assert load_tokenizer(str(folder)).pad_token_id == 0
 
 
 def test_types_are_those_that_transformers_knows() -> None:
