@@ -105,6 +105,7 @@ class Chooser:
         found = self._failing.found()
         for pair in [pair for pair in found if pair not in self._told]:
             self._told.add(pair)
+            self._refused.add(pair)
             self.emit("note", found[pair], None)
         pairs = self.resolved.space.pairs.models
         if found and all((method, model) in found for method, models in pairs.items() for model in models):

@@ -7,7 +7,7 @@ from pathlib import Path
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.rows import Row
-from autoadapt.domain.space import Branch, Choices, Range, Scalar
+from autoadapt.domain.space import Branch, Choices, Scalar
 from autoadapt.model_files import tokenizer_of
 
 MOST_COUNTED = 1000
@@ -15,17 +15,18 @@ MOST_COUNTED = 1000
 
 
 def pairs_without_room(
-    arms: Mapping[str, Branch], obstacle: Callable[[Candidate], str | None]
+    arms: Mapping[str, Branch], obstacle: Callable[[Candidate], str | None], training_rows: int
 ) -> dict[tuple[str, str], str]:
     """Methods and models with which no prompt of a search space can work, even with the fewest examples, and why.
 
     Args:
         arms: by name.
         obstacle: why a candidate cannot work; None: nothing speaks against it.
+        training_rows: of which so many may be examples; arms that need more are not judged by their lengths.
     """
     found = {}
     for arm in arms.values():
-        if "template" not in arm.specs:
+        if "template" not in arm.specs or _least_shots(arm) > training_rows:
             continue
         for model in arm.models:
             reason = None
@@ -43,12 +44,13 @@ def _prompts(arm: Branch) -> list[dict[str, Scalar]]:
     searched = {
         name: spec.choices for name in ("template", "instruction") if isinstance(spec := arm.specs.get(name), Choices)
     }
-    shots = _least(arm.specs["shots"]) if "shots" in arm.specs else 0
+    shots = _least_shots(arm)
     return [{**dict(zip(searched, one, strict=True)), "shots": shots} for one in itertools.product(*searched.values())]
 
 
-def _least(spec: Choices | Range) -> int:
-    values = spec.choices if isinstance(spec, Choices) else [spec.low]
+def _least_shots(arm: Branch) -> int:
+    spec = arm.specs.get("shots")
+    values = spec.choices if isinstance(spec, Choices) else [0 if spec is None else spec.low]
     return min((int(value) for value in values if isinstance(value, int | float)), default=0)
 
 

@@ -228,31 +228,27 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         split_goals(goals)
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
     resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
-    return _without_too_long(resolved, document)
+    return resolved.with_warnings(_length_notes(resolved, document))
 
 
-def _without_too_long(resolved: ResolvedTask, document: Document) -> ResolvedTask:
-    """The same without methods and models whose prompts cannot fit, with a note on each.
+def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
+    """A note on every method whose prompts are too long for a model, and on models that read a part of some rows.
+
+    The search refuses such candidates one by one, at no cost, so that its verdict names the method and the reason.
 
     Raises:
-        UserError: exit code 3: nothing is left for a model that the task names.
+        UserError: exit code 3: no method is left for a model that the task names.
     """
-    pairs, task = resolved.space.pairs, resolved.task
-    reasons = pairs_without_room(resolved.space.arms, resolved.obstacle)
-    kept = {
-        method: left
-        for method, models in pairs.models.items()
-        if (left := tuple(model for model in models if (method, model) not in reasons))
-    }
-    for i, name in enumerate(task.models):
-        why = next((reason for (_, model), reason in reasons.items() if model == name), None)
-        if why is not None and not any(name in models for models in kept.values()):
+    pairs = resolved.space.pairs.models
+    reasons = pairs_without_room(resolved.space.arms, resolved.obstacle, len(resolved.splits.train))
+    for i, name in enumerate(resolved.task.models):
+        methods = [method for method, models in pairs.items() if name in models]
+        if methods and all((method, name) in reasons for method in methods):
             with _at(document, "models", i):
+                why = reasons[methods[0], name]
                 raise UserError(f"{why}; shorten the rows, or name a model with a longer context", Exit.DATA)
-    notes = [f"{method} on {model} is left out: {reason}" for (method, model), reason in reasons.items()]
-    notes += cut_inputs_notes(resolved.models, resolved.capabilities, resolved.splits.validation)
-    space = resolved.space.restricted(dataclasses.replace(pairs, models=kept)) if reasons else resolved.space
-    return dataclasses.replace(resolved, space=space).with_warnings(notes)
+    notes = [f"cannot be tried: {reason}" for reason in reasons.values()]
+    return notes + cut_inputs_notes(resolved.models, resolved.capabilities, resolved.splits.validation)
 
 
 def with_floor(task: Task, answers: AnswerKind) -> Task:
