@@ -110,6 +110,8 @@ class Data(StrictModel):
     def _merged_once(cls, value: dict[str, str]) -> dict[str, str]:
         if again := sorted({label for label in value.values() if value.get(label, label) != label}):
             raise ValueError(f"'{again[0]}' is merged into another label itself; name the last one in its place")
+        if empty := next((written for written, label in value.items() if not label.strip()), None):
+            raise ValueError(f"'{empty}' is merged into an empty label; give it a name")
         return value
 
     @model_validator(mode="after")

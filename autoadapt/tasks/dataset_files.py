@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 
 from autoadapt.errors import Exit, UserError
-from autoadapt.tasks.delimited import Located, Records, Unreadable
+from autoadapt.tasks.delimited import Located, Records, Unreadable, named_columns
 
 ROWS_PER_BATCH = 8192
 NOT_READABLE = (OSError, ValueError, OverflowError, NotImplementedError, pyarrow.ArrowException)
@@ -35,6 +35,7 @@ def parquet_records(path: Path, wanted: Collection[str] | None = None) -> Record
             total, schema = file.metadata.num_rows, file.schema_arrow
     except NOT_READABLE as error:
         raise _damaged(path, error) from error
+    named_columns(str(path), schema.names)  # refuses a name that is given twice
     columns = sorted(wanted) if wanted is not None and set(wanted) <= set(schema.names) else schema.names
     texts = [name for name in columns if _is_text(schema.field(name).type)]
     return Records(

@@ -206,8 +206,8 @@ def _labels(given: list[str] | None, rows: list[Row], answers: AnswerKind) -> li
     if answers == "labels" and (unfit := next((label for label in labels if SEPARATOR in label), None)):
         raise UserError(f"data.labels: {label_with_separator(unfit)}", Exit.DATA)
     if len(labels) < 2:
-        found = f"only one label ('{labels[0]}')" if labels else "no label"
-        raise UserError(f"{found} in the training rows: nothing to decide", Exit.DATA)
+        found = f"only one label ('{labels[0][:80]}')" if labels else "no label"
+        raise UserError(f"{found} in the training rows: nothing to decide; add rows of other labels", Exit.DATA)
     if len(labels) > max(50, len(rows) // 2):
         raise UserError(
             f"{len(labels)} different labels in {len(rows)} rows: is data.columns.output the right column? "

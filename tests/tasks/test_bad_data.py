@@ -46,6 +46,14 @@ def parquet(rows: list[dict[str, Any]] = ROWS, **columns: Any) -> bytes:
     return written.getvalue()
 
 
+def twice_the_text() -> bytes:
+    written = io.BytesIO()
+    texts, labels = ([row[name] for row in ROWS] for name in ("text", "label"))
+    columns = [pyarrow.array(column) for column in (texts, texts, labels)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(columns, names=["text", "text", "label"]), written)
+    return written.getvalue()
+
+
 def times_beyond_any_calendar() -> Any:
     return pyarrow.array([2**62] * len(ROWS), pyarrow.int64()).cast(pyarrow.timestamp("us"))
 
@@ -95,7 +103,7 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str, str]] = {
     "0 rows": ({"a.jsonl": ""}, {}, "a.jsonl", "needs text in its input and its output"),
     "0 rows, csv": ({"a.csv": "text,label\n"}, {}, "a.csv", "needs text in its input and its output"),
     "1 row": ({"a.jsonl": lines(ROWS[:1])}, {}, "training rows", "only one label"),
-    "1 label": ({"a.jsonl": lines([{**r, "label": "x"} for r in ROWS])}, {}, "only one label ('x')", "to decide"),
+    "1 label": ({"a.jsonl": lines([{**r, "label": "x"} for r in ROWS])}, {}, "only one label ('x')", "add rows of other labels"),
     "few rows": ({"a.jsonl": lines(ROWS[:20])}, {}, "validation has", "give more data"),
     "no such file": ({}, {"path": "dat.jsonl"}, "dat.jsonl", "No such file"),
     "path with NUL": ({}, {"path": "a\0.jsonl"}, "a\\x00.jsonl", "write it again"),
@@ -124,6 +132,8 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str, str]] = {
     "wrong parquet magic": ({"a.parquet": b"PAR1 but no parquet"}, {}, "a.parquet", "write it again"),
     "empty parquet": ({"a.parquet": b""}, {}, "a.parquet", "write it again"),
     "cut parquet": ({"a.parquet": parquet()[:-300]}, {}, "a.parquet", "write it again"),
+    "a column twice, parquet": ({"a.parquet": twice_the_text()}, {}, "a.parquet: column 'text' is named twice",
+                                "give each column a name of its own"),
     "bad date, parquet": ({"a.parquet": parquet(when=times_beyond_any_calendar())},
                           {"columns": {"input": "when", "output": "label"}}, "a.parquet, row 1: column 'when'",
                           "correct the cell"),
@@ -190,7 +200,6 @@ def test_odd_data_are_read_with_a_note(make_task: MakeTask, line: str) -> None:
 def test_unusual_data_are_read(make_task: MakeTask, files: dict[str, str | bytes], data: dict[str, Any]) -> None:
     run = checked(make_task, files, **data)
     assert run.returncode == OK, run.stderr
-    assert "120" not in run.stderr
 
 
 def test_a_date_that_no_calendar_has_is_named_in_a_workbook(make_task: MakeTask) -> None:
@@ -264,7 +273,7 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_before_they_are_there
 ) -> None:
     monkeypatch.setattr(tables, "MOST_CHARACTERS", 1_000_000)
     run = checked(
-        make_task, {"a.parquet": parquet([{"text": "x" * 100_000, "label": str(i % 2)} for i in range(3000)])}
+        make_task, {"a.parquet": parquet([{"text": "x" * 100_000, "label": str(i % 2)} for i in range(100)])}
     )
     assert run.returncode == DATA
     assert "a.parquet, row 10: the rows up to here hold more than 1,000,000 characters" in run.stderr
