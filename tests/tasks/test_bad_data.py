@@ -272,9 +272,7 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_before_they_are_there
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "MOST_CHARACTERS", 1_000_000)
-    run = checked(
-        make_task, {"a.parquet": parquet([{"text": "x" * 100_000, "label": str(i % 2)} for i in range(100)])}
-    )
+    run = checked(make_task, {"a.parquet": parquet([{"text": "x" * 100_000, "label": str(i % 2)} for i in range(100)])})
     assert run.returncode == DATA
     assert "a.parquet, row 10: the rows up to here hold more than 1,000,000 characters" in run.stderr
     assert "give shorter texts or fewer rows" in run.stderr
