@@ -11,10 +11,13 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoadapt.errors import Exit, UserError
 from autoadapt.named_models import NAMED, required_folder
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 NO_LIMIT = 10**6
@@ -123,6 +126,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     return _read_object(folder / "config.json")
 
 
+def known_config(location: str) -> dict[str, Any]:
+    """The content of config.json of a folder, or what the hub states of a repository; empty where neither is known.
+
+    Args:
+        location: a folder or the name of a repository.
+    """
+    return read_config(Path(location)) if Path(location).is_dir() else _hub_config(location)
+
+
 def context_length(folder: Path) -> int | None:
     """Greatest number of tokens that model and tokenizer take, by their configuration files; None: no limit stated."""
     stated = (
@@ -183,7 +195,7 @@ def count_weights(folder: Path) -> int:
     """Number of weights in a model folder, by the headers of its safetensors files; 0 where there are none.
 
     Raises:
-        UserError: a file is not in the safetensors format.
+        UserError: a file is damaged, or not in the safetensors format.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -192,15 +204,18 @@ def count_weights(folder: Path) -> int:
         try:
             with safe_open(file, framework="numpy") as weights:
                 total += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
-        except SafetensorError as error:
-            raise UserError(f"model folder {folder}: {file.name} is not a safetensors file ({error})") from error
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"model folder {folder}: {file.name} is damaged, or was cut off while it was copied ({error}); copy "
+                "the model again"
+            ) from error
     return total
 
 
 def _read_object(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -270,30 +285,77 @@ def _snapshot(name: str, download: bool) -> Path:
 
 
 def check_model_folder(folder: Path, name: str) -> None:
-    """Checks that a folder holds a model that can be loaded safely.
+    """Checks that a folder holds a model that can be loaded safely: its configuration, tokenizer and headers are read.
 
     Raises:
-        UserError: what is missing or refused.
+        UserError: what is missing, damaged or refused.
     """
-    config_file = folder / "config.json"
-    if not config_file.is_file():
+    if not (folder / "config.json").is_file():
         raise UserError(f"model '{name}': {folder} has no config.json; it should be a transformers model folder")
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"model '{name}': config.json is not valid JSON ({error})") from error
-    if "auto_map" in config:
-        raise UserError(
-            f"model '{name}' needs code of its own (auto_map in config.json), which is refused; "
-            "choose a model that transformers supports itself"
-        )
+    for file in ("config.json", "tokenizer_config.json"):
+        if "auto_map" in _object_in(folder / file, name):
+            raise UserError(
+                f"model '{name}' needs code of its own (auto_map in {file}), which is refused; "
+                "choose a model that transformers supports itself"
+            )
     if not any(folder.glob("*.safetensors")):
         pickled = [p.name for p in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]
         lack = (
             f"only pickled weights ({pickled[0]}), which are refused: convert them to safetensors"
             if pickled
-            else ("no weights (*.safetensors)")
+            else "no weights (*.safetensors): copy the model again"
         )
         raise UserError(f"model '{name}': {folder} has {lack}")
+    _check_weights(folder, name)
     if not any((folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
-        raise UserError(f"model '{name}': {folder} has no tokenizer (tokenizer.json)")
+        raise UserError(f"model '{name}': {folder} has no tokenizer (tokenizer.json); copy the model again")
+    tokenizer_of(folder)
+
+
+def _object_in(file: Path, name: str) -> dict[str, Any]:
+    """The object in a JSON file of a model folder; empty where there is no such file."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"model '{name}': {file.name} is not valid JSON ({error}); copy the model again") from error
+    if not isinstance(value, dict):
+        raise UserError(
+            f"model '{name}': {file.name} holds a {type(value).__name__} and no object of settings; copy the model "
+            "again"
+        )
+    return value
+
+
+def _check_weights(folder: Path, name: str) -> None:
+    """Checks that every file of weights is there and whole, by the index and the headers."""
+    shards = _object_in(folder / "model.safetensors.index.json", name).get("weight_map")
+    stated = set(shards.values()) if isinstance(shards, dict) else set()
+    if missing := sorted(str(file) for file in stated if not (folder / str(file)).is_file()):
+        raise UserError(
+            f"model '{name}': {folder} lacks {missing[0]}, which model.safetensors.index.json names; copy the model "
+            "again"
+        )
+    if count_weights(folder) == 0:
+        raise UserError(f"model '{name}': the safetensors files of {folder} hold no weights; copy the model again")
+
+
+@functools.lru_cache(maxsize=8)
+def tokenizer_of(folder: Path) -> "Tokenizer | None":
+    """The tokenizer of a model folder; None where it is not in the format of the package tokenizers.
+
+    Raises:
+        UserError: its file is damaged.
+    """
+    from tokenizers import Tokenizer
+
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return None
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the package raises nothing more exact
+        raise UserError(f"model folder {folder}: tokenizer.json is damaged ({error}); copy the model again") from error
+    tokenizer.no_truncation()
+    return tokenizer

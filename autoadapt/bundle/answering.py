@@ -20,7 +20,7 @@ from autoadapt.bundle.description import BUNDLE_FILE
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import inert, is_full_disk, write_atomic
-from autoadapt.tasks.tables import records_of
+from autoadapt.tasks.tables import check_whole, records_of
 
 STDIN = "-"
 ROWS_AT_ONCE = 256
@@ -121,6 +121,9 @@ def _parts(
             taken = [name for name in ADDED if isinstance(record, dict) and name in record]
             if taken:
                 raise UserError(f"{where}: there is a column '{taken[0]}' already; rename it", Exit.DATA)
+            for name, cell in record.items() if isinstance(record, dict) else ():  # every column is written again
+                text = cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str)
+                check_whole(name + text, where, name)
         predictions = bundle.predict([bundle.text_of(record, where) for where, record in part])
         lines = []
         for (_, record), prediction in zip(part, predictions, strict=True):

@@ -127,7 +127,7 @@ class Bundle:
             UserError: a column is missing, or holds no text.
         """
         if isinstance(one, str):
-            return one
+            return cell_text(one, where, "input")
         columns = self.description.columns.input
         for column in columns:
             if column not in one:

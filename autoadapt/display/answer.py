@@ -175,8 +175,9 @@ class Answer:
         """The most important of what the figures do not say, three sentences at most."""
         verdict = self.study.verdict
         if verdict is None:
-            return ["The search has not ended yet: nothing was scored on test rows."]
+            return [*self._given_up(), "The search has not ended yet: nothing was scored on test rows."]
         found = [
+            *self._given_up(),
             *self._damaged(),
             *self._unmeasured(verdict),
             *self._ties(verdict),
@@ -190,6 +191,12 @@ class Answer:
         """Options that a resumed search has left out."""
         trials = [trial_name(raw.trial) for raw in self.study.raws if raw.files_damaged]
         return [f"Left out, because the files are damaged: {', '.join(trials)}."] if trials else []
+
+    def _given_up(self) -> list[str]:
+        """Methods that have failed on a model from the first trial on."""
+        lines = self.study.results.given_up
+        more = f" (and {len(lines) - 1} more, see `autoadapt report --all`)" if len(lines) > 1 else ""
+        return [f"Given up: {lines[0]}{more}."] if lines else []
 
     def _ties(self, verdict: Verdict) -> list[str]:
         ties = [self.names.get(c.trial, trial_name(c.trial)) for c in verdict.compared if c.tied]

@@ -7,6 +7,7 @@ are checked here for type and range; names that other rooms own (metric, method,
 
 import codecs
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -92,11 +93,25 @@ class Data(StrictModel):
     def _encoding_known(cls, value: str | None) -> str | None:
         return None if value is None else text_encoding(value)
 
+    @field_validator("labels")
+    @classmethod
+    def _labels_distinct(cls, value: list[str] | None) -> list[str] | None:
+        if value is None:
+            return None
+        labels = [unicodedata.normalize("NFC", label) for label in value]
+        if again := next((label for label in labels if labels.count(label) > 1), None):
+            raise ValueError(f"label '{again[:80]}' is given twice; keep one")
+        if not all(label.strip() for label in labels):
+            raise ValueError("an empty label; rows without an answer are left out, so remove it")
+        return labels
+
     @field_validator("merge_labels")
     @classmethod
     def _merged_once(cls, value: dict[str, str]) -> dict[str, str]:
         if again := sorted({label for label in value.values() if value.get(label, label) != label}):
             raise ValueError(f"'{again[0]}' is merged into another label itself; name the last one in its place")
+        if empty := next((written for written, label in value.items() if not label.strip()), None):
+            raise ValueError(f"'{empty}' is merged into an empty label; give it a name")
         return value
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.outcome import FailureClass
+from autoadapt.local_models.known_types import check_type
 
 if TYPE_CHECKING:
     from autoadapt.local_models.loading import LoadedModel
@@ -26,6 +27,10 @@ class LocalFamily(ModelFamily, Generic[M]):
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft")
     name: ClassVar[str]
     """Of the family."""
+    types: ClassVar[str]
+    """The table of `known_types` that lists what it can load."""
+    kind: ClassVar[str]
+    """A model of the family in words."""
 
     def __init__(self) -> None:
         self._models: WarmModels[M] | None = None
@@ -36,6 +41,7 @@ class LocalFamily(ModelFamily, Generic[M]):
 
     def find(self, name: str, base: Path, download: bool) -> ModelReference:
         location = str(model_files.find_model(name, base, download))
+        check_type(name, model_files.known_config(location), self.types, self.kind)
         return ModelReference(name=name, family=self.name, location=location)
 
     def warm_models(self, devices: Devices) -> "WarmModels[M]":

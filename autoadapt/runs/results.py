@@ -61,6 +61,8 @@ class Results(StrictModel):
     """Trials by how they ended."""
     methods: dict[str, MethodUse] = Field(default={})
     """By name."""
+    given_up: list[str] = Field(default=[])
+    """Methods that are searched no further on a model because all of its first trials failed alike, a sentence each."""
 
     @property
     def weighed(self) -> list[RawOption]:

@@ -16,6 +16,7 @@ from autoadapt.shelves import METHODS
 from autoadapt.study.budget import Budget
 from autoadapt.study.open_trials import OpenTrial, OpenTrials
 from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.repeated_failures import Pair, RepeatedFailures
 from autoadapt.study.trial_histories import TrialHistories
 from autoadapt.tasks.resolve import ResolvedTask
 
@@ -44,6 +45,8 @@ class Chooser:
     """Quality of always giving the most frequent label; None: not known."""
     spent: bool = False
     """Whether what is left of the budget pays for no further candidate."""
+    _told: set[Pair] = dataclasses.field(default_factory=set)
+    """Methods and models whose end was reported, because their first trials failed alike."""
     _refused: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     """Methods and models of candidates that were not tried; the first of each is reported."""
     _unpaid: int = 0
@@ -76,6 +79,7 @@ class Chooser:
 
     def choose(self) -> bool:
         """Queues a paused trial or a new candidate; False when there is none, or none that can be paid for."""
+        self._give_up_failing()
         if self.converged:
             return False
         history = self.history()
@@ -96,6 +100,17 @@ class Chooser:
         to = "is finished" if decision.straight else f"is promoted to rung {opened.rung}"
         self.emit("trial_promoted", to, opened.number)
         return True
+
+    def _give_up_failing(self) -> None:
+        """Reports methods that are searched no further on a model, and ends the search where nothing else is left."""
+        found = self._failing.found()
+        for pair in [pair for pair in found if pair not in self._told]:
+            self._told.add(pair)
+            self._refused.add(pair)
+            self.emit("note", found[pair], None)
+        pairs = self.resolved.space.pairs.models
+        if found and all((method, model) in found for method, models in pairs.items() for model in models):
+            self._stop("no method is left that has not failed in each of its first trials")
 
     def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
         """Whether the trial must be run; else it cannot work, or its answer is known or comes with another trial's."""
@@ -146,6 +161,8 @@ class Chooser:
             candidate: a new one.
             left: device-seconds of the budget, as of `Budget.device_seconds_left`.
         """
+        if (failing := self._failing.found().get((candidate.method, candidate.model))) is not None:
+            return failing
         if self._is_closed(candidate.method) and candidate.key() not in self.trials.by_key:
             most = METHODS.get(candidate.method).most_trials
             return f"{candidate.method} is searched no further after {most} candidates"
@@ -153,8 +170,15 @@ class Chooser:
             return f"{UNPAID} {candidate.method} on {candidate.model}"
         return self.resolved.obstacle(candidate)
 
+    @functools.cached_property
+    def _failing(self) -> RepeatedFailures:
+        return RepeatedFailures(self.histories.folder)
+
     def _is_closed(self, method: str) -> bool:
         """Whether a method is searched no further."""
+        found, models = self._failing.found(), self.resolved.space.pairs.models[method]
+        if found and all((method, model) in found for model in models):
+            return True
         most = METHODS.get(method).most_trials
         return most is not None and self.histories.count(method) >= most
 
@@ -173,7 +197,7 @@ class Chooser:
         if self._unpaid > unpaid:
             self.spent = True
             return False
-        self._stop(f"the last {MOST_CACHE_HITS} candidates were repeats: search space exhausted")
+        self._stop(f"the last {MOST_CACHE_HITS} candidates were repeats, or cannot work: search space exhausted")
         return False
 
     def _stop(self, reason: str) -> None:

@@ -21,6 +21,7 @@ from autoadapt.study.defaults import DefaultTrials
 from autoadapt.study.further_parts import FurtherParts
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.raw_options import RawOptions
+from autoadapt.study.repeated_failures import repeated_failures
 from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.comparisons import all_pairs
@@ -253,6 +254,7 @@ class StudyResults:
             failed=status.failed,
             cached=status.cached,
             methods=self.per_method(),
+            given_up=list(repeated_failures(self.folder.records).values()),
         )
         write_results(self.folder.root, results)
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,16 @@ EXCEL_SAYS = re.compile(r"sep=(.)\r?\n?")
 Located = tuple[str, dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """In place of a cell that cannot be read; it is an error where the cell is needed."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 @dataclass
 class Records:
     """The raw rows of a file, each with where it stands, and how the file is read."""
@@ -29,6 +39,10 @@ class Records:
     notes: list[str] = field(default_factory=list)
     form: str = ""
     """Such as ``semicolons, Windows-1252``; empty where nothing is unusual."""
+    total: int | None = None
+    """Number of rows, where it is known before they are read."""
+    pick: Callable[[Sequence[int]], Iterator[Located]] | None = None
+    """The rows at some places, counted from 0 and rising, without making the others; None: rows are read in turn."""
 
 
 def csv_records(path: Path, encoding: str | None = None) -> Records:
@@ -78,17 +92,21 @@ def delimiter_of(lines: list[str], usual: str) -> str:
 
 
 def _rows(path: Path, encoding: str, delimiter: str, skipped: int) -> Iterator[Located]:
+    begun = 1  # the line in which the row that is read begins
     try:
         with path.open(encoding=encoding, newline="") as file:
             for _ in range(skipped):
                 file.readline()
+            begun += skipped
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             first = next((cells for cells in reader if cells), None)
             if first is None:
                 return
             header = named_columns(f"{path}, line {reader.line_num + skipped}", first)
+            begun = reader.line_num + skipped + 1
             for cells in reader:
                 where = f"{path}, line {reader.line_num + skipped}"
+                begun = reader.line_num + skipped + 1
                 if not cells:
                     continue
                 if len(cells) < len(header) or any(cells[len(header) :]):
@@ -99,9 +117,17 @@ def _rows(path: Path, encoding: str, delimiter: str, skipped: int) -> Iterator[L
                     )
                 yield where, dict(zip(header, cells, strict=False))
     except csv.Error as error:
-        raise UserError(f"{path}: {error}; is a quote left open?", Exit.DATA) from error
+        raise UserError(
+            f"{path}, line {begun}: {_in_words(error)} in the row that begins here; is a quote left open?", Exit.DATA
+        ) from error
     except UnicodeError as error:
         raise not_decoded(path, encoding, error) from error
+
+
+def _in_words(error: csv.Error) -> str:
+    if "field larger than" in str(error):
+        return f"a cell of more than {csv.field_size_limit():,} characters"
+    return str(error)
 
 
 def named_columns(where: str, cells: list[str]) -> list[str]:

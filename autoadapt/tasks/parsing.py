@@ -10,11 +10,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from autoadapt.errors import UserError
-from autoadapt.tasks.yaml_document import Document
+from autoadapt.tasks.yaml_document import Document, scalars_as_written
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
 
+LABELS = "data.labels"
+"""A list of texts, however they look: 0, 1.0 and 012 are labels."""
 RENAMED = {
     "p95": "latency_p95_ms",
     "max_p95": "latency_p95_ms",
@@ -37,7 +39,10 @@ def parse(document: Document, model: type[M], overrides: Iterable[str] = ()) -> 
         key, _, text = override.partition("=")
         if not key or not _:
             raise UserError(f"--set {override}: write it as key.key=value")
-        _set(values, key.strip().split("."), parse_value(f"--set {override}", text), override)
+        value = parse_value(f"--set {override}", text)
+        if key.strip() == LABELS:
+            value = scalars_as_written(text) or value
+        _set(values, key.strip().split("."), value, override)
         given.append(tuple(key.strip().split(".")))
     try:
         return model.model_validate(values)

@@ -20,12 +20,13 @@ from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
-from autoadapt.errors import UserError
+from autoadapt.errors import Exit, UserError
 from autoadapt.model_files import unknown_model
 from autoadapt.prompts.limits import check_limited
 from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
+from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
 from autoadapt.tasks.remote_models import check_names, with_settings
@@ -228,7 +229,28 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
-    return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+    resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+    return resolved.with_warnings(_length_notes(resolved, document))
+
+
+def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
+    """A note on every method whose prompts are too long for a model, and on models that read a part of some rows.
+
+    The search refuses such candidates one by one, at no cost, so that its verdict names the method and the reason.
+
+    Raises:
+        UserError: exit code 3: no method is left for a model that the task names.
+    """
+    pairs = resolved.space.pairs.models
+    reasons = pairs_without_room(resolved.space.arms, resolved.obstacle, len(resolved.splits.train))
+    for i, name in enumerate(resolved.task.models):
+        methods = [method for method, models in pairs.items() if name in models]
+        if methods and all((method, name) in reasons for method in methods):
+            with _at(document, "models", i):
+                why = reasons[methods[0], name]
+                raise UserError(f"{why}; shorten the rows, or name a model with a longer context", Exit.DATA)
+    notes = [f"cannot be tried: {reason}" for reason in reasons.values()]
+    return notes + cut_inputs_notes(resolved.models, resolved.capabilities, resolved.splits.validation)
 
 
 def with_floor(task: Task, answers: AnswerKind) -> Task:

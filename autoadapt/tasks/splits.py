@@ -8,7 +8,7 @@ there are too few, training rows put aside. The test file is opened once, at the
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from autoadapt.domain.task import Data, Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
 from autoadapt.registry import expanded
+from autoadapt.tasks.label_forms import forms_notes, read_as_note, with_known_labels
 from autoadapt.tasks.spellings import spellings_notes
 from autoadapt.tasks.split_differences import split_differences
 from autoadapt.tasks.tables import Reading, Table, label_with_separator, read_table
@@ -76,15 +77,15 @@ def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
     """
     data, notes = task.data, []
     _check_keys(data, answers)
-    tables = _read(data, base, answers)
+    tables = _read(task, base, answers)
     notes += [note for table in tables.values() for note in table.notes]
     given = {name: table.rows for name, table in tables.items() if name != "train"}
     rows = _without_repeats(tables["train"].rows, tables["train"].name, notes)
     labels = _labels(data.labels, rows, answers)
     if labels is not None:
         notes += spellings_notes(Counter(y for row in rows for y in _labels_of(row, answers)))
-    for name, part_rows in [("train", rows), *given.items()]:
-        _check_labels(name, part_rows, labels, answers)
+        notes += forms_notes(list(tables.values()))
+        rows, given = _in_known_labels(rows, given, labels, answers, notes)
     order = stratified(rows, labels is not None, f"{task.seed}/all")
     parts: dict[str, list[Row]] = {}
     for name in ("test", "validation"):
@@ -108,10 +109,11 @@ def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
     return splits
 
 
-def _read(data: Data, base: Path, answers: AnswerKind) -> dict[str, Table]:
+def _read(task: Task, base: Path, answers: AnswerKind) -> dict[str, Table]:
     """The rows of every split that is given; those of ``train`` are split further where it is alone."""
+    data = task.data
     given = {"train": data.path or data.train, "validation": data.validation, "test": data.test}
-    reading = Reading.of(data)
+    reading = Reading.of(data, task.seed)
     return {
         name: read_table(expanded(source), base, data.columns, name, answers, reading)
         for name, source in given.items()
@@ -175,6 +177,23 @@ def _without_overlap(train: list[Row], parts: dict[str, list[Row]], notes: list[
     return remaining
 
 
+def _in_known_labels(
+    rows: list[Row], given: Mapping[str, list[Row]], labels: list[str], answers: AnswerKind, notes: list[str]
+) -> tuple[list[Row], dict[str, list[Row]]]:
+    """Training rows and those of other splits that are given, every label one of `labels`.
+
+    Raises:
+        UserError: a row has another one.
+    """
+    parts = {}
+    for name, part_rows in {"train": rows, **given}.items():
+        parts[name], read = with_known_labels(part_rows, labels, answers == "labels")
+        if read:
+            notes.append(read_as_note(name, read))
+        _check_labels(name, parts[name], labels, answers)
+    return parts.pop("train"), parts
+
+
 def _labels_of(row: Row, answers: AnswerKind) -> list[str]:
     """The labels of a row: one, or those of its set."""
     return sorted(labels_in(row.outputs[0])) if answers == "labels" else [row.outputs[0]]
@@ -187,8 +206,8 @@ def _labels(given: list[str] | None, rows: list[Row], answers: AnswerKind) -> li
     if answers == "labels" and (unfit := next((label for label in labels if SEPARATOR in label), None)):
         raise UserError(f"data.labels: {label_with_separator(unfit)}", Exit.DATA)
     if len(labels) < 2:
-        found = f"only one label ('{labels[0]}')" if labels else "no label"
-        raise UserError(f"{found} in the training rows: nothing to decide", Exit.DATA)
+        found = f"only one label ('{labels[0][:80]}')" if labels else "no label"
+        raise UserError(f"{found} in the training rows: nothing to decide; add rows of other labels", Exit.DATA)
     if len(labels) > max(50, len(rows) // 2):
         raise UserError(
             f"{len(labels)} different labels in {len(rows)} rows: is data.columns.output the right column? "
@@ -198,16 +217,16 @@ def _labels(given: list[str] | None, rows: list[Row], answers: AnswerKind) -> li
     return labels
 
 
-def _check_labels(name: str, rows: list[Row], labels: list[str] | None, answers: AnswerKind) -> None:
-    if labels is None:
-        return
+def _check_labels(name: str, rows: list[Row], labels: list[str], answers: AnswerKind) -> None:
     known = set(labels)
     for row in rows:
         unknown = next((label for label in _labels_of(row, answers) if label not in known), None)
         if unknown is not None:
             shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
             raise UserError(
-                f"{name}, row {row.id + 1}: label '{unknown[:80]}' is not among the labels ({shown})", Exit.DATA
+                f"{name}, row {row.id + 1}: label '{unknown[:80]}' is not among the labels ({shown}); correct it, or "
+                "add it to data.labels",
+                Exit.DATA,
             )
 
 

@@ -6,8 +6,11 @@ Every mistake names file, line and column. Values are made text the same way eve
 """
 
 import json
+import math
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +20,16 @@ from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row, joined_input
 from autoadapt.domain.task import Columns, Data
 from autoadapt.errors import Exit, UserError, did_you_mean
-from autoadapt.tasks.delimited import LONGEST_CELL, Located, Records, csv_records
+from autoadapt.tasks.delimited import LONGEST_CELL, Located, Records, Unreadable, csv_records
 from autoadapt.tasks.encodings import encoding_of, not_decoded
+from autoadapt.tasks.sampling import places_in, sampled
 
 MOST_ROWS = 1_000_000
+"""Of a source with more rows a sample is used."""
+MOST_CHARACTERS = 1_000_000_000
+"""Of the rows of a source together: a small file may unpack to more than any memory."""
+LONGEST_LINE = 100_000_000
+"""Characters of one line of a JSONL file."""
 FORMATS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
 
 
@@ -32,14 +41,18 @@ class Reading:
     """Of text files; None: by their bytes."""
     merge_labels: Mapping[str, str] = field(default_factory=dict)
     """Labels as they stand in the files -> the label that they are read as."""
+    seed: int = 0
+    """Of the choice of rows where a source has more than are used."""
 
     @classmethod
-    def of(cls, data: Data) -> "Reading":
+    def of(cls, data: Data, seed: int = 0) -> "Reading":
         """As the task's data say."""
-        return cls(data.encoding, data.merge_labels)
+        return cls(data.encoding, data.merge_labels, seed)
 
 
 AS_IT_STANDS = Reading()
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character: it cannot be written to any file."""
 
 
 @dataclass
@@ -49,6 +62,8 @@ class Table:
     name: str
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
+    forms: set[str] = field(default_factory=set)
+    """How labels are written in it, of `form_of`; empty for texts."""
 
 
 def read_table(
@@ -72,26 +87,36 @@ def read_table(
     Raises:
         UserError: exit code 3, with file, line and column.
     """
+    if "\0" in source:
+        raise UserError(f"data {source!r}: a path holds no NUL character; write it again", Exit.DATA)
     path = (base / source).expanduser()
     if path.suffix.lower() in FORMATS or path.exists():
-        records = records_of(path, reading.encoding)
+        records = records_of(path, reading.encoding, needed_columns(columns))
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
         from autoadapt.tasks.dataset_files import hub_records
 
-        records = Records(hub_records(source, split))
+        records = hub_records(source, split)
     else:
         raise UserError(f"{path}: no such file, and no hub id (owner/name)", Exit.DATA)
     table = Table(source, [], records.notes)
-    _fill(table, records.rows, columns, answers, reading.merge_labels)
+    _fill(table, records, _RowReader(columns, answers, reading.merge_labels), reading.seed)
     return table
 
 
-def records_of(path: Path, encoding: str | None = None) -> Records:
+def needed_columns(columns: Columns) -> set[str] | None:
+    """The columns that rows are made of; None: which ones cannot be known before rows are read."""
+    if columns.references is not None:
+        return None
+    return {columns.output, *([columns.input] if isinstance(columns.input, str) else columns.input)}
+
+
+def records_of(path: Path, encoding: str | None = None, wanted: Collection[str] | None = None) -> Records:
     """The raw rows of a file, each with where it stands.
 
     Args:
         path: the file.
         encoding: of a text file; None: by its bytes.
+        wanted: columns that are needed, so that a parquet file is spared from reading others; None: all of them.
 
     Raises:
         UserError: exit code 3, with file and line; while rows are read, too.
@@ -113,7 +138,7 @@ def records_of(path: Path, encoding: str | None = None) -> Records:
     if kind == ".parquet":
         from autoadapt.tasks.dataset_files import parquet_records
 
-        return Records(parquet_records(path))
+        return parquet_records(path, wanted)
     if kind == ".xlsx":
         from autoadapt.tasks.workbooks import xlsx_records
 
@@ -124,11 +149,13 @@ def records_of(path: Path, encoding: str | None = None) -> Records:
 
 def _json_records(path: Path, encoding: str) -> Iterator[Located]:
     try:
-        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as lines:
-            for number, line in enumerate(lines, 1):
+        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), 1):
                 if not line.strip():
                     continue
                 where = f"{path}, line {number}"
+                if len(line) == LONGEST_LINE:
+                    raise UserError(f"{where}: more than {LONGEST_LINE:,} characters; is it one row a line?", Exit.DATA)
                 try:
                     record = json.loads(line)
                 except (ValueError, RecursionError) as error:
@@ -141,58 +168,136 @@ def _json_records(path: Path, encoding: str) -> Iterator[Located]:
         raise not_decoded(path, encoding, error) from error
 
 
-def _fill(
-    table: Table, records: Iterable[Located], columns: Columns, kind: AnswerKind, merged: Mapping[str, str]
-) -> None:
-    """Adds the usable rows, and notes of those that are left out."""
-    blank = 0
-    for number, (where, record) in enumerate(records):
-        if number >= MOST_ROWS:
-            table.notes.append(f"{table.name}: only the first {MOST_ROWS:,} rows are used")
-            break
-        text = _input(record, columns, where)
-        if kind == "labels":
-            answers = _label_set(record, columns, where, merged)
-        else:
-            answers = [merged.get(answer, answer) for answer in _answers(record, columns, where, kind)]
+class _RowReader:
+    """Makes usable rows of raw ones, and remembers what a reader of the table should know.
+
+    Args:
+        columns: which column is what.
+        kind: what the output column holds.
+        merged: labels that are read as another one.
+    """
+
+    def __init__(self, columns: Columns, kind: AnswerKind, merged: Mapping[str, str]) -> None:
+        self.columns, self.kind, self.merged = columns, kind, merged
+        self.characters = self.composed = 0
+        self.forms: set[str] = set()
+
+    def read(self, place: int, located: Located) -> Row | None:
+        """The row at a place; None: it has no input or no output.
+
+        Raises:
+            UserError: exit code 3, with file, line and column.
+        """
+        where, record = located
+        text = self._input(record, where)
+        answers = self._label_set(record, where) if self.kind == "labels" else self._answers(record, where)
         if not text.strip() or not answers:
-            blank += 1
-            continue
-        table.rows.append(Row(id=number, input=text, outputs=answers))
-    if blank:
-        table.notes.append(f"{table.name}: {blank} rows without input or output are left out")
-    if not table.rows:
-        raise UserError(f"{table.name}: no usable row", Exit.DATA)
+            return None
+        self.characters += len(text) + sum(map(len, answers))
+        if self.characters > MOST_CHARACTERS:
+            raise UserError(
+                f"{where}: the rows up to here hold more than {MOST_CHARACTERS:,} characters; give shorter texts or "
+                "fewer rows",
+                Exit.DATA,
+            )
+        return Row(id=place, input=text, outputs=answers)
 
-
-def _input(record: dict[str, Any], columns: Columns, where: str) -> str:
-    """The input of a row; empty where every one of its columns is."""
-    if isinstance(columns.input, str):
-        return _cell(record, columns.input, where)
-    texts = [_cell(record, column, where) for column in columns.input]
-    return joined_input(columns.input, texts) if any(text.strip() for text in texts) else ""
-
-
-def _label_set(record: dict[str, Any], columns: Columns, where: str, merged: Mapping[str, str]) -> list[str]:
-    """The set of labels of a row as its one answer; nothing where the cell is empty, so that it is not known."""
-    value = _value(record, columns.output, where)
-    listed = list_in(value)
-    if listed is None:
-        if value is None or not str(value).strip():
+    def notes(self, name: str) -> list[str]:
+        """What was changed in labels."""
+        if not self.composed:
             return []
-        raise UserError(
-            f"{where}: column '{columns.output}' holds {str(value)[:80]!r}, not a list of labels; write "
-            f"{json.dumps([str(value)[:80]], ensure_ascii=False)}, and [] for no label",
-            Exit.DATA,
+        return [
+            f"{name}: {self.composed} labels have letters in two characters, such as e and an accent; they are read as "
+            "the same labels with the letter in one (Unicode NFC)"
+        ]
+
+    def _input(self, record: dict[str, Any], where: str) -> str:
+        """The input of a row; empty where every one of its columns is."""
+        columns = self.columns
+        if isinstance(columns.input, str):
+            return _cell(record, columns.input, where)
+        texts = [_cell(record, column, where) for column in columns.input]
+        return joined_input(columns.input, texts) if any(text.strip() for text in texts) else ""
+
+    def _label(self, text: str) -> str:
+        """The label that a text stands for: merged as the task says, letters composed as most programs write them."""
+        label = self.merged.get(text, text)
+        composed = unicodedata.normalize("NFC", label)
+        self.composed += composed != label
+        return self.merged.get(composed, composed)
+
+    def _label_set(self, record: dict[str, Any], where: str) -> list[str]:
+        """The set of labels of a row as its one answer; nothing where the cell is empty, so that it is not known."""
+        column = self.columns.output
+        value = _value(record, column, where)
+        listed = list_in(value)
+        if listed is None:
+            text = cell_text(value, where, column)[:80]
+            if not text.strip():
+                return []
+            raise UserError(
+                f"{where}: column '{column}' holds {text!r}, not a list of labels; write "
+                f"{json.dumps([text], ensure_ascii=False)}, and [] for no label",
+                Exit.DATA,
+            )
+        self.forms.update(map(form_of, listed))
+        labels = [self._label(cell_text(label, where, column).strip()) for label in listed]
+        for label in labels:
+            if not label:
+                raise UserError(f"{where}: column '{column}' lists an empty label; [] means no label", Exit.DATA)
+            if SEPARATOR in label:
+                raise UserError(f"{where}: {label_with_separator(label)}", Exit.DATA)
+        return [text_of_set(labels)]
+
+    def _answers(self, record: dict[str, Any], where: str) -> list[str]:
+        columns = self.columns
+        listed = record.get(columns.references) if columns.references else None
+        if listed is not None:
+            values = listed if isinstance(listed, list) else [listed]
+        elif columns.references and columns.output not in record:
+            raise UserError(f"{where}: neither column '{columns.output}' nor '{columns.references}'", Exit.DATA)
+        else:
+            value = _value(record, columns.output, where)
+            if isinstance(value, list) or (self.kind == "label" and list_in(value) is not None):
+                raise UserError(
+                    f"{where}: column '{columns.output}' holds a list. Where a row has a set of labels, choose "
+                    "`metric: micro_f1`; where it has several accepted answers, set data.columns.references",
+                    Exit.DATA,
+                )
+            values = [value]
+        texts = [cell_text(v, where, columns.references or columns.output) for v in values]
+        if self.kind == "label":
+            self.forms.update(form_of(value) for value, text in zip(values, texts, strict=True) if text.strip())
+            return [self._label(text) for text in texts if text.strip()]
+        return [self.merged.get(text, text) for text in texts if text.strip()]
+
+
+def form_of(value: Any) -> str:
+    """How a label is written in its file: as text, a number, or true and false."""
+    if isinstance(value, bool):
+        return "true and false"
+    return "numbers" if isinstance(value, int | float) else "text"
+
+
+def _fill(table: Table, records: Records, reader: _RowReader, seed: int) -> None:
+    """Adds the usable rows, and notes of those that are left out."""
+    if records.pick is not None and records.total is not None and records.total > MOST_ROWS:
+        places, total = places_in(records.total, MOST_ROWS, f"{seed}/rows"), records.total
+        rows = [reader.read(*located) for located in zip(places, records.pick(places), strict=True)]
+    else:
+        rows, total = sampled(records.rows, MOST_ROWS, f"{seed}/rows", reader.read)
+    if total > MOST_ROWS:
+        table.notes.append(
+            f"{table.name}: {MOST_ROWS:,} of its {total:,} rows are used, drawn at random from all of them by the seed "
+            f"{seed}"
         )
-    written = [cell_text(label, where, columns.output).strip() for label in listed]
-    labels = [merged.get(label, label) for label in written]
-    for label in labels:
-        if not label:
-            raise UserError(f"{where}: column '{columns.output}' lists an empty label; [] means no label", Exit.DATA)
-        if SEPARATOR in label:
-            raise UserError(f"{where}: {label_with_separator(label)}", Exit.DATA)
-    return [text_of_set(labels)]
+    table.rows = [row for row in rows if row is not None]
+    if len(table.rows) < len(rows):
+        table.notes.append(f"{table.name}: {len(rows) - len(table.rows)} rows without input or output are left out")
+    table.notes += reader.notes(table.name)
+    table.forms = reader.forms
+    if not table.rows:
+        raise UserError(f"{table.name}: no usable row; each needs text in its input and its output column", Exit.DATA)
 
 
 def label_with_separator(label: str) -> str:
@@ -210,25 +315,6 @@ def list_in(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def _answers(record: dict[str, Any], columns: Columns, where: str, kind: AnswerKind) -> list[str]:
-    listed = record.get(columns.references) if columns.references else None
-    if listed is not None:
-        values = listed if isinstance(listed, list) else [listed]
-    elif columns.references and columns.output not in record:
-        raise UserError(f"{where}: neither column '{columns.output}' nor '{columns.references}'", Exit.DATA)
-    else:
-        value = _value(record, columns.output, where)
-        if isinstance(value, list) or (kind == "label" and list_in(value) is not None):
-            raise UserError(
-                f"{where}: column '{columns.output}' holds a list. Where a row has a set of labels, choose "
-                "`metric: micro_f1`; where it has several accepted answers, set data.columns.references",
-                Exit.DATA,
-            )
-        values = [value]
-    texts = [cell_text(v, where, columns.references or columns.output) for v in values]
-    return [t for t in texts if t.strip()]
-
-
 def _cell(record: dict[str, Any], column: str, where: str) -> str:
     return cell_text(_value(record, column, where), where, column)
 
@@ -243,8 +329,11 @@ def _value(record: dict[str, Any], column: str, where: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A cell as text; of a list or an object its form in Python, which is only shown."""
-    if value is None:
+    """A cell as text; of a list or an object its form in Python, which is only shown.
+
+    A number that is none (NaN) is how pandas writes an empty cell.
+    """
+    if value is None or isinstance(value, Unreadable) or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -255,13 +344,32 @@ def cell_text(value: Any, where: str, column: str) -> str:
     """The text of a cell; 1 and "1" are one text.
 
     Raises:
-        UserError: it holds a list or an object, or is too long.
+        UserError: it holds a list or an object, cannot be read, or is too long.
     """
+    if isinstance(value, Unreadable):
+        raise UserError(f"{where}: column '{column}' cannot be read: {value.reason}; correct the cell", Exit.DATA)
     if isinstance(value, list | dict):
         raise UserError(f"{where}: column '{column}' holds a {type(value).__name__}, not a text", Exit.DATA)
     text = as_text(value)
     if len(text) > LONGEST_CELL:
         raise UserError(
-            f"{where}: column '{column}' is {len(text):,} characters long (at most {LONGEST_CELL:,})", Exit.DATA
+            f"{where}: column '{column}' is {len(text):,} characters long (at most {LONGEST_CELL:,}); shorten it or "
+            "leave the row out",
+            Exit.DATA,
         )
+    check_whole(text, where, column)
     return text
+
+
+def check_whole(text: str, where: str, column: str) -> None:
+    """Checks that a text can be written to a file.
+
+    Raises:
+        UserError: it holds half of a character.
+    """
+    if not text.isascii() and (half := SURROGATE.search(text)):
+        raise UserError(
+            f"{where}: column '{column}' holds half of a character (\\u{ord(half[0]):04x}), as when a text is cut in "
+            "the middle of an emoji; write the whole character or leave it out",
+            Exit.DATA,
+        )

@@ -1,5 +1,6 @@
 """Rows of the first sheet of an Excel workbook, by openpyxl, an extra."""
 
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from autoadapt.errors import Exit, UserError
-from autoadapt.tasks.delimited import Located, Records, named_columns
+from autoadapt.tasks.delimited import Located, Records, Unreadable, named_columns
 
 MOST_BYTES = 1_000_000_000
 """Of a workbook that is unpacked; one that is packed tightly to fill the memory is refused before it is read."""
@@ -17,6 +18,8 @@ DAMAGED = (
     zipfile.BadZipFile, zlib.error, ParseError,
 )  # fmt: skip
 """What openpyxl raises for a workbook that is not whole."""
+ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
+"""What stands in a cell that Excel could not compute, and what openpyxl gives for a date that no calendar has."""
 
 
 def xlsx_records(path: Path) -> Records:
@@ -39,7 +42,8 @@ def xlsx_records(path: Path) -> Records:
         if size > MOST_BYTES:
             raise UserError(f"{path}: {size / 1e9:.1f} GB when unpacked; save the sheet as csv", Exit.DATA)
         # openpyxl leaves the file open; a handle of our own is closed for certain once the rows are in memory
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of parts of a workbook that no row needs
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
             for sheet in sheets:
@@ -68,7 +72,13 @@ def _rows(sheet: str, rows: list[tuple[Any, ...]]) -> Iterator[Located]:
         if any(cell is not None for cell in cells[len(header) :]):
             raise UserError(f"{where}: more cells than the header names columns ({len(header)})", Exit.DATA)
         padded = [*cells, *[None] * (len(header) - len(cells))]
-        yield where, dict(zip(header, padded, strict=False))
+        yield where, {name: _read(cell) for name, cell in zip(header, padded, strict=False)}
+
+
+def _read(cell: Any) -> Any:
+    if isinstance(cell, str) and cell in ERRORS:
+        return Unreadable(f"Excel shows {cell}, as for a formula that failed or a date that no calendar has")
+    return cell
 
 
 def _filled(cells: tuple[Any, ...]) -> bool:

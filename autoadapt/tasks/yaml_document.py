@@ -53,6 +53,18 @@ class _BoundedComposer(Composer):
         finally:
             self._depth -= 1
 
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if node.value.isascii():
+            return node
+        try:
+            # JSON writes characters such as emoji as two escapes, which are joined here
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeError as error:
+            line = node.start_mark.line + 1
+            raise _RefusedError(line, "half of a character (\\ud800 to \\udfff); write the whole one") from error
+        return node
+
 
 class Document:
     """A YAML file's values with the line of every key.
@@ -112,9 +124,24 @@ class Document:
             if not isinstance(node, MappingNode):
                 return None
             node = next((v for k, v in node.value if k.value == str(key)), None)
-        if not isinstance(node, SequenceNode) or not all(isinstance(i, ScalarNode) for i in node.value):
-            return None
-        return [str(i.value) for i in node.value]
+        return _scalars(node)
+
+
+def scalars_as_written(text: str) -> list[str] | None:
+    """The scalars of a list as they are written, like `Document.raw`; None: it is no such list.
+
+    Args:
+        text: valid YAML.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _BoundedComposer
+    return _scalars(yaml.compose(text))
+
+
+def _scalars(node: Any) -> list[str] | None:
+    if not isinstance(node, SequenceNode) or not all(isinstance(i, ScalarNode) for i in node.value):
+        return None
+    return [str(i.value) for i in node.value]
 
 
 def read_text(path: Path) -> str:

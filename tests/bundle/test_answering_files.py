@@ -126,6 +126,8 @@ def test_other_rows_are_answered_from_the_beginning(bundle: Path, tmp_path: Path
         ({"txt": "a"}, "no column 'text': did you mean 'txt'?"),
         ({"text": ["a"]}, "column 'text' holds a list"),
         ({"text": "a", "prediction": "b"}, "there is a column 'prediction' already"),
+        ({"text": "a \ud83d"}, "column 'text' holds half of a character (\\ud83d)"),
+        ({"text": "a", "other": ["\udc00"]}, "column 'other' holds half of a character (\\udc00)"),
     ],
 )
 def test_wrong_rows_are_named(line: dict[str, object], message: str, bundle: Path, tmp_path: Path) -> None:

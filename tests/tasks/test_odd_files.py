@@ -142,6 +142,7 @@ def test_merged_labels_are_read_as_one_in_sets_too(tmp_path: Path) -> None:
     ("changes", "expected"),
     [
         ({"merge_labels": {"a": "b", "b": "c"}}, "'b' is merged into another label itself"),
+        ({"merge_labels": {"a": " "}}, "'a' is merged into an empty label"),
         ({"encoding": "klingon"}, "no encoding of text; use such as utf-8"),
         ({"encoding": "rot13"}, "no encoding of text"),
     ],

@@ -102,6 +102,18 @@ def test_invalid_task_file_message(tmp_path: Path, text: str | bytes, expected: 
     assert "sk-abc" not in said
 
 
+@pytest.mark.parametrize("key", ["name", "models", "data"])
+def test_half_a_character_is_refused_wherever_it_stands(tmp_path: Path, key: str) -> None:
+    line = next(i for i, text in enumerate(GOOD.splitlines(), 1) if text.startswith(key))
+    text = GOOD.replace(f"{key}:", f'"{key}\\udc00":')
+    assert f"line {line}: half of a character" in message(tmp_path, text)
+
+
+def test_a_character_that_json_writes_as_two_escapes_is_one(tmp_path: Path) -> None:
+    task = read(tmp_path / "t.yaml", GOOD.replace("data: {", 'data: {labels: ["\\ud83d\\ude00", b], '))
+    assert task.data.labels == ["\U0001f600", "b"]
+
+
 def test_alias_bomb_message(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x,x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1},*a{i - 1}]\n" for i in range(1, 40))
     assert "aliases" in message(tmp_path, bomb)

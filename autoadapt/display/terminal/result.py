@@ -130,5 +130,7 @@ def _print_spent(console: Console, study: "Study") -> None:
         console.print(idle)
     for method, part in results.methods.items():
         console.print(f"  {method}: {part.trials} trials, {duration(part.device_seconds)} of device time")
+    for line in results.given_up:
+        console.print(plain(f"  given up: {line}"))
     if study.plan is not None:
         console.print(plan_line(study.plan, spent))

@@ -15,6 +15,7 @@ from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.local_models.family import LocalFamily
+from autoadapt.local_models.known_types import CAUSAL
 
 if TYPE_CHECKING:
     from autoadapt.local_models.warm_models import Load
@@ -25,6 +26,8 @@ class CausalLm(LocalFamily["LanguageModel"]):
     """Models that predict the next token; they are prompted, tuned in full, or tuned by adapters of peft."""
 
     name: ClassVar[str] = "causal_lm"
+    types: ClassVar[str] = CAUSAL
+    kind: ClassVar[str] = "causal language model"
 
     def claims(self, name: str, base: Path) -> bool:
         return model_files.is_model_name(name, base) and not model_files.names_encoder(name, base)

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from autoadapt.domain.jobs import MOST_TRUNCATED, Fit
 from autoadapt.domain.rows import Row
 from autoadapt.local_models.texts import ROWS_PER_BATCH, TOKENS_PER_BATCH, Encoded, batches
+from autoadapt.model_files import tokenizer_of
 from autoadapt.prompts.rendering import Prompt
 
+COUNTED_ROWS = 300
+"""Rows whose prompts are counted to see whether they fit."""
 SAMPLED_ROWS = 100
-"""Rows whose prompts are counted, and from which the mean length of an example is taken."""
+"""Rows from which the mean length of an example and the size of a batch are taken."""
 KEPT = 512
 """Counts of so many prompts are kept."""
 
@@ -58,13 +59,13 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
         training: rows that examples come from.
         asked: rows that are answered.
     """
-    tokenizer = _tokenizer(folder)
+    tokenizer = tokenizer_of(folder)
     if tokenizer is None or not asked:
         return None
     shots = int(job.candidate.params.get("shots") or 0)
     asking = _asking(folder, job)
     room = _longest(folder, tuple(job.scored_labels)) if job.scored_labels else job.max_new_tokens
-    lengths = _zero_shot_lengths(asking, tuple(row.input for row in asked[:SAMPLED_ROWS]))
+    lengths = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
     each = 0.0
     if shots and training:
         each = _example_length(asking, _pool(training))
@@ -94,7 +95,7 @@ def largest_batch(
         asked: rows that are answered.
         accelerator: on which they are.
     """
-    if _tokenizer(folder) is None or not asked:
+    if tokenizer_of(folder) is None or not asked:
         return ROWS_PER_BATCH[accelerator], TOKENS_PER_BATCH[accelerator] // ROWS_PER_BATCH[accelerator]
     params, labels = job.candidate.params, job.scored_labels
     beams = 1 if labels else int(params.get("num_beams") or 1)
@@ -105,7 +106,8 @@ def largest_batch(
     shared = 0.0
     if labels:  # computed once for all prompts; nearest examples differ from row to row
         shared = _zero_shot_lengths(asking, ("",))[0] + (0.0 if params.get("selector") == "nearest" else examples)
-    sample = [math.ceil(n + examples) for n in _zero_shot_lengths(asking, tuple(r.input for r in asked[:SAMPLED_ROWS]))]
+    counted = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
+    sample = [math.ceil(n + examples) for n in counted[:SAMPLED_ROWS]]
     texts = [Encoded([0] * sample[i % len(sample)], False) for i in range(job.fidelity.rows)]
     sizes = (
         (len(batch) * beams, max(len(texts[i].ids) for i in batch) + written)
@@ -137,18 +139,7 @@ def _example_length(asking: _Asking, examples: tuple[tuple[str, tuple[str, ...]]
 
 
 def _counts(folder: Path, texts: Sequence[str]) -> list[int]:
-    tokenizer = _tokenizer(folder)
+    tokenizer = tokenizer_of(folder)
     if tokenizer is None:
         raise FileNotFoundError(folder)
     return [len(encoded.ids) for encoded in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-
-@functools.lru_cache(maxsize=8)
-def _tokenizer(folder: Path) -> Tokenizer | None:
-    """The tokenizer of a model folder; None where it is not in the format of the package tokenizers."""
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        return None
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_truncation()
-    return tokenizer

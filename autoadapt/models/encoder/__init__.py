@@ -16,6 +16,7 @@ from autoadapt.domain.method import Adapted, Context, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.selector import Select
 from autoadapt.local_models.family import LocalFamily
+from autoadapt.local_models.known_types import ANY
 
 if TYPE_CHECKING:
     from autoadapt.local_models.warm_models import Load
@@ -33,6 +34,8 @@ class Encoder(LocalFamily["EncoderModel"]):
     """Models that read a whole text at once and choose a label; they read no prompt and write nothing."""
 
     name: ClassVar[str] = "encoder"
+    types: ClassVar[str] = ANY
+    kind: ClassVar[str] = "encoder"
     branches: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "head": {
             "pooling": ["mean", "cls"],
