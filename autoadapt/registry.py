@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from autoadapt.errors import UserError, did_you_mean
+from autoadapt.shown_text import conceal
 
 T = TypeVar("T")
 
@@ -123,6 +124,7 @@ def _looked_up(match: re.Match[str]) -> str:
     value = os.environ.get(match.group(1))
     if value is None:
         raise UserError(f"the environment variable {match.group(1)} is not set")
+    conceal(match.group(1), value)
     return value
 
 

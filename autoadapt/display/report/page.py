@@ -27,10 +27,10 @@ from autoadapt.display.report.notes import ABSENT, GLOSSARY, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
 from autoadapt.display.report.what_if import what_if
 from autoadapt.display.sentences import calibration_line, cascade_lines, first_lines, verdict_lines
-from autoadapt.display.text import printable
 from autoadapt.domain.objective import Goal
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_atomic
+from autoadapt.shown_text import printable
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study

@@ -5,11 +5,11 @@ import sys
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.terminal.status import phase_text, status_lines, time_left
 from autoadapt.display.text import duration
 from autoadapt.domain.events import Event
@@ -90,7 +90,7 @@ class LineWatcher(_Base):
     """A short line on stderr for every trial that has ended and every phase, with counts, spend and time."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = terminal(stderr=True, soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
         text = line(event)
@@ -108,7 +108,7 @@ class LiveWatcher(_Base):
     """A view that is redrawn in place on the terminal, below the latest events."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = terminal(stderr=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "LiveWatcher":
