@@ -16,6 +16,7 @@ from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.serving.limits import Address, Limits, in_url
 from autoadapt.bundle.versions import VersionRegistry, located
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import output_target
 
 if TYPE_CHECKING:
     from autoadapt.bundle.serving.answer_queue import AnswerQueue
@@ -160,6 +161,7 @@ def _listening(address: Address) -> Iterator[socket.socket]:
 @contextlib.contextmanager
 def _appended(file: Path) -> Iterator[TextIO]:
     """A log that its owner alone may read, because it holds what users have asked."""
+    file = output_target(file)
     try:
         number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from autoadapt.bundle.description import BUNDLE_FILE
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import inert, is_full_disk, write_atomic
+from autoadapt.files import inert, is_full_disk, output_target, write_atomic
 from autoadapt.tasks.tables import records_of
 
 STDIN = "-"
@@ -62,6 +62,7 @@ def answer_rows(
         return Answered(_some(count, rows), 0, time.monotonic() - begun)
     check_output(output, rows)
     header = {"bundle": _hash(bundle.folder / BUNDLE_FILE), "rows": None if rows == STDIN else _hash(Path(rows))}
+    target = output_target(output)
     partial = output.with_name(f".{output.name}.partial")
     resumed = _whole_lines(partial, header)
     count = resumed
@@ -70,7 +71,7 @@ def answer_rows(
             for lines in _parts(bundle, islice(records(rows), resumed, None), resumed, progress):
                 count += _write_lines(lines, file)
         _some(count, rows)
-        _finish(partial, output)
+        _finish(partial, target)
     except OSError as error:
         why = "there is no room" if is_full_disk(error) else error.strerror
         raise UserError(f"{output}: cannot be written ({why})", Exit.ENVIRONMENT) from error
@@ -105,8 +106,7 @@ def check_output(output: Path, rows: str) -> None:
         raise UserError(f"--output {output}: write it as one of {', '.join(OUTPUTS)}")
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: the folder {output.parent} does not exist")
-    if output.is_dir():
-        raise UserError(f"--output {output}: it is a folder")
+    output_target(output)
     if rows != STDIN and output.exists() and output.samefile(Path(rows).expanduser()):
         raise UserError(f"--output {output}: these are the rows themselves; name another file")
 

@@ -9,6 +9,8 @@ from autoadapt.cli.compare import RunFolder
 from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import Exit, UserError
 
+GREATEST_WEIGHT = 1e9
+
 
 def recommend(
     run: RunFolder,
@@ -63,4 +65,6 @@ def _weights(text: str, objectives: list[str]) -> dict[str, float]:
             weights[name] = float(value)
         except ValueError:
             raise UserError(f"--weights {text}: '{value}' is not a number; write it as {example}") from None
+        if not 0 <= weights[name] <= GREATEST_WEIGHT:
+            raise UserError(f"--weights {text}: '{value}' is not between 0 and {GREATEST_WEIGHT:g}; only ratios count")
     return weights

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmb]?)", re.IGNORECASE)
 FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+GREATEST_COUNT = 10**15
 HOW_TO_WRITE = "write a number of queries a month, such as 10000, 10k or 2.5M"
 
 
@@ -45,7 +46,7 @@ def _whole(value: Any) -> Any:
 WholeCount = Annotated[
     int,
     BeforeValidator(_whole),
-    Field(ge=1),
+    Field(ge=1, le=GREATEST_COUNT),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *[kKmMbB]?$"}]}
     ),

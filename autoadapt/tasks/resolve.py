@@ -208,7 +208,8 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     splits = make_splits(task, base, metric.answers)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
-    _check_prompts(space, splits)
+    with _at(document, "search_space"):
+        _check_prompts(space, splits)
     models, capabilities = {}, {}
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
@@ -255,7 +256,7 @@ def find_model(name: str, base: Path, download: bool) -> ModelReference:
     """
     asked = expanded(name)
     families = FAMILIES.names()
-    claiming = [f for f in families if FAMILIES.get(f).claims(asked, base)]
+    claiming = [f for f in families if _claims(f, asked, base)]
     if not claiming:
         raise unknown_model(asked, base)
     # third-party families come first, so that they can claim what a built-in one would take for a folder or a hub id
@@ -267,12 +268,18 @@ def find_model(name: str, base: Path, download: bool) -> ModelReference:
     return model.model_copy(update={"name": name, "location": location})
 
 
+def _claims(family: str, name: str, base: Path) -> bool:
+    with FAMILIES.blamed(family):
+        return FAMILIES.get(family).claims(name, base)
+
+
 def _check_names(document: Document, task: Task) -> Metric:
     """The metric, after every plug-in that the task names was found."""
     with _at(document, "metric"):
         metric = METRICS.new(task.metric.name, task.metric.settings)
         if not task.metric.settings:  # a metric with settings may ask a server, which costs money
-            metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
+            with METRICS.blamed(task.metric.name):
+                metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
     with _at(document, "methods"):
         for method in task.methods:
             METHODS.get(method)
@@ -333,6 +340,9 @@ def _at(document: Document, *keys: str | int) -> Iterator[None]:
     except UserError as error:
         where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
         raise UserError(f"{where}: {error}", error.code) from error
+    except OSError as error:
+        where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
+        raise UserError(f"{where}: {error.filename or 'a file'}: {error.strerror or error}") from error
 
 
 def _sha(text: str) -> str:

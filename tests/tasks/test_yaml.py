@@ -78,7 +78,7 @@ def test_valid_task_file(tmp_path: Path) -> None:
         (GOOD + "seed: -1\n", "line 7, seed"),
         (GOOD.replace("name: a", "name:\n\t- a"), "indent with spaces, not tabs"),
         (GOOD + "x: !!python/object/apply:os.system [ls]\n", "tags (!name) are not used here"),
-        (GOOD + "a: &a [1]\nb: *a\n", "line 8: aliases (*name) are not used here"),
+        (GOOD + "a: &a [1]\nb: *a\n", "line 7: anchors (&name) and aliases (*name) are not used here"),
         (GOOD + "x: " + "[" * 5000 + "]" * 5000, "line 7: nested more than 20 levels deep"),
         (
             GOOD + "".join("  " * i + "k:\n" for i in range(400)) + "  " * 400 + "k: 1\n",
@@ -86,7 +86,7 @@ def test_valid_task_file(tmp_path: Path) -> None:
         ),
         ("a: [", "not valid YAML"),
         (b"name: \xff\xfe", "not UTF-8 (byte 6)"),
-        (b"#" * 50_000_000, "larger than 1,000,000 bytes"),
+        (b"#" * 50_000_000, "larger than 500,000 bytes"),
         (GOOD.replace("models: [m]", "models: [sk-abcdefghijklmnop1234]"), "looks like a secret"),
         (
             GOOD.replace("models: [m]", "models: ['${AUTOADAPT_NOT_SET}']"),
@@ -100,6 +100,11 @@ def test_invalid_task_file_message(tmp_path: Path, text: str | bytes, expected: 
     assert len(said.splitlines()) == 1, said
     assert str(tmp_path / "task.yaml") in said
     assert "sk-abc" not in said
+
+
+@pytest.mark.parametrize("text", ["1, ", "{}, ", "!!str a, "])
+def test_many_values_are_refused_by_their_number(tmp_path: Path, text: str) -> None:
+    assert "line 7: more than 10,000 keys and values" in message(tmp_path, GOOD + f"x: [{text * 40_000}]\n")
 
 
 def test_alias_bomb_message(tmp_path: Path) -> None:
