@@ -99,7 +99,7 @@ class JointSpace:
         self.methods = [method for method in task.methods if method in self.pairs.models]
         every = tuple(task.models)
         self._model_by_method = any(models != every for models in self.pairs.models.values())
-        _check_families(space)
+        _check_names(space)
         self.arms: dict[str, Branch] = {}
         """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own."""
         self._added: dict[str, Any] = {}
@@ -297,8 +297,12 @@ class JointSpace:
         return self.suggest(optuna.trial.FixedTrial(dict(params)))
 
 
-def _check_families(space: SearchSpace) -> None:
-    """Branches of families must name families that there are."""
+def _check_names(space: SearchSpace) -> None:
+    """Shared parameters must be those of some method, and branches of families name families that there are."""
+    parameters = {name for method in METHODS.names() for name in METHODS.get(method).Params.model_fields}
+    for name in space.shared:
+        if name not in parameters:
+            raise UserError(f"search space, shared.{name}: unknown parameter: {did_you_mean(name, parameters)}")
     for name in space.branches:
         method, at, family = name.partition("@")
         if at and (family not in FAMILIES.names() or method not in METHODS.names()):
