@@ -30,6 +30,11 @@ def is_full_disk(error: BaseException) -> bool:
     return any(words in str(error) for words in NO_ROOM_IN_WORDS)
 
 
+def home_path(path: str | Path) -> Path:
+    """A path with ``~`` and ``~user`` replaced; the home of a user that is not known stays as it is written."""
+    return Path(os.path.expanduser(path))
+
+
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -50,6 +55,8 @@ def output_target(path: Path) -> Path:
         if not path.name:
             raise UserError(f"{path}: it is a folder; name a file")
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if target.is_symlink():
+            raise UserError(f"{path}: it is a link that leads back to itself; name a regular file")
         mode = target.stat().st_mode if target.exists() else stat.S_IFREG
         if not stat.S_ISREG(mode):
             raise UserError(f"{path}: it is {KINDS.get(stat.S_IFMT(mode), 'no file')}; name a regular file")

@@ -16,7 +16,7 @@ from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.serving.limits import Address, Limits, in_url
 from autoadapt.bundle.versions import VersionRegistry, located
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import output_target
+from autoadapt.files import home_path, output_target
 
 if TYPE_CHECKING:
     from autoadapt.bundle.serving.answer_queue import AnswerQueue
@@ -61,7 +61,7 @@ def serve(
     address, limits = address or Address(), limits or Limits()
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(_listening(address))
-        log_file = None if log is None else stack.enter_context(_appended(Path(log).expanduser()))
+        log_file = None if log is None else stack.enter_context(_appended(home_path(log)))
         folder, version = located(bundle)
         loaded = _loaded(folder)
         server = BundleServer(loaded, version.number if version else None, limits, address.token, log_file)

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from autoadapt.bundle.description import BUNDLE_FILE
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import inert, is_full_disk, output_target, write_atomic
+from autoadapt.files import home_path, inert, is_full_disk, output_target, write_atomic
 from autoadapt.tasks.tables import records_of
 
 STDIN = "-"
@@ -85,7 +85,7 @@ def records(rows: str) -> Iterator[tuple[str, Any]]:
         UserError: exit code 3, with file and line.
     """
     if rows != STDIN:
-        yield from records_of(Path(rows).expanduser()).rows
+        yield from records_of(home_path(rows)).rows
         return
     for number, line in enumerate(sys.stdin, 1):
         if not line.strip():
@@ -107,7 +107,7 @@ def check_output(output: Path, rows: str) -> None:
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: the folder {output.parent} does not exist")
     output_target(output)
-    if rows != STDIN and output.exists() and output.samefile(Path(rows).expanduser()):
+    if rows != STDIN and output.exists() and output.samefile(home_path(rows)):
         raise UserError(f"--output {output}: these are the rows themselves; name another file")
 
 
@@ -151,7 +151,7 @@ def _some(count: int, rows: str) -> int:
 
 def _hash(file: Path) -> str:
     try:
-        with file.expanduser().open("rb") as content:
+        with home_path(file).open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}", Exit.DATA) from error

@@ -54,12 +54,14 @@ def recommend(
 
 def _weights(text: str, objectives: list[str]) -> dict[str, float]:
     """Objective -> weight; objectives that are not named weigh 0."""
-    weights = dict.fromkeys(objectives, 0.0)
+    weights: dict[str, float] = {}
     example = ",".join(f"{name}=1" for name in objectives)
     for part in text.split(","):
         name, _, value = part.partition("=")
         name = SHORT_NAMES.get(name.strip(), name.strip())
-        if name not in weights:
+        if name in weights:
+            raise UserError(f"--weights {text}: '{name}' is given twice; keep one")
+        if name not in objectives:
             raise UserError(f"--weights {text}: unknown '{name}'; write it as {example}")
         try:
             weights[name] = float(value)
@@ -67,4 +69,4 @@ def _weights(text: str, objectives: list[str]) -> dict[str, float]:
             raise UserError(f"--weights {text}: '{value}' is not a number; write it as {example}") from None
         if not 0 <= weights[name] <= GREATEST_WEIGHT:
             raise UserError(f"--weights {text}: '{value}' is not between 0 and {GREATEST_WEIGHT:g}; only ratios count")
-    return weights
+    return {objective: weights.get(objective, 0.0) for objective in objectives}

@@ -164,6 +164,8 @@ def scenario_of(text: str) -> tuple[str, Scenario]:
                 f"--scenario {text}: '{part}' is no key=value; write key=value,key=value, and numbers without commas "
                 "(10000 or 10k)"
             )
+        if key.strip() in values:
+            raise UserError(f"--scenario {text}: '{key.strip()}' is given twice; keep one")
         numbers = [count_in(number) for number in value.split("/")]
         if len(numbers) == 3 and None not in numbers:
             values[key.strip()] = numbers
