@@ -38,11 +38,12 @@ def parse(document: Document, model: type[M], overrides: Iterable[str] = ()) -> 
     if isinstance(values.get("data"), dict) and (labels := document.raw(("data", "labels"))):
         values["data"] = {**values["data"], "labels": labels}
     for override in overrides:
-        key, _, text = override.partition("=")
-        if not key or not _:
+        key, equals, text = override.partition("=")
+        keys = key.strip().split(".")
+        if not equals or not all(keys):
             raise UserError(f"--set {override}: write it as key.key=value")
-        _set(values, key.strip().split("."), parse_value(f"--set {override}", text), override)
-        given.append(tuple(key.strip().split(".")))
+        _set(values, keys, parse_value(f"--set {override}", text), override)
+        given.append(tuple(keys))
     built = _built(model, values)
     if isinstance(built, BaseModel):
         return built

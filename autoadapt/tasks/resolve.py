@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.yaml_document import Document
 
+DRAWN = 50
+"""Candidates that are looked at before a space is said to have none that can work."""
 FLOOR_MODEL = "classical"
 """The model of words."""
 SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds", "final_fit"}
@@ -116,9 +119,8 @@ class ResolvedTask:
         return self._obstacles[key]
 
     def _obstacle(self, candidate: Candidate) -> str | None:
-        shots, rows = int(candidate.params.get("shots") or 0), len(self.splits.train)
-        if shots > rows > 0:
-            return f"{shots} shots, but there are only {rows} training rows"
+        if (lacking := _lacking_rows(candidate, self.splits)) is not None:
+            return lacking
         model = self.models[candidate.model]
         if model.family not in FAMILIES.names():
             return None  # of a simulation
@@ -227,6 +229,8 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
+    with _at(document, "search_space"):
+        _check_some_candidate(space, splits, task.seed)
     return ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
 
 
@@ -331,6 +335,24 @@ def _check_prompts(space: JointSpace, splits: Splits) -> None:
                 check_prompt(template, instruction, labels, space.answers == "labels")
             except UserError as error:
                 raise UserError(f"search space, template '{template_name}', instruction '{name}': {error}") from error
+
+
+def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:
+    """Refuses a space of which no candidate that is drawn can work with so few rows."""
+    lacking = None
+    for candidate in itertools.chain(map(space.candidate, space.first()), space.drawn(DRAWN, seed)):
+        if METHODS.get(candidate.method).floor:
+            continue
+        lacking = _lacking_rows(candidate, splits)
+        if lacking is None:
+            return
+    if lacking is not None:
+        raise UserError(f"no candidate of the search space can work: {lacking}; let `shots` be fewer, or add rows")
+
+
+def _lacking_rows(candidate: Candidate, splits: Splits) -> str | None:
+    shots, rows = int(candidate.params.get("shots") or 0), len(splits.train)
+    return f"{shots} shots, but there are only {rows} training rows" if shots > rows > 0 else None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ the prompt, and ``ARM.PARAMETER`` for all others. Where not every model suits ev
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -291,6 +291,12 @@ class JointSpace:
         if not all(_allowed(specs[name], value) for name, value in searched.items()):
             return None
         return {**self._named(method, model), **self._complete(arm, searched)}
+
+    def drawn(self, count: int, seed: int) -> Iterator[Candidate]:
+        """Candidates drawn at random, for a look at the space."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
+        return (self.suggest(study.ask()) for _ in range(count))
 
     def candidate(self, params: Mapping[str, Scalar]) -> Candidate:
         """The candidate of complete Optuna parameters."""

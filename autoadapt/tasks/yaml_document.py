@@ -167,7 +167,7 @@ def read_yaml(text: str, where: Where) -> tuple[Node | None, Any]:
     except _RefusedError as error:
         raise UserError(f"{where(error.line)}: {error}") from error
     except DuplicateKeyError as error:
-        raise UserError(_duplicate(where, error)) from error
+        raise UserError(_duplicate(where, error, root)) from error
     except MarkedYAMLError as error:
         raise UserError(_marked(where, error)) from error
     except (YAMLError, ValueError, RecursionError) as error:
@@ -200,12 +200,25 @@ def _scalars(node: Node) -> Iterator[ScalarNode]:
             yield from _scalars(child)
 
 
-def _duplicate(where: Where, error: DuplicateKeyError) -> str:
-    key = re.search(r'found duplicate key "?([^"\s]+)"?', str(error.problem))
-    first = error.context_mark.line + 1 if error.context_mark else "?"
-    second = error.problem_mark.line + 1 if error.problem_mark else None
-    named = f"'{key.group(1)}'" if key else "a key"
-    return f"{where(second)}: {named} is given twice in the block that begins at line {first}; keep one"
+def _duplicate(where: Where, error: DuplicateKeyError, root: Node | None) -> str:
+    mark = error.problem_mark
+    for block in [] if root is None or mark is None else _mappings(root):
+        lines: dict[str, int] = {}
+        for key, _ in block.value:
+            begins = key.start_mark
+            if (begins.line, begins.column) == (mark.line, mark.column) and str(key.value) in lines:
+                first = lines[str(key.value)] + 1
+                return f"{where(mark.line + 1)}: '{key.value}' is given twice, first in line {first}; keep one"
+            lines.setdefault(str(key.value), begins.line)
+    return f"{where(mark.line + 1 if mark else None)}: a key is given twice; keep one"
+
+
+def _mappings(node: Node) -> Iterator[MappingNode]:
+    """Every block of keys, the outer ones first."""
+    if isinstance(node, MappingNode):
+        yield node
+    for child in node.value if isinstance(node, MappingNode | SequenceNode) else ():
+        yield from _mappings(child[1] if isinstance(child, tuple) else child)
 
 
 def _marked(where: Where, error: MarkedYAMLError) -> str:

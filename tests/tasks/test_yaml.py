@@ -53,7 +53,7 @@ def test_valid_task_file(tmp_path: Path) -> None:
             GOOD.replace("usd_per_hour", "usd_per_hours"),
             "line 6, economics.usd_per_hours: unknown key; did you mean 'usd_per_hour'",
         ),
-        (GOOD + "metric: accuracy\n", "line 7: 'metric' is given twice in the block that begins at line 1"),
+        (GOOD + "metric: accuracy\n", "line 7: 'metric' is given twice, first in line 3; keep one"),
         (GOOD.replace("{trials: 5}", "{trials: true}"), "line 5, budget.trials: should be a valid integer, not True"),
         (
             GOOD.replace("{trials: 5}", "{trials: 0}"),
