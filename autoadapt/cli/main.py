@@ -99,7 +99,8 @@ def _code() -> int:
         return _told(error)
     except typer.TyperException as error:  # of the command line's own syntax
         message = io.StringIO()
-        getattr(error, "show", message.write)(message)
+        show = getattr(error, "show", None)  # with the usage of the command
+        show(message) if show is not None else message.write(f"{error.format_message()}\n")
         sys.stderr.write(fit_to_show(message.getvalue()))
         return error.exit_code
     except typer.Abort:

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -140,7 +140,7 @@ def _located(values: Any, keys: KeyPath, kind: str) -> KeyPath:
         if (isinstance(values, dict) and key in values) or (
             isinstance(values, list) and isinstance(key, int) and key < len(values)
         ):
-            values = values[key]
+            values = cast(Any, values)[key]
         elif kind != "missing" or i < len(keys) - 1:
             continue
         found.append(key)
