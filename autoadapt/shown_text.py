@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return INVISIBLE.sub("?", text)
 
 
+def inert_json(text: str) -> str:
+    """JSON whose control and invisible characters are written as escapes: its values stay what they are."""
+    return INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def conceal(name: str, value: str) -> None:
     """From now on messages show ``${name}`` in place of the value of an environment variable."""
     if len(value) >= SHORTEST_CONCEALED:

@@ -20,6 +20,7 @@ from autoadapt.bundle.description import BUNDLE_FILE
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import home_path, inert, is_full_disk, output_target, write_atomic
+from autoadapt.shown_text import inert_json
 from autoadapt.tasks.tables import records_of
 
 STDIN = "-"
@@ -138,7 +139,7 @@ def rounded(confidence: float | None) -> float | None:
 
 
 def _write_lines(lines: list[dict[str, Any]], file: TextIO) -> int:
-    file.write("".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines))
+    file.write("".join(inert_json(json.dumps(line, ensure_ascii=False, default=str)) + "\n" for line in lines))
     file.flush()
     return len(lines)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from autoadapt.errors import UserError
+from autoadapt.shown_text import inert_json
 
 
 def latency(
@@ -52,6 +53,6 @@ def latency(
         hardware=hardware,
     )
     if as_json:
-        print(load_json(load, latency_p95_ms))
+        print(inert_json(load_json(load, latency_p95_ms)))
     else:
         print_load(load, latency_p95_ms)

@@ -8,6 +8,7 @@ import typer
 from autoadapt.cli.compare import RunFolder
 from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import Exit, UserError
+from autoadapt.shown_text import inert_json
 
 GREATEST_WEIGHT = 1e9
 
@@ -43,7 +44,7 @@ def recommend(
     if as_json:
         chosen = next((json.loads(o.model_dump_json()) for o in options if o.trial == advice.trial), None)
         payload = {"recommendation": json.loads(advice.model_dump_json()), "binding": binding, "option": chosen}
-        print(json.dumps(payload, indent=1, ensure_ascii=False))
+        print(inert_json(json.dumps(payload, indent=1, ensure_ascii=False)))
     else:
         from autoadapt.display.terminal.advice import print_advice
 

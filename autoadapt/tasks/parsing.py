@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from autoadapt.domain.strict import PlacedError
 from autoadapt.errors import UserError
-from autoadapt.shown_text import fit_to_show
+from autoadapt.shown_text import fit_to_show, printable
 from autoadapt.tasks.yaml_document import Document, read_yaml
 
 M = TypeVar("M", bound=BaseModel)
@@ -199,4 +199,8 @@ def to_yaml(model: BaseModel) -> str:
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.dump(model.model_dump(mode="json"), out)
+    if printable(out.getvalue()) != out.getvalue():  # as escapes, or a terminal's ? would take their place
+        yaml.allow_unicode = False
+        out = io.StringIO()
+        yaml.dump(model.model_dump(mode="json"), out)
     return out.getvalue()

@@ -1,5 +1,6 @@
 """Commands on one finished run: output paths that hold no regular file, hostile arguments, another configuration."""
 
+import json
 import os
 import socket
 import stat
@@ -159,3 +160,27 @@ def test_bad_argument_ends_in_one_message(
     assert "\x1b" not in ended.stderr
     assert len(ended.stderr) < 1500
     assert [path.name for path in tmp_path.iterdir()] == ["file"], "nothing is begun"
+
+
+TEXT = "a family \U0001f468\u200d\U0001f469 of \x1b[31mred\x9b figs"
+
+
+def test_json_keeps_values_that_would_steer_the_terminal(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"text": TEXT}) + "\n")
+    printed = call("predict", bundle, tmp_path / "rows.jsonl", "--quiet")
+    assert printed.returncode == 0, printed.stderr
+    assert "\x1b" not in printed.stdout
+    assert json.loads(printed.stdout)["text"] == TEXT
+
+
+def test_shown_task_keeps_labels_with_invisible_characters(run: Path, tmp_path: Path) -> None:
+    task = (run.parents[1] / "task.yaml").read_text()
+    label = "a\u200db"
+    task = task.replace('"label"}}', f'"label"}}, "merge_labels": {{"fruit": "{label}"}}}}')
+    (run.parents[1] / "shown.yaml").write_text(task)
+    shown = call("check", run.parents[1] / "shown.yaml", "--show")
+    assert shown.returncode == 0, shown.stderr
+    (run.parents[1] / "again.yaml").write_text(shown.stdout)
+    again = call("check", run.parents[1] / "again.yaml", "--show")
+    assert again.stdout == shown.stdout
+    assert "a?b" not in shown.stdout
