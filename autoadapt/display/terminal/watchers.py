@@ -13,6 +13,7 @@ from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.terminal.status import phase_text, status_lines, time_left
 from autoadapt.display.text import duration
 from autoadapt.domain.events import Event
+from autoadapt.shown_text import inert_json
 
 ENDS = {
     "trial_finished": "trial {} done",
@@ -155,7 +156,7 @@ class JsonWatcher(_Base):
                 "last_failure": status.last_failure,
             },
         }
-        self._out.write(json.dumps(payload, ensure_ascii=False) + "\n")
+        self._out.write(inert_json(json.dumps(payload, ensure_ascii=False)) + "\n")
         self._out.flush()
 
 
