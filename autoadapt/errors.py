@@ -8,6 +8,8 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+from autoadapt.shown_text import fit_to_show
+
 
 class Exit(IntEnum):
     """Exit codes of every command."""
@@ -41,12 +43,13 @@ class UserError(Exception):
     """A mistake or a lack outside AutoAdapt; the message alone says what to change.
 
     Args:
-        message: one or a few lines: what, where, the nearest right name, what to do.
+        message: one or a few lines: what, where, the nearest right name, what to do. Control characters and secrets in
+            it are replaced, so that it may quote what a user, a file or a server has written.
         code: the exit code to end with.
     """
 
     def __init__(self, message: str, code: Exit = Exit.CONFIG) -> None:
-        super().__init__(message)
+        super().__init__(fit_to_show(message))
         self.code = code
 
 

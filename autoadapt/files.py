@@ -1,11 +1,13 @@
 """Files and folders that are whole or absent: write to a temporary name, flush to disk, rename."""
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from autoadapt.domain.artifact import FileHash
 from autoadapt.domain.rows import Row
+from autoadapt.errors import Exit, UserError
 
 M = TypeVar("M", bound=BaseModel)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,6 +28,62 @@ def is_full_disk(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
     return any(words in str(error) for words in NO_ROOM_IN_WORDS)
+
+
+def home_path(path: str | Path) -> Path:
+    """A path with ``~`` and ``~user`` replaced; the home of a user that is not known stays as it is written."""
+    return Path(os.path.expanduser(path))
+
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def output_target(path: Path) -> Path:
+    """Where a file that a user has named for output is written: the path, or what a link at it points to.
+
+    Raises:
+        UserError: what is there is no regular file, and would be replaced by one (exit 2); or nothing can be written
+            there (exit 4).
+    """
+    try:
+        if not path.name:
+            raise UserError(f"{path}: it is a folder; name a file")
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if target.is_symlink():
+            raise UserError(f"{path}: it is a link that leads back to itself; name a regular file")
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
+        if not stat.S_ISREG(mode):
+            raise UserError(f"{path}: it is {KINDS.get(stat.S_IFMT(mode), 'no file')}; name a regular file")
+        if not target.parent.is_dir():
+            raise UserError(f"{path}: cannot be written (there is no folder {target.parent})", Exit.ENVIRONMENT)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return target
+
+
+@contextlib.contextmanager
+def output_file(path: Path) -> Iterator[Path]:
+    """While entered, a file that a user has named for output is written; gives its `output_target`.
+
+    Raises:
+        UserError: as `output_target`; or it could not be written (exit 4).
+    """
+    target = output_target(path)
+    try:
+        yield target
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    why = "there is no room" if is_full_disk(error) else error.strerror or error
+    return UserError(f"{path}: cannot be written ({why})", Exit.ENVIRONMENT)
 
 
 def write_atomic(path: Path, text: str) -> None:

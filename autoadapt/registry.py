@@ -7,19 +7,21 @@
 Third parties add plug-ins by entry points of the group named after the package (``autoadapt.metrics``).
 """
 
+import contextlib
 import functools
 import importlib
 import inspect
 import os
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from autoadapt.errors import UserError, did_you_mean
+from autoadapt.errors import Exit, UserError, did_you_mean
+from autoadapt.shown_text import conceal
 
 T = TypeVar("T")
 
@@ -81,26 +83,52 @@ class Registry(Generic[T]):
         model = getattr(plugin, "Settings", None)
         if settings and not getattr(model, "model_fields", None):
             raise UserError(f"{self.kind} '{name}' has no settings, so give its name alone")
-        if model is None:
-            return plugin()
         try:
-            values = dict(settings or {})
-            return plugin(model.model_validate(expanded(values) if expand else values))  # type: ignore[call-arg]
+            with self.blamed(name):
+                if model is None:
+                    return plugin()
+                values = dict(settings or {})
+                return plugin(model.model_validate(expanded(values) if expand else values))  # type: ignore[call-arg]
         except ValidationError as error:
-            raise UserError(f"{self.kind} '{name}': {_first_mistake(error, list(model.model_fields))}") from error
+            known = list(getattr(model, "model_fields", ()))
+            raise UserError(f"{self.kind} '{name}': {_first_mistake(error, known)}") from error
 
     def _class(self, name: str) -> type[T]:
         if name not in self._modules:
             raise UserError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
-        module = importlib.import_module(self._modules[name])
+        with self.blamed(name):
+            module = importlib.import_module(self._modules[name])
         plugins = [
             c
             for c in vars(module).values()
             if inspect.isclass(c) and issubclass(c, self.base) and c.__module__ == module.__name__
         ]
         if len(plugins) != 1:
-            raise TypeError(f"{module.__name__} must define exactly one {self.base.__name__}, found {len(plugins)}")
+            raise self._broken(name, f"it must define exactly one {self.base.__name__}, and defines {len(plugins)}")
         return plugins[0]
+
+    @contextlib.contextmanager
+    def blamed(self, name: str) -> Iterator[None]:
+        """While entered, what goes wrong is the fault of a plug-in of another package, which the error names.
+
+        Raises:
+            UserError: exit code 4; a fault of a built-in plug-in stays what it is.
+        """
+        try:
+            yield
+        except (UserError, ValidationError):
+            raise
+        except Exception as error:
+            if self.is_built_in(name):
+                raise
+            raise self._broken(name, f"{type(error).__name__}: {error}") from error
+
+    def _broken(self, name: str, why: str) -> UserError:
+        return UserError(
+            f"{self.kind} '{name}' of {self._modules[name]} does not work ({why}); repair the package that brings "
+            "it, or remove it",
+            Exit.ENVIRONMENT,
+        )
 
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -123,6 +151,7 @@ def _looked_up(match: re.Match[str]) -> str:
     value = os.environ.get(match.group(1))
     if value is None:
         raise UserError(f"the environment variable {match.group(1)} is not set")
+    conceal(match.group(1), value)
     return value
 
 

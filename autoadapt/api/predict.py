@@ -5,6 +5,7 @@ from pathlib import Path
 from autoadapt.bundle.answering import Answered, Progress, answer_rows, check_output
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.versions import located
+from autoadapt.files import home_path
 
 
 def predict(
@@ -26,7 +27,7 @@ def predict(
     Raises:
         UserError: the bundle is damaged, a file cannot be read or written, or a column is missing.
     """
-    target = None if output is None else Path(output).expanduser()
+    target = None if output is None else home_path(output)
     if target is not None:
         check_output(target, str(rows))
     with Bundle.load(located(bundle)[0]) as loaded:

@@ -16,6 +16,7 @@ from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.serving.limits import Address, Limits, in_url
 from autoadapt.bundle.versions import VersionRegistry, located
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import home_path, output_target
 
 if TYPE_CHECKING:
     from autoadapt.bundle.serving.answer_queue import AnswerQueue
@@ -60,7 +61,7 @@ def serve(
     address, limits = address or Address(), limits or Limits()
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(_listening(address))
-        log_file = None if log is None else stack.enter_context(_appended(Path(log).expanduser()))
+        log_file = None if log is None else stack.enter_context(_appended(home_path(log)))
         folder, version = located(bundle)
         loaded = _loaded(folder)
         server = BundleServer(loaded, version.number if version else None, limits, address.token, log_file)
@@ -160,6 +161,7 @@ def _listening(address: Address) -> Iterator[socket.socket]:
 @contextlib.contextmanager
 def _appended(file: Path) -> Iterator[TextIO]:
     """A log that its owner alone may read, because it holds what users have asked."""
+    file = output_target(file)
     try:
         number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -28,7 +28,7 @@ def resolve_source(task: TaskSource, overrides: Sequence[str] = (), download: bo
         return resolve(Path(task), overrides, download)
     values = task.model_dump(mode="json", exclude_unset=True) if isinstance(task, Task) else dict(task)
     try:
-        text = json.dumps(values, indent=1, default=str)
+        text = json.dumps(values, indent=1, default=str, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise UserError(f"the task holds a value that cannot be written to a file: {error}") from error
     return resolve(Path("task"), overrides, download, text)

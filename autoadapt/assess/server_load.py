@@ -123,6 +123,8 @@ def read_prompts(path: Path) -> list[str]:
     Raises:
         UserError: it cannot be read or holds none.
     """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: not a regular file; name a file of prompts", Exit.DATA)
     try:
         lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

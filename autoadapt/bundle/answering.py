@@ -19,7 +19,8 @@ from typing import Any, TextIO
 from autoadapt.bundle.description import BUNDLE_FILE
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import inert, is_full_disk, write_atomic
+from autoadapt.files import home_path, inert, is_full_disk, output_target, write_atomic
+from autoadapt.shown_text import inert_json
 from autoadapt.tasks.tables import check_whole, records_of
 
 STDIN = "-"
@@ -62,6 +63,7 @@ def answer_rows(
         return Answered(_some(count, rows), 0, time.monotonic() - begun)
     check_output(output, rows)
     header = {"bundle": _hash(bundle.folder / BUNDLE_FILE), "rows": None if rows == STDIN else _hash(Path(rows))}
+    target = output_target(output)
     partial = output.with_name(f".{output.name}.partial")
     resumed = _whole_lines(partial, header)
     count = resumed
@@ -70,7 +72,7 @@ def answer_rows(
             for lines in _parts(bundle, islice(records(rows), resumed, None), resumed, progress):
                 count += _write_lines(lines, file)
         _some(count, rows)
-        _finish(partial, output)
+        _finish(partial, target)
     except OSError as error:
         why = "there is no room" if is_full_disk(error) else error.strerror
         raise UserError(f"{output}: cannot be written ({why})", Exit.ENVIRONMENT) from error
@@ -84,7 +86,7 @@ def records(rows: str) -> Iterator[tuple[str, Any]]:
         UserError: exit code 3, with file and line.
     """
     if rows != STDIN:
-        yield from records_of(Path(rows).expanduser()).rows
+        yield from records_of(home_path(rows)).rows
         return
     for number, line in enumerate(sys.stdin, 1):
         if not line.strip():
@@ -105,9 +107,8 @@ def check_output(output: Path, rows: str) -> None:
         raise UserError(f"--output {output}: write it as one of {', '.join(OUTPUTS)}")
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: the folder {output.parent} does not exist")
-    if output.is_dir():
-        raise UserError(f"--output {output}: it is a folder")
-    if rows != STDIN and output.exists() and output.samefile(Path(rows).expanduser()):
+    output_target(output)
+    if rows != STDIN and output.exists() and output.samefile(home_path(rows)):
         raise UserError(f"--output {output}: these are the rows themselves; name another file")
 
 
@@ -141,7 +142,7 @@ def rounded(confidence: float | None) -> float | None:
 
 
 def _write_lines(lines: list[dict[str, Any]], file: TextIO) -> int:
-    file.write("".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines))
+    file.write("".join(inert_json(json.dumps(line, ensure_ascii=False, default=str)) + "\n" for line in lines))
     file.flush()
     return len(lines)
 
@@ -154,7 +155,7 @@ def _some(count: int, rows: str) -> int:
 
 def _hash(file: Path) -> str:
     try:
-        with file.expanduser().open("rb") as content:
+        with home_path(file).open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}", Exit.DATA) from error

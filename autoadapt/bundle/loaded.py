@@ -13,7 +13,7 @@ from autoadapt.domain.jobs import Devices
 from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.rows import joined_input
 from autoadapt.errors import Exit, UserError, did_you_mean
-from autoadapt.files import first_difference
+from autoadapt.files import first_difference, home_path
 from autoadapt.tasks.tables import cell_text
 from autoadapt.verdict.calibration import SureRows, calibrated
 from autoadapt.worker.artifacts import load_artifact
@@ -76,7 +76,7 @@ class Bundle:
         Raises:
             UserError: it is no bundle, or it is damaged.
         """
-        folder = Path(folder).expanduser()
+        folder = home_path(folder)
         description = read_bundle(folder)
         own = devices or own_devices()
         # a workshop for each part: a family keeps one model at a time, and a cascade asks both

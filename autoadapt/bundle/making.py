@@ -28,7 +28,7 @@ from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.option import number_text
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import files_below, hash_files, is_full_disk, write_json
+from autoadapt.files import files_below, hash_files, home_path, is_full_disk, write_json
 from autoadapt.runs.lock import version
 from autoadapt.worker.artifacts import read_description
 from autoadapt.worker.hardware import own_devices
@@ -63,7 +63,7 @@ def make_bundle(source: Source, folder: Path, onnx: Onnx | None = None) -> Bundl
         UserError: the folder exists or cannot be written, an artifact is damaged, the bundle answers otherwise, or no
             part of the option can be converted to ONNX.
     """
-    folder = folder.expanduser().absolute()
+    folder = home_path(folder).absolute()
     refuse_existing(folder)
     if onnx is not None:
         needs_conversion([read_description(part.artifact) for part in source.parts])

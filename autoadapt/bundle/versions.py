@@ -27,7 +27,7 @@ from autoadapt.bundle.description import BUNDLE_FILE, BundleDescription
 from autoadapt.bundle.loaded import read_bundle, read_bundle_file
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError, did_you_mean
-from autoadapt.files import is_full_disk, read_whole, write_folder, write_json
+from autoadapt.files import home_path, is_full_disk, read_whole, write_folder, write_json
 
 FOLDER_VARIABLE = "AUTOADAPT_REGISTRY"
 DEFAULT_FOLDER = "registry"
@@ -84,7 +84,7 @@ class VersionRegistry:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = (folder or Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)).expanduser()
+        self.folder = home_path(folder or os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
 
     def names(self) -> list[str]:
         """Names that have a version."""
@@ -259,6 +259,6 @@ def located(bundle: str | Path) -> tuple[Path, Version | None]:
         UserError: the registry has no such version.
     """
     if not str(bundle).startswith(REFERENCE):
-        return Path(bundle).expanduser(), None
+        return home_path(bundle), None
     version = VersionRegistry().resolve(str(bundle))
     return version.bundle, version

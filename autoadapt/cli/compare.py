@@ -8,6 +8,7 @@ import typer
 
 from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import UserError
+from autoadapt.shown_text import inert_json
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)]
 EXAMPLE = "volume=10k,price=2.69,latency_p95_ms=400"
@@ -40,7 +41,7 @@ def compare(
     if figure is not None:
         study.draw_comparison(columns, figure, *(SHORT_NAMES.get(axis, axis) for axis in (across, up)))
     if as_json:
-        print(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False))
+        print(inert_json(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False)))
         return
     from autoadapt.display.comparison_csv import comparison_csv
     from autoadapt.display.terminal.scenarios import print_comparison

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from autoadapt.errors import Exit
+from autoadapt.shown_text import inert_json
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False) -> None:
@@ -13,7 +14,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="The findings as
 
     found = look()
     if as_json:
-        print(found.model_dump_json(indent=1))
+        print(inert_json(found.model_dump_json(indent=1)))
     else:
         from autoadapt.display.terminal.checkups import print_checkup
 

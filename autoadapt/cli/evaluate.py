@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from autoadapt.shown_text import inert_json
+
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or registry:NAME@ALIAS.", show_default=False)],
@@ -18,7 +20,7 @@ def evaluate(
 
     evaluation = score(bundle, rows, against=against)
     if as_json:
-        print(json.dumps(json.loads(evaluation.model_dump_json()), indent=1, ensure_ascii=False))
+        print(inert_json(json.dumps(json.loads(evaluation.model_dump_json()), indent=1, ensure_ascii=False)))
     else:
         from autoadapt.display.terminal.bundles import print_evaluation
 

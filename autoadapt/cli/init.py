@@ -94,7 +94,6 @@ def _asked(question: str, default: str, allowed: list[str], how: str, numbered: 
 
 def _merge(look: "FirstLook", answer: str, asked: bool | None) -> bool:
     """Whether labels that differ only by case or white space are made one; shown in any case."""
-    from autoadapt.display.text import printable
     from autoadapt.tasks.spellings import spellings_text
 
     groups = look.spellings(answer)
@@ -102,7 +101,7 @@ def _merge(look: "FirstLook", answer: str, asked: bool | None) -> bool:
         return False
     print("these labels differ only by case or white space:")
     for group in groups:
-        print(printable(f"  {spellings_text(group)}"))
+        print(f"  {spellings_text(group)}")
     if asked is not None:
         return asked
     if not _on_terminal():

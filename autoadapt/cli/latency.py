@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import typer
 
 from autoadapt.errors import UserError
+from autoadapt.shown_text import inert_json
 
 
 def latency(
@@ -29,19 +29,18 @@ def latency(
     from autoadapt.api.latency import latency as measure
     from autoadapt.assess.server_load import read_prompts
     from autoadapt.display.terminal.latency import load_json, print_load, run_line
+    from autoadapt.providers.addresses import checked_key, checked_url
     from autoadapt.providers.openai import Server
 
     if rate <= 0 or requests < 1 or max_tokens < 1 or (latency_p95_ms is not None and latency_p95_ms <= 0):
         raise UserError("--rate, --requests, --max-tokens and --latency-p95-ms must be greater than 0")
-    if not url.startswith(("http://", "https://")):
-        raise UserError(f"{url}: give a URL with http:// or https://, such as http://127.0.0.1:8000/v1")
-    if "@" in urlsplit(url).netloc:
-        raise UserError("the URL holds a password: name an environment variable that has the key with --key-env")
+    checked_url(url, "name an environment variable that has the key with --key-env")
     key = None
     if key_env is not None:
         key = os.environ.get(key_env)
         if not key:
             raise UserError(f"--key-env {key_env}: this environment variable is not set")
+        checked_key(key, key_env)
     load = measure(
         Server(url, model, interface, max_tokens, key),
         read_prompts(prompts),
@@ -54,6 +53,6 @@ def latency(
         hardware=hardware,
     )
     if as_json:
-        print(load_json(load, latency_p95_ms))
+        print(inert_json(load_json(load, latency_p95_ms)))
     else:
         print_load(load, latency_p95_ms)

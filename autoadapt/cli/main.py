@@ -1,6 +1,7 @@
 """The command ``autoadapt``: registers the verbs, turns errors into one message and an exit code."""
 
-import os
+import errno
+import io
 import sys
 import tempfile
 import traceback
@@ -26,7 +27,9 @@ from autoadapt.cli.report import report
 from autoadapt.cli.schema import schema
 from autoadapt.cli.search import search
 from autoadapt.cli.serve import serve
+from autoadapt.display.terminal.streams import OutputLostError, inert_streams
 from autoadapt.errors import Exit, UserError
+from autoadapt.shown_text import fit_to_show
 
 app = typer.Typer(
     name="autoadapt",
@@ -66,26 +69,75 @@ app.command()(prices)
 app.command()(schema)
 
 
+WRONG_PATH = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT}
+"""Errors of the operating system that another path would end."""
+LACK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM}
+LACK |= {errno.EMFILE, errno.ENFILE}
+"""Errors that the environment must end: no room, no right, no memory, too many open files."""
+
+
 def main() -> None:
     """Runs the command line and exits the process."""
     try:
-        app()
-    except UserError as error:
-        sys.stderr.write(f"autoadapt: {error}\n")
-        sys.exit(error.code)
+        with inert_streams():
+            code = _code()
+    except OutputLostError as error:
+        if not error.reader_left:
+            sys.stderr.write(f"autoadapt: {error}\n")
+        code = Exit.OK if error.reader_left else Exit.ENVIRONMENT
     except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
+        code = Exit.INTERRUPTED
+    sys.exit(code)
+
+
+def _code() -> int:
+    """Runs the command line; returns its exit code after what went wrong was written to stderr."""
+    try:
+        ended = app(standalone_mode=False)
+        return ended if isinstance(ended, int) else Exit.OK
+    except UserError as error:
+        return _told(error)
+    except typer.TyperException as error:  # of the command line's own syntax
+        message = io.StringIO()
+        show = getattr(error, "show", None)  # with the usage of the command
+        show(message) if show is not None else message.write(f"{error.format_message()}\n")
+        sys.stderr.write(fit_to_show(message.getvalue()))
+        return error.exit_code
+    except typer.Abort:
+        return _told(UserError("the input has ended before it was all said"))
+    except OSError as error:
+        return _told(_refused(error)) if error.errno in WRONG_PATH | LACK else _bug(error)
+    except MemoryError:
+        return _told(UserError("there is not enough memory", Exit.ENVIRONMENT))
+    except (KeyboardInterrupt, OutputLostError):
+        raise
     except Exception as error:  # noqa: BLE001 - a bug: kept in a file, reported in a line
-        with tempfile.NamedTemporaryFile("w", prefix="autoadapt-crash-", suffix=".txt", delete=False) as crash:
-            crash.write(crash_report(error))
-        sys.stderr.write(
+        return _bug(error)
+
+
+def _told(error: UserError) -> int:
+    sys.stderr.write(f"autoadapt: {error}\n")
+    return error.code
+
+
+def _refused(error: OSError) -> UserError:
+    """What the operating system has refused and no other place has explained: a path that cannot be, or no room."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    code = Exit.CONFIG if error.errno in WRONG_PATH else Exit.ENVIRONMENT
+    return UserError(f"{where}{error.strerror or error}", code)
+
+
+def _bug(error: Exception) -> int:
+    with tempfile.NamedTemporaryFile("w", prefix="autoadapt-crash-", suffix=".txt", delete=False) as crash:
+        crash.write(crash_report(error))
+    sys.stderr.write(
+        fit_to_show(
             f"autoadapt: internal error ({type(error).__name__}: {error}); where it happened is in {crash.name}. "
-            "Finished trials are safe.\n"
+            "Finished trials are safe."
         )
-        sys.exit(Exit.BUG)
+        + "\n"
+    )
+    return Exit.BUG
 
 
 def crash_report(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from autoadapt.cli.search import Overrides, TaskFile
+from autoadapt.shown_text import inert_json
 
 
 def plan(
@@ -19,7 +20,7 @@ def plan(
 
     estimate, warnings = plan_with_warnings(task, overrides or (), runs)
     if as_json:
-        print(estimate.model_dump_json(indent=1))
+        print(inert_json(estimate.model_dump_json(indent=1)))
         return
     from autoadapt.display.terminal.plans import print_plan
 

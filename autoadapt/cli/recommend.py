@@ -8,6 +8,9 @@ import typer
 from autoadapt.cli.compare import RunFolder
 from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import Exit, UserError
+from autoadapt.shown_text import inert_json
+
+GREATEST_WEIGHT = 1e9
 
 
 def recommend(
@@ -41,7 +44,7 @@ def recommend(
     if as_json:
         chosen = next((json.loads(o.model_dump_json()) for o in options if o.trial == advice.trial), None)
         payload = {"recommendation": json.loads(advice.model_dump_json()), "binding": binding, "option": chosen}
-        print(json.dumps(payload, indent=1, ensure_ascii=False))
+        print(inert_json(json.dumps(payload, indent=1, ensure_ascii=False)))
     else:
         from autoadapt.display.terminal.advice import print_advice
 
@@ -52,15 +55,19 @@ def recommend(
 
 def _weights(text: str, objectives: list[str]) -> dict[str, float]:
     """Objective -> weight; objectives that are not named weigh 0."""
-    weights = dict.fromkeys(objectives, 0.0)
+    weights: dict[str, float] = {}
     example = ",".join(f"{name}=1" for name in objectives)
     for part in text.split(","):
         name, _, value = part.partition("=")
         name = SHORT_NAMES.get(name.strip(), name.strip())
-        if name not in weights:
+        if name in weights:
+            raise UserError(f"--weights {text}: '{name}' is given twice; keep one")
+        if name not in objectives:
             raise UserError(f"--weights {text}: unknown '{name}'; write it as {example}")
         try:
             weights[name] = float(value)
         except ValueError:
             raise UserError(f"--weights {text}: '{value}' is not a number; write it as {example}") from None
-    return weights
+        if not 0 <= weights[name] <= GREATEST_WEIGHT:
+            raise UserError(f"--weights {text}: '{value}' is not between 0 and {GREATEST_WEIGHT:g}; only ratios count")
+    return {objective: weights.get(objective, 0.0) for objective in objectives}

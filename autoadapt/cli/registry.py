@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from autoadapt.shown_text import inert_json
+
 registry = typer.Typer(
     help="Keep versions of exported options; promote one and roll back.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -40,7 +42,7 @@ def list_(
 
     versions = list_versions(name)
     if as_json:
-        print(versions_json(versions))
+        print(inert_json(versions_json(versions)))
     else:
         print_versions(versions)
 
@@ -91,7 +93,7 @@ def diff(
 
     found = compare_versions(name, first, second)
     if as_json:
-        print(json.dumps(json.loads(found.model_dump_json()), indent=1, ensure_ascii=False))
+        print(inert_json(json.dumps(json.loads(found.model_dump_json()), indent=1, ensure_ascii=False)))
         return
     from autoadapt.display.terminal.versions import print_difference
 

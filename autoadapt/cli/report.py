@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from autoadapt.errors import UserError
+from autoadapt.shown_text import inert_json
 
 
 def report(
@@ -24,7 +25,7 @@ def report(
 
     if as_json:
         results = json.loads(Study.load(run).results.model_dump_json(exclude={"measured"}))
-        print(json.dumps(results, indent=1, ensure_ascii=False))
+        print(inert_json(json.dumps(results, indent=1, ensure_ascii=False)))
         return
     written = show(run, output, everything)
     if show_it and written is not None:

@@ -1,5 +1,6 @@
 """autoadapt serve: an exported option behind HTTP."""
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,7 @@ def serve(
     token = os.environ.get(token_env) if token_env else None
     if token_env and not token:
         raise UserError(f"--token-env {token_env}: this environment variable is not set")
-    if seconds <= 0:
-        raise UserError("--seconds must be greater than 0")
+    if not 0 < seconds < math.inf:
+        raise UserError("--seconds must be a number greater than 0")
     limits = Limits(body_bytes, seconds, waiting, together)
     run(bundle, address=Address(host, port, token), limits=limits, log=log, on_start=print_started)

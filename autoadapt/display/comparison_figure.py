@@ -10,8 +10,8 @@ from autoadapt.display.static_page import FORMATS, static_page
 from autoadapt.domain.comparison import Column
 from autoadapt.domain.objective import COST, Goal
 from autoadapt.domain.option import number_text
-from autoadapt.errors import Exit, UserError
-from autoadapt.files import write_atomic
+from autoadapt.errors import UserError
+from autoadapt.files import output_file, write_atomic
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -106,10 +106,8 @@ def _write_page(drawn: Sequence[Panel], methods: Sequence[str], path: Path) -> N
     figure.add_annotation(**note, xanchor="left", yanchor="top", font={"size": 11, "color": GREY})
     margin = {"l": 80, "r": 30, "t": 50, "b": 110}
     figure.update_layout(showlegend=False, template="simple_white", height=PIXELS * len(drawn) + 60, margin=margin)
-    try:
-        write_atomic(path, to_html(figure, include_plotlyjs=True, config={"displaylogo": False}))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})", Exit.ENVIRONMENT) from error
+    with output_file(path) as target:
+        write_atomic(target, to_html(figure, include_plotlyjs=True, config={"displaylogo": False}))
 
 
 def _add_panel(figure: "go.Figure", panel: Panel, methods: Sequence[str], row: int) -> None:

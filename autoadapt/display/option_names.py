@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autoadapt.display.text import MINOR_PARAMETERS, printable, value_text
+from autoadapt.display.text import MINOR_PARAMETERS, value_text
 from autoadapt.domain.option import Option, RawOption, Scored
+from autoadapt.shown_text import printable
 
 METHOD_NAMES = {
     "prompt": "prompt",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import output_file, output_target
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -35,10 +36,9 @@ def static_page(path: Path, size: tuple[float, float], settings: Mapping[str, An
     with rc_context({"svg.fonttype": "none", "text.parse_math": False, **settings}):
         page = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(page)
+        output_target(path)  # before anything is drawn
         yield page
-        try:
+        with output_file(path) as target:
             # without a date, so that the same runs give the same file
             metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-            page.savefig(path, dpi=300, metadata=metadata)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})", Exit.ENVIRONMENT) from error
+            page.savefig(target, dpi=300, metadata=metadata)

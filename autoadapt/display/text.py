@@ -1,7 +1,6 @@
 """Numbers, names and parameters as text, for terminal, report and notebooks."""
 
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,16 +9,8 @@ from autoadapt.economics.rates import least_samples
 
 MINOR_PARAMETERS = {"warmup_ratio", "weight_decay", "lora_dropout", "lora_alpha"}
 """Left out of tables; files have all parameters."""
-INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-
-
 FEW_SECONDS = 5
 """Estimates below are not told apart."""
-
-
-def printable(text: str) -> str:
-    """The text with every control and invisible character replaced by ?."""
-    return INVISIBLE.sub("?", text)
 
 
 def dollars(value: float) -> str:

@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmb]?)", re.IGNORECASE)
 FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
-HOW_TO_WRITE = "write a number of queries a month, such as 10000, 10k or 2.5M"
+GREATEST_COUNT = 10**15
+HOW_TO_WRITE = "write a number of queries a month, such as 10000, 10k or 2.5M, and at most 1e15"
 
 
 def count_in(text: str) -> Decimal | None:
@@ -27,7 +28,7 @@ def read_count(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     number = count_in(value)
-    if number is None:
+    if number is None or number > GREATEST_COUNT:
         raise ValueError(HOW_TO_WRITE)
     return number
 
@@ -45,7 +46,7 @@ def _whole(value: Any) -> Any:
 WholeCount = Annotated[
     int,
     BeforeValidator(_whole),
-    Field(ge=1),
+    Field(ge=1, le=GREATEST_COUNT),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *[kKmMbB]?$"}]}
     ),

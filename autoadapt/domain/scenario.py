@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from autoadapt.domain.counts import read_count
-from autoadapt.domain.strict import StrictModel, Usd
+from autoadapt.domain.counts import GREATEST_COUNT, read_count
+from autoadapt.domain.strict import PathText, StrictModel, Usd
 from autoadapt.domain.task import Hosting, Limits, Owned
 
 VOLUME_SPREAD = (Decimal(1) / 3, Decimal(3))
@@ -59,6 +59,8 @@ def _positive(value: dict[str, Any] | Spread) -> Any:
     numbers = value.model_dump() if isinstance(value, Spread) else value
     if any(isinstance(number, int | float | Decimal) and float(number) <= 0 for number in numbers.values()):
         raise ValueError("must be greater than 0")
+    if any(isinstance(number, int | float | Decimal) and number > GREATEST_COUNT for number in numbers.values()):
+        raise ValueError("must be at most 1e15")
     return value
 
 
@@ -131,7 +133,7 @@ class Scenarios(StrictModel):
     """A scenarios file."""
 
     version: Literal[1] = 1
-    price_book: str | None = None
+    price_book: PathText | None = None
     """Your own price file."""
     scenarios: dict[str, Scenario] = Field(min_length=1)
     """By name."""

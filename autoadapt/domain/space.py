@@ -11,9 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.strict import PlacedError, StrictModel
+from autoadapt.errors import did_you_mean
 
 Scalar = str | int | float | bool | None
+MOST_STEPS = 1_000_000
+"""Values of a range with steps."""
 
 
 class Choices(StrictModel):
@@ -46,7 +49,21 @@ class Range(StrictModel):
             raise ValueError("a log range must begin above 0")
         if self.log and self.step is not None:
             raise ValueError("give either log or step, not both")
+        if self.step is not None:
+            self._check_step(self.step)
         return self
+
+    def _check_step(self, step: int | float) -> None:
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        if whole and not isinstance(step, int):
+            raise ValueError(f"step {step} must be an integer, because low and high are; or write them as {self.low}.0")
+        if step <= 0:
+            raise ValueError(f"step {step} must be greater than 0; leave it out for every value of the range")
+        width = self.high - self.low
+        if step > width:
+            raise ValueError(f"step {step} is greater than the range from {self.low} to {self.high}")
+        if width / step > MOST_STEPS:
+            raise ValueError(f"step {step} makes more than {MOST_STEPS:,} values; leave it out for a continuous range")
 
 
 def _to_spec(value: object) -> object:
@@ -141,8 +158,23 @@ class SearchSpace(StrictModel):
         for key, texts in (("template", self.templates), ("instruction", self.instructions)):
             spec = self.shared.get(key)
             if not isinstance(spec, Choices):
-                raise ValueError(f"shared.{key} must list names from {key}s")
+                raise PlacedError(("shared", key), f"must list names from {key}s")
             for name in spec.choices:
                 if name not in texts:
-                    raise ValueError(f"shared.{key} names '{name}', which {key}s does not define")
+                    raise PlacedError(("shared", key), f"names '{name}', which {key}s does not define")
+        return self
+
+    @model_validator(mode="after")
+    def _known_conditions(self) -> "SearchSpace":
+        for branch, specs in self.branches.items():
+            earlier = ["answers", *self.shared]
+            for parameter, spec in specs.items():
+                for name in spec.when:
+                    if name not in earlier:
+                        raise PlacedError(
+                            ("branches", branch, parameter),
+                            f"when names '{name}', which is no earlier parameter of this branch: "
+                            f"{did_you_mean(name, earlier)}",
+                        )
+                earlier.append(parameter)
         return self

@@ -16,9 +16,10 @@ from pydantic import Field, field_validator, model_validator
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.counts import WholeCount
 from autoadapt.domain.remote import RemoteSettings
-from autoadapt.domain.strict import StrictModel, Usd
+from autoadapt.domain.strict import PathText, StrictModel, Usd
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MOST_SLOTS = 1024
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
 
 
@@ -66,13 +67,13 @@ class Columns(StrictModel):
 class Data(StrictModel):
     """Where the labelled rows are: either `path`, or `train` with optional `validation` and `test`."""
 
-    path: str | None = None
+    path: PathText | None = None
     """One file to be split: csv, jsonl, parquet, xlsx (the first sheet), or a hub id."""
-    train: str | None = None
+    train: PathText | None = None
     """Rows to learn from (and few-shot examples)."""
-    validation: str | None = None
+    validation: PathText | None = None
     """Rows the search measures on; taken from `train` where absent."""
-    test: str | None = None
+    test: PathText | None = None
     """Rows the search never sees; taken from `train` where absent."""
     columns: Columns = Columns()
     """Column names."""
@@ -176,7 +177,7 @@ class Economics(StrictModel):
     """Price of one device (GPU, or CPU slot) for one hour; or give `price` or `owned`."""
     price: str | None = None
     """A name in the price book, PROVIDER/DEVICE/TIER (`autoadapt prices` lists them)."""
-    price_book: str | None = None
+    price_book: PathText | None = None
     """Your own price file; its entries override those of the package."""
     owned: Owned | None = None
     """An owned machine instead of a rented one."""
@@ -311,7 +312,7 @@ class Compute(StrictModel):
     """Greatest memory of a worker of `executor: local` in megabytes: what its process allocates for itself, with the
     libraries that it has loaded; neither files that it maps, such as weights, nor the memory of a GPU. A job that needs
     more fails as out of memory. null: what the machine has."""
-    recording: str | None = None
+    recording: PathText | None = None
     """For `executor: replay`: the folder of a finished run that answers in place of real trials."""
     on_cpu: bool = False
     """Use CPU slots even where there are GPUs."""
@@ -324,9 +325,9 @@ class Compute(StrictModel):
 
     @field_validator("slots")
     @classmethod
-    def _slots_positive(cls, value: Any) -> Any:
-        if isinstance(value, int) and value < 1:
-            raise ValueError("must be at least 1, or auto")
+    def _slots_possible(cls, value: Any) -> Any:
+        if isinstance(value, int) and not 1 <= value <= MOST_SLOTS:
+            raise ValueError(f"must be 1 to {MOST_SLOTS}, or auto")
         return value
 
 
@@ -344,7 +345,7 @@ class Task(StrictModel):
     subset_accuracy), alone or with its settings: {NAME: {setting: value}}."""
     objectives: list[str] = Field(default=["quality", "cost_usd_per_1k", "latency_ms"], min_length=2, max_length=5)
     """What is optimised: two to five names in the objectives folder."""
-    models: list[str] = Field(min_length=1)
+    models: list[PathText] = Field(min_length=1)
     """Base models: `embedded` (installed with AutoAdapt), `minilm`, `smollm2`, local folders, hub ids, hosted models
     (`openai:NAME`) and servers (`server:NAME@URL`); all of them are searched together."""
     remote: dict[str, RemoteSettings] = Field(default={})
@@ -355,7 +356,7 @@ class Task(StrictModel):
     floor: bool = True
     """Measure simple methods of words first (`majority`, `tfidf`, `nearest` on the model `classical`), and compare
     every recommendation with the best of them; they take seconds."""
-    search_space: str = "joint"
+    search_space: PathText = "joint"
     """A name in search_spaces/ or a path to a YAML file."""
     budget: Budget
     """When to stop."""

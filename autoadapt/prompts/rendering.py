@@ -8,8 +8,8 @@ found before a template is used, when it is checked under limits (`autoadapt.pro
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.exceptions import SecurityError
+from jinja2 import StrictUndefined
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from autoadapt.domain.rows import Row
@@ -73,8 +73,8 @@ class Prompt:
         try:
             self._template = environment.from_string(template)
             self.instruction = environment.from_string(instruction).render(labels=self.labels).strip()
-        except TemplateError as error:
-            raise UserError(f"prompt template: {type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise _failed(error) from error
 
     def render(self, text: str, examples: Sequence[Row] = ()) -> str:
         """The prompt for one input; white space at its end is stripped.
@@ -92,12 +92,19 @@ class Prompt:
                 size += len(part)
                 if size > MAX_CHARACTERS:
                     raise UserError(f"prompt template: the result is longer than {MAX_CHARACTERS:,} characters")
-        except (TemplateError, TypeError) as error:
-            raise UserError(f"prompt template: {type(error).__name__}: {error}") from error
+        except UserError:
+            raise
+        except Exception as error:
+            raise _failed(error) from error
         prompt = "".join(parts).rstrip()
         if not prompt:
             raise UserError("prompt template: the result is empty; it should contain {{ input }}")
         return prompt
+
+
+def _failed(error: Exception) -> UserError:
+    line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+    return UserError(f"prompt template{line}: {type(error).__name__}: {error}; mend the template")
 
 
 S = TypeVar("S", bound=Sequence[Any])

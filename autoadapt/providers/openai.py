@@ -106,8 +106,9 @@ class _Reader:
         usage = event.get("usage")
         if isinstance(usage, dict) and isinstance(usage.get("completion_tokens"), int):
             self._usage = usage["completion_tokens"]
-        for choice in event.get("choices") or []:
-            text = choice.get("text") or (choice.get("delta") or {}).get("content")
+        choices = event.get("choices")
+        for choice in choices if isinstance(choices, list) else []:
+            text = _text_of(choice)
             if text:
                 self._first = self._first or time.perf_counter()
                 self._parts.append(str(text))
@@ -118,3 +119,11 @@ class _Reader:
             self.failure = "the answer is empty"
         tokens = self._usage if self._usage is not None else len(self._parts)
         return Streamed(sent, self._first, time.perf_counter(), "".join(self._parts), tokens, self.failure)
+
+
+def _text_of(choice: Any) -> Any:
+    """The text of one choice of an event, of plain completions or of chat; None: it has none."""
+    if not isinstance(choice, dict):
+        return None
+    delta = choice.get("delta")
+    return choice.get("text") or (delta.get("content") if isinstance(delta, dict) else None)

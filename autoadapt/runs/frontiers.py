@@ -1,7 +1,7 @@
 """Several runs compared: one reference box per task, hypervolumes, frontiers of methods, attainment, one table."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError, did_you_mean
-from autoadapt.files import inert, write_atomic
+from autoadapt.files import inert, output_file, write_atomic
 from autoadapt.pareto.frontier import attainment, frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import Reference, hypervolume_over_spend, hypervolume_share, reference_of
 from autoadapt.runs.study import Study, flat
@@ -168,24 +168,17 @@ def export(tasks: Sequence[TaskRuns], path: Path) -> None:
         raise UserError(f"{path}: unknown kind of file; it must end in {', '.join(FORMATS)}")
     if path.suffix.lower() == ".json":  # figures to the last digit, which a frame would round
         text = json.dumps(_rows(tasks), indent=1, ensure_ascii=False) + "\n"
-        return _write(path, lambda: write_atomic(path, text))
+        with output_file(path) as target:
+            write_atomic(target, text)
+        return
     table = trials_of(tasks)
     # parameters of different methods share columns: one type each, or parquet refuses them
     mixed = [c for c in table.columns if c.startswith("params.") and len({type(v) for v in table[c].dropna()}) > 1]
     table[mixed] = table[mixed].map(lambda v: v if v is None or v != v else str(v))
-    if path.suffix.lower() == ".csv":
-        return _write(path, lambda: write_atomic(path, table.map(inert).to_csv(index=False)))
-
-    def parquet() -> None:
-        temporary = path.with_name(f".{path.name}.tmp")
-        table.to_parquet(temporary, index=False)
-        temporary.replace(path)
-
-    return _write(path, parquet)
-
-
-def _write(path: Path, write: Callable[[], None]) -> None:
-    try:
-        write()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})", Exit.ENVIRONMENT) from error
+    with output_file(path) as target:
+        if path.suffix.lower() == ".csv":
+            write_atomic(target, table.map(inert).to_csv(index=False))
+        else:
+            temporary = target.with_name(f".{target.name}.tmp")
+            table.to_parquet(temporary, index=False)
+            temporary.replace(target)

@@ -1,5 +1,6 @@
 """A finished study under other scenarios and other limits: nothing is run, everything is computed from raw figures."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,8 +124,8 @@ def recommend_again(
     if knee:
         weights = {goal.name: 1.0 for goal in study.goals}
     if weights is not None:
-        if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0:
-            raise UserError("weights must not be negative, and not all 0")
+        if not (min(weights.values(), default=0) >= 0 and 0 < sum(weights.values()) < math.inf):
+            raise UserError("weights must be numbers that are not negative, and not all 0")
         chosen_by, goals = weights, study.goals
 
         def choose(limits: Constraints) -> int | None:
@@ -163,6 +164,8 @@ def scenario_of(text: str) -> tuple[str, Scenario]:
                 f"--scenario {text}: '{part}' is no key=value; write key=value,key=value, and numbers without commas "
                 "(10000 or 10k)"
             )
+        if key.strip() in values:
+            raise UserError(f"--scenario {text}: '{key.strip()}' is given twice; keep one")
         numbers = [count_in(number) for number in value.split("/")]
         if len(numbers) == 3 and None not in numbers:
             values[key.strip()] = numbers

@@ -1,5 +1,6 @@
 """The Optuna study: plain, multi-objective, in SQLite; optuna-dashboard opens it as it is."""
 
+import sqlite3
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,11 @@ def write_note(study: optuna.Study, text: str, trial: optuna.Trial | None = None
 
 
 def _file(path: Path) -> RDBStorage:
-    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": LOCK_SECONDS}})
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, timeout=LOCK_SECONDS, check_same_thread=False)
+
+    # a path cannot stand in the URL, in which ?, #, % and braces have meanings of their own
+    storage = RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
     with storage.engine.connect() as connection:
         connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     return storage

@@ -1,19 +1,23 @@
 """Building a model from a YAML document, with errors that name file, line, key, the nearest right key and the fix."""
 
 import difflib
+import math
 from collections.abc import Iterable
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from autoadapt.domain.strict import PlacedError
 from autoadapt.errors import UserError
-from autoadapt.tasks.yaml_document import Document, scalars_as_written
+from autoadapt.shown_text import fit_to_show, printable
+from autoadapt.tasks.yaml_document import Document, read_yaml, scalars_as_written
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
+Problem = tuple[KeyPath, str]
+"""Where a mistake is, and what is wrong there."""
 
 LABELS = "data.labels"
 """A list of texts, however they look: 0, 1.0 and 012 are labels."""
@@ -36,19 +40,29 @@ def parse(document: Document, model: type[M], overrides: Iterable[str] = ()) -> 
     if isinstance(values.get("data"), dict) and (labels := document.raw(("data", "labels"))):
         values["data"] = {**values["data"], "labels": labels}
     for override in overrides:
-        key, _, text = override.partition("=")
-        if not key or not _:
+        key, equals, text = override.partition("=")
+        keys = key.strip().split(".")
+        if not equals or not all(keys):
             raise UserError(f"--set {override}: write it as key.key=value")
         value = parse_value(f"--set {override}", text)
         if key.strip() == LABELS:
             value = scalars_as_written(text) or value
-        _set(values, key.strip().split("."), value, override)
-        given.append(tuple(key.strip().split(".")))
+        _set(values, keys, value, override)
+        given.append(tuple(keys))
+    built = _built(model, values)
+    if isinstance(built, BaseModel):
+        return built
+    raise UserError("\n".join(dict.fromkeys(_placed(document, one, given) for one in built[:8])))
+
+
+def _built(model: type[M], values: Any) -> M | list[Problem]:
+    """The model of these values, or what is wrong with them."""
+    if extreme := _extreme_numbers(values):
+        return extreme
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(document, model, e, given) for e in error.errors()[:8]]
-        raise UserError("\n".join(dict.fromkeys(lines))) from error
+        return [_problem(model, values, one) for one in error.errors()]
 
 
 def check(model: type[M], values: Any, where: str) -> M:
@@ -62,14 +76,11 @@ def check(model: type[M], values: Any, where: str) -> M:
     Raises:
         UserError: one line per mistake.
     """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        lines = []
-        for one in error.errors()[:8]:
-            key, message = _message(model, one)
-            lines.append(f"{where}: {message}" if key == WHOLE else f"{where}: {key}: {message}")
-        raise UserError("\n".join(dict.fromkeys(lines))) from error
+    built = _built(model, values)
+    if isinstance(built, BaseModel):
+        return built
+    lines = [f"{where}: {_key(keys)}: {message}" if keys else f"{where}: {message}" for keys, message in built[:8]]
+    raise UserError("\n".join(dict.fromkeys(lines)))
 
 
 def parse_value(where: str, text: str) -> Any:
@@ -78,10 +89,7 @@ def parse_value(where: str, text: str) -> Any:
     Raises:
         UserError: it is not valid.
     """
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise UserError(f"{where}: the value is not valid YAML") from error
+    return read_yaml(text, lambda line: where)[1]
 
 
 def _set(values: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
@@ -93,42 +101,81 @@ def _set(values: dict[str, Any], keys: list[str], value: Any, override: str) -> 
     values[keys[-1]] = value
 
 
-def _explain(document: Document, model: type[BaseModel], error: ErrorDetails, given: list[tuple[str, ...]]) -> str:
-    location = _location(error)
-    key, message = _message(model, error)
-    asked = any(location[: len(g)] == g for g in given)
-    where = f"--set {key}" if asked else f"{document.path}, line {document.line(location)}, {key}"
-    return f"{where}: {message}"
+def _placed(document: Document, problem: Problem, given: list[tuple[str, ...]]) -> str:
+    keys, message = problem
+    if any(keys[: len(g)] == g for g in given):
+        return f"--set {_key(keys)}: {message}"
+    return f"{document.path}, line {document.line(keys)}, {_key(keys)}: {message}"
 
 
-def _location(error: ErrorDetails) -> KeyPath:
-    return tuple(k for k in error["loc"] if not (isinstance(k, str) and ("[" in k or "(" in k or k in _UNION_TAGS)))
+def _key(keys: KeyPath) -> str:
+    """The path of a key in messages; of no key: what is wrong is the whole."""
+    return ".".join(str(key) if key != "" else "''" for key in keys) or "the file"
 
 
-def _message(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
-    """The key that is wrong, and what is wrong with it."""
-    location, kind = _location(error), error["type"]
-    key = ".".join(map(str, location)) or WHOLE
+GREATEST = 10**15
+"""Of the numbers of a settings file; its products with prices and seconds stay finite."""
+DIGITS = 30
+
+
+def _extreme_numbers(values: Any, keys: KeyPath = ()) -> list[Problem]:
+    """Numbers that are too great or too small to be reckoned with."""
+    if isinstance(values, dict):
+        return [problem for key, value in values.items() for problem in _extreme_numbers(value, (*keys, str(key)))]
+    if isinstance(values, list):
+        return [problem for i, value in enumerate(values) for problem in _extreme_numbers(value, (*keys, i))]
+    if isinstance(values, bool) or not isinstance(values, int | float) or not values:
+        return []
+    size = abs(values)
+    if GREATEST < size < math.inf or size < 1 / GREATEST:
+        return [(keys, f"numbers here lie between 1e-15 and 1e15, or are 0; this one is {_shown(values)}")]
+    return []
+
+
+def _shown(value: Any) -> str:
+    """A value in a message; a secret in it is not shown."""
+    text = str(fit_to_show(repr(value)))
+    return text if len(text) <= 60 else f"{text[:DIGITS]}... ({len(text)} characters)"
+
+
+def _located(values: Any, keys: KeyPath, kind: str) -> KeyPath:
+    """The keys of a mistake as they stand in the values; pydantic puts names of types and validators between them."""
+    found: list[str | int] = []
+    for i, key in enumerate(keys):
+        if (isinstance(values, dict) and key in values) or (
+            isinstance(values, list) and isinstance(key, int) and key < len(values)
+        ):
+            values = cast(Any, values)[key]
+        elif kind != "missing" or i < len(keys) - 1:
+            continue
+        found.append(key)
+    return tuple(found)
+
+
+def _problem(model: type[BaseModel], values: Any, error: ErrorDetails) -> Problem:
+    """The keys of what is wrong, and what is wrong with it."""
+    kind = error["type"]
+    keys = _located(values, error["loc"], kind)
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, PlacedError):
+        keys = (*keys, *cause.keys)
     if kind == "extra_forbidden":
-        known = _fields(model, location[:-1])
-        if (new_name := RENAMED.get(str(location[-1]))) in known:
-            return key, f"this key is called '{new_name}' now; rename it"
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        known = _fields(model, keys[:-1])
+        if (new_name := RENAMED.get(str(keys[-1]))) in known:
+            return keys, f"this key is called '{new_name}' now; rename it"
+        near = difflib.get_close_matches(str(keys[-1]), known, n=1, cutoff=0.5)
         guess = f"did you mean '{near[0]}'? " if near else ""
-        return key, f"unknown key; {guess}Known here: {', '.join(known)}"
+        return keys, f"unknown key; {guess}Known here: {', '.join(known)}"
     if kind == "missing":
-        return key, "missing; add it (see `autoadapt schema`)"
+        return keys, "missing; add it (see `autoadapt schema`)"
     if kind == "is_instance_of":
-        return key, f"should be a number, not {error['input']!r:.60}"
+        return keys, f"should be a number, not {_shown(error['input'])}"
+    if kind == "invalid_key":
+        return keys, "a key must be text; put it in quotes"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    shown = error["input"] if location[-1:] != ("key",) else None  # what stands there may be a secret
-    value = f", not {shown!r}" if isinstance(shown, str | int | float | bool) and len(repr(shown)) < 60 else ""
-    return key, f"{message}{value}"
-
-
-WHOLE = "the file"
-"""In place of a key where several keys together are wrong."""
-_UNION_TAGS = {"int", "float", "str", "Choices", "Range", "bool"}
+    shown = error["input"] if keys[-1:] != ("key",) else None  # what stands there may be a secret
+    value = f", not {_shown(shown)}" if isinstance(shown, str | int | float | bool) else ""
+    return keys, f"{message}{value}"
 
 
 def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
@@ -157,4 +204,8 @@ def to_yaml(model: BaseModel) -> str:
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.dump(model.model_dump(mode="json"), out)
+    if printable(out.getvalue()) != out.getvalue():  # as escapes, or a terminal's ? would take their place
+        yaml.allow_unicode = False
+        out = io.StringIO()
+        yaml.dump(model.model_dump(mode="json"), out)
     return out.getvalue()

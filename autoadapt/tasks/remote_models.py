@@ -8,6 +8,7 @@ from autoadapt.domain.remote import RemoteModel, TokenRates
 from autoadapt.domain.task import Economics, Task
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.models.remote.names import is_this_machine
+from autoadapt.providers.addresses import checked_key
 from autoadapt.registry import expanded
 from autoadapt.tasks.prices import Prices, own_book
 
@@ -28,7 +29,7 @@ def with_settings(model: ModelReference, task: Task, base: Path) -> tuple[ModelR
     written = task.remote[model.name].model_dump(mode="json", exclude_unset=True) if model.name in task.remote else {}
     remote = RemoteModel.model_validate({**model.settings, **written})
     if remote.key is not None:
-        expanded(remote.key)
+        checked_key(expanded(remote.key), remote.key.strip("${}"))
     warnings: list[str] = []
     if remote.price is None and remote.usd_per_hour is None:
         remote, warnings = _priced(model, remote, task.economics, base)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.yaml_document import Document
 
+DRAWN = 50
+"""Candidates that are looked at before a space is said to have none that can work."""
 FLOOR_MODEL = "classical"
 """The model of words."""
 SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds", "final_fit"}
@@ -119,9 +122,8 @@ class ResolvedTask:
         return self._obstacles[key]
 
     def _obstacle(self, candidate: Candidate) -> str | None:
-        shots, rows = int(candidate.params.get("shots") or 0), len(self.splits.train)
-        if shots > rows > 0:
-            return f"{shots} shots, but there are only {rows} training rows"
+        if (lacking := _lacking_rows(candidate, self.splits)) is not None:
+            return lacking
         model = self.models[candidate.model]
         if model.family not in FAMILIES.names():
             return None  # of a simulation
@@ -211,7 +213,8 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     splits = make_splits(task, base, metric.answers)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
-    _check_prompts(space, splits)
+    with _at(document, "search_space"):
+        _check_prompts(space, splits)
     models, capabilities = {}, {}
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
@@ -229,6 +232,8 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
+    with _at(document, "search_space"):
+        _check_some_candidate(space, splits, task.seed)
     resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
     return resolved.with_warnings(_length_notes(resolved, document))
 
@@ -279,7 +284,7 @@ def find_model(name: str, base: Path, download: bool) -> ModelReference:
     """
     asked = expanded(name)
     families = FAMILIES.names()
-    claiming = [f for f in families if FAMILIES.get(f).claims(asked, base)]
+    claiming = [f for f in families if _claims(f, asked, base)]
     if not claiming:
         raise unknown_model(asked, base)
     # third-party families come first, so that they can claim what a built-in one would take for a folder or a hub id
@@ -291,12 +296,18 @@ def find_model(name: str, base: Path, download: bool) -> ModelReference:
     return model.model_copy(update={"name": name, "location": location})
 
 
+def _claims(family: str, name: str, base: Path) -> bool:
+    with FAMILIES.blamed(family):
+        return FAMILIES.get(family).claims(name, base)
+
+
 def _check_names(document: Document, task: Task) -> Metric:
     """The metric, after every plug-in that the task names was found."""
     with _at(document, "metric"):
         metric = METRICS.new(task.metric.name, task.metric.settings)
         if not task.metric.settings:  # a metric with settings may ask a server, which costs money
-            metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
+            with METRICS.blamed(task.metric.name):
+                metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
     with _at(document, "methods"):
         for method in task.methods:
             METHODS.get(method)
@@ -353,6 +364,24 @@ def _check_prompts(space: JointSpace, splits: Splits) -> None:
     )
 
 
+def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:
+    """Refuses a space of which no candidate that is drawn can work with so few rows."""
+    lacking = None
+    for candidate in itertools.chain(map(space.candidate, space.first()), space.drawn(DRAWN, seed)):
+        if METHODS.get(candidate.method).floor:
+            continue
+        lacking = _lacking_rows(candidate, splits)
+        if lacking is None:
+            return
+    if lacking is not None:
+        raise UserError(f"no candidate of the search space can work: {lacking}; let `shots` be fewer, or add rows")
+
+
+def _lacking_rows(candidate: Candidate, splits: Splits) -> str | None:
+    shots, rows = int(candidate.params.get("shots") or 0), len(splits.train)
+    return f"{shots} shots, but there are only {rows} training rows" if shots > rows > 0 else None
+
+
 @contextlib.contextmanager
 def _at(document: Document, *keys: str | int) -> Iterator[None]:
     try:
@@ -360,6 +389,9 @@ def _at(document: Document, *keys: str | int) -> Iterator[None]:
     except UserError as error:
         where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
         raise UserError(f"{where}: {error}", error.code) from error
+    except OSError as error:
+        where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
+        raise UserError(f"{where}: {error.filename or 'a file'}: {error.strerror or error}") from error
 
 
 def _sha(text: str) -> str:

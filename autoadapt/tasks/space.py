@@ -8,7 +8,7 @@ the prompt, and ``ARM.PARAMETER`` for all others. Where not every model suits ev
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ class JointSpace:
         self.methods = [method for method in task.methods if method in self.pairs.models]
         every = tuple(task.models)
         self._model_by_method = any(models != every for models in self.pairs.models.values())
-        _check_families(space)
+        _check_names(space)
         self.arms: dict[str, Branch] = {}
         """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own."""
         self._added: dict[str, Any] = {}
@@ -292,13 +292,23 @@ class JointSpace:
             return None
         return {**self._named(method, model), **self._complete(arm, searched)}
 
+    def drawn(self, count: int, seed: int) -> Iterator[Candidate]:
+        """Candidates drawn at random, for a look at the space."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
+        return (self.suggest(study.ask()) for _ in range(count))
+
     def candidate(self, params: Mapping[str, Scalar]) -> Candidate:
         """The candidate of complete Optuna parameters."""
         return self.suggest(optuna.trial.FixedTrial(dict(params)))
 
 
-def _check_families(space: SearchSpace) -> None:
-    """Branches of families must name families that there are."""
+def _check_names(space: SearchSpace) -> None:
+    """Shared parameters must be those of some method, and branches of families name families that there are."""
+    parameters = {name for method in METHODS.names() for name in METHODS.get(method).Params.model_fields}
+    for name in space.shared:
+        if name not in parameters:
+            raise UserError(f"search space, shared.{name}: unknown parameter: {did_you_mean(name, parameters)}")
     for name in space.branches:
         method, at, family = name.partition("@")
         if at and (family not in FAMILIES.names() or method not in METHODS.names()):

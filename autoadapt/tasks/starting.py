@@ -74,7 +74,9 @@ def write_task(folder: Path, beginning: Beginning) -> Path:
 
 
 def must_be_new(path: Path) -> None:
-    """Raises a UserError where a file is there already."""
+    """Raises a UserError where a file is there already, or where its folder would be a file."""
+    if path.parent.exists() and not path.parent.is_dir():
+        raise UserError(f"{path.parent} is no folder; name a folder for the files")
     if path.exists():
         raise UserError(f"{path} already exists and is left as it is; name another folder, or move the file away")
 

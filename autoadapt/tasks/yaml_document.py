@@ -6,9 +6,8 @@ bounded while the file is read, so that a hostile file ends in a message and not
 
 import difflib
 import os
-import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,14 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from autoadapt.errors import UserError
 from autoadapt.registry import REFERENCE
+from autoadapt.shown_text import SECRET
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_DEPTH = 20
-SECRET = re.compile(r"(sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,})")
+MAX_NODES = 10_000
+"""Keys, values and containers of a file: each takes some 40 us to read."""
+Where = Callable[[int | None], str]
+"""What messages call a line of a text; None: the whole."""
 
 
 class _RefusedError(Exception):
@@ -36,18 +39,22 @@ class _RefusedError(Exception):
 
 
 class _BoundedComposer(Composer):
-    """Composes nodes once; aliases and deep nesting are refused before they can exhaust memory or the stack."""
+    """Composes nodes once; what could exhaust memory, time or the stack is refused before it does."""
 
     _depth = 0
+    _nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.parser.check_event(AliasEvent):
-            line = self.parser.peek_event().start_mark.line + 1
-            raise _RefusedError(line, "aliases (*name) are not used here; write it out")
+        event = self.parser.peek_event()
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise _RefusedError(line, "anchors (&name) and aliases (*name) are not used here; write it out")
         self._depth += 1
+        self._nodes += 1
         if self._depth > MAX_DEPTH:
-            line = self.parser.peek_event().start_mark.line + 1
-            raise _RefusedError(line, f"nested more than {MAX_DEPTH} levels deep")
+            raise _RefusedError(line, f"nested more than {MAX_DEPTH} levels deep; write it flatter")
+        if self._nodes > MAX_NODES:
+            raise _RefusedError(line, f"more than {MAX_NODES:,} keys and values, which no settings file needs")
         try:
             return super().compose_node(parent, index)
         finally:
@@ -79,27 +86,13 @@ class Document:
 
     def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
-        text = read_text(path) if text is None else text
-        try:
-            yaml = YAML(typ="safe", pure=True)
-            yaml.Composer = _BoundedComposer
-            self._root: Node | None = yaml.compose(text)
-            self.values: Any = None
-            if self._root is not None:
-                self.values = YAML(typ="safe", pure=True).constructor.construct_document(self._root)
-        except _RefusedError as error:
-            raise UserError(f"{path}, line {error.line}: {error}") from error
-        except DuplicateKeyError as error:
-            raise UserError(_duplicate(path, error)) from error
-        except MarkedYAMLError as error:
-            raise UserError(_marked(path, error)) from error
-        except (YAMLError, ValueError, RecursionError) as error:
-            raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from error
+        self._root, self.values = read_yaml(
+            read_text(path) if text is None else text,
+            lambda line: str(path) if line is None else f"{path}, line {line}",
+        )
         if not isinstance(self.values, dict):
             content = "is empty" if self.values is None else f"holds a {type(self.values).__name__}"
             raise UserError(f"{path}: {content}; it should hold `key: value` lines (see `autoadapt schema`)")
-        if self._root is not None:
-            _check_texts(path, self._root)
 
     def line(self, keys: Iterable[str | int]) -> int:
         """The line of a key path, or of its nearest parent that is written."""
@@ -124,7 +117,7 @@ class Document:
             if not isinstance(node, MappingNode):
                 return None
             node = next((v for k, v in node.value if k.value == str(key)), None)
-        return _scalars(node)
+        return _as_written(node)
 
 
 def scalars_as_written(text: str) -> list[str] | None:
@@ -135,10 +128,10 @@ def scalars_as_written(text: str) -> list[str] | None:
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _BoundedComposer
-    return _scalars(yaml.compose(text))
+    return _as_written(yaml.compose(text))
 
 
-def _scalars(node: Any) -> list[str] | None:
+def _as_written(node: Any) -> list[str] | None:
     if not isinstance(node, SequenceNode) or not all(isinstance(i, ScalarNode) for i in node.value):
         return None
     return [str(i.value) for i in node.value]
@@ -177,42 +170,101 @@ def _siblings(path: Path) -> list[Path]:
         return []
 
 
-def _duplicate(path: Path, error: DuplicateKeyError) -> str:
-    key = re.search(r'found duplicate key "?([^"\s]+)"?', str(error.problem))
-    first = error.context_mark.line + 1 if error.context_mark else "?"
-    second = error.problem_mark.line + 1 if error.problem_mark else "?"
-    named = f"'{key.group(1)}'" if key else "a key"
-    return f"{path}, line {second}: {named} is given twice in the block that begins at line {first}; keep one"
+def read_yaml(text: str, where: Where) -> tuple[Node | None, Any]:
+    """The nodes of a YAML text, None where it is empty, and its values.
+
+    Args:
+        text: of a file or of one value.
+        where: what its lines are called in messages.
+
+    Raises:
+        UserError: it is no YAML, holds what no settings need, a secret, or a reference to a variable that is not set.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _BoundedComposer
+    root: Node | None = None
+    try:
+        root = yaml.compose(text)
+        if root is None:
+            return None, None
+        _check_texts(where, root)
+        return root, YAML(typ="safe", pure=True).constructor.construct_document(root)
+    except _RefusedError as error:
+        raise UserError(f"{where(error.line)}: {error}") from error
+    except DuplicateKeyError as error:
+        raise UserError(_duplicate(where, error, root)) from error
+    except MarkedYAMLError as error:
+        raise UserError(_marked(where, error)) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        line = None if root is None else _unreadable_line(root)
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{where(line)}: not valid YAML: {reason}; put a text in quotes") from error
 
 
-def _marked(path: Path, error: MarkedYAMLError) -> str:
+def _unreadable_line(root: Node) -> int | None:
+    """The line of the first scalar that has the form of a date or a number and is none."""
+    constructor = YAML(typ="safe", pure=True).constructor
+    for node in _scalars(root):
+        try:
+            constructor.construct_document(node)
+        except ValueError:
+            return int(node.start_mark.line) + 1
+    return None
+
+
+def _scalars(node: Node) -> Iterator[ScalarNode]:
+    """Every scalar, keys too, in the order of the text."""
+    if isinstance(node, ScalarNode):
+        yield node
+    elif isinstance(node, MappingNode):
+        for pair in node.value:
+            for child in pair:
+                yield from _scalars(child)
+    elif isinstance(node, SequenceNode):
+        for child in node.value:
+            yield from _scalars(child)
+
+
+def _duplicate(where: Where, error: DuplicateKeyError, root: Node | None) -> str:
+    mark = error.problem_mark
+    for block in [] if root is None or mark is None else _mappings(root):
+        lines: dict[str, int] = {}
+        for key, _ in block.value:
+            begins = key.start_mark
+            if (begins.line, begins.column) == (mark.line, mark.column) and str(key.value) in lines:
+                first = lines[str(key.value)] + 1
+                return f"{where(mark.line + 1)}: '{key.value}' is given twice, first in line {first}; keep one"
+            lines.setdefault(str(key.value), begins.line)
+    return f"{where(mark.line + 1 if mark else None)}: a key is given twice; keep one"
+
+
+def _mappings(node: Node) -> Iterator[MappingNode]:
+    """Every block of keys, the outer ones first."""
+    if isinstance(node, MappingNode):
+        yield node
+    for child in node.value if isinstance(node, MappingNode | SequenceNode) else ():
+        yield from _mappings(child[1] if isinstance(child, tuple) else child)
+
+
+def _marked(where: Where, error: MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
-    where = f", line {mark.line + 1}" if mark else ""
     problem = str(error.problem or error.context or error)
     hint = " (indent with spaces, not tabs)" if "\\t" in problem else ""
     if "could not determine a constructor" in problem:
         problem = "tags (!name) are not used here"
-    return f"{path}{where}: not valid YAML: {problem}{hint}"
+    return f"{where(mark.line + 1 if mark else None)}: not valid YAML: {problem}{hint}"
 
 
-def _check_texts(path: Path, node: Node) -> None:
+def _check_texts(where: Where, root: Node) -> None:
     """Refuses literal secrets without showing them, and references to environment variables that are not set.
 
     A reference ``${NAME}`` stays as it is written: `autoadapt.registry.expanded` replaces it where it is used, so that
     no file of a run holds what it stands for.
     """
-    if isinstance(node, MappingNode):
-        for _, child in node.value:
-            _check_texts(path, child)
-    elif isinstance(node, SequenceNode):
-        for child in node.value:
-            _check_texts(path, child)
-    elif isinstance(node.value, str):
-        line = node.start_mark.line + 1
-        if SECRET.search(node.value):
-            raise UserError(
-                f"{path}, line {line}: looks like a secret; put it into an environment variable, not into a file"
-            )
-        for name in REFERENCE.findall(node.value):
+    for node in _scalars(root):
+        text, line = str(node.value), node.start_mark.line + 1
+        if SECRET.search(text):
+            raise UserError(f"{where(line)}: looks like a secret; put it into an environment variable, not into a file")
+        for name in REFERENCE.findall(text):
             if name not in os.environ:
-                raise UserError(f"{path}, line {line}: the environment variable {name} is not set")
+                raise UserError(f"{where(line)}: the environment variable {name} is not set; set it, or write a value")

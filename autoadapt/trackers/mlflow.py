@@ -34,11 +34,13 @@ class Mlflow(Tracker):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         try:
             from mlflow.tracking import MlflowClient
+            from sqlalchemy import URL
         except ImportError as error:
             raise UserError(
                 "tracker mlflow needs a package: pip install 'autoadapt[mlflow]'", Exit.ENVIRONMENT
             ) from error
-        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+        own = URL.create("sqlite", database=str(root.resolve() / "mlflow.db")).render_as_string()
+        address = os.environ.get("MLFLOW_TRACKING_URI") or own
         self._client: Any = MlflowClient(tracking_uri=address)
         existing = self._client.get_experiment_by_name(name)
         self._experiment = existing.experiment_id if existing is not None else self._client.create_experiment(name)

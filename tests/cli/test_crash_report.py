@@ -66,7 +66,7 @@ def test_crash_report_file_of_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(cli, "app", raise_it)
+    monkeypatch.setattr(cli, "app", lambda **_: raise_it())
     monkeypatch.setattr(sys, "argv", ["autoadapt"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

@@ -31,12 +31,13 @@ from autoadapt.display.terminal.result import print_result
 from autoadapt.display.terminal.scenarios import print_comparison
 from autoadapt.display.terminal.status import status_lines, time_left
 from autoadapt.display.terminal.summary import print_summary
-from autoadapt.display.text import VALIDATION_NOTE, dollars, duration, p95_text, printable, too_few
+from autoadapt.display.text import VALIDATION_NOTE, dollars, duration, p95_text, too_few
 from autoadapt.domain.comparison import BreakEven
 from autoadapt.domain.events import Event, Phase, Running, Status
 from autoadapt.domain.prices import DevicePrice, TokenPrice
 from autoadapt.domain.task import Budget
 from autoadapt.domain.verdict import LabelScore, Unmeasured
+from autoadapt.shown_text import printable
 
 STUDY = MadeUp()
 

@@ -106,7 +106,6 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str, str]] = {
     "1 label": ({"a.jsonl": lines([{**r, "label": "x"} for r in ROWS])}, {}, "only one label ('x')", "add rows of other labels"),
     "few rows": ({"a.jsonl": lines(ROWS[:20])}, {}, "validation has", "give more data"),
     "no such file": ({}, {"path": "dat.jsonl"}, "dat.jsonl", "No such file"),
-    "path with NUL": ({}, {"path": "a\0.jsonl"}, "a\\x00.jsonl", "write it again"),
     "missing column": ({"a.jsonl": changed(3, txt="a")}, {"columns": {"input": "tex", "output": "label"}},
                        "a.jsonl, line 1: no column 'tex'", "did you mean 'text'? Known: label, text"),
     "missing column, parquet": ({"a.parquet": parquet()}, {"columns": {"input": "text", "output": "labels"}},

@@ -176,7 +176,10 @@ def test_wrong_plugin_choice_error(tmp_path: Path, changes: dict[str, Any], expe
 
 def test_unset_reference_error_names_the_line(tmp_path: Path) -> None:
     message = error(tmp_path, metric={"judged_accuracy": {"judge": "${AUTOADAPT_NOT_SET}"}})
-    assert message == f"{tmp_path / 'task.yaml'}, line 3: the environment variable AUTOADAPT_NOT_SET is not set"
+    assert (
+        message
+        == f"{tmp_path / 'task.yaml'}, line 3: the environment variable AUTOADAPT_NOT_SET is not set; set it, or write a value"
+    )
 
 
 def test_unset_reference_in_an_override_error(tmp_path: Path) -> None:

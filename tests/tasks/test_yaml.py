@@ -53,7 +53,7 @@ def test_valid_task_file(tmp_path: Path) -> None:
             GOOD.replace("usd_per_hour", "usd_per_hours"),
             "line 6, economics.usd_per_hours: unknown key; did you mean 'usd_per_hour'",
         ),
-        (GOOD + "metric: accuracy\n", "line 7: 'metric' is given twice in the block that begins at line 1"),
+        (GOOD + "metric: accuracy\n", "line 7: 'metric' is given twice, first in line 3; keep one"),
         (GOOD.replace("{trials: 5}", "{trials: true}"), "line 5, budget.trials: should be a valid integer, not True"),
         (
             GOOD.replace("{trials: 5}", "{trials: 0}"),
@@ -78,7 +78,7 @@ def test_valid_task_file(tmp_path: Path) -> None:
         (GOOD + "seed: -1\n", "line 7, seed"),
         (GOOD.replace("name: a", "name:\n\t- a"), "indent with spaces, not tabs"),
         (GOOD + "x: !!python/object/apply:os.system [ls]\n", "tags (!name) are not used here"),
-        (GOOD + "a: &a [1]\nb: *a\n", "line 8: aliases (*name) are not used here"),
+        (GOOD + "a: &a [1]\nb: *a\n", "line 7: anchors (&name) and aliases (*name) are not used here"),
         (GOOD + "x: " + "[" * 5000 + "]" * 5000, "line 7: nested more than 20 levels deep"),
         (
             GOOD + "".join("  " * i + "k:\n" for i in range(400)) + "  " * 400 + "k: 1\n",
@@ -86,7 +86,7 @@ def test_valid_task_file(tmp_path: Path) -> None:
         ),
         ("a: [", "not valid YAML"),
         (b"name: \xff\xfe", "not UTF-8 (byte 6)"),
-        (b"#" * 50_000_000, "larger than 1,000,000 bytes"),
+        (b"#" * 50_000_000, "larger than 500,000 bytes"),
         (GOOD.replace("models: [m]", "models: [sk-abcdefghijklmnop1234]"), "looks like a secret"),
         (
             GOOD.replace("models: [m]", "models: ['${AUTOADAPT_NOT_SET}']"),
@@ -112,6 +112,11 @@ def test_half_a_character_is_refused_wherever_it_stands(tmp_path: Path, key: str
 def test_a_character_that_json_writes_as_two_escapes_is_one(tmp_path: Path) -> None:
     task = read(tmp_path / "t.yaml", GOOD.replace("data: {", 'data: {labels: ["\\ud83d\\ude00", b], '))
     assert task.data.labels == ["\U0001f600", "b"]
+
+
+@pytest.mark.parametrize("text", ["1, ", "{}, ", "!!str a, "])
+def test_many_values_are_refused_by_their_number(tmp_path: Path, text: str) -> None:
+    assert "line 7: more than 10,000 keys and values" in message(tmp_path, GOOD + f"x: [{text * 40_000}]\n")
 
 
 def test_alias_bomb_message(tmp_path: Path) -> None:

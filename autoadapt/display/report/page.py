@@ -27,10 +27,10 @@ from autoadapt.display.report.notes import ABSENT, GLOSSARY, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
 from autoadapt.display.report.what_if import what_if
 from autoadapt.display.sentences import calibration_line, cascade_lines, first_lines, onnx_lines, verdict_lines
-from autoadapt.display.text import printable
 from autoadapt.domain.objective import Goal
-from autoadapt.errors import Exit, UserError
-from autoadapt.files import write_atomic
+from autoadapt.errors import UserError
+from autoadapt.files import output_file, output_target, write_atomic
+from autoadapt.shown_text import printable
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -51,10 +51,10 @@ def write_report(study: "Study", path: Path | None = None) -> Path:
         UserError: it cannot be written; an earlier one stays whole.
     """
     path = path or study.root / "report.html"
-    try:
-        write_atomic(path, render(study))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})", Exit.ENVIRONMENT) from error
+    output_target(path)  # before the page is rendered
+    page = render(study)
+    with output_file(path) as target:
+        write_atomic(target, page)
     return path
 
 

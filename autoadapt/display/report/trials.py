@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from autoadapt.display.goals import further_goals
-from autoadapt.display.text import printable
 from autoadapt.domain.candidate import params_line
 from autoadapt.domain.objective import Goal
 from autoadapt.domain.trial_row import TrialRow
+from autoadapt.shown_text import printable
 
 LONGEST = 400
 """Characters of a cell, and of a row of data, that are shown."""

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.text import Text
 
 from autoadapt.display.sentences import cascade_lines
 from autoadapt.display.terminal.options import frontier_table
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import params_text
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option, Recommendation
@@ -24,7 +23,7 @@ def print_advice(
         options: that were compared.
         goals: the objectives of the task.
     """
-    console = Console(highlight=False)
+    console = terminal()
     head = "Recommended: " if advice.trial is not None else "No recommendation: "
     console.print(Text(head, style="bold").append_text(plain(advice.reason)))
     chosen = [o for o in options if o.trial == advice.trial]

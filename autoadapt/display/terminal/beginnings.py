@@ -2,8 +2,8 @@
 
 import shlex
 
-from autoadapt.display.text import printable
 from autoadapt.forecast.proposals import Begun
+from autoadapt.shown_text import printable
 from autoadapt.tasks.first_look import LOOKED_AT, FirstLook
 
 MOST_COLUMNS, WIDEST_NAME, WIDEST_SAMPLE = 30, 24, 28

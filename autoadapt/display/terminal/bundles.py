@@ -3,13 +3,12 @@
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from autoadapt.bundle.description import BundleDescription
 from autoadapt.bundle.documents import onnx_text
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import with_interval
 from autoadapt.domain.evaluation import Evaluation
 from autoadapt.verdict.comparisons import LEVEL, difference_text
@@ -22,7 +21,7 @@ def print_exported(folder: Path, description: BundleDescription) -> None:
         folder: of the bundle.
         description: of the bundle.
     """
-    console = Console(highlight=False)
+    console = terminal()
     final = ", as its final fit has trained it" if any(part.final_fit for part in description.parts) else ""
     console.print(plain(f"{folder}: option {description.option} ({description.parts_text}){final}"))
     checked = description.checked
@@ -48,7 +47,7 @@ def print_started(url: str, description: BundleDescription) -> None:
         url: of the server.
         description: of the bundle.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal(soft_wrap=True)
     figures = description.figures
     console.print(plain(f"{description.task}: option {description.option}, {description.parts_text}"))
     console.print(f"{description.quality_text}.")
@@ -66,7 +65,7 @@ def print_started(url: str, description: BundleDescription) -> None:
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Prints quality with its interval, per label, and the difference of two bundles."""
-    console = Console(highlight=False)
+    console = terminal()
     for note in evaluation.notes:
         console.print(plain(note))
     for one in (evaluation.first, evaluation.second):

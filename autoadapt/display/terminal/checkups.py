@@ -1,9 +1,8 @@
 """What a machine can do, on a terminal."""
 
-from rich.console import Console
 from rich.text import Text
 
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.domain.machine import Checkup
 
 MARKS = {"ok": ("ok  ", "green"), "lack": ("-   ", "dim"), "stops": ("STOP", "bold red")}
@@ -11,7 +10,7 @@ MARKS = {"ok": ("ok  ", "green"), "lack": ("-   ", "dim"), "stops": ("STOP", "bo
 
 def print_checkup(checkup: Checkup) -> None:
     """Prints a line per finding with the fix for what is missing, and whether a search can run."""
-    console, width = Console(highlight=False), max(len(found.name) for found in checkup.findings)
+    console, width = terminal(), max(len(found.name) for found in checkup.findings)
     before = ""
     for found in checkup.findings:
         mark, style = MARKS[found.state]

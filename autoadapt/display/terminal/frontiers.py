@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import dollars
 from autoadapt.domain.objective import SHARE, Goal
 
@@ -24,7 +23,7 @@ def print_frontiers(tasks: "Sequence[TaskRuns]", other: str | None = None) -> No
         tasks: runs by task.
         other: the objective compared with quality; see `TaskRuns.against`.
     """
-    console = Console(highlight=False)
+    console = terminal()
     for task in tasks:
         console.print()
         console.print(plain(f"{task.name}: {task.reference.description}."))

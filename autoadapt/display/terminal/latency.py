@@ -3,10 +3,10 @@
 import dataclasses
 import json
 
-from rich.console import Console
 from rich.table import Table
 
 from autoadapt.display.sentences import ms_text
+from autoadapt.display.terminal.plain_text import terminal
 from autoadapt.display.text import too_few
 from autoadapt.domain.load import Load, LoadRun
 from autoadapt.economics.rates import Percentiles, good_share, goodput, keeps_up, percentiles, service_rate, tpot_ms
@@ -28,7 +28,7 @@ def print_load(load: Load, latency_p95_ms: float | None) -> None:
         load: at least one run.
         latency_p95_ms: the latency target; None: there is none.
     """
-    console = Console(highlight=False)
+    console = terminal()
     rate = service_rate(load, latency_p95_ms)
     run = next((r for r in load.runs if r.rate == rate), load.runs[-1])
     console.print()

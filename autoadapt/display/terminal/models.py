@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.tasks.listed_models import ListedModel
 
 HEADER = ("model", "family", "parameters", "on disk", "licence", "where")
@@ -12,7 +10,7 @@ HEADER = ("model", "family", "parameters", "on disk", "licence", "where")
 
 def print_models(models: Sequence[ListedModel]) -> None:
     """Prints a line per model; for one that is not here, the command that gets it."""
-    console = Console(highlight=False)
+    console = terminal()
     rows = [HEADER, *(_row(model) for model in models)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
     for name, family, parameters, size, licence, where in rows:

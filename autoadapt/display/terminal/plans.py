@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import dollars
 from autoadapt.domain.plan import MethodPlan, Plan, Range
 
 
 def print_plan(plan: Plan, warnings: Sequence[str]) -> None:
     """Prints trials, hours, dollars and memory per method and in all."""
-    console = Console(highlight=False)
+    console = terminal()
     console.print()
     console.print(_table(plan))
     console.print()

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.domain.prices import STALE_DAYS, DevicePrice, TokenPrice
 
 
 def print_prices(prices: Sequence[DevicePrice | TokenPrice]) -> None:
     """Prints prices with provider, region, tier, source, date and age."""
-    console = Console(highlight=False)
+    console = terminal()
     rows = []
     for price in prices:
         old = f"; older than {STALE_DAYS} days" if price.stale_now() else ""

@@ -17,7 +17,7 @@ from autoadapt.display.sentences import (
     verdict_lines,
 )
 from autoadapt.display.terminal.options import frontier_table
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import dollars, duration, params_text
 from autoadapt.economics.pricer import load_test
 
@@ -35,7 +35,7 @@ def print_result(study: "Study", report: Path | None) -> None:
         study: loaded.
         report: where its HTML report was written; None: nowhere.
     """
-    console = Console(highlight=False)
+    console = terminal()
     console.print()
     console.print(frontier_table(study.options, study.recommendation.trial, study.goals))
     console.print()

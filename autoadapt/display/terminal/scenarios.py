@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from autoadapt.display.goals import further_goals, goal_text
 from autoadapt.display.sentences import break_even_line, cascade_rule, count_text, ms_text
 from autoadapt.display.terminal.kinds import advice_by_volume, best_of_each_kind, kinds_table
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import dollars, money, validation_note
 from autoadapt.domain.comparison import ApiPrice, Column, Priced
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
@@ -31,7 +30,7 @@ def print_comparison(columns: Sequence[Column], goals: tuple[Goal, ...] = DEFAUL
         columns: one per scenario.
         goals: the objectives of the task.
     """
-    console = Console(highlight=False)
+    console = terminal()
     console.print()
     console.print(_table(columns, goals))
     console.print()

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from autoadapt.display.answer import Answer
 from autoadapt.display.sentences import trials_text
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import dollars, duration, money, quality_text, validation_note
 from autoadapt.domain.option import Option, number_text
 
@@ -28,7 +28,7 @@ def print_summary(study: "Study", report: Path | None) -> None:
         study: loaded.
         report: where its HTML report was written; None: nowhere.
     """
-    console, answer = Console(highlight=False), Answer(study)
+    console, answer = terminal(), Answer(study)
     console.print()
     _print_advice(console, answer)
     console.print()

@@ -4,12 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from autoadapt.bundle.version_difference import Changed, VersionDifference
 from autoadapt.bundle.versions import Version
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.text import value_text, with_interval
 
 
@@ -29,7 +28,7 @@ def print_versions(versions: Sequence[Version]) -> None:
             plain(f"{description.option}, {description.parts_text}"),
             with_interval(quality.value, (quality.low, quality.high)),
         )
-    Console(highlight=False).print(table if versions else "The registry is empty: autoadapt registry add BUNDLE")
+    terminal().print(table if versions else "The registry is empty: autoadapt registry add BUNDLE")
 
 
 def versions_json(versions: Sequence[Version]) -> str:
@@ -52,7 +51,7 @@ def versions_json(versions: Sequence[Version]) -> str:
 
 def print_difference(found: VersionDifference) -> None:
     """Figures side by side, then what was changed, then the lines of the prompt."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal(soft_wrap=True)
     console.print(_table(found.figures, found))
     if found.changed:
         console.print()

@@ -5,14 +5,15 @@ import sys
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.terminal.status import phase_text, status_lines, time_left
 from autoadapt.display.text import duration
 from autoadapt.domain.events import Event
+from autoadapt.shown_text import inert_json
 
 ENDS = {
     "trial_finished": "trial {} done",
@@ -90,7 +91,7 @@ class LineWatcher(_Base):
     """A short line on stderr for every trial that has ended and every phase, with counts, spend and time."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = terminal(stderr=True, soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
         text = line(event)
@@ -108,7 +109,7 @@ class LiveWatcher(_Base):
     """A view that is redrawn in place on the terminal, below the latest events."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = terminal(stderr=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "LiveWatcher":
@@ -155,7 +156,7 @@ class JsonWatcher(_Base):
                 "last_failure": status.last_failure,
             },
         }
-        self._out.write(json.dumps(payload, ensure_ascii=False) + "\n")
+        self._out.write(inert_json(json.dumps(payload, ensure_ascii=False)) + "\n")
         self._out.flush()
 
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.remote import RemoteModel
 from autoadapt.errors import UserError
+from autoadapt.providers.addresses import EXAMPLE, checked_url
+from autoadapt.registry import expanded
 
 SERVER = "server:"
 
@@ -32,6 +34,7 @@ PROVIDERS = {
     "x-ai": Provider("https://api.x.ai/v1", "XAI_API_KEY"),
 }
 """By their names in genai-prices; places and keys are those of the providers' documentation (2026-11)."""
+INSTEAD = "give the key as remote: {NAME: {key: ${VARIABLE}}}"
 BASE_URL = "OPENAI_BASE_URL"
 """Environment variable that names another place for ``openai:`` models, as OpenAI's own clients read it."""
 
@@ -53,16 +56,16 @@ def reference_of(name: str) -> ModelReference:
     if prefix == "server":
         model, at, url = rest.rpartition("@http")
         url = f"http{url}" if at else ""
-        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
-            raise UserError(f"model '{name}': write server:MODEL@URL, such as server:qwen@http://127.0.0.1:8000/v1")
+        if not url:
+            raise UserError(f"model '{name}': write server:MODEL@URL, such as server:qwen@{EXAMPLE}")
+        checked_url(url, INSTEAD)
     else:
         provider = PROVIDERS[prefix]
         url = "${OPENAI_BASE_URL}" if prefix == "openai" and os.environ.get(BASE_URL) else provider.url
+        checked_url(expanded(url), INSTEAD)
         settings = {"provider": prefix, "key": f"${{{provider.key}}}"}
     if not model:
         raise UserError(f"model '{name}': the name of the model is missing")
-    if "@" in urlsplit(url).netloc:
-        raise UserError("the URL of a model holds a password: give the key as remote: {NAME: {key: ${VARIABLE}}}")
     stated = RemoteModel(model=model, **settings).model_dump(mode="json", exclude_defaults=True)
     return ModelReference(name=name, family="remote", location=url, settings=stated)
 
