@@ -71,8 +71,13 @@ def read_model(path: Path, model: type[M]) -> M | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError:
-        path.replace(path.with_name(path.name + ".corrupt"))
+        set_aside(path)
         return None
+
+
+def set_aside(path: Path) -> None:
+    """Renames a damaged file to ``NAME.corrupt``, so that it counts as absent."""
+    path.replace(path.with_name(path.name + ".corrupt"))
 
 
 def read_rows(path: Path, limit: int | None = None) -> list[Row]:
@@ -88,7 +93,7 @@ def read_rows(path: Path, limit: int | None = None) -> list[Row]:
 
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Writes one JSON object per line."""
-    path.write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
+    write_atomic(path, "".join(row.model_dump_json() + "\n" for row in rows))
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:

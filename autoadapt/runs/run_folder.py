@@ -44,6 +44,8 @@ from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_model, write_json
 
+REBUILT = "run `autoadapt search` on its task again: it repeats no trial and writes the file again"
+"""What to do about a file of a run folder that is lost or damaged."""
 JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|refit-\w+-\d+)(?:-retry(\d+))?")
 JobKind = Literal["fit", "score", "load_test", "refit", "in_turn"]
 
@@ -51,7 +53,7 @@ JobKind = Literal["fit", "score", "load_test", "refit", "in_turn"]
 class Clock(StrictModel):
     """Wall-clock seconds of all runs of a study."""
 
-    seconds: float = 0.0
+    seconds: float
 
 
 @dataclass
@@ -61,6 +63,8 @@ class Record:
     folder: Path
     job: AnyJob
     outcome: Outcome | None
+    lost: bool = False
+    """Whether the files that it left were damaged since: what it measured counts, but it is to be done again."""
 
     @property
     def measurement(self) -> Measurement | None:
@@ -188,6 +192,12 @@ class RunFolder:
         """The last finished job of a kind of a trial."""
         done = [r for r in self.of(trial, kind) if r.outcome is not None and r.failure is None]
         return done[-1] if done else None
+
+    def measured_in_full(self, trial: int) -> bool:
+        """Whether a fit of a trial that did all of its work was measured."""
+        return any(
+            isinstance(r.job, Fit) and not r.job.keep_checkpoint and r.measurement is not None for r in self.of(trial)
+        )
 
     def settle_interrupted(self, devices: Devices) -> int:
         """Gives an outcome to jobs that a killed run left without one, with the time they are known to have taken."""

@@ -14,7 +14,7 @@ from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
 from autoadapt.study.budget import Budget
-from autoadapt.study.open_trials import OpenTrial, OpenTrials
+from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.trial_histories import TrialHistories
 from autoadapt.tasks.resolve import ResolvedTask
@@ -99,7 +99,8 @@ class Chooser:
     def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
         """Whether the trial must be run; else it cannot work, or its answer is known or comes with another trial's."""
         candidate = self.resolved.space.suggest(trial)
-        reason = self._reason_against(candidate, self.budget.device_seconds_left())
+        begun = CANDIDATE in trial.user_attrs  # an earlier run has admitted it, and may have measured it
+        reason = None if begun else self._reason_against(candidate, self.budget.device_seconds_left())
         if reason is not None:
             self.trials.refuse(trial, reason)
             self._unpaid += reason.startswith(UNPAID)
@@ -114,6 +115,16 @@ class Chooser:
         if admitted not in self.trials:
             self.answer_from_cache(trial, admitted)
         return False
+
+    def try_again(self, candidate: Candidate) -> None:
+        """Queues a candidate whose outcome was lost, as far as the budget allows another one and none repeats it."""
+        params = self.resolved.space.fit(candidate.method, candidate.model, candidate.params)
+        if params is None or candidate.key() in self.trials.by_key or not self.budget.may_try():
+            return
+        self.trials.study.enqueue_trial(params)
+        trial = self.trials.study.ask()
+        self._asked = None
+        self.admit(trial)
 
     def answer_from_cache(self, trial: optuna.Trial, known: int) -> None:
         """Ends a trial with what another one of the same candidate gave."""

@@ -17,6 +17,7 @@ from autoadapt.runs.run_folder import RunFolder
 from autoadapt.runs.storage import open_study, write_note
 from autoadapt.shelves import EXECUTORS, FAMILIES, SAMPLERS
 from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.rebuilding import restore_trials
 from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
 
@@ -86,6 +87,8 @@ def open_resources(
         stack.callback(supervisor.close)
         notes = list(_freeze(resolved, folder, supervisor)) if folder.lasting else []
         study = open_study(root / "study.db", task.name, resolved.goals, stand_ins.storage)
+        if folder.lasting and (restored := restore_trials(study, folder, resolved.space, supervisor.saves)):
+            notes.append(f"study.db was lost or damaged: {restored} trials are taken from the outcomes of their jobs")
         portfolio = Portfolio(study, resolved.space, warm_start)
         notes = [*portfolio.load(), *resolved.splits.notes, *resolved.warnings, *answering, *notes]
         if folder.lasting:
@@ -115,7 +118,7 @@ def _freeze(resolved: ResolvedTask, folder: RunFolder, supervisor: Supervisor) -
     before = read_lock(lock)
     resolved.splits.write(folder.root / "data")
     write_lock(lock, resolved, supervisor.devices, supervisor.slots)
-    if before is not None and before["hardware"]["kind"] != supervisor.devices.kind:
+    if before is not None and before["hardware"].get("kind") != supervisor.devices.kind:
         yield (
             f"this study was begun on {before['hardware']['kind']}; options measured there are left off the "
             "frontier, because latencies of different hardware cannot be compared"

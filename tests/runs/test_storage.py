@@ -56,11 +56,27 @@ def test_lock_held_too_long_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     open_study(tmp_path, "another")
 
 
-def test_damaged_study_error(tmp_path: Path) -> None:
-    (tmp_path / "study.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(UserError) as caught:
-        open_study(tmp_path)
+@pytest.mark.parametrize("damage", ["other", "half", "{}"])
+def test_damaged_study_is_set_aside(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "study.db"
+    for _ in range(3):
+        open_study(tmp_path).ask()
+    content = path.read_bytes()
+    damaged = {"other": b"this is no database" * 100, "half": content[: len(content) // 2], "{}": b"{}"}[damage]
+    path.write_bytes(damaged)
+    for beside in tmp_path.glob("study.db-*"):
+        beside.unlink()
+    with pytest.raises(UserError, match="damaged .*; run `autoadapt search` on its task again") as caught:
+        storage.load_trials(path, "a study")
     assert caught.value.code == Exit.STORAGE
+    assert open_study(tmp_path).get_trials() == []
+    assert (tmp_path / "study.db.corrupt").read_bytes() == damaged
+
+
+def test_study_of_a_renamed_folder_is_found(tmp_path: Path) -> None:
+    open_study(tmp_path).ask()
+    assert len(open_study(tmp_path, "another").get_trials()) == 1
+    assert len(storage.load_trials(tmp_path / "study.db", "a third")) == 1
 
 
 def test_trials_of_a_running_study(tmp_path: Path) -> None:
@@ -72,7 +88,7 @@ def test_trials_of_a_running_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["another", "a study"])
 def test_missing_study_error(tmp_path: Path, name: str) -> None:
     if name == "another":
-        open_study(tmp_path)
+        sqlite3.connect(tmp_path / "study.db").execute("create table t (i)")
     with pytest.raises(UserError, match=r"holds no study called 'another'|there is no study") as caught:
         storage.load_trials(tmp_path / "study.db", name)
     assert caught.value.code == Exit.STORAGE
