@@ -226,7 +226,7 @@ class AssessmentJobs:
         return [job for job in jobs if job.trial not in recommended]
 
     def done(self, job: Refit) -> list[Record]:
-        """The jobs that fitted a trial again as this one would, on as many rows, their files whole; empty: there was none."""
+        """The jobs that fitted a trial again as this one would, on as many rows, and whose files are whole."""
         wanted = (job.rows, job.train_steps)
         refits = ((record, record.job) for record in self._like(job))
         same = [record for record, r in refits if isinstance(r, Refit) and (r.rows, r.train_steps) == wanted]

@@ -27,6 +27,7 @@ runs/NAME/
 
 import contextlib
 import fcntl
+import math
 import os
 import re
 import shutil
@@ -65,6 +66,8 @@ class Record:
     outcome: Outcome | None
     lost: bool = False
     """Whether the files that it left were damaged since: what it measured counts, but it is to be done again."""
+    place: int = 0
+    """Among all jobs of the study, in the order in which they ended."""
 
     @property
     def measurement(self) -> Measurement | None:
@@ -119,7 +122,7 @@ class RunFolder:
             raise UserError(f"{self.root}: another `autoadapt search` is running this study", Exit.STORAGE) from None
         clock = read_model(self.root / "clock.json", Clock)
         self._clock_before = clock.seconds if clock else 0.0
-        for record in self._read_records():
+        for record in sorted(self._read_records(), key=_ended):
             self._add(record)
 
     def close(self) -> None:
@@ -164,6 +167,7 @@ class RunFolder:
         self._add(Record(folder, job, outcome))
 
     def _add(self, record: Record) -> None:
+        record.place = len(self.records)
         self.records.append(record)
         self._of.setdefault((record.job.trial, record.job.kind), []).append(record)
 
@@ -247,6 +251,11 @@ def read_job(folder: Path) -> AnyJob | None:
         return JOB.validate_json((folder / "job.json").read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def _ended(record: Record) -> float:
+    """When a job ended, in nanoseconds; one that was interrupted comes last."""
+    return math.inf if record.outcome is None else (record.folder / "outcome.json").stat().st_mtime_ns
 
 
 def _drop_checkpoints(state: Path) -> None:

@@ -20,6 +20,8 @@ from autoadapt.study.trial_histories import TrialHistories
 from autoadapt.tasks.resolve import ResolvedTask
 
 UNPAID = "what is left of the budget does not pay for"
+FIXED = "fixed_params"
+"""Attribute in which Optuna keeps the parameters that a trial is to get."""
 MOST_CACHE_HITS = 50
 """Repeated candidates in a row after which the search space counts as exhausted."""
 Emit = Callable[[EventKind, str, int | None], None]
@@ -116,6 +118,24 @@ class Chooser:
             self.answer_from_cache(trial, admitted)
         return False
 
+    def ask_again(self, trial: optuna.Trial) -> bool:
+        """Admits a trial that a killed run had only asked for; it gets the candidate that it would have had.
+
+        Returns:
+            As of `admit`.
+        """
+        study, history, seed = self.trials.study, self.history(), self._seed(trial.number)
+        straight = self.sampler.pauses and self.sampler.decide(seed, history).straight
+        trials = study.get_trials(deepcopy=False)
+        if FIXED not in trials[trial.number].system_attrs:
+            earlier = trials[: trial.number]
+            again = optuna.create_study(directions=study.directions, sampler=self.sampler.build(seed, history))
+            again.add_trials(t for t in earlier if t.state != optuna.trial.TrialState.WAITING)
+            drawn = again.ask()
+            self.resolved.space.suggest(drawn)
+            study._storage.set_trial_system_attr(trial._trial_id, FIXED, drawn.params)
+        return self.admit(optuna.Trial(study, trial._trial_id), straight)
+
     def try_again(self, candidate: Candidate) -> None:
         """Queues a candidate whose outcome was lost, as far as the budget allows another one and none repeats it."""
         params = self.resolved.space.fit(candidate.method, candidate.model, candidate.params)
@@ -188,9 +208,14 @@ class Chooser:
             self.emit("note", reason, None)
         self.exhausted = True
 
-    def _seed(self) -> int:
-        """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
+    def _seed(self, number: int | None = None) -> int:
+        """Of a decision: from the number of a trial and, with promotions, from what has finished.
+
+        Args:
+            number: None: of the next trial.
+        """
         if self._asked is None:
-            self._asked = len(self.trials.study.get_trials(deepcopy=False))
+            trials = self.trials.study.get_trials(deepcopy=False)
+            self._asked = sum(t.state != optuna.trial.TrialState.WAITING for t in trials)
         finished = 1_000_000 * self.histories.finished if self.sampler.pauses else 0
-        return seed_of(self.resolved.task.seed, self._asked + finished)
+        return seed_of(self.resolved.task.seed, (self._asked if number is None else number) + finished)

@@ -111,9 +111,9 @@ class OpenTrials:
                 self._waiting[known].append(trial)
             return known
         self.by_key[key] = trial.number
-        trial.set_user_attr(CANDIDATE, json.loads(candidate.model_dump_json()))
         if straight:
             trial.set_user_attr("straight", True)
+        trial.set_user_attr(CANDIDATE, json.loads(candidate.model_dump_json()))
         opened = OpenTrial(trial, candidate, straight=bool(trial.user_attrs.get("straight")))
         self._open[trial.number] = opened
         self._floor += METHODS.get(candidate.method).floor

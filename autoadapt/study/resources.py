@@ -83,7 +83,8 @@ def open_resources(
         if folder.lasting:
             check_same(root / LOCK_FILE, resolved)
         answering = list(_check_models(resolved, root)) if folder.lasting else []
-        supervisor = Supervisor(executor, task.compute, root, folder.prepare, resolved.preload)
+        compute = task.compute.model_copy(update={"slots": 1}) if task.search.deterministic else task.compute
+        supervisor = Supervisor(executor, compute, root, folder.prepare, resolved.preload)
         stack.callback(supervisor.close)
         notes = list(_freeze(resolved, folder, supervisor)) if folder.lasting else []
         study = open_study(root / "study.db", task.name, resolved.goals, stand_ins.storage)

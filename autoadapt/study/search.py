@@ -32,8 +32,8 @@ from autoadapt.study.choosing import Chooser
 from autoadapt.study.damaged import damaged_artifacts, mark_lost
 from autoadapt.study.job_times import cut_text
 from autoadapt.study.ledger import Ledger
-from autoadapt.study.open_trials import OpenTrial, OpenTrials
-from autoadapt.study.progress import Progress, first_line
+from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
+from autoadapt.study.progress import ENDED, Progress, first_line
 from autoadapt.study.rebuilding import GONE, restore_jobs
 from autoadapt.study.resources import Resources
 from autoadapt.study.resuming import ended_trials, replay_rungs, retried_later, running_trials, was_tried
@@ -42,12 +42,6 @@ from autoadapt.study.standards import standards_of
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.study_results import StudyResults
 from autoadapt.study.trial_histories import TrialHistories
-
-ENDED: dict[TrialState, EventKind] = {
-    TrialState.COMPLETE: "trial_finished",
-    TrialState.STOPPED_EARLY: "trial_stopped_early",
-    TrialState.FAILED: "trial_failed",
-}
 
 
 class Search:
@@ -96,9 +90,12 @@ class Search:
         self._leave_out_damaged(measured.trials())
         self._expect()  # before a trial ends, for then artifacts are deleted by what is expected
         for trial in open_trials:
-            if self._chooser.admit(trial):
+            if CANDIDATE in trial.user_attrs and self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
         self._leave_out_damaged(trial.number for trial in open_trials if trial.number in measured.trials())
+        for trial in open_trials:
+            if CANDIDATE not in trial.user_attrs:
+                self._chooser.ask_again(trial)
         for candidate in lost:
             self._chooser.try_again(candidate)
         for number, again in (mark_lost(self.folder) if self._supervisor.saves else {}).items():
@@ -245,14 +242,14 @@ class Search:
         elif record.job.trial in self._trials:
             self._take(self._trials[record.job.trial], record)
 
-    def _take(self, opened: OpenTrial, record: Record) -> None:
-        """A measured rung: the next one, a pause, or the trial's end."""
+    def _take(self, opened: OpenTrial, record: Record, paused: bool = False) -> None:
+        """A measured rung: the next one, a pause (also where an earlier run has let it wait), or the trial's end."""
         job, measurement = record.job, record.measurement
         if not isinstance(job, Fit) or measurement is None:
             raise TypeError("a search takes measurements of fits alone")
         number = opened.number
         try:
-            judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint)
+            judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint, paused=paused)
             self._histories.reach(job, measurement)
             if judgement.step == "complete":
                 self.results.trials.add(number, record)
@@ -370,6 +367,7 @@ class Search:
     def _replay_open(self, opened: OpenTrial) -> None:
         """Brings an open trial to where its outcomes say it is; its place in the queue stays unless it ended."""
         number = opened.number
+        newest = max((r.place for r in self.folder.records if r.measurement is not None), default=0)
         for record in self.folder.of(number):
             failure = record.failure
             if number not in self._trials or record.outcome is None:
@@ -380,7 +378,7 @@ class Search:
                 self._trials.queue.remove(number)
             if failure is None:
                 opened.rung = record.job.rung if isinstance(record.job, Fit) else opened.rung
-                self._take(opened, record)
+                self._take(opened, record, paused=record.place < newest)
             elif retried_later(self.folder, record):
                 self._trials.queue.append(number)
             else:

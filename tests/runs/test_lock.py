@@ -91,7 +91,7 @@ def test_frozen_rows_say_what_a_lost_lock_file_would(tmp_path: Path) -> None:
     frozen = tmp_path / "data" / "test.jsonl"
     frozen.write_text("".join(frozen.read_text().splitlines(keepends=True)[:5]) + '{"id": 3')
     check_same(tmp_path / LOCK_FILE, task)
-    with pytest.raises(UserError, match="  data.train: holds other rows") as caught:
+    with pytest.raises(UserError, match=r"  data\.train: holds other rows") as caught:
         check_same(tmp_path / LOCK_FILE, resolved(tmp_path, rows=150))
     assert caught.value.code == Exit.DATA
 
@@ -101,7 +101,7 @@ def test_jobs_say_what_a_lost_lock_file_would(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.prepare(task.fit_job(3, task.space.default("prompt", "scripted"), 0, FULL))
     check_same(tmp_path / LOCK_FILE, task)
-    with pytest.raises(UserError, match="  metric: was .*\n  seed of a trial: was ") as caught:
+    with pytest.raises(UserError, match=r"  metric: was .*\n  seed of a trial: was ") as caught:
         check_same(tmp_path / LOCK_FILE, resolved(tmp_path, metric="macro_f1", seed=5))
     assert caught.value.code == Exit.CONFIG
 

@@ -66,7 +66,7 @@ def test_damaged_study_is_set_aside(tmp_path: Path, damage: str) -> None:
     path.write_bytes(damaged)
     for beside in tmp_path.glob("study.db-*"):
         beside.unlink()
-    with pytest.raises(UserError, match="damaged .*; run `autoadapt search` on its task again") as caught:
+    with pytest.raises(UserError, match=r"damaged .*; run `autoadapt search` on its task again") as caught:
         storage.load_trials(path, "a study")
     assert caught.value.code == Exit.STORAGE
     assert open_study(tmp_path).get_trials() == []
