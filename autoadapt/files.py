@@ -15,13 +15,13 @@ from autoadapt.domain.artifact import FileHash
 from autoadapt.domain.rows import Row
 
 M = TypeVar("M", bound=BaseModel)
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of the operating system that room on the disk, or for a file, would end."""
-NO_ROOM_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Errors of the operating system that room on the disk, or for a file, or a disk that may be written, would end."""
+NO_ROOM_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether there was no room; libraries written in Rust (safetensors, tokenizers) say so in words alone."""
+    """Whether a disk is full or may not be written; libraries written in Rust (safetensors, tokenizers) say so in words alone."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
     return any(words in str(error) for words in NO_ROOM_IN_WORDS)

@@ -27,6 +27,7 @@ from autoadapt.cli.schema import schema
 from autoadapt.cli.search import search
 from autoadapt.cli.serve import serve
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import is_full_disk
 
 app = typer.Typer(
     name="autoadapt",
@@ -79,6 +80,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
     except Exception as error:  # noqa: BLE001 - a bug: kept in a file, reported in a line
+        if isinstance(error, OSError) and is_full_disk(error):
+            named = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"autoadapt: {named}{error.strerror}; make room, or write to another disk\n")
+            sys.exit(Exit.ENVIRONMENT)
         with tempfile.NamedTemporaryFile("w", prefix="autoadapt-crash-", suffix=".txt", delete=False) as crash:
             crash.write(crash_report(error))
         sys.stderr.write(

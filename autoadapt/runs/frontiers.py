@@ -178,8 +178,11 @@ def export(tasks: Sequence[TaskRuns], path: Path) -> None:
 
     def parquet() -> None:
         temporary = path.with_name(f".{path.name}.tmp")
-        table.to_parquet(temporary, index=False)
-        temporary.replace(path)
+        try:
+            table.to_parquet(temporary, index=False)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     return _write(path, parquet)
 

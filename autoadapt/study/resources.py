@@ -14,7 +14,7 @@ from autoadapt.domain.plan import Plan
 from autoadapt.domain.sampler import Sampler
 from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
 from autoadapt.runs.run_folder import RunFolder
-from autoadapt.runs.storage import open_study, write_note
+from autoadapt.runs.storage import close_study, open_study, write_note
 from autoadapt.shelves import EXECUTORS, FAMILIES, SAMPLERS
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.rebuilding import restore_trials
@@ -88,6 +88,7 @@ def open_resources(
         stack.callback(supervisor.close)
         notes = list(_freeze(resolved, folder, supervisor)) if folder.lasting else []
         study = open_study(root / "study.db", task.name, resolved.goals, stand_ins.storage)
+        stack.callback(close_study, study)
         if folder.lasting and (restored := restore_trials(study, folder, resolved.space, supervisor.saves)):
             notes.append(f"study.db was lost or damaged: {restored} trials are taken from the outcomes of their jobs")
         portfolio = Portfolio(study, resolved.space, warm_start)
