@@ -21,7 +21,7 @@ NO_ROOM_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too 
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether a disk is full or may not be written; libraries written in Rust (safetensors, tokenizers) say so in words alone."""
+    """Whether a disk is full or may not be written; libraries written in Rust say so in words alone."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
     return any(words in str(error) for words in NO_ROOM_IN_WORDS)

@@ -7,7 +7,7 @@ import contextlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def write_lock(path: Path, resolved: ResolvedTask, devices: Devices, slots: int)
             name: {"family": model.family, "location": model.location} for name, model in resolved.models.items()
         },
         "identity": resolved.identity(),
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": _versions(),
         "hardware": {**devices.model_dump(mode="json"), "slots": slots},
     }
     write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -77,6 +77,18 @@ def check_same(path: Path, resolved: ResolvedTask) -> None:
             "Undo the change to resume it, or set another `name:` (or --set name=...) to start a new study.",
             code,
         )
+
+
+def changed_versions(lock: Mapping[str, Any]) -> list[str]:
+    """What is installed in another version than a lock file states, as ``torch 2.8.0, now 2.9.1``."""
+    stated = lock.get("versions")
+    before = stated if isinstance(stated, dict) else {}
+    now = _versions()
+    return [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name) not in (None, now[name])]
+
+
+def _versions() -> dict[str, str | None]:
+    return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def _whole_lock(path: Path) -> dict[str, Any] | None:

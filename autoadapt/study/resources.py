@@ -12,7 +12,7 @@ from autoadapt.domain.events import Event
 from autoadapt.domain.executor import Executor
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.sampler import Sampler
-from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
+from autoadapt.runs.lock import LOCK_FILE, changed_versions, check_same, read_lock, write_lock
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.runs.storage import close_study, open_study, write_note
 from autoadapt.shelves import EXECUTORS, FAMILIES, SAMPLERS
@@ -120,7 +120,11 @@ def _freeze(resolved: ResolvedTask, folder: RunFolder, supervisor: Supervisor) -
     before = read_lock(lock)
     resolved.splits.write(folder.root / "data")
     write_lock(lock, resolved, supervisor.devices, supervisor.slots)
-    if before is not None and before["hardware"].get("kind") != supervisor.devices.kind:
+    if before is None:
+        return
+    if changed := changed_versions(before):
+        yield f"this study was begun with other versions ({', '.join(changed)}): what they measured may differ a little"
+    if before["hardware"].get("kind") != supervisor.devices.kind:
         yield (
             f"this study was begun on {before['hardware']['kind']}; options measured there are left off the "
             "frontier, because latencies of different hardware cannot be compared"

@@ -1,15 +1,17 @@
 """The lock file: what may not change when a study is resumed."""
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from scripted_task import write_scripted_task
 
 from autoadapt.domain.jobs import Devices, Fidelity
 from autoadapt.errors import Exit, UserError
-from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
+from autoadapt.runs.lock import LOCK_FILE, changed_versions, check_same, read_lock, write_lock
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.tasks.resolve import ResolvedTask, resolve
 
@@ -111,3 +113,12 @@ def test_lock_file_is_yaml_with_every_default(lock: Path) -> None:
     assert content["task"]["evaluation"]["seeds"] == 1
     assert content["hardware"] == {**DEVICES.model_dump(mode="json"), "slots": 2}
     assert content["models"]["scripted"] == {"family": "scripted", "location": ""}
+
+
+def test_changed_versions_are_named(lock: Path) -> None:
+    content = json.loads(lock.read_text())
+    assert changed_versions(content) == []
+    content["versions"] |= {"optuna": "1.0", "python": "3.1.4", "deepspeed": None}
+    now = optuna.__version__, platform.python_version()
+    assert changed_versions(content) == [f"optuna 1.0, now {now[0]}", f"python 3.1.4, now {now[1]}"]
+    assert changed_versions({"versions": 5}) == changed_versions({}) == []
