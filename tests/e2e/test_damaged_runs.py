@@ -157,6 +157,7 @@ def test_renamed_folder_or_lost_study_repeats_no_trial(finished: Path, run: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_every_file_damaged_in_every_way(finished: Path, run: Path, tmp_path: Path, kind: str) -> None:
     source = finished.parent / "runs" / "fruits"
