@@ -1,6 +1,7 @@
-"""A run folder with any file cut short, emptied, replaced or lost: no command fails over it, and a search recovers."""
+"""A run folder that was moved, or any file of it damaged or lost: no command fails over it, and a search recovers."""
 
 import contextlib
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from autoadapt import Study
 from autoadapt.api.search import run_search
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import files_below
+from autoadapt.runs.lock import LOCK_FILE
 
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "half": lambda content: content[: len(content) // 2],
@@ -154,6 +156,22 @@ def test_renamed_folder_or_lost_study_repeats_no_trial(finished: Path, run: Path
     assert [row.trial for row in study.rows] == [*range(TRIALS)]
     assert {row.state for row in study.rows} == {"complete"}
     assert {file.relative_to(root): file.read_bytes() for file in root.glob("trials/*/*/outcome.json")} == before
+
+
+def test_run_that_goes_on_elsewhere_says_so_and_compares_no_other_latencies(finished: Path, run: Path) -> None:
+    lock = json.loads((run / LOCK_FILE).read_text())
+    here = lock["hardware"]["kind"]
+    lock["hardware"]["kind"], lock["versions"]["optuna"] = "another machine", "1.0"
+    (run / LOCK_FILE).write_text(json.dumps(lock))
+    for outcome in run.glob("trials/000[0-2]/rung0/outcome.json"):
+        outcome.write_text(outcome.read_text().replace(here, "another machine"))
+    notes: list[str] = []
+    code, _ = run_search(finished, runs=run.parent, on_event=lambda event: notes.append(event.message))
+    assert code == Exit.OK
+    assert any("this study was begun on another machine" in note for note in notes)
+    assert any("begun with other versions (optuna 1.0, now" in note for note in notes)
+    assert {raw.hardware for raw in Study.load(run).raws} == {here}
+    assert json.loads((run / LOCK_FILE).read_text())["hardware"]["kind"] == here
 
 
 @pytest.mark.slow
