@@ -134,7 +134,7 @@ def _is_damaged(path: Path) -> bool:
     """Whether a file is no whole database; one that another program has locked is not looked into."""
     with contextlib.closing(sqlite3.connect(path, timeout=1)) as database:
         try:
-            return database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+            return bool(database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
         except sqlite3.DatabaseError as error:
             return _primary_code(error) in DAMAGED
 
