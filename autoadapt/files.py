@@ -18,13 +18,13 @@ from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, UserError
 
 M = TypeVar("M", bound=BaseModel)
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of the operating system that room on the disk, or for a file, would end."""
-NO_ROOM_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Errors of the operating system that room on the disk, or for a file, or a disk that may be written, would end."""
+NO_ROOM_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether there was no room; libraries written in Rust (safetensors, tokenizers) say so in words alone."""
+    """Whether a disk is full or may not be written; libraries written in Rust say so in words alone."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
     return any(words in str(error) for words in NO_ROOM_IN_WORDS)
@@ -130,8 +130,13 @@ def read_model(path: Path, model: type[M]) -> M | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError:
-        path.replace(path.with_name(path.name + ".corrupt"))
+        set_aside(path)
         return None
+
+
+def set_aside(path: Path) -> None:
+    """Renames a damaged file to ``NAME.corrupt``, so that it counts as absent."""
+    path.replace(path.with_name(path.name + ".corrupt"))
 
 
 def read_rows(path: Path, limit: int | None = None) -> list[Row]:
@@ -147,7 +152,7 @@ def read_rows(path: Path, limit: int | None = None) -> list[Row]:
 
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Writes one JSON object per line."""
-    path.write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
+    write_atomic(path, "".join(row.model_dump_json() + "\n" for row in rows))
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -79,7 +79,7 @@ def run_search(
     resolved = resolve_source(task, overrides, download=True)
     root = Path(runs) / resolved.task.name
     resolved = resolved.with_warnings(check_memory(resolved, first_candidates(resolved)))
-    if not (root / "study.db").exists():
+    if not (root / "trials").exists():
         check_budget(resolved, root)
     plan = _plan(resolved, root)
     resolved = resolved.with_warnings(_not_promised(plan()))

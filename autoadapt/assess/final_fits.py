@@ -8,8 +8,9 @@ from autoadapt.domain.option import Cascade
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.verdict import FinalFit
 from autoadapt.row_statistics import stats_array
+from autoadapt.runs.answers import read_predictions
 from autoadapt.runs.run_folder import Record
-from autoadapt.study.confidences import read_predictions, sure_rows
+from autoadapt.study.confidences import sure_rows
 from autoadapt.verdict.calibration import calibrated
 from autoadapt.verdict.cascades import cascaded
 from autoadapt.verdict.final_fit import final_fit

@@ -69,9 +69,9 @@ class AssessmentJobs:
         return {trial for trial in self.results.shown_trials() if trial in wanted}
 
     def scored_rows(self, trial: int) -> int:
-        """Test rows on which an option was scored; 0: it was not."""
+        """Test rows on which an option was scored; 0: it was not, or its answers were lost."""
         record = self.folder.last_done(trial, "score")
-        return 0 if record is None or record.measurement is None else len(record.measurement.rows)
+        return 0 if record is None or record.measurement is None or record.lost else len(record.measurement.rows)
 
     def score_jobs(self, left: Use = UNLIMITED, begun: Mapping[int, int] | None = None) -> list[Score]:
         """One job on the test rows for each shown option that is to be scored; those that are needed come first.
@@ -233,10 +233,11 @@ class AssessmentJobs:
         return [job for job in jobs if job.trial not in recommended]
 
     def done(self, job: Refit) -> list[Record]:
-        """The jobs that fitted a trial again as this one would, scored on as many rows; empty: there was none."""
+        """The jobs that fitted a trial again as this one would, on as many rows, and whose files are whole."""
         wanted = (job.rows, job.train_steps)
         refits = ((record, record.job) for record in self._like(job))
-        return [record for record, r in refits if isinstance(r, Refit) and (r.rows, r.train_steps) == wanted]
+        same = [record for record, r in refits if isinstance(r, Refit) and (r.rows, r.train_steps) == wanted]
+        return [record for record in same if not record.lost]
 
     def _like(self, job: Refit) -> list[Record]:
         """The same on any number of test rows."""

@@ -9,9 +9,9 @@ from autoadapt.domain.option import Option, RawOption, cascade_number, number_te
 from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import read_rows, read_whole
+from autoadapt.files import read_whole
+from autoadapt.runs.answers import frozen_rows, read_predictions
 from autoadapt.runs.study import Study
-from autoadapt.study.confidences import read_predictions
 
 Split = Literal["test", "validation"]
 
@@ -65,7 +65,7 @@ def source_of(study: Study, number: int | None) -> Source:
     answered = {line["id"] for line in parts[0].predictions}
     if any({line["id"] for line in part.predictions} != answered for part in parts):
         raise UserError(f"{study.root}: the parts of {trial_name(number)} did not answer the same rows", Exit.DATA)
-    rows = [row for row in read_rows(study.root / "data" / f"{split}.jsonl") if row.id in answered]
+    rows = [row for row in frozen_rows(study.root, split) if row.id in answered]
     cascade = raw.cascade
     return Source(
         study=study,

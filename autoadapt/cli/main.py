@@ -29,6 +29,7 @@ from autoadapt.cli.search import search
 from autoadapt.cli.serve import serve
 from autoadapt.display.terminal.streams import OutputLostError, inert_streams
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import is_full_disk
 from autoadapt.shown_text import fit_to_show
 
 app = typer.Typer(
@@ -124,7 +125,8 @@ def _refused(error: OSError) -> UserError:
     """What the operating system has refused and no other place has explained: a path that cannot be, or no room."""
     where = "" if error.filename is None else f"{error.filename}: "
     code = Exit.CONFIG if error.errno in WRONG_PATH else Exit.ENVIRONMENT
-    return UserError(f"{where}{error.strerror or error}", code)
+    room = "; make room, or write to another disk" if is_full_disk(error) else ""
+    return UserError(f"{where}{error.strerror or error}{room}", code)
 
 
 def _bug(error: Exception) -> int:

@@ -285,6 +285,9 @@ class SearchSettings(StrictModel):
     """A name in the samplers folder, alone or with its settings: {NAME: {setting: value}}."""
     rungs: bool = True
     """Start candidates at low fidelity (a part of rows or training steps); only promising ones reach full fidelity."""
+    deterministic: bool = False
+    """Choose by prices that follow from tokens and parameters, not from the clock, on one slot, so that a search gives
+    the same trials again, also when it was interrupted. It needs a budget of `trials` alone."""
     least_gain: float = Field(default=0.001, ge=0, lt=1)
     """Stop when no job is expected to add more than this share of the hypervolume reached (cost_aware)."""
 
@@ -384,6 +387,17 @@ class Task(StrictModel):
                 "and no reserved device name"
             )
         return value
+
+    @model_validator(mode="after")
+    def _nothing_by_the_clock(self) -> "Task":
+        limits = [name for name in ("hours", "device_hours", "usd") if getattr(self.budget, name) is not None]
+        if self.search.deterministic and limits:
+            raise ValueError(
+                f"search.deterministic: budget.{limits[0]} ends a search by the clock; give budget.trials alone"
+            )
+        if self.search.deterministic and self.compute.slots not in (1, "auto"):
+            raise ValueError("search.deterministic: several slots end by the clock; set compute.slots to 1")
+        return self
 
     @field_validator("models", "methods", "objectives")
     @classmethod

@@ -2,12 +2,44 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
+
+from autoadapt.domain.rows import Row
 from autoadapt.domain.strict import StrictModel
+from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_rows
+from autoadapt.runs.run_folder import REBUILT
 
 RIGHT = 0.5
 """Score of a row from which its answer counts as right, where samples are shown."""
+FIELDS = {"id", "score", "answer", "expected"}
+"""Of every line of a file of predictions."""
+
+
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """Lines of a file of predictions; none where it is absent or damaged."""
+    try:
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    except (OSError, ValueError):
+        return []
+    whole = all(isinstance(line, dict) and {*line} >= FIELDS for line in lines)
+    return lines if whole else []
+
+
+def frozen_rows(root: Path, split: str) -> list[Row]:
+    """The rows of a split as a run folder has frozen them.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    path = root / "data" / f"{split}.jsonl"
+    try:
+        return read_rows(path)
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        wrong = "missing or cannot be read" if isinstance(error, OSError) else "damaged"
+        raise UserError(f"{path}: {wrong}; {REBUILT}", Exit.STORAGE) from error
 
 
 class AnsweredExample(StrictModel):
@@ -37,10 +69,9 @@ def answered_rows(root: Path, trial: int) -> list[AnsweredExample]:
     """
     for split in ("test", "validation"):
         path = root / "trials" / f"{trial:04d}" / f"predictions-{split}.jsonl"
-        if not path.is_file():
+        if not (lines := read_predictions(path)):
             continue
-        inputs = {row.id: row.input for row in read_rows(root / "data" / f"{split}.jsonl")}
-        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        inputs = {row.id: row.input for row in frozen_rows(root, split)}
         return [
             AnsweredExample(
                 id=int(line["id"]),

@@ -180,5 +180,8 @@ def export(tasks: Sequence[TaskRuns], path: Path) -> None:
             write_atomic(target, table.map(inert).to_csv(index=False))
         else:
             temporary = target.with_name(f".{target.name}.tmp")
-            table.to_parquet(temporary, index=False)
-            temporary.replace(target)
+            try:
+                table.to_parquet(temporary, index=False)
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from autoadapt.domain.verdict import Importance, Verdict
 from autoadapt.economics.queueing import scaled
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import inert, write_atomic, write_json
+from autoadapt.runs.run_folder import REBUILT
 
 RESULTS_FILE = "results.json"
 
@@ -126,16 +127,15 @@ def read_results(root: Path) -> Results:
     try:
         results = Results.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        if (root / "study.db").is_file():
-            raise UserError(f"{root}: no trial was measured in full yet", Exit.PARTIAL) from None
+        if (root / "study.db").is_file() or (root / "trials").is_dir():
+            lost = f"or {RESULTS_FILE} was lost: `autoadapt search` on its task writes it again"
+            raise UserError(f"{root}: no trial was measured in full yet, {lost}", Exit.PARTIAL) from None
         known = sorted(p.parent.name for p in root.parent.glob(f"*/{RESULTS_FILE}"))[:10]
         hint = f"; studies here: {', '.join(known)}" if known else ""
         raise UserError(f"{root}: there is no study ({RESULTS_FILE} is missing){hint}") from None
     except ValidationError as error:
         raise UserError(
-            f"{path}: written by another version of AutoAdapt, or damaged; "
-            "run `autoadapt search` on its task again: it repeats no trial and writes the file again",
-            Exit.STORAGE,
+            f"{path}: written by another version of AutoAdapt, or damaged; {REBUILT}", Exit.STORAGE
         ) from error
     by_trial = {raw.trial: raw for raw in results.measured}
     return results.model_copy(update={"measured": [_with_shared_runs(raw, by_trial) for raw in results.measured]})

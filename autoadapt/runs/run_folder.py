@@ -28,6 +28,7 @@ runs/NAME/
 
 import contextlib
 import fcntl
+import math
 import os
 import re
 import shutil
@@ -45,6 +46,8 @@ from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_model, write_json
 
+REBUILT = "run `autoadapt search` on its task again: it repeats no trial and writes the file again"
+"""What to do about a file of a run folder that is lost or damaged."""
 JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|onnx|refit-\w+-\d+)(?:-retry(\d+))?")
 JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx"]
 
@@ -52,7 +55,7 @@ JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx"]
 class Clock(StrictModel):
     """Wall-clock seconds of all runs of a study."""
 
-    seconds: float = 0.0
+    seconds: float
 
 
 @dataclass
@@ -62,6 +65,10 @@ class Record:
     folder: Path
     job: AnyJob
     outcome: Outcome | None
+    lost: bool = False
+    """Whether the files that it left were damaged since: what it measured counts, but it is to be done again."""
+    place: int = 0
+    """Among all jobs of the study, in the order in which they ended."""
 
     @property
     def measurement(self) -> Measurement | None:
@@ -116,7 +123,7 @@ class RunFolder:
             raise UserError(f"{self.root}: another `autoadapt search` is running this study", Exit.STORAGE) from None
         clock = read_model(self.root / "clock.json", Clock)
         self._clock_before = clock.seconds if clock else 0.0
-        for record in self._read_records():
+        for record in sorted(self._read_records(), key=_ended):
             self._add(record)
 
     def close(self) -> None:
@@ -161,6 +168,7 @@ class RunFolder:
         self._add(Record(folder, job, outcome))
 
     def _add(self, record: Record) -> None:
+        record.place = len(self.records)
         self.records.append(record)
         self._of.setdefault((record.job.trial, record.job.kind), []).append(record)
 
@@ -198,6 +206,12 @@ class RunFolder:
         """The last finished job of a kind of a trial."""
         done = [r for r in self.of(trial, kind) if r.outcome is not None and r.failure is None]
         return done[-1] if done else None
+
+    def measured_in_full(self, trial: int) -> bool:
+        """Whether a fit of a trial that did all of its work was measured."""
+        return any(
+            isinstance(r.job, Fit) and not r.job.keep_checkpoint and r.measurement is not None for r in self.of(trial)
+        )
 
     def settle_interrupted(self, devices: Devices) -> int:
         """Gives an outcome to jobs that a killed run left without one, with the time they are known to have taken."""
@@ -247,6 +261,11 @@ def read_job(folder: Path) -> AnyJob | None:
         return JOB.validate_json((folder / "job.json").read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def _ended(record: Record) -> float:
+    """When a job ended, in nanoseconds; one that was interrupted comes last."""
+    return math.inf if record.outcome is None else (record.folder / "outcome.json").stat().st_mtime_ns
 
 
 def _drop_checkpoints(state: Path) -> None:

@@ -1,6 +1,9 @@
 """The Optuna study: plain, multi-objective, in SQLite; optuna-dashboard opens it as it is."""
 
+import contextlib
+import os
 import sqlite3
+import urllib.parse
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,24 +14,34 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from autoadapt.domain.objective import Goal
 from autoadapt.errors import Exit, UserError
+from autoadapt.runs.run_folder import REBUILT
 
 LOCK_SECONDS = 60
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""Primary error codes of SQLite that say that a file is no whole database."""
+UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+"""Those that say that it cannot be written, or not be made."""
 STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
 def open_study(path: Path, name: str, goals: Sequence[Goal], storage: BaseStorage | None = None) -> optuna.Study:
     """The study of that file (or other storage), made where there is none.
 
-    SQLite waits for another writer's lock (60 s) and writes ahead (WAL), so that a dashboard may read meanwhile.
+    SQLite waits for another writer's lock (60 s) and writes ahead (WAL), so that a dashboard may read meanwhile. A
+    damaged file is set aside as ``study.db.corrupt``: the run folder holds what was measured. A file that holds one
+    study of another name is that of a run folder that was renamed.
 
     Raises:
         UserError: the file cannot be used; exit 8.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
+        if storage is None:
+            _set_aside_damaged(path)
+            storage = _file(path)
         study = optuna.create_study(
-            storage=storage or _file(path),
-            study_name=name,
+            storage=storage,
+            study_name=_name_in(storage, name),
             directions=[goal.direction for goal in goals],
             load_if_exists=True,
         )
@@ -40,6 +53,14 @@ def open_study(path: Path, name: str, goals: Sequence[Goal], storage: BaseStorag
     return study
 
 
+def close_study(study: optuna.Study) -> None:
+    """Closes the file of a study; it may be used again."""
+    study._storage.remove_session()
+    backend = getattr(study._storage, "_backend", study._storage)
+    if isinstance(backend, RDBStorage):
+        backend.engine.dispose()
+
+
 def load_trials(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
     """The trials of a study that may be running; nothing is written.
 
@@ -48,11 +69,16 @@ def load_trials(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not path.is_file():
-        raise UserError(f"{path}: there is no study", Exit.STORAGE)
+        raise UserError(f"{path}: there is no study; {REBUILT}", Exit.STORAGE)
     try:
-        return optuna.load_study(study_name=name, storage=_file(path)).get_trials(deepcopy=False)
+        storage = _file(path) if os.access(path.parent, os.W_OK) else _file_on_read_only_disk(path)
+        study = optuna.load_study(study_name=_name_in(storage, name), storage=storage)
+        try:
+            return study.get_trials(deepcopy=False)
+        finally:
+            close_study(study)
     except KeyError as error:
-        raise UserError(f"{path}: holds no study called '{name}'", Exit.STORAGE) from error
+        raise UserError(f"{path}: holds no study called '{name}'; {REBUILT}", Exit.STORAGE) from error
     except STORAGE_ERRORS as error:
         raise storage_error(path, error) from error
 
@@ -88,11 +114,51 @@ def _file(path: Path) -> RDBStorage:
     return storage
 
 
+def _file_on_read_only_disk(path: Path) -> RDBStorage:
+    """The file as it stands: SQLite cannot keep beside it what readers and writers share, and need not."""
+    return RDBStorage(f"sqlite:///file:{urllib.parse.quote(str(path.resolve()))}?immutable=1&uri=true")
+
+
+def _name_in(storage: BaseStorage, name: str) -> str:
+    """The name of the only study that a storage holds; the name asked for where it holds that one, several or none."""
+    names = optuna.get_all_study_names(storage)
+    return names[0] if len(names) == 1 else name
+
+
+def _set_aside_damaged(path: Path) -> None:
+    """Renames a file that is no whole database, with what SQLite keeps beside it."""
+    if not path.is_file() or not _is_damaged(path):
+        return
+    for end in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + end).replace(path.with_name(path.name + end + ".corrupt"))
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a file is no whole database; one that another program has locked is not looked into."""
+    with contextlib.closing(sqlite3.connect(path, timeout=1)) as database:
+        try:
+            return bool(database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+        except sqlite3.DatabaseError as error:
+            return _primary_code(error) in DAMAGED
+
+
+def _primary_code(error: object) -> int:
+    """SQLite's primary code of an error; 0: it is none of SQLite's."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF if isinstance(error, sqlite3.Error) else 0
+
+
 def storage_error(path: Path, error: Exception) -> UserError:
     """The message about a database that does not answer."""
     reason = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
     cause = str(getattr(reason, "orig", None) or reason).splitlines()[0]
-    hint = "another program holds its lock" if "locked" in cause else "see whether the disk is full or the file damaged"
+    code = _primary_code(getattr(reason, "orig", None))
+    if code in DAMAGED or "no such table" in cause:
+        return UserError(f"{path}: damaged ({cause}); {REBUILT}", Exit.STORAGE)
+    if code in UNWRITABLE:
+        hint = "make room, or allow writing there, and run the same command again"
+        return UserError(f"{path}: {cause}; {hint}. Finished trials are safe.", Exit.ENVIRONMENT)
+    hint = "another program holds its lock" if "locked" in cause else "see whether the file can be read and written"
     return UserError(
         f"{path}: {cause}; {hint}. Finished trials are safe; run the same command to resume.", Exit.STORAGE
     )

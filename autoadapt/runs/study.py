@@ -20,14 +20,14 @@ from autoadapt.domain.task import Task
 from autoadapt.domain.trial_row import TrialRow
 from autoadapt.domain.verdict import Importance, Verdict
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import read_rows
 from autoadapt.pareto.frontier import points
 from autoadapt.pareto.reference import Reference, hypervolume_share, reference_of
 from autoadapt.runs import scenarios as pricing
-from autoadapt.runs.answers import AnsweredExample, answered_examples, answered_rows
+from autoadapt.runs.answers import AnsweredExample, answered_examples, answered_rows, frozen_rows
 from autoadapt.runs.importances import importances
 from autoadapt.runs.lock import LOCK_FILE, read_lock
 from autoadapt.runs.results import Results, read_results
+from autoadapt.runs.run_folder import REBUILT
 from autoadapt.runs.storage import load_trials
 from autoadapt.runs.trials import TrialReader, fits_of, last_measured
 from autoadapt.shelves import METRICS, OBJECTIVES
@@ -69,8 +69,7 @@ class Study:
             task = Task.model_validate_json(json.dumps((lock or {})["task"]))
         except (ValidationError, KeyError, TypeError) as error:
             raise UserError(
-                f"{root / LOCK_FILE}: written by another version of AutoAdapt, or damaged; "
-                "run `autoadapt search` on its task again: it repeats no trial and writes the file again",
+                f"{root / LOCK_FILE}: written by another version of AutoAdapt, or damaged; {REBUILT}",
                 Exit.STORAGE,
             ) from error
         return cls(root, lock or {}, task, results)
@@ -184,7 +183,7 @@ class Study:
 
     def train_rows(self) -> int:
         """Training rows there are."""
-        return len(read_rows(self.root / "data" / "train.jsonl"))
+        return len(frozen_rows(self.root, "train"))
 
     # -- other scenarios, other limits
 

@@ -14,13 +14,15 @@ from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
 from autoadapt.study.budget import Budget
-from autoadapt.study.open_trials import OpenTrial, OpenTrials
+from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.repeated_failures import Pair, RepeatedFailures
 from autoadapt.study.trial_histories import TrialHistories
 from autoadapt.tasks.resolve import ResolvedTask
 
 UNPAID = "what is left of the budget does not pay for"
+FIXED = "fixed_params"
+"""Attribute in which Optuna keeps the parameters that a trial is to get."""
 MOST_CACHE_HITS = 50
 """Repeated candidates in a row after which the search space counts as exhausted."""
 Emit = Callable[[EventKind, str, int | None], None]
@@ -115,7 +117,8 @@ class Chooser:
     def admit(self, trial: optuna.Trial, straight: bool = False) -> bool:
         """Whether the trial must be run; else it cannot work, or its answer is known or comes with another trial's."""
         candidate = self.resolved.space.suggest(trial)
-        reason = self._reason_against(candidate, self.budget.device_seconds_left())
+        begun = CANDIDATE in trial.user_attrs  # an earlier run has admitted it, and may have measured it
+        reason = None if begun else self._reason_against(candidate, self.budget.device_seconds_left())
         if reason is not None:
             self.trials.refuse(trial, reason)
             self._unpaid += reason.startswith(UNPAID)
@@ -130,6 +133,34 @@ class Chooser:
         if admitted not in self.trials:
             self.answer_from_cache(trial, admitted)
         return False
+
+    def ask_again(self, trial: optuna.Trial) -> bool:
+        """Admits a trial that a killed run had only asked for; it gets the candidate that it would have had.
+
+        Returns:
+            As of `admit`.
+        """
+        study, history, seed = self.trials.study, self.history(), self._seed(trial.number)
+        straight = self.sampler.pauses and self.sampler.decide(seed, history).straight
+        trials = study.get_trials(deepcopy=False)
+        if FIXED not in trials[trial.number].system_attrs:
+            earlier = trials[: trial.number]
+            again = optuna.create_study(directions=study.directions, sampler=self.sampler.build(seed, history))
+            again.add_trials(t for t in earlier if t.state != optuna.trial.TrialState.WAITING)
+            drawn = again.ask()
+            self.resolved.space.suggest(drawn)
+            study._storage.set_trial_system_attr(trial._trial_id, FIXED, drawn.params)
+        return self.admit(optuna.Trial(study, trial._trial_id), straight)
+
+    def try_again(self, candidate: Candidate) -> None:
+        """Queues a candidate whose outcome was lost, as far as the budget allows another one and none repeats it."""
+        params = self.resolved.space.fit(candidate.method, candidate.model, candidate.params)
+        if params is None or candidate.key() in self.trials.by_key or not self.budget.may_try():
+            return
+        self.trials.study.enqueue_trial(params)
+        trial = self.trials.study.ask()
+        self._asked = None
+        self.admit(trial)
 
     def answer_from_cache(self, trial: optuna.Trial, known: int) -> None:
         """Ends a trial with what another one of the same candidate gave."""
@@ -205,9 +236,14 @@ class Chooser:
             self.emit("note", reason, None)
         self.exhausted = True
 
-    def _seed(self) -> int:
-        """Of the next decision: from the next trial's number and, with promotions, from what has finished."""
+    def _seed(self, number: int | None = None) -> int:
+        """Of a decision: from the number of a trial and, with promotions, from what has finished.
+
+        Args:
+            number: None: of the next trial.
+        """
         if self._asked is None:
-            self._asked = len(self.trials.study.get_trials(deepcopy=False))
+            trials = self.trials.study.get_trials(deepcopy=False)
+            self._asked = sum(t.state != optuna.trial.TrialState.WAITING for t in trials)
         finished = 1_000_000 * self.histories.finished if self.sampler.pauses else 0
-        return seed_of(self.resolved.task.seed, self._asked + finished)
+        return seed_of(self.resolved.task.seed, (self._asked if number is None else number) + finished)

@@ -1,6 +1,5 @@
 """How sure options are of their answers: read from a study's records and calibrated on validation rows."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +8,7 @@ import numpy as np
 
 from autoadapt.domain.option import Calibration
 from autoadapt.domain.outcome import Measurement
+from autoadapt.runs.answers import read_predictions
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.verdict.calibration import SureRows, calibrated, calibration_error, error_by_chance, temperature
@@ -120,11 +120,3 @@ def _truth(line: dict[str, Any], numbers: dict[str, int]) -> int:
     """The label answered where it is accepted, else the first accepted one."""
     accepted = line["expected"]
     return numbers[line["answer"] if line["answer"] in accepted else accepted[0]]
-
-
-def read_predictions(path: Path) -> list[dict[str, Any]]:
-    """Lines of a file of predictions; none where it is absent or damaged."""
-    try:
-        return [json.loads(line) for line in path.read_bytes().splitlines()]
-    except (OSError, ValueError):
-        return []

@@ -17,6 +17,8 @@ OPTUNA_STATES = {
 }
 
 
+CANDIDATE = "candidate"
+"""Attribute of a trial that was admitted: what it is."""
 REFUSAL = "refused"
 """Attribute of a trial whose candidate cannot work: the reason."""
 NOT_TRIED = (TrialState.CACHED, TrialState.REFUSED)
@@ -109,9 +111,9 @@ class OpenTrials:
                 self._waiting[known].append(trial)
             return known
         self.by_key[key] = trial.number
-        trial.set_user_attr("candidate", json.loads(candidate.model_dump_json()))
         if straight:
             trial.set_user_attr("straight", True)
+        trial.set_user_attr(CANDIDATE, json.loads(candidate.model_dump_json()))
         opened = OpenTrial(trial, candidate, straight=bool(trial.user_attrs.get("straight")))
         self._open[trial.number] = opened
         self._floor += METHODS.get(candidate.method).floor
@@ -148,6 +150,10 @@ class OpenTrials:
         if candidate is not None and state not in NOT_TRIED:
             self._floor += METHODS.get(candidate.method).floor
         return state
+
+    def count_lost(self) -> None:
+        """Counts a trial that an earlier run has ended and whose outcome is lost: its candidate counts as untried."""
+        self.counts[TrialState.REFUSED] += 1
 
     def end(self, number: int, state: TrialState, values: list[float] | None = None) -> list[optuna.Trial]:
         """Tells Optuna that a trial has ended; returns the trials that wait for the same candidate.

@@ -8,7 +8,7 @@ the cheapest, and their mean alone would promise an early end.
 
 from dataclasses import dataclass, field
 
-from autoadapt.domain.events import Phase, Running, Status
+from autoadapt.domain.events import EventKind, Phase, Running, Status
 from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Refit, Score, TimeInTurn
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
@@ -21,6 +21,12 @@ from autoadapt.study.study_results import StudyResults
 from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
 
+ENDED: dict[TrialState, EventKind] = {
+    TrialState.COMPLETE: "trial_finished",
+    TrialState.STOPPED_EARLY: "trial_stopped_early",
+    TrialState.FAILED: "trial_failed",
+}
+"""How a trial ends, and what is reported then."""
 PRIOR_TRIALS = 3.0
 """So many trials the budget's own mean counts for beside those that have ended."""
 

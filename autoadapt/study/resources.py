@@ -12,11 +12,12 @@ from autoadapt.domain.events import Event
 from autoadapt.domain.executor import Executor
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.sampler import Sampler
-from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
+from autoadapt.runs.lock import LOCK_FILE, changed_versions, check_same, read_lock, write_lock
 from autoadapt.runs.run_folder import RunFolder
-from autoadapt.runs.storage import open_study, write_note
+from autoadapt.runs.storage import close_study, open_study, write_note
 from autoadapt.shelves import EXECUTORS, FAMILIES, SAMPLERS
 from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.rebuilding import restore_trials
 from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
 
@@ -82,10 +83,14 @@ def open_resources(
         if folder.lasting:
             check_same(root / LOCK_FILE, resolved)
         answering = list(_check_models(resolved, root)) if folder.lasting else []
-        supervisor = Supervisor(executor, task.compute, root, folder.prepare, resolved.preload)
+        compute = task.compute.model_copy(update={"slots": 1}) if task.search.deterministic else task.compute
+        supervisor = Supervisor(executor, compute, root, folder.prepare, resolved.preload)
         stack.callback(supervisor.close)
         notes = list(_freeze(resolved, folder, supervisor)) if folder.lasting else []
         study = open_study(root / "study.db", task.name, resolved.goals, stand_ins.storage)
+        stack.callback(close_study, study)
+        if folder.lasting and (restored := restore_trials(study, folder, resolved.space, supervisor.saves)):
+            notes.append(f"study.db was lost or damaged: {restored} trials are taken from the outcomes of their jobs")
         portfolio = Portfolio(study, resolved.space, warm_start)
         notes = [*portfolio.load(), *resolved.splits.notes, *resolved.warnings, *answering, *notes]
         if folder.lasting:
@@ -115,7 +120,11 @@ def _freeze(resolved: ResolvedTask, folder: RunFolder, supervisor: Supervisor) -
     before = read_lock(lock)
     resolved.splits.write(folder.root / "data")
     write_lock(lock, resolved, supervisor.devices, supervisor.slots)
-    if before is not None and before["hardware"]["kind"] != supervisor.devices.kind:
+    if before is None:
+        return
+    if changed := changed_versions(before):
+        yield f"this study was begun with other versions ({', '.join(changed)}): what they measured may differ a little"
+    if before["hardware"].get("kind") != supervisor.devices.kind:
         yield (
             f"this study was begun on {before['hardware']['kind']}; options measured there are left off the "
             "frontier, because latencies of different hardware cannot be compared"

@@ -15,6 +15,7 @@ from autoadapt.row_statistics import stats_array
 from autoadapt.runs.values import QUALITY, Values, read_values, uncertain_goal
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import trained_share
+from autoadapt.study.nominal import nominal
 from autoadapt.study.racing import Runner, beaten_by
 from autoadapt.study.rungs import THREE_RUNGS, TWO_RUNGS, promising, rungs
 from autoadapt.tasks.resolve import ResolvedTask
@@ -62,27 +63,35 @@ class RungJudge:
 
     def record(self, job: Fit, measurement: Measurement, complete: bool) -> Values:
         """Remembers a rung without judging it, as when a study is resumed."""
-        task = self.resolved.task
-        values = read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics)
+        values = self._values(measurement)
         if not self._is_silent(job, measurement, values):
             self._seen[job.candidate.method, job.rung].append(values)
         if complete and self._is_runner(job):
             self._runners[job.trial] = Runner.of(measurement, values)
         return values
 
-    def judge(self, job: Fit, measurement: Measurement, last: bool) -> Judgement:
+    def _values(self, measurement: Measurement) -> Values:
+        """Objectives by which a rung is judged."""
+        task = self.resolved.task
+        told = nominal(measurement) if task.search.deterministic else measurement
+        return read_values(self.resolved.goals, told, self.resolved.metric, task.economics)
+
+    def judge(self, job: Fit, measurement: Measurement, last: bool, paused: bool = False) -> Judgement:
         """What follows from a finished rung.
 
         Args:
             job: the rung's.
             measurement: what it gave.
             last: whether it was the trial's last rung.
+            paused: whether an earlier run has judged it, with what was known then, and let its trial wait.
         """
         goals = self.resolved.goals
         peers = list(self._seen[job.candidate.method, job.rung])
         values = self.record(job, measurement, complete=last)
         if last:
             return Judgement("complete", "", values)
+        if paused and self.pauses:
+            return Judgement("pause", "", values)
         main = uncertain_goal(goals)
         score = f"{main.title} {values[main.name]:.3f}"
         runner = Runner.of(measurement, values) if self._is_runner(job) else None

@@ -14,7 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from autoadapt.domain.candidate import describe
+import optuna
+
+from autoadapt.domain.candidate import Candidate, describe
 from autoadapt.domain.events import Event, EventKind, Phase, Status
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.history import History
@@ -27,24 +29,19 @@ from autoadapt.runs.storage import write_note
 from autoadapt.runs.values import QUALITY, ReadingError, values_line
 from autoadapt.study.budget import Budget
 from autoadapt.study.choosing import Chooser
-from autoadapt.study.damaged import damaged_artifacts
+from autoadapt.study.damaged import damaged_artifacts, mark_lost
 from autoadapt.study.job_times import cut_text
 from autoadapt.study.ledger import Ledger
-from autoadapt.study.open_trials import OpenTrial, OpenTrials
-from autoadapt.study.progress import Progress, first_line
+from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
+from autoadapt.study.progress import ENDED, Progress, first_line
+from autoadapt.study.rebuilding import GONE, restore_jobs
 from autoadapt.study.resources import Resources
-from autoadapt.study.resuming import ended_trials, retried_later, running_trials
+from autoadapt.study.resuming import ended_trials, replay_rungs, retried_later, running_trials, was_tried
 from autoadapt.study.rung_judge import RungJudge
 from autoadapt.study.standards import standards_of
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.study_results import StudyResults
 from autoadapt.study.trial_histories import TrialHistories
-
-ENDED: dict[TrialState, EventKind] = {
-    TrialState.COMPLETE: "trial_finished",
-    TrialState.STOPPED_EARLY: "trial_stopped_early",
-    TrialState.FAILED: "trial_failed",
-}
 
 
 class Search:
@@ -59,7 +56,7 @@ class Search:
         self._supervisor, self._sampler = resources.supervisor, resources.sampler
         study = resources.study
         self.results = StudyResults(
-            self.resolved, self.folder, self._supervisor.devices, study.user_attrs.get("gone", ()), resources.plan
+            self.resolved, self.folder, self._supervisor.devices, study.user_attrs.get(GONE, ()), resources.plan
         )
         self._ledger = Ledger(self.resolved.task, self.folder, self._supervisor.slots, self._supervisor.devices.count)
         self._trials = OpenTrials(study)
@@ -84,25 +81,29 @@ class Search:
 
     def resume(self) -> None:
         """Continues what an earlier run left: ended trials are counted, open ones go on from their last outcome."""
+        study = self._trials.study
+        if self.folder.lasting:
+            restore_jobs(study, self.folder, self.resolved, self._judge)
         interrupted = self.folder.settle_interrupted(self._supervisor.devices)
-        for frozen, candidate in ended_trials(self._trials.study):
-            state = self._trials.count_ended(frozen, candidate)
-            if candidate is None or state == TrialState.CACHED:
-                continue
-            self._histories.begin(frozen.number, candidate)
-            self._replay_ended(frozen.number, complete=state == TrialState.COMPLETE)
-            self._histories.set_state(frozen.number, state)
-        measured, open_trials = self.results.trials, running_trials(self._trials.study)
+        lost = [candidate for ended in ended_trials(study) if (candidate := self._replay_ended(*ended)) is not None]
+        measured, open_trials = self.results.trials, running_trials(study)
         self._leave_out_damaged(measured.trials())
         self._expect()  # before a trial ends, for then artifacts are deleted by what is expected
         for trial in open_trials:
-            if self._chooser.admit(trial):
+            if CANDIDATE in trial.user_attrs and self._chooser.admit(trial):
                 self._replay_open(self._trials[trial.number])
         self._leave_out_damaged(trial.number for trial in open_trials if trial.number in measured.trials())
+        for trial in open_trials:
+            if CANDIDATE not in trial.user_attrs:
+                self._chooser.ask_again(trial)
+        for candidate in lost:
+            self._chooser.try_again(candidate)
+        for number, again in (mark_lost(self.folder) if self._supervisor.saves else {}).items():
+            self.emit("note", f"trial {number}: {again}", number)
         ended = sum(self._trials.counts[state] for state in ENDED)
         if ended or open_trials:
-            continued = f"{len(open_trials)} continue ({interrupted} jobs were interrupted)"
-            self.emit("resumed", f"{ended} trials were finished before; {continued}")
+            went = f"{ended} trials were finished before; {len(open_trials)} continue"
+            self.emit("resumed", f"{went} ({interrupted} jobs were interrupted)")
 
     def run(self, stop: StopSignals) -> None:
         """Searches until the budget ends; returns early when a signal asked for it."""
@@ -241,14 +242,14 @@ class Search:
         elif record.job.trial in self._trials:
             self._take(self._trials[record.job.trial], record)
 
-    def _take(self, opened: OpenTrial, record: Record) -> None:
-        """A measured rung: the next one, a pause, or the trial's end."""
+    def _take(self, opened: OpenTrial, record: Record, paused: bool = False) -> None:
+        """A measured rung: the next one, a pause (also where an earlier run has let it wait), or the trial's end."""
         job, measurement = record.job, record.measurement
         if not isinstance(job, Fit) or measurement is None:
             raise TypeError("a search takes measurements of fits alone")
         number = opened.number
         try:
-            judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint)
+            judgement = self._judge.judge(job, measurement, last=not job.keep_checkpoint, paused=paused)
             self._histories.reach(job, measurement)
             if judgement.step == "complete":
                 self.results.trials.add(number, record)
@@ -331,7 +332,7 @@ class Search:
         self.folder.drop_checkpoints(number)
         discarded = self.results.discard_dominated()
         if self.folder.lasting:
-            self._trials.study.set_user_attr("gone", sorted(discarded))
+            self._trials.study.set_user_attr(GONE, sorted(discarded))
         self.folder.drop_artifacts(discarded if state == TrialState.COMPLETE else {*discarded, number})
 
     # -- resuming
@@ -345,27 +346,28 @@ class Search:
         for trial, wrong in damaged.items():
             self.emit("note", f"trial {trial} is left out, because its files are damaged: {wrong}", trial)
 
-    def _replay_ended(self, number: int, complete: bool) -> None:
-        """Remembers what the rungs of an ended trial showed."""
-        full, wrong = False, "what it measured in full is missing or damaged"
-        for record in self.folder.of(number):
-            if not isinstance(record.job, Fit) or record.measurement is None:
-                continue
-            full = complete and not record.job.keep_checkpoint
-            try:
-                self._judge.record(record.job, record.measurement, full)
-                self._histories.reach(record.job, record.measurement)
-                if full:
-                    self.results.trials.add(number, record)
-            except ReadingError as error:
-                full, wrong = False, str(error)
-                break
-        if complete and not full:
+    def _replay_ended(self, frozen: optuna.trial.FrozenTrial, candidate: Candidate | None) -> Candidate | None:
+        """Counts an ended trial and remembers its rungs; returns its candidate where what it measured is lost."""
+        number, complete = frozen.number, frozen.state == optuna.trial.TrialState.COMPLETE
+        if candidate is None or not was_tried(frozen):
+            self._trials.count_ended(frozen, candidate)
+            return None
+        if complete and not self.folder.measured_in_full(number):
+            self._trials.count_lost()
+            self.emit("note", f"trial {number} is left out: what it measured in full is missing or damaged", number)
+            return candidate
+        state = self._trials.count_ended(frozen, candidate)
+        self._histories.begin(number, candidate)
+        wrong = replay_rungs(self.folder.of(number), complete, self._judge, self._histories, self.results.trials)
+        if wrong is not None:
             self.emit("note", f"trial {number} is left out: {wrong}", number)
+        self._histories.set_state(number, state)
+        return None
 
     def _replay_open(self, opened: OpenTrial) -> None:
         """Brings an open trial to where its outcomes say it is; its place in the queue stays unless it ended."""
         number = opened.number
+        newest = max((r.place for r in self.folder.records if r.measurement is not None), default=0)
         for record in self.folder.of(number):
             failure = record.failure
             if number not in self._trials or record.outcome is None:
@@ -376,7 +378,7 @@ class Search:
                 self._trials.queue.remove(number)
             if failure is None:
                 opened.rung = record.job.rung if isinstance(record.job, Fit) else opened.rung
-                self._take(opened, record)
+                self._take(opened, record, paused=record.place < newest)
             elif retried_later(self.folder, record):
                 self._trials.queue.append(number)
             else:

@@ -16,6 +16,7 @@ from autoadapt.runs.run_folder import RunFolder
 from autoadapt.runs.values import Values, read_values, uncertain_goal
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import trained_share
+from autoadapt.study.nominal import nominal
 from autoadapt.tasks.resolve import ResolvedTask
 
 LEAST_SPREAD = 0.05 * 0.95
@@ -35,7 +36,7 @@ class TrialHistories:
     def __init__(self, resolved: ResolvedTask, folder: RunFolder) -> None:
         self.resolved, self.folder = resolved, folder
         self._by_number: dict[int, TrialHistory] = {}
-        self._order = 0
+        self._finished = 0
         self._of_method: Counter[str] = Counter()
 
     def all(self) -> tuple[TrialHistory, ...]:
@@ -45,7 +46,7 @@ class TrialHistories:
     @property
     def finished(self) -> int:
         """Rungs finished by all trials together."""
-        return self._order
+        return self._finished
 
     def begin(self, number: int, candidate: Candidate) -> None:
         """A trial that is to be run."""
@@ -70,15 +71,15 @@ class TrialHistories:
         """A rung that a trial has finished."""
         fidelity, task = job.fidelity, self.resolved.task
         tunes = METHODS.get(job.candidate.method).tunes
-        outcomes = [
-            r.outcome
-            for r in self.folder.of(job.trial)
-            if r.outcome is not None and isinstance(r.job, Fit) and r.job.rung == job.rung
-        ]
+        here = [r for r in self.folder.of(job.trial) if isinstance(r.job, Fit) and r.job.rung == job.rung]
+        outcomes = [r.outcome for r in here if r.outcome is not None]
         seconds = sum((o.fit_measure_seconds or o.seconds) * o.devices.count for o in outcomes)
         trained, devices = trained_share(measurement), outcomes[-1].devices.count if outcomes else 1
         seconds += (1 / trained - 1) * min(measurement.train_seconds * devices, seconds)
         warm = [(o.seconds - o.fit_measure_seconds) * o.devices.count for o in outcomes if not o.cold]
+        if task.search.deterministic:
+            measurement, warm = nominal(measurement), []
+            seconds = measurement.inference_seconds + measurement.train_seconds - self._trained_seconds(job)
         values = read_values(self.resolved.goals, measurement, self.resolved.metric, task.economics, fidelity.steps)
         reached = Reached(
             rung=job.rung,
@@ -88,11 +89,17 @@ class TrialHistories:
             device_seconds=seconds,
             trained=trained,
             overhead_seconds=max(0.0, min(warm, default=0.0)),
-            order=self._order,
+            order=max((r.place for r in here), default=self._finished),
         )
-        self._order += 1
+        self._finished += 1
         trial = self._by_number[job.trial]
         self._by_number[job.trial] = replace(trial, reached=(*trial.reached, reached))
+
+    def _trained_seconds(self, job: Fit) -> float:
+        """Nominal seconds that a trial had been trained for before a rung of it."""
+        fits = [(r.job, r.measurement) for r in self.folder.of(job.trial)]
+        earlier = [m for fit, m in fits if isinstance(fit, Fit) and fit.rung < job.rung and m is not None]
+        return max((nominal(m).train_seconds for m in earlier), default=0.0)
 
     def _error(self, measurement: Measurement, values: Values) -> float:
         """Standard error of the objective that samplers take for the uncertain one."""

@@ -31,9 +31,9 @@ def write(folder: Path, fill: Callable[[Path], None]) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether the folder has its mark and every file is as the mark says."""
+    """Whether the folder has its mark, which names files, and every file is as it says."""
     mark = read_whole(folder / MARK, _Mark)
-    return mark is not None and first_difference(folder, mark.root) is None
+    return mark is not None and mark.root != {} and first_difference(folder, mark.root) is None
 
 
 def latest(parent: Path) -> Path | None:

@@ -1,17 +1,21 @@
 """The lock file: what may not change when a study is resumed."""
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from scripted_task import write_scripted_task
 
-from autoadapt.domain.jobs import Devices
+from autoadapt.domain.jobs import Devices, Fidelity
 from autoadapt.errors import Exit, UserError
-from autoadapt.runs.lock import LOCK_FILE, check_same, read_lock, write_lock
+from autoadapt.runs.lock import LOCK_FILE, changed_versions, check_same, read_lock, write_lock
+from autoadapt.runs.run_folder import RunFolder
 from autoadapt.tasks.resolve import ResolvedTask, resolve
 
+FULL = Fidelity(rows=36, steps=1.0, latency_requests=10)
 DEVICES = Devices(kind="a CPU", count=1, accelerator="cpu")
 
 
@@ -75,12 +79,33 @@ def test_changed_data_error(tmp_path: Path, lock: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '"text"', "{}", '{"identity": 5}', '{"identity": {}}'])
-def test_damaged_lock_file_error(tmp_path: Path, lock: Path, content: str) -> None:
+def test_damaged_lock_file_is_set_aside(tmp_path: Path, lock: Path, content: str) -> None:
     task = resolved(tmp_path)
     lock.write_text(content)
-    with pytest.raises(UserError, match="start under another name") as caught:
-        check_same(lock, task)
-    assert caught.value.code == Exit.STORAGE
+    check_same(lock, task)
+    assert not lock.exists()
+    assert (tmp_path / f"{LOCK_FILE}.corrupt").read_text() == content
+
+
+def test_frozen_rows_say_what_a_lost_lock_file_would(tmp_path: Path) -> None:
+    task = resolved(tmp_path)
+    task.splits.write(tmp_path / "data")
+    frozen = tmp_path / "data" / "test.jsonl"
+    frozen.write_text("".join(frozen.read_text().splitlines(keepends=True)[:5]) + '{"id": 3')
+    check_same(tmp_path / LOCK_FILE, task)
+    with pytest.raises(UserError, match=r"  data\.train: holds other rows") as caught:
+        check_same(tmp_path / LOCK_FILE, resolved(tmp_path, rows=150))
+    assert caught.value.code == Exit.DATA
+
+
+def test_jobs_say_what_a_lost_lock_file_would(tmp_path: Path) -> None:
+    task = resolved(tmp_path)
+    folder = RunFolder(tmp_path)
+    folder.prepare(task.fit_job(3, task.space.default("prompt", "scripted"), 0, FULL))
+    check_same(tmp_path / LOCK_FILE, task)
+    with pytest.raises(UserError, match=r"  metric: was .*\n  seed of a trial: was ") as caught:
+        check_same(tmp_path / LOCK_FILE, resolved(tmp_path, metric="macro_f1", seed=5))
+    assert caught.value.code == Exit.CONFIG
 
 
 def test_lock_file_is_yaml_with_every_default(lock: Path) -> None:
@@ -88,3 +113,12 @@ def test_lock_file_is_yaml_with_every_default(lock: Path) -> None:
     assert content["task"]["evaluation"]["seeds"] == 1
     assert content["hardware"] == {**DEVICES.model_dump(mode="json"), "slots": 2}
     assert content["models"]["scripted"] == {"family": "scripted", "location": ""}
+
+
+def test_changed_versions_are_named(lock: Path) -> None:
+    content = json.loads(lock.read_text())
+    assert changed_versions(content) == []
+    content["versions"] |= {"optuna": "1.0", "python": "3.1.4", "deepspeed": None}
+    now = optuna.__version__, platform.python_version()
+    assert changed_versions(content) == [f"optuna 1.0, now {now[0]}", f"python 3.1.4, now {now[1]}"]
+    assert changed_versions({"versions": 5}) == changed_versions({}) == []

@@ -1,6 +1,9 @@
 """The Optuna study on disk."""
 
+import contextlib
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import optuna
@@ -56,11 +59,27 @@ def test_lock_held_too_long_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     open_study(tmp_path, "another")
 
 
-def test_damaged_study_error(tmp_path: Path) -> None:
-    (tmp_path / "study.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(UserError) as caught:
-        open_study(tmp_path)
+@pytest.mark.parametrize("damage", ["other", "half", "{}"])
+def test_damaged_study_is_set_aside(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "study.db"
+    for _ in range(3):
+        open_study(tmp_path).ask()
+    content = path.read_bytes()
+    damaged = {"other": b"this is no database" * 100, "half": content[: len(content) // 2], "{}": b"{}"}[damage]
+    path.write_bytes(damaged)
+    for beside in tmp_path.glob("study.db-*"):
+        beside.unlink()
+    with pytest.raises(UserError, match=r"damaged .*; run `autoadapt search` on its task again") as caught:
+        storage.load_trials(path, "a study")
     assert caught.value.code == Exit.STORAGE
+    assert open_study(tmp_path).get_trials() == []
+    assert (tmp_path / "study.db.corrupt").read_bytes() == damaged
+
+
+def test_study_of_a_renamed_folder_is_found(tmp_path: Path) -> None:
+    open_study(tmp_path).ask()
+    assert len(open_study(tmp_path, "another").get_trials()) == 1
+    assert len(storage.load_trials(tmp_path / "study.db", "a third")) == 1
 
 
 def test_trials_of_a_running_study(tmp_path: Path) -> None:
@@ -72,7 +91,72 @@ def test_trials_of_a_running_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["another", "a study"])
 def test_missing_study_error(tmp_path: Path, name: str) -> None:
     if name == "another":
-        open_study(tmp_path)
+        sqlite3.connect(tmp_path / "study.db").execute("create table t (i)")
     with pytest.raises(UserError, match=r"holds no study called 'another'|there is no study") as caught:
         storage.load_trials(tmp_path / "study.db", name)
     assert caught.value.code == Exit.STORAGE
+
+
+def hold_lock(path: Path, seconds: float) -> threading.Thread:
+    """Locks a database against all others for so long, from another thread; returns when it is locked."""
+    locked = threading.Event()
+
+    def hold() -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            locked.set()
+            time.sleep(seconds)
+            holder.execute("ROLLBACK")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    locked.wait()
+    return thread
+
+
+@pytest.mark.parametrize("seconds", [1.5, pytest.param(30, marks=pytest.mark.slow)])
+def test_write_waits_for_the_lock_of_another_writer(tmp_path: Path, seconds: float) -> None:
+    study = open_study(tmp_path)
+    trial = study.ask()
+    holder = hold_lock(tmp_path / "study.db", seconds)
+    study.tell(trial, [0.5, 1.0, 2.0])
+    study.ask()
+    holder.join()
+    assert [t.state.name for t in storage.load_trials(tmp_path / "study.db", "a study")] == ["COMPLETE", "RUNNING"]
+
+
+@pytest.mark.slow
+def test_lock_held_for_longer_than_a_minute_error(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    trial = study.ask()
+    holder = hold_lock(tmp_path / "study.db", 90)
+    with pytest.raises(storage.STORAGE_ERRORS) as caught:
+        study.tell(trial, [0.5, 1.0, 2.0])
+    assert storage.storage_error(tmp_path / "study.db", caught.value).code == Exit.STORAGE
+    holder.join()
+    study.tell(trial, [0.5, 1.0, 2.0])
+    assert [t.values for t in storage.load_trials(tmp_path / "study.db", "a study")] == [[0.5, 1.0, 2.0]]
+
+
+@pytest.mark.parametrize("trials", [15, pytest.param(1000, marks=pytest.mark.slow)])
+def test_readers_block_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: int) -> None:
+    monkeypatch.setattr(storage, "LOCK_SECONDS", 1)  # a write that waits for longer fails
+    study, ended = open_study(tmp_path), threading.Event()
+    seen: list[int] = []
+
+    def read() -> None:
+        while not ended.is_set():
+            seen.append(len(storage.load_trials(tmp_path / "study.db", "a study")))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(trials):
+            study.tell(study.ask(), [0.5, 1.0, 2.0])
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+    assert len(study.get_trials()) == trials
+    assert seen
