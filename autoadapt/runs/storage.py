@@ -71,7 +71,7 @@ def load_trials(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
     if not path.is_file():
         raise UserError(f"{path}: there is no study; {REBUILT}", Exit.STORAGE)
     try:
-        storage = _file(path) if os.access(path.parent, os.W_OK) else _file_on_read_only_disk(path)
+        storage = _file(path, read_only=not os.access(path.parent, os.W_OK))
         study = optuna.load_study(study_name=_name_in(storage, name), storage=storage)
         try:
             return study.get_trials(deepcopy=False)
@@ -103,20 +103,25 @@ def write_note(study: optuna.Study, text: str, trial: optuna.Trial | None = None
     storage.set_study_system_attr(study_id, f"{prefix}note_ver", 1)
 
 
-def _file(path: Path) -> RDBStorage:
+def _file(path: Path, read_only: bool = False) -> RDBStorage:
+    """The database in a file.
+
+    Args:
+        path: of the file.
+        read_only: on a disk that cannot be written: SQLite takes the file as it stands, for it cannot keep beside it
+            what readers and writers share.
+    """
+    address = f"file:{urllib.parse.quote(str(path.resolve()))}{'?immutable=1' if read_only else ''}"
+
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(path, timeout=LOCK_SECONDS, check_same_thread=False)
+        return sqlite3.connect(address, timeout=LOCK_SECONDS, check_same_thread=False, uri=True)
 
-    # a path cannot stand in the URL, in which ?, #, % and braces have meanings of their own
+    # a path cannot stand in the URL of SQLAlchemy, in which ?, #, % and braces have meanings of their own
     storage = RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
-    with storage.engine.connect() as connection:
-        connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    if not read_only:
+        with storage.engine.connect() as connection:
+            connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     return storage
-
-
-def _file_on_read_only_disk(path: Path) -> RDBStorage:
-    """The file as it stands: SQLite cannot keep beside it what readers and writers share, and need not."""
-    return RDBStorage(f"sqlite:///file:{urllib.parse.quote(str(path.resolve()))}?immutable=1&uri=true")
 
 
 def _name_in(storage: BaseStorage, name: str) -> str:
