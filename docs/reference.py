@@ -9,7 +9,9 @@ import importlib
 import inspect
 import json
 import re
+import tomllib
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -233,6 +235,28 @@ PYTHON_OPTIONS = (
 """The heading says how a user calls it, and not where it is defined."""
 
 
+def dependencies() -> str:
+    """The packages that AutoAdapt names itself, with the licence that each states, and what asks for it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[\[<>=~!; ]", text)[0]: "AutoAdapt" for text in project["dependencies"]}
+    for extra, texts in project["optional-dependencies"].items():
+        for name in (re.split(r"[\[<>=~!; ]", text)[0] for text in texts):
+            asked.setdefault(name, f"extra `{extra}`")
+    rows = [[name, licence(name), by] for name, by in sorted(asked.items()) if name != "autoadapt"]
+    return table(["package", "licence", "asked for by"], rows)
+
+
+def licence(package: str) -> str:
+    """The licence that an installed package states, in few words."""
+    try:
+        stated = metadata.metadata(package)
+    except metadata.PackageNotFoundError:
+        return "not installed where this page was made"
+    classified = [c.rsplit(" :: ", 1)[1] for c in stated.get_all("Classifier") or [] if c.startswith("License :: ")]
+    text = stated.get("License-Expression") or ", ".join(classified) or stated.get("License") or "not stated"
+    return text.strip().splitlines()[0][:60]
+
+
 def python_names() -> str:
     import autoadapt
 
@@ -255,4 +279,5 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "run_folder": run_folder,
     "exit_codes": exit_codes,
     "python_names": python_names,
+    "dependencies": dependencies,
 }

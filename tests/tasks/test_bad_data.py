@@ -1,7 +1,6 @@
 """Every line of bad data that a user may give: `autoadapt check` ends with the code, the place and what to do, or goes on
-with a note. The ids of the cases are the lines of the list of bad input; what stands there of rows in reports, of judges,
-of special tokens and of files that change during a run is tested in `test_html_report.py`, `test_judge_scores.py`,
-`test_answering.py` and `test_resume.py`.
+with a note. The ids of the cases are the lines of the list of bad input; what stands there of rows in reports, of special
+tokens and of files that change during a run is tested in `test_html_report.py`, `test_answering.py` and `test_resume.py`.
 """
 
 import io
