@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autoadapt.display.terminal.beginnings import column_lines, flags
-from autoadapt.domain.task import text_encoding
+from autoadapt.domain.data import text_encoding
 from autoadapt.errors import Exit, UserError
 from autoadapt.forecast.machine import survey
 from autoadapt.forecast.proposals import Begun, proposed_search

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from autoadapt.bundle.description import BundleDescription
 from autoadapt.bundle.loaded import Bundle, read_bundle
+from autoadapt.domain.data import Columns
 from autoadapt.domain.evaluation import Difference, EvaluatedOption, Evaluation, LabelQuality
 from autoadapt.domain.label_sets import labels_in
 from autoadapt.domain.metric import Metric, answered_rows
 from autoadapt.domain.rows import Row
-from autoadapt.domain.task import Columns
 from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.runs.answers import RIGHT
 from autoadapt.shelves import METRICS

@@ -22,6 +22,7 @@ import numpy as np
 from optuna.storages import InMemoryStorage
 
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.data import Data
 from autoadapt.domain.events import Event
 from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric
 from autoadapt.domain.model import Capabilities, ModelReference
@@ -30,7 +31,7 @@ from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.rows import Row
 from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.space import SearchSpace
-from autoadapt.domain.task import Budget, Constraints, Data, Economics, Evaluation, SearchSettings, Task
+from autoadapt.domain.task import Budget, Constraints, Economics, Evaluation, SearchSettings, Task
 from autoadapt.domain.usage import Usage
 from autoadapt.executors.replay import VIRTUAL_DEVICE, Answers, Replay, Simulated
 from autoadapt.shelves import METRICS, OBJECTIVES

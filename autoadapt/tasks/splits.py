@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoadapt.domain.data import Data
 from autoadapt.domain.label_sets import SEPARATOR, labels_in
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row
-from autoadapt.domain.task import Data, Task
+from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
 from autoadapt.registry import expanded

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autoadapt.domain.data import Columns, Data
 from autoadapt.domain.label_sets import SEPARATOR, text_of_set
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row, joined_input
-from autoadapt.domain.task import Columns, Data
 from autoadapt.errors import Exit, UserError, did_you_mean
 from autoadapt.tasks.delimited import LONGEST_CELL, Located, Records, Unreadable, csv_records
 from autoadapt.tasks.encodings import encoding_of, not_decoded

@@ -54,11 +54,12 @@ from scipy.special import ndtr
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.data import Data
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.outcome import Measurement, RowResult
 from autoadapt.domain.space import SearchSpace
-from autoadapt.domain.task import Budget, Data, Economics, Evaluation, SearchSettings, Task
+from autoadapt.domain.task import Budget, Economics, Evaluation, SearchSettings, Task
 from autoadapt.domain.usage import Usage
 from autoadapt.executors.replay import VIRTUAL_DEVICE, Simulated
 from autoadapt.pareto.dominance import non_dominated

@@ -12,10 +12,11 @@ import numpy as np
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.data import Data
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.objective import DEFAULT_GOALS
 from autoadapt.domain.space import SearchSpace
-from autoadapt.domain.task import Budget, Data, Economics, Evaluation
+from autoadapt.domain.task import Budget, Economics, Evaluation
 from autoadapt.domain.task import Task as TaskFile
 from autoadapt.executors.replay import Simulated
 from autoadapt.pareto.dominance import non_dominated

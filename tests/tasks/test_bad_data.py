@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 from conftest import MakeTask, call, labelled_rows
 
-from autoadapt.domain.task import Columns
+from autoadapt.domain.data import Columns
 from autoadapt.tasks import tables
 from autoadapt.tasks.tables import Reading, read_table
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoadapt.domain.task import Columns, Data
+from autoadapt.domain.data import Columns, Data
 from autoadapt.errors import Exit, UserError
 from autoadapt.tasks.delimited import csv_records
 from autoadapt.tasks.encodings import encoding_of

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from autoadapt.domain.data import Columns
 from autoadapt.domain.label_sets import labels_in
 from autoadapt.domain.metric import AnswerKind
-from autoadapt.domain.task import Columns, Task
+from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.tables import read_table

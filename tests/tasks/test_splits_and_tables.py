@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from autoadapt.domain.data import Columns
 from autoadapt.domain.rows import Row, input_parts
-from autoadapt.domain.task import Columns, Task
+from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.tasks.splits import Splits, make_splits, stratified
 from autoadapt.tasks.tables import read_table

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoadapt.domain.task import Columns
+from autoadapt.domain.data import Columns
 from autoadapt.errors import Exit, UserError
 from autoadapt.tasks import workbooks
 from autoadapt.tasks.tables import read_table, records_of
