@@ -155,6 +155,15 @@ def test_no_candidate_is_asked_for_that_the_budget_does_not_pay_for(usd: str) ->
     assert search.stopped_by == "budget"
 
 
+@pytest.mark.parametrize("sampler", ["cost_aware", "random"])
+def test_slots_side_by_side_get_distinct_candidates(sampler: str) -> None:
+    """Four slots of one seed; workers of their own with one seed would all try the same."""
+    search = run(sampler, budget=Budget(trials=60), slots=4, rungs=False)
+    candidates = [job.candidate.key() for job, _ in fits(search)]
+    assert len(candidates) >= 40
+    assert len(set(candidates)) >= 0.99 * len(candidates)
+
+
 def test_constraint_steers_the_search() -> None:
     def slow(**constraints: Any) -> int:
         searches = [run("cost_aware", budget=Budget(trials=30), seed=seed, **constraints) for seed in (3, 4, 5)]
