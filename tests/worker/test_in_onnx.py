@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from job_runs import DEVICES, JobRun, encoder
+from label_set_rows import LabelSetRun
 
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.method import Answer
@@ -97,3 +98,18 @@ def test_a_damaged_artifact_is_a_failure_with_its_reason(jobs: JobRun) -> None:
     failure = jobs.run(jobs.in_onnx(other)).result
     assert isinstance(failure, Failure)
     assert "option.json is missing" in failure.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["contrastive", "sets of labels"])
+def test_other_kinds_answer_equally_too(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+    if kind == "contrastive":
+        jobs = JobRun(tmp_path / "run", encoder(tiny_encoder))
+        fit = jobs.fit("contrastive", params={"learning_rate": 2e-3, "batch_size": 8, "pairs_per_row": 2})
+    else:
+        jobs = LabelSetRun(tmp_path / "run", encoder(tiny_encoder))
+        fit = jobs.fit_sets("head")
+    jobs.measure(fit)
+    times = jobs.run(jobs.in_onnx(fit)).result
+    assert isinstance(times, OnnxTimes), times
+    assert times.rows == 12
