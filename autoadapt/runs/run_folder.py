@@ -33,7 +33,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
@@ -94,6 +95,8 @@ class RunFolder:
     """The clock of the study, in seconds."""
     records: list[Record] = field(default_factory=list)
     _of: dict[tuple[int, str], list[Record]] = field(default_factory=dict)
+    _trials_of: dict[str, set[int]] = field(default_factory=dict)
+    _numbers: Counter[str] = field(default_factory=Counter)
     _lock: IO[str] | None = None
     _session_start: float = 0.0
     _clock_before: float = 0.0
@@ -171,10 +174,21 @@ class RunFolder:
         record.place = len(self.records)
         self.records.append(record)
         self._of.setdefault((record.job.trial, record.job.kind), []).append(record)
+        self._trials_of.setdefault(record.job.kind, set()).add(record.job.trial)
+        self._numbers[record.job.kind] += 1
 
     def of(self, trial: int, kind: JobKind = "fit") -> list[Record]:
         """The jobs of a kind of a trial, by rung and attempt."""
-        return sorted(self._of.get((trial, kind), ()), key=lambda r: (job_name(r.job), r.job.attempt))
+        records = self._of.get((trial, kind), [])
+        return sorted(records, key=lambda r: (job_name(r.job), r.job.attempt)) if len(records) > 1 else list(records)
+
+    def number_of(self, kind: JobKind) -> int:
+        """How many jobs of a kind there are."""
+        return self._numbers[kind]
+
+    def trials_with(self, kind: JobKind) -> Set[int]:
+        """The trials that have a job of a kind."""
+        return self._trials_of.get(kind, set())
 
     def in_turn(self) -> list[Record]:
         """The jobs that timed options in turn, whichever was their first option, in the order of their attempts."""

@@ -66,6 +66,8 @@ class MeasuredTrials:
         """By trial, as measured, as far as nothing was measured since."""
         self._trained: set[int] = set()
         """Trials that may be discarded."""
+        self._zero_shot: set[int] = set()
+        """Trials without training and examples."""
         self._simple: list[int] = []
         """Trials of simple methods that others are compared with."""
         self.discarded = set(discarded)
@@ -97,6 +99,8 @@ class MeasuredTrials:
             self._change()
             self._records[trial] = record
             self._stale |= self.serving.add(trial, record)
+            if not measurement.parameters_trained and record.job.candidate.params.get("shots") == 0:
+                self._zero_shot.add(trial)
             if METHODS.get(record.job.candidate.method).floor:
                 self._simple = sorted({*self._simple, trial})
             elif measurement.parameters_trained > 0:
@@ -180,6 +184,11 @@ class MeasuredTrials:
     def values(self) -> dict[int, Values]:
         """Objectives of every trial; cost and latency are those of its serving class."""
         return {trial: self._shown(trial) for trial in self._read()}
+
+    def values_of(self, trial: int) -> Values:
+        """Objectives of one trial, as `values` gives them."""
+        self._read()
+        return self._shown(trial)
 
     def measurement(self, trial: int) -> Measurement:
         """What was measured of a trial on validation rows."""
@@ -266,9 +275,4 @@ class MeasuredTrials:
 
     def baseline(self) -> int | None:
         """The first zero-shot option without training: what one has without doing anything."""
-        for trial in self.trials():
-            candidate = self._records[trial].job.candidate
-            untrained = not self.measurement(trial).parameters_trained and trial not in self.damaged
-            if untrained and candidate.params.get("shots") == 0:
-                return trial
-        return None
+        return min((trial for trial in self._zero_shot if trial not in self.damaged), default=None)

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -72,7 +73,7 @@ class RawOptions:
         """Everything measured of one trial."""
         record = self.measured.record(trial)
         measurement, candidate = self.timed(trial), record.job.candidate
-        values: Values = self.measured.values()[trial]
+        values: Values = self.measured.values_of(trial)
         quality, quality_ci = self._quality(trial, "validation", measurement)
         outcome = record.outcome
         if outcome is None:
@@ -155,12 +156,16 @@ class RawOptions:
             return own
         serving = self.measured.serving
         median = serving.served(trial).median_ms
-        found = [(t, load) for t in serving.alike(trial) if (load := self._own_load(t)) is not None]
+        tested = sorted(t for t in self._tested_under_load() if serving.are_alike(t, trial))
+        found = [(t, load) for t in tested if (load := self._own_load(t)) is not None]
         if not found or not median:
             return None
         ratios = {t: median / (serving.served(t).median_ms or median) for t, _ in found}
         nearest, load = min(found, key=lambda item: (abs(math.log(ratios[item[0]])), item[0]))
         return scaled(load, ratios[nearest], nearest)
+
+    def _tested_under_load(self) -> Set[int]:
+        return self.folder.trials_with("load_test") | self.folder.trials_with("onnx")
 
     def loaded(self, trial: int) -> bool:
         """Whether a trial was itself measured under load, as it is served."""

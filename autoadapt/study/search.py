@@ -1,10 +1,9 @@
 """The main loop: ask a candidate, run it rung by rung, tell its objectives, until the budget ends.
 
-    with open_resources(resolved, root, on_event) as resources:
-        search = Search(resources)
-        search.resume()
-        search.run(stop)
-        search.run_jobs(jobs, stop, side_by_side, done)      # by autoadapt.assess
+    search = Search(resources)
+    search.resume()
+    search.run(stop)
+    search.run_jobs(jobs, stop, side_by_side, done)      # by autoadapt.assess
 
 Optuna holds which candidates were tried; the run folder holds what was measured. A trial is told to Optuna only after
 its outcome is on disk, so whatever is killed, a resumed run finds every finished job and repeats none.
@@ -68,6 +67,7 @@ class Search:
         self._chooser = Chooser(*chosen_from, self.emit, chance=self._judge.chance)
         self.stopped_by: str | None = None
         """The budget's limit that ended the search while jobs were running or wanted, or None."""
+        self._dropped: set[int] = set()  # trials whose artifacts this run has deleted
         self.emit("started", first_line(self.resolved, self._supervisor))
         for note in resources.notes:
             self.emit("note", note)
@@ -76,8 +76,6 @@ class Search:
     def exhausted(self) -> bool:
         """Whether nothing more is to be tried: the space is exhausted, or the search has converged."""
         return self._chooser.exhausted
-
-    # -- the search
 
     def resume(self) -> None:
         """Continues what an earlier run left: ended trials are counted, open ones go on from their last outcome."""
@@ -330,10 +328,11 @@ class Search:
         for trial in waiting:
             self._chooser.answer_from_cache(trial, number)
         self.folder.drop_checkpoints(number)
-        discarded = self.results.discard_dominated()
-        if self.folder.lasting:
+        discarded, known = self.results.discard_dominated(), self._dropped
+        if self.folder.lasting and discarded != known:
             self._trials.study.set_user_attr(GONE, sorted(discarded))
-        self.folder.drop_artifacts(discarded if state == TrialState.COMPLETE else {*discarded, number})
+        self.folder.drop_artifacts(discarded - known if state == TrialState.COMPLETE else {*discarded - known, number})
+        self._dropped = {*discarded}
 
     # -- resuming
 

@@ -123,6 +123,10 @@ class ServedTrials:
         """The trials of its class, by number, itself included."""
         return sorted(self._records[self._class_of[trial]])
 
+    def are_alike(self, trial: int, other: int) -> bool:
+        """Whether two trials are of one class; one that is not known is of none."""
+        return trial in self._class_of and self._class_of[trial] == self._class_of.get(other)
+
     def served(self, trial: int) -> Served:
         """The values of a trial by the model of its class."""
         if trial not in self._served:

@@ -63,30 +63,40 @@ class StudyResults:
         self._cascades_of = (-1, -1)
         """Revision of the trials, and number of records, that `_cascades` belong to."""
         self._pairs: dict[tuple[int, int], Paired] = {}
-        self._options: dict[int, tuple[Any, Option]] = {}
-        """Options with what they were computed from."""
+        self._raws: dict[int, tuple[Any, RawOption]] = {}
+        """Raw options with what they were computed from."""
+        self._options: dict[int, tuple[RawOption, Option]] = {}
+        """Options with what they were priced from."""
         self.verdict: Verdict | None = None
         self.importances: list[Importance] | None = None
 
     def raw(self, trial: int) -> RawOption:
-        """Everything measured of one trial."""
-        return self._raw.option(trial)
+        """Everything measured of one trial; computed once, for results are written whenever a trial ends."""
+        state = self._state(trial)
+        if trial not in self._raws or self._raws[trial][0] != state:
+            self._raws[trial] = state, self._raw.option(trial)
+        return self._raws[trial][1]
 
     def option(self, trial: int) -> Option:
         """One trial under the task's economics; computed once, for options are shown twice a second."""
-        trials = self.trials
-        state = (
+        raw = self.raw(trial)
+        if trial not in self._options or self._options[trial][0] is not raw:
+            self._options[trial] = raw, Pricer(raw, self._terms).as_option(self._terms.cell())
+        return self._options[trial][1]
+
+    def _state(self, trial: int) -> Any:
+        """What the figures of a trial are computed from."""
+        trials, folder = self.trials, self.folder
+        return (
             id(trials.record(trial)),
             trials.serving.revision(trial),
             trials.expected_quality(trial),
+            tuple(trials.values_of(trial).values()),
             trial in trials.frontier(),
             trial in trials.gone,
-            len(self.folder.of(trial, "score")),
-            sum(len(self.folder.of(t, "load_test")) for t in trials.serving.alike(trial)),
+            len(folder.of(trial, "score")),
+            folder.number_of("load_test") + folder.number_of("onnx"),
         )
-        if trial not in self._options or self._options[trial][0] != state:
-            self._options[trial] = state, Pricer(self.raw(trial), self._terms).as_option(self._terms.cell())
-        return self._options[trial][1]
 
     def loaded(self, trial: int) -> bool:
         """Whether a trial was itself measured under load, as it is served."""
