@@ -121,7 +121,8 @@ def test_outcome_of_a_worker_killed_at_its_rename_is_whole_or_absent(
 def test_killed_workers_leave_no_zombie(make_bench: MakeBench) -> None:
     bench = make_bench()
     bench.run(bench.fault("killed"))
-    assert [p.status() for p in psutil.Process().children(recursive=True)] == [psutil.STATUS_SLEEPING]
+    (fork_server,) = psutil.Process().children(recursive=True)
+    assert fork_server.status() != psutil.STATUS_ZOMBIE
 
 
 def test_worker_ended_by_a_signal_without_a_name(make_bench: MakeBench) -> None:

@@ -139,7 +139,7 @@ def test_an_encoder_of_an_unknown_type_is_taken_for_no_language_model(make_task:
     [
         ("./modle", "line 4, models.0: model './modle': no such folder", "Did you mean 'model'?"),
         ("embeded", "line 4, models.0: model 'embeded': no such folder", "Did you mean 'embedded'?"),
-        ("", "line 4, models.0: model ''", "should be a transformers model folder"),
+        ("", "--set models.0: is empty", "name a file or a folder"),
     ],
 )
 def test_the_nearest_name_of_a_model_is_proposed(
