@@ -230,6 +230,7 @@ class MadeUp:
         spent=Spent(trials=4, usd=0.04, device_seconds=120.0, fit_measure_seconds=90.0, wall_seconds=65.0),
         complete=3,
         stopped_early=0,
+        given_up=[],
         failed=1,
         cached=0,
         methods={"lora": SimpleNamespace(trials=2, jobs=3, device_seconds=100.0)},
