@@ -29,7 +29,6 @@ from autoadapt.cli.search import search
 from autoadapt.cli.serve import serve
 from autoadapt.display.terminal.streams import OutputLostError, inert_streams
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import is_full_disk
 from autoadapt.shown_text import fit_to_show
 
 app = typer.Typer(
@@ -123,6 +122,8 @@ def _told(error: UserError) -> int:
 
 def _refused(error: OSError) -> UserError:
     """What the operating system has refused and no other place has explained: a path that cannot be, or no room."""
+    from autoadapt.files import is_full_disk  # imports pydantic, which --help need not load
+
     where = "" if error.filename is None else f"{error.filename}: "
     code = Exit.CONFIG if error.errno in WRONG_PATH else Exit.ENVIRONMENT
     room = "; make room, or write to another disk" if is_full_disk(error) else ""

@@ -73,6 +73,8 @@ class Prompt:
         try:
             self._template = environment.from_string(template)
             self.instruction = environment.from_string(instruction).render(labels=self.labels).strip()
+        except MemoryError:
+            raise
         except Exception as error:
             raise _failed(error) from error
 
@@ -92,7 +94,7 @@ class Prompt:
                 size += len(part)
                 if size > MAX_CHARACTERS:
                     raise UserError(f"prompt template: the result is longer than {MAX_CHARACTERS:,} characters")
-        except UserError:
+        except (UserError, MemoryError):  # what has limited the memory says so itself
             raise
         except Exception as error:
             raise _failed(error) from error

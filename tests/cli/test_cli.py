@@ -47,7 +47,7 @@ def test_template_that_exhausts_is_refused_with_its_place(make_task: MakeTask, t
     space = SPACE.replace("templates:\n", f'templates:\n  greedy: "{template}"\n')
     run = call("check", make_task(space=space))
     assert run.returncode == 2
-    assert run.stderr.startswith("autoadapt: search space, template 'greedy', instruction 'none': prompt template: ")
+    assert "line 7, search_space: search space, template 'greedy', instruction 'none': prompt template: " in run.stderr
     assert reason in run.stderr
 
 
