@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS, SELECTORS
+
 NUMBERS: tuple[Any, ...] = (0, 1, -1, 2, 0.5, -0.0, 1e-320, 1e308, -1e308, 2**31, 2**63, -(2**63), 10**30, 10**400)
 NUMBERS = (*NUMBERS, math.nan, math.inf, -math.inf, True, False)
 TEXTS = (
@@ -98,6 +100,24 @@ SCENARIOS: dict[str, Any] = {
 """A scenarios file as it should be."""
 
 
+SHELVES = (EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS, SELECTORS)
+NAMES = sorted({name for shelf in SHELVES for name in shelf.names()})
+"""Names of plug-ins: each is right in some place."""
+NAMES += [
+    "label",
+    "text",
+    "auto",
+    "per_use",
+    "always_on",
+    "scale_to_zero",
+    "shared",
+    "chat",
+    "quick",
+    "10k",
+    "classical",
+]
+
+
 def numbers() -> st.SearchStrategy[Any]:
     """Extreme and arbitrary numbers, truth values among them."""
     return st.sampled_from(NUMBERS) | st.integers() | st.floats()
@@ -124,7 +144,7 @@ def mutated(draw: st.DrawFn, document: Any, keys: Sequence[str] = (), most: int 
         most: changes.
     """
     box = {"": copy.deepcopy(document)}
-    for _ in range(draw(st.integers(1, most))):
+    for _ in range(draw(st.sampled_from([1, 1, 1, *range(1, most + 1)]))):
         places = _places(box)
         if not places:
             break
@@ -154,17 +174,17 @@ def _replace(draw: st.DrawFn, container: Any, key: Any, keys: Sequence[str]) -> 
 
 
 def _near(draw: st.DrawFn, container: Any, key: Any, keys: Sequence[str]) -> None:
-    """Replaces a scalar by one that is nearly right."""
+    """Replaces a scalar by another of its kind, or by one that is nearly right."""
     value = container[key]
     if isinstance(value, bool) or value is None:
-        container[key] = draw(st.sampled_from([not value, str(value), int(bool(value))]))
-    elif isinstance(value, int | float):
-        container[key] = draw(st.sampled_from([-value, value * 10**9, str(value), [value], value + 0.5, value / 1000]))
+        container[key] = draw(st.sampled_from([not value, not value, str(value), int(bool(value))]))
+    elif isinstance(value, int | float) and abs(value) < 1e300:
+        whole = [-value, value + 1, value * 2, value * 1000, value * 10**9, 0, 1, str(value), [value]]
+        container[key] = draw(st.sampled_from([*whole, value + 0.5, value / 1000, 0.5, 1e-9]))
     elif isinstance(value, str):
         more = draw(texts())
-        container[key] = draw(
-            st.sampled_from([value + more, more + value, value[:-1], value.upper(), [value], {value: more}])
-        )
+        wrong = [value + more, more + value, value[:-1], value.upper(), [value], {value: more}, more]
+        container[key] = draw(st.sampled_from(wrong) | st.sampled_from([*NAMES, *keys]))
     else:
         container[key] = draw(values())
 
@@ -201,7 +221,22 @@ def _move(draw: st.DrawFn, container: Any, key: Any, keys: Sequence[str]) -> Non
 
 
 Change = Callable[[st.DrawFn, Any, Any, Sequence[str]], None]
-CHANGES: tuple[Change, ...] = (_replace, _replace, _near, _near, _drop, _wrap, _add, _add, _rename, _move)
+CHANGES: tuple[Change, ...] = (
+    _replace,
+    _near,
+    _near,
+    _near,
+    _near,
+    _near,
+    _drop,
+    _drop,
+    _wrap,
+    _add,
+    _add,
+    _rename,
+    _move,
+    _move,
+)
 
 
 def as_yaml(value: Any) -> str:

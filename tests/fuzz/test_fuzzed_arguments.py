@@ -72,6 +72,12 @@ LINES: tuple[tuple[str, ...], ...] = (
     ("schema",),
     ("--version",),
 )
+FOUND: tuple[tuple[str, ...], ...] = (
+    ("check", "task.yaml", "--set"),
+    ("report", "run", "--all", "--output", "a[/b].html"),
+    ("report", "run", "--all", "--output", "\x9b31m.html"),
+)
+"""Command lines that once ended otherwise."""
 NEVER = ("--open", "--push", "--track")
 """Options that would open a browser or reach for a server."""
 
@@ -216,4 +222,4 @@ def hold(whole: Path, line: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_command_lines(whole: Path, count: int) -> None:
-    try_cases(count, cases(), lambda line: hold(whole, line), (("check", "task.yaml", "--set"),))
+    try_cases(count, cases(), lambda line: hold(whole, line), FOUND)

@@ -135,6 +135,10 @@ def hold(whole: Path, case: Case) -> None:
             run_limited(folder, "prices", "--book", "prices.yaml")
 
 
+def test_prices_that_mistakes_are_made_of_are_right(whole: Path) -> None:
+    assert run_limited(whole, "prices", "h100", "--book", "prices.yaml").returncode == 0
+
+
 @pytest.mark.parametrize("name", ["task.yaml", "given.yaml"])
 def test_tasks_that_mistakes_are_made_of_are_right(whole: Path, name: str) -> None:
     assert run_limited(whole, "check", name).stdout.startswith("ok: ")
