@@ -215,6 +215,7 @@ class MadeUp:
         baseline=0,
     )
     results = SimpleNamespace(
+        given_up=[],
         weighed=RAWS,
         calibration=[
             Calibration(

@@ -1,9 +1,11 @@
 """Run folders and bundles with random damage, given to every command that reads them."""
 
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +130,48 @@ def test_folders_that_damage_is_done_to_are_whole(whole: Path, arguments: tuple[
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_damaged_folders(whole: Path, count: int) -> None:
-    try_cases(count, cases(whole), lambda case: hold(whole, case))
+    deep = b"[" * 100_000
+    found = (
+        Case(("report", "run", "--all"), "run/task.lock.yaml", deep),
+        Case(("report", "run", "--all"), "run/trials/0002/predictions-test.jsonl", deep),
+    )
+    try_cases(count, cases(whole), lambda case: hold(whole, case), found)
+
+
+def endless(path: Path) -> None:
+    """A link to a device that never ends."""
+    path.symlink_to("/dev/zero")
+
+
+def looped(path: Path) -> None:
+    """A link to itself."""
+    path.symlink_to(path.name)
+
+
+READ = (
+    ("run/results.json", OF_RUNS[0]),
+    ("run/task.lock.yaml", OF_RUNS[0]),
+    ("run/study.db", OF_RUNS[0]),
+    ("run/data/test.jsonl", OF_RUNS[0]),
+    ("run/trials/0002/predictions-test.jsonl", OF_RUNS[0]),
+    ("run/trials/0002/score/outcome.json", OF_RUNS[0]),
+    ("run/trials/0002/refit-final-0/artifact/option.json", ("export", "run", "made")),
+    ("run/trials/0002/refit-final-0/predictions-test.jsonl", ("export", "run", "made")),
+    ("bundle/option.json", OF_BUNDLES[0]),
+    ("bundle/model/words.json", OF_BUNDLES[0]),
+)
+"""Files of other people's folders that a command reads, with the command."""
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, endless, looped, Path.mkdir])
+@pytest.mark.parametrize(("name", "arguments"), READ)
+def test_what_is_no_file_is_not_read(
+    whole: Path, name: str, arguments: tuple[str, ...], made: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder = copied(whole, tmp_path, arguments)
+    (folder / name).unlink()
+    made(folder / name)
+    run_limited(folder, *arguments)
 
 
 @st.composite
