@@ -114,10 +114,11 @@ def _code() -> int:
 
 def _misused(error: typer.TyperException) -> int:
     """Says what is wrong with the command line, with the usage of the command where the error knows which one it is."""
-    if getattr(error, "ctx", None) is None:
+    show = getattr(error, "show", None)
+    if show is None or getattr(error, "ctx", None) is None:
         return _told(UserError(error.format_message()))
     message = io.StringIO()
-    error.show(message)
+    show(message)
     sys.stderr.write(fit_to_show(message.getvalue()))
     return error.exit_code
 

@@ -13,8 +13,10 @@ STALE_DAYS = 60
 
 def _to_date(value: object) -> object:
     # YAML makes a date of 2026-11-09 and a text of "2026-11-09", which a strict date refuses
+    if not isinstance(value, str):
+        return value
     try:
-        return datetime.date.fromisoformat(value) if isinstance(value, str) else value
+        return datetime.date.fromisoformat(value)
     except ValueError:
         raise ValueError(f"should be a date such as 2026-11-09, not {value[:40]!r}") from None
 

@@ -128,7 +128,7 @@ def test_folders_that_damage_is_done_to_are_whole(whole: Path, arguments: tuple[
     assert run_limited(copied(whole, tmp_path, arguments), *arguments).returncode == 0
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.slow)])
 def test_damaged_folders(whole: Path, count: int) -> None:
     deep = b"[" * 100_000
     found = (
@@ -212,7 +212,7 @@ def hold_altered(whole: Path, case: tuple[tuple[str, ...], str]) -> None:
         run_limited(folder, *arguments)
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_altered_studies(whole: Path, count: int) -> None:
     changes = ("UPDATE trial_params SET param_value = NULL", "UPDATE alembic_version SET version_num = ''")
     found = tuple((("frontier", "run", "--json"), change) for change in changes)

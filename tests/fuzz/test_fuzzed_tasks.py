@@ -144,6 +144,6 @@ def test_tasks_that_mistakes_are_made_of_are_right(whole: Path, name: str) -> No
     assert run_limited(whole, "check", name).stdout.startswith("ok: ")
 
 
-@pytest.mark.parametrize("count", [70, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [80, pytest.param(2000, marks=pytest.mark.slow)])
 def test_files_of_a_task(whole: Path, count: int) -> None:
     try_cases(count, cases(), lambda case: hold(whole, case))
