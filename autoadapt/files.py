@@ -118,6 +118,8 @@ def write_atomic(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except IsADirectoryError as error:  # its own message names the temporary file
+        raise IsADirectoryError(errno.EISDIR, "a folder is where this file belongs; move it away", str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -215,7 +215,6 @@ class MadeUp:
         baseline=0,
     )
     results = SimpleNamespace(
-        given_up=[],
         weighed=RAWS,
         calibration=[
             Calibration(
