@@ -12,6 +12,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.objective import Goal
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.run_folder import REBUILT
@@ -65,11 +66,26 @@ def _study_in(storage: BaseStorage, name: str, goals: Sequence[Goal]) -> optuna.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([goal.name for goal in goals])
-        study.get_trials(deepcopy=False)
+        _understood(study.get_trials(deepcopy=False))
     except Exception:
         close_study(study)
         raise
     return study
+
+
+def _understood(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+    """The trials, whose attributes are what a search writes.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for trial in trials:
+        if (candidate := trial.user_attrs.get("candidate")) is not None:
+            Candidate.model_validate(candidate)
+        for key in ("failure", "ended", "stopped_by"):
+            if not isinstance(trial.user_attrs.get(key), str | None):
+                raise ValueError(f"{key} of trial {trial.number} is no text")
+    return trials
 
 
 def close_study(study: optuna.Study) -> None:
@@ -108,7 +124,7 @@ def _trials_in(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
     storage = _file(path, read_only=not os.access(path.parent, os.W_OK))
     study = optuna.load_study(study_name=_name_in(storage, name), storage=storage)
     try:
-        return study.get_trials(deepcopy=False)
+        return _understood(study.get_trials(deepcopy=False))
     finally:
         close_study(study)
 

@@ -214,6 +214,10 @@ def hold_altered(whole: Path, case: tuple[tuple[str, ...], str]) -> None:
 
 @pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_altered_studies(whole: Path, count: int) -> None:
-    changes = ("UPDATE trial_params SET param_value = NULL", "UPDATE alembic_version SET version_num = ''")
+    changes = (
+        "UPDATE trial_params SET param_value = NULL",
+        "UPDATE alembic_version SET version_num = ''",
+        "UPDATE trial_user_attributes SET value_json = -1",
+    )
     found = tuple((("frontier", "run", "--json"), change) for change in changes)
     try_cases(count, altered_studies(whole), lambda case: hold_altered(whole, case), found)

@@ -82,6 +82,7 @@ def test_damaged_study_is_set_aside(tmp_path: Path, damage: str) -> None:
         "UPDATE trial_values SET value_type = 'odd'",
         "UPDATE trial_params SET param_value = NULL",
         "UPDATE trial_params SET distribution_json = '{'",
+        "UPDATE trial_user_attributes SET value_json = -1",
     ],
 )
 def test_study_that_optuna_does_not_understand_is_set_aside(tmp_path: Path, statement: str) -> None:
@@ -89,6 +90,7 @@ def test_study_that_optuna_does_not_understand_is_set_aside(tmp_path: Path, stat
     study = open_study(tmp_path)
     trial = study.ask()
     trial.suggest_categorical("x", [1, 2])
+    trial.set_user_attr("ended", "stopped")
     study.tell(trial, [0.5, 1.0, 2.0])
     storage.close_study(study)
     with sqlite3.connect(path) as database:
