@@ -44,6 +44,29 @@ KINDS = {
 }
 
 
+class SpecialFileError(OSError):
+    """What should be read is no regular file: a pipe may never answer, and a device may never end."""
+
+
+def require_regular(path: Path) -> None:
+    """Refuses to read what is no regular file, nor a link to one.
+
+    Raises:
+        SpecialFileError: it is a folder, a pipe or a device.
+        OSError: it cannot be looked at.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "no file")
+        raise SpecialFileError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, f"it is {kind}", str(path))
+
+
+def content_of(path: Path) -> bytes:
+    """The content of a regular file; see `require_regular`."""
+    require_regular(path)
+    return path.read_bytes()
+
+
 def output_target(path: Path) -> Path:
     """Where a file that a user has named for output is written: the path, or what a link at it points to.
 
@@ -95,6 +118,8 @@ def write_atomic(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except IsADirectoryError as error:  # its own message names the temporary file
+        raise IsADirectoryError(errno.EISDIR, "a folder is where this file belongs; move it away", str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -115,7 +140,7 @@ def inert(value: Any) -> Any:
 def read_whole(path: Path, model: type[M]) -> M | None:
     """Reads a file written by `write_json` and touches nothing; None where it is absent or damaged."""
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(content_of(path))
     except (OSError, ValidationError):
         return None
 
@@ -126,10 +151,10 @@ def read_model(path: Path, model: type[M]) -> M | None:
     A damaged file is set aside as ``NAME.corrupt`` and counts as absent, so that its work is done again.
     """
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(content_of(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValidationError:
+    except (SpecialFileError, ValidationError):
         set_aside(path)
         return None
 
@@ -142,6 +167,7 @@ def set_aside(path: Path) -> None:
 def read_rows(path: Path, limit: int | None = None) -> list[Row]:
     """The first `limit` rows of a file written by `write_rows` (all by default)."""
     rows: list[Row] = []
+    require_regular(path)
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if limit is not None and len(rows) >= limit:
@@ -198,5 +224,6 @@ def first_difference(folder: Path, files: Mapping[str, FileHash]) -> str | None:
 
 
 def _hash(file: Path) -> FileHash:
+    require_regular(file)
     with file.open("rb") as handle:
         return FileHash(bytes=file.stat().st_size, sha256=hashlib.file_digest(handle, "sha256").hexdigest())

@@ -267,6 +267,29 @@ def task_writer(folder: Path, model: str) -> MakeTask:
     return make
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The task of a finished search in this process on a scripted model: runs/fruits beside it is the run folder.
+
+    The search has had scores on test rows, a load test and a final fit. Tests leave the folder as it is.
+    """
+    from autoadapt import Study
+    from autoadapt.api.search import run_search
+    from autoadapt.errors import Exit
+
+    evaluation = {"rows": 36, "test_rows": 30, "latency_requests": 10, "load_requests": 10, "load_seconds": 0.2}
+    folder = tmp_path_factory.mktemp("finished")
+    task = task_writer(folder, "scripted")(
+        budget={"trials": 4},
+        compute={"on_cpu": True, "executor": "inline"},
+        evaluation={**evaluation, "learning_curve": False, "final_fit": True},
+    )
+    code, root = run_search(task, runs=folder / "runs")
+    assert code == Exit.OK
+    Study.load(root).report()
+    return task
+
+
 def autoadapt(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Runs the command line in a process of its own."""
     return subprocess.run(
@@ -284,7 +307,7 @@ def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
     out, error, before = io.StringIO(), io.StringIO(), sys.argv
     code: Any = 0
-    sys.argv = ["autoadapt", *map(str, arguments)]
+    sys.argv = line = ["autoadapt", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
             main()
@@ -292,7 +315,7 @@ def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
         code = ended.code
     finally:
         sys.argv = before
-    return subprocess.CompletedProcess(sys.argv, int(code or 0), out.getvalue(), error.getvalue())
+    return subprocess.CompletedProcess(line, int(code or 0), out.getvalue(), error.getvalue())
 
 
 def environment(**more: str) -> dict[str, str]:

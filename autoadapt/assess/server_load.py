@@ -137,7 +137,7 @@ def read_prompts(path: Path) -> list[str]:
         try:
             row = json.loads(line)
             prompts.append(next(str(row[f]) for f in FIELDS if f in row))
-        except (ValueError, TypeError, StopIteration):
+        except (ValueError, RecursionError, TypeError, StopIteration):
             raise UserError(
                 f"{path}, line {number}: not a JSON object with one of {', '.join(FIELDS)}", Exit.DATA
             ) from None

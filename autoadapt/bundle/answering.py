@@ -88,12 +88,14 @@ def records(rows: str) -> Iterator[tuple[str, Any]]:
     if rows != STDIN:
         yield from records_of(home_path(rows)).rows
         return
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(sys.stdin.buffer, 1):  # bytes, so that what is no text has a line too
         if not line.strip():
             continue
         where = f"standard input, line {number}"
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where}: not UTF-8 (byte {error.start}); write it as UTF-8", Exit.DATA) from error
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: not valid JSON ({error}); write one row a line", Exit.DATA) from error
         if not isinstance(record, dict | str):

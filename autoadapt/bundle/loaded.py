@@ -13,7 +13,7 @@ from autoadapt.domain.jobs import Devices
 from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.rows import joined_input
 from autoadapt.errors import Exit, UserError, did_you_mean
-from autoadapt.files import first_difference, home_path
+from autoadapt.files import content_of, first_difference, home_path
 from autoadapt.tasks.tables import cell_text
 from autoadapt.verdict.calibration import SureRows, calibrated
 from autoadapt.worker.artifacts import load_artifact
@@ -198,7 +198,7 @@ def read_bundle_file(folder: Path) -> BundleDescription:
     """
     file = folder / BUNDLE_FILE
     try:
-        return BundleDescription.model_validate_json(file.read_bytes())
+        return BundleDescription.model_validate_json(content_of(file))
     except OSError as error:
         raise UserError(
             f"{folder}: there is no bundle ({BUNDLE_FILE} is missing or cannot be read)", Exit.DATA

@@ -98,11 +98,7 @@ def _code() -> int:
     except UserError as error:
         return _told(error)
     except typer.TyperException as error:  # of the command line's own syntax
-        message = io.StringIO()
-        show = getattr(error, "show", None)  # with the usage of the command
-        show(message) if show is not None else message.write(f"{error.format_message()}\n")
-        sys.stderr.write(fit_to_show(message.getvalue()))
-        return error.exit_code
+        return _misused(error)
     except typer.Abort:
         return _told(UserError("the input has ended before it was all said"))
     except OSError as error:
@@ -113,6 +109,17 @@ def _code() -> int:
         raise
     except Exception as error:  # noqa: BLE001 - a bug: kept in a file, reported in a line
         return _bug(error)
+
+
+def _misused(error: typer.TyperException) -> int:
+    """Says what is wrong with the command line, with the usage of the command where the error knows which one it is."""
+    show = getattr(error, "show", None)
+    if show is None or getattr(error, "ctx", None) is None:
+        return _told(UserError(error.format_message()))
+    message = io.StringIO()
+    show(message)
+    sys.stderr.write(fit_to_show(message.getvalue()))
+    return error.exit_code
 
 
 def _told(error: UserError) -> int:

@@ -1,14 +1,24 @@
 """Prices of device-hours and of tokens, with their source and date."""
 
 import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from autoadapt.domain.strict import StrictModel, Usd
 
 STALE_DAYS = 60
 """Age from which a price is reported as old."""
+
+
+def _to_date(value: object) -> object:
+    # YAML makes a date of 2026-11-09 and a text of "2026-11-09", which a strict date refuses
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"should be a date such as 2026-11-09, not {value[:40]!r}") from None
 
 
 class Quote(StrictModel):
@@ -18,7 +28,7 @@ class Quote(StrictModel):
     tier: str = "standard"
     region: str = "not stated"
     source: str
-    date: datetime.date | None = None
+    date: Annotated[datetime.date | None, BeforeValidator(_to_date)] = None
     """When it was read; None for the snapshot of a package, whose version `source` gives."""
 
     def age_days(self, today: datetime.date) -> int | None:

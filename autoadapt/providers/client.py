@@ -213,16 +213,17 @@ class Client:
         return self._undelivered(answer)
 
     def _delivered(self, dialect: Dialect, answer: httpx2.Response) -> _Tried:
-        content = _final_event(answer.text) if "event-stream" in _kind_of(answer) else answer.text
         try:
+            content = _final_event(answer.text) if "event-stream" in _kind_of(answer) else answer.text
             body = json.loads(content)
             if isinstance(body, dict) and body.get("error"):
                 return _Tried("again", self._shown(str(body["error"])))
             if not isinstance(body, dict):
                 raise NotAReplyError("the answer is not an object")
             return _Tried("reply", reply=dialect.read(body))
-        except (ValueError, NotAReplyError) as error:
-            what = f"{_kind_of(answer) or 'text'} that is not JSON" if isinstance(error, ValueError) else str(error)
+        except (ValueError, RecursionError, NotAReplyError) as error:
+            not_json = f"{_kind_of(answer) or 'text'} that is not JSON"
+            what = str(error) if isinstance(error, NotAReplyError) else not_json
             shown = f"{what}: {self._shown(answer.text)}" if answer.text.strip() else "an empty answer"
             return _Tried("again", f"it answers with {shown}", maybe_billed=True)
 
@@ -249,7 +250,7 @@ def _error_of(answer: httpx2.Response) -> tuple[str, tuple[str, ...]]:
     """What an error says, and which fields of the request it names."""
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return answer.text or answer.reason_phrase, ()
     error: Any = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
@@ -267,8 +268,11 @@ def _retry_after(answer: httpx2.Response) -> float | None:
     try:
         return max(0.0, float(stated))
     except ValueError:
-        moment = email.utils.parsedate_to_datetime(stated) if "," in stated else None
-        return max(0.0, moment.timestamp() - time.time()) if moment is not None else None
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(stated).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _final_event(text: str) -> str:
@@ -276,5 +280,5 @@ def _final_event(text: str) -> str:
     for line in text.splitlines():
         if line.startswith("data:") and '"response.completed"' in line:
             event = json.loads(line[5:])
-            return json.dumps(event.get("response"))
+            return json.dumps(event.get("response") if isinstance(event, dict) else event)
     return ""

@@ -219,7 +219,7 @@ def constrained_choice(text: str, choices: tuple[str, ...]) -> str | None:
     try:
         value = json.loads(text)
         value = value.get(LABEL_FIELD) if isinstance(value, dict) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text.strip()
     return value if isinstance(value, str) and value in choices else None
 

@@ -96,7 +96,7 @@ class _Reader:
             return
         try:
             event = json.loads(line[5:])
-        except ValueError:
+        except (ValueError, RecursionError):
             self.failure = f"not JSON: {line[:100]}"
             return
         if not isinstance(event, dict):

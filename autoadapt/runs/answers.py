@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from autoadapt.domain.rows import Row
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import read_rows
+from autoadapt.files import content_of, read_rows
 from autoadapt.runs.run_folder import REBUILT
 
 RIGHT = 0.5
@@ -21,8 +21,8 @@ FIELDS = {"id", "score", "answer", "expected"}
 def read_predictions(path: Path) -> list[dict[str, Any]]:
     """Lines of a file of predictions; none where it is absent or damaged."""
     try:
-        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-    except (OSError, ValueError):
+        lines = [json.loads(line) for line in content_of(path).splitlines()]
+    except (OSError, ValueError, RecursionError):
         return []
     whole = all(isinstance(line, dict) and {*line} >= FIELDS for line in lines)
     return lines if whole else []

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from autoadapt.domain.jobs import Devices, seed_of
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import read_rows, set_aside, write_atomic
+from autoadapt.files import SpecialFileError, content_of, read_rows, set_aside, write_atomic
 from autoadapt.runs.run_folder import REBUILT, read_job
 from autoadapt.tasks.resolve import ResolvedTask
 
@@ -46,10 +46,10 @@ def read_lock(path: Path) -> dict[str, Any] | None:
         UserError: it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(content_of(path))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (SpecialFileError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error}); {REBUILT}", Exit.STORAGE) from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: damaged (it holds no mapping); {REBUILT}", Exit.STORAGE)

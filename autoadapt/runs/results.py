@@ -20,7 +20,7 @@ from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.verdict import Importance, Verdict
 from autoadapt.economics.queueing import scaled
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import inert, write_atomic, write_json
+from autoadapt.files import SpecialFileError, content_of, inert, write_atomic, write_json
 from autoadapt.runs.run_folder import REBUILT
 
 RESULTS_FILE = "results.json"
@@ -125,7 +125,7 @@ def read_results(root: Path) -> Results:
     """
     path = root / RESULTS_FILE
     try:
-        results = Results.model_validate_json(path.read_bytes())
+        results = Results.model_validate_json(content_of(path))
     except (FileNotFoundError, NotADirectoryError):
         if (root / "study.db").is_file() or (root / "trials").is_dir():
             lost = f"or {RESULTS_FILE} was lost: `autoadapt search` on its task writes it again"
@@ -133,6 +133,8 @@ def read_results(root: Path) -> Results:
         known = sorted(p.parent.name for p in root.parent.glob(f"*/{RESULTS_FILE}"))[:10]
         hint = f"; studies here: {', '.join(known)}" if known else ""
         raise UserError(f"{root}: there is no study ({RESULTS_FILE} is missing){hint}") from None
+    except SpecialFileError as error:
+        raise UserError(f"{path}: {error.strerror}; {REBUILT}", Exit.STORAGE) from error
     except ValidationError as error:
         raise UserError(
             f"{path}: written by another version of AutoAdapt, or damaged; {REBUILT}", Exit.STORAGE

@@ -45,7 +45,7 @@ from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Refit, TimeInTurn
 from autoadapt.domain.outcome import Failure, Measurement, OnnxTimes, Outcome, TimesInTurn
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import read_model, write_json
+from autoadapt.files import content_of, read_model, write_json
 
 REBUILT = "run `autoadapt search` on its task again: it repeats no trial and writes the file again"
 """What to do about a file of a run folder that is lost or damaged."""
@@ -272,7 +272,7 @@ def job_name(job: AnyJob) -> str:
 def read_job(folder: Path) -> AnyJob | None:
     """The job of a folder; None where it is absent or damaged (then it was killed while it was written)."""
     try:
-        return JOB.validate_json((folder / "job.json").read_bytes())
+        return JOB.validate_json(content_of(folder / "job.json"))
     except (OSError, ValidationError):
         return None
 

@@ -12,6 +12,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
 
+from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.objective import Goal
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.run_folder import REBUILT
@@ -36,21 +37,55 @@ def open_study(path: Path, name: str, goals: Sequence[Goal], storage: BaseStorag
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        if storage is None:
-            _set_aside_damaged(path)
-            storage = _file(path)
-        study = optuna.create_study(
-            storage=storage,
-            study_name=_name_in(storage, name),
-            directions=[goal.direction for goal in goals],
-            load_if_exists=True,
-        )
+        if storage is not None:
+            return _study_in(storage, name, goals)
+        if path.is_file() and _is_damaged(path):
+            _set_aside(path)
+        try:
+            return _study_in(_file(path), name, goals)
+        except Exception as error:
+            if not _is_content_error(error):
+                raise
+            _set_aside(path)
+        return _study_in(_file(path), name, goals)
+    except STORAGE_ERRORS as error:
+        raise storage_error(path, error) from error
+    except RuntimeError as error:
+        raise _other_version(path, error) from error
+
+
+def _study_in(storage: BaseStorage, name: str, goals: Sequence[Goal]) -> optuna.Study:
+    """The study of a storage, made where there is none, all of which can be read."""
+    study = optuna.create_study(
+        storage=storage,
+        study_name=_name_in(storage, name),
+        directions=[goal.direction for goal in goals],
+        load_if_exists=True,
+    )
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([goal.name for goal in goals])
-    except STORAGE_ERRORS as error:
-        raise storage_error(path, error) from error
+        _understood(study.get_trials(deepcopy=False))
+    except Exception:
+        close_study(study)
+        raise
     return study
+
+
+def _understood(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+    """The trials, whose attributes are what a search writes.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for trial in trials:
+        if (candidate := trial.user_attrs.get("candidate")) is not None:
+            Candidate.model_validate(candidate)
+        for key in ("failure", "ended", "stopped_by"):
+            if not isinstance(trial.user_attrs.get(key), str | None):
+                raise ValueError(f"{key} of trial {trial.number} is no text")
+    return trials
 
 
 def close_study(study: optuna.Study) -> None:
@@ -71,16 +106,40 @@ def load_trials(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
     if not path.is_file():
         raise UserError(f"{path}: there is no study; {REBUILT}", Exit.STORAGE)
     try:
-        storage = _file(path, read_only=not os.access(path.parent, os.W_OK))
-        study = optuna.load_study(study_name=_name_in(storage, name), storage=storage)
-        try:
-            return study.get_trials(deepcopy=False)
-        finally:
-            close_study(study)
+        return _trials_in(path, name)
     except KeyError as error:
         raise UserError(f"{path}: holds no study called '{name}'; {REBUILT}", Exit.STORAGE) from error
     except STORAGE_ERRORS as error:
         raise storage_error(path, error) from error
+    except RuntimeError as error:
+        raise _other_version(path, error) from error
+    except Exception as error:
+        if not _is_content_error(error):
+            raise
+        raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); {REBUILT}", Exit.STORAGE) from error
+
+
+def _trials_in(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
+    """The trials of a study; an error is whatever Optuna raises over the file or over what it holds."""
+    storage = _file(path, read_only=not os.access(path.parent, os.W_OK))
+    study = optuna.load_study(study_name=_name_in(storage, name), storage=storage)
+    try:
+        return _understood(study.get_trials(deepcopy=False))
+    finally:
+        close_study(study)
+
+
+def _is_content_error(error: Exception) -> bool:
+    """Whether Optuna does not understand what a whole database holds.
+
+    It has no error of its own for that: it raises what its code runs into, such as ValueError or AssertionError.
+    """
+    return not isinstance(error, (*STORAGE_ERRORS, RuntimeError, OSError, MemoryError))
+
+
+def _other_version(path: Path, error: RuntimeError) -> UserError:
+    """The message about tables of another version of Optuna, for which it has no error of its own."""
+    return UserError(f"{path}: {error} Or rename the file and {REBUILT}.", Exit.STORAGE)
 
 
 NOTE_LENGTH = 2000
@@ -130,10 +189,8 @@ def _name_in(storage: BaseStorage, name: str) -> str:
     return names[0] if len(names) == 1 else name
 
 
-def _set_aside_damaged(path: Path) -> None:
-    """Renames a file that is no whole database, with what SQLite keeps beside it."""
-    if not path.is_file() or not _is_damaged(path):
-        return
+def _set_aside(path: Path) -> None:
+    """Renames a damaged file, with what SQLite keeps beside it."""
     for end in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + end).replace(path.with_name(path.name + end + ".corrupt"))

@@ -91,7 +91,8 @@ class Document:
             lambda line: str(path) if line is None else f"{path}, line {line}",
         )
         if not isinstance(self.values, dict):
-            content = "is empty" if self.values is None else f"holds a {type(self.values).__name__}"
+            content = "is empty" if self.values is None else f"holds one value ({type(self.values).__name__})"
+            content = "holds a list" if isinstance(self.values, list) else content
             raise UserError(f"{path}: {content}; it should hold `key: value` lines (see `autoadapt schema`)")
 
     def line(self, keys: Iterable[str | int]) -> int:

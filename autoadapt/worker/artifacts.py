@@ -16,7 +16,7 @@ from autoadapt.domain.method import Adapted, Decoding, SaveArtifact, Weights
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import first_difference, hash_files, read_rows, write_folder, write_json, write_rows
+from autoadapt.files import content_of, first_difference, hash_files, read_rows, write_folder, write_json, write_rows
 from autoadapt.shelves import SELECTORS
 from autoadapt.worker.workshop import Workshop
 
@@ -111,7 +111,7 @@ def read_description(folder: Path) -> ArtifactDescription:
     """
     file = folder / DESCRIPTION_FILE
     try:
-        description = ArtifactDescription.model_validate_json(file.read_bytes())
+        description = ArtifactDescription.model_validate_json(content_of(file))
     except OSError as error:
         raise UserError(f"artifact {folder}: {DESCRIPTION_FILE} is missing or cannot be read", Exit.DATA) from error
     except ValidationError as error:

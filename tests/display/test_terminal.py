@@ -10,6 +10,8 @@ from decimal import Decimal
 import pytest
 from made_up import HARM, LOAD, PLAN, RAWS, MadeUp, option
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from autoadapt.display.answer import Answer
 from autoadapt.display.comparison_csv import comparison_csv
@@ -24,7 +26,7 @@ from autoadapt.display.sentences import (
 from autoadapt.display.terminal.advice import print_advice
 from autoadapt.display.terminal.latency import load_json, print_load, run_line
 from autoadapt.display.terminal.options import frontier_table
-from autoadapt.display.terminal.plain_text import plain
+from autoadapt.display.terminal.plain_text import plain, terminal
 from autoadapt.display.terminal.plans import print_plan
 from autoadapt.display.terminal.prices import print_prices
 from autoadapt.display.terminal.result import print_result
@@ -220,6 +222,16 @@ def test_sentences_on_optimism_name_the_direction(
 def test_numbers_as_text() -> None:
     assert [dollars(v) for v in (12.345, 0.012345, 1.0)] == ["12.35", "0.012", "1.00"]
     assert [duration(s) for s in (5, 65, 3665)] == ["5 s", "1 min 05 s", "1 h 01 min"]
+
+
+def test_texts_on_a_terminal_are_no_markup_and_cannot_steer_it(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("[red]head[/x]")
+    table.add_row(Text("cell\x9b31m"))
+    terminal().print("runs/a[/b]:smile:\x1b[31m", table, soft_wrap=True)
+    shown = capsys.readouterr().out
+    assert shown.startswith("runs/a[/b]:smile:?[31m")
+    assert "[red]head[/x]" in shown
+    assert "cell?31m" in shown
 
 
 def test_invisible_characters_are_shown_as_question_marks() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import call, task_writer
+from conftest import call
 
 from autoadapt import Study
 from autoadapt.api.search import run_search
@@ -29,22 +29,6 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 OF_JOBS = ("job.json", "outcome.json", "artifact/", "driver.lock")
 """Files that hold what was measured; all others are made from them and from the task."""
 TRIALS = 4
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The task of a finished search in this process, with scores on test rows, a load test and a final fit."""
-    evaluation = {"rows": 36, "test_rows": 30, "latency_requests": 10, "load_requests": 10, "load_seconds": 0.2}
-    folder = tmp_path_factory.mktemp("finished")
-    task = task_writer(folder, "scripted")(
-        budget={"trials": TRIALS},
-        compute={"on_cpu": True, "executor": "inline"},
-        evaluation={**evaluation, "learning_curve": False, "final_fit": True},
-    )
-    code, root = run_search(task, runs=folder / "runs")
-    assert code == Exit.OK
-    Study.load(root).report()
-    return task
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from autoadapt.providers.openai import Server, Streamed
         "[1]",
         "null",
         "not json",
+        "[" * 100_000,
     ],
 )
 def test_event_without_a_text_is_an_answer_that_failed(event: str) -> None:

@@ -95,6 +95,26 @@ def test_what_no_repetition_can_change_is_not_repeated(status: int, body: str, s
     assert len(times) == 1
 
 
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (500, {}, DEEP),
+        (500, {"Retry-After": "soon, or never"}, "{}"),
+        (200, {}, DEEP),
+        (200, {"Content-Type": "text/event-stream"}, 'data: "response.completed" {\n\n'),
+        (200, {"Content-Type": "text/event-stream"}, 'data: ["response.completed"]\n\n'),
+    ],
+)
+def test_whatever_a_server_answers_is_a_failed_request(answer: tuple[int, dict[str, str], str]) -> None:
+    respond, _ = replies(answer)
+    with serving(respond) as server:
+        answers, _ = asked(server.url, retries=0)
+    assert isinstance(answers[0], RequestFailedError)
+
+
 def test_requests_under_way_are_halved_when_a_server_is_overloaded() -> None:
     with chat_server(busy_above=3, seconds=0.01, retry_after="0.01") as (url, chat):
         answers, client = asked(url, 60, concurrency=32)

@@ -179,7 +179,9 @@ def test_prompts_are_read(tmp_path: Path, name: str, text: str, expected: list[s
     assert read_prompts(tmp_path / name) == expected
 
 
-@pytest.mark.parametrize(("name", "text"), [("p.txt", ""), ("p.jsonl", "{no"), ("p.jsonl", '{"a": 1}')])
+@pytest.mark.parametrize(
+    ("name", "text"), [("p.txt", ""), ("p.jsonl", "{no"), ("p.jsonl", "[" * 100_000), ("p.jsonl", '{"a": 1}')]
+)
 def test_wrong_prompts_are_said_so(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError) as raised:

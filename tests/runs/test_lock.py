@@ -78,7 +78,9 @@ def test_changed_data_error(tmp_path: Path, lock: Path) -> None:
     assert caught.value.code == Exit.DATA
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"text"', "{}", '{"identity": 5}', '{"identity": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '"text"', "[" * 100_000, "{}", '{"identity": 5}', '{"identity": {}}']
+)
 def test_damaged_lock_file_is_set_aside(tmp_path: Path, lock: Path, content: str) -> None:
     task = resolved(tmp_path)
     lock.write_text(content)

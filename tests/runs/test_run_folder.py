@@ -8,6 +8,7 @@ from job_bench import fit_job
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.errors import Exit, UserError
+from autoadapt.files import write_json
 from autoadapt.runs.run_folder import RunFolder
 
 DEVICES = Devices(kind="x", count=1, accelerator="cpu")
@@ -76,3 +77,10 @@ def test_job_with_a_damaged_job_file_never_began(tmp_path: Path) -> None:
     again.open()
     assert again.records == []
     again.close()
+
+
+def test_folder_where_a_file_belongs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results.json").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"move it away: '.*/results\.json'"):
+        write_json(tmp_path / "results.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]

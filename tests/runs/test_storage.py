@@ -76,6 +76,44 @@ def test_damaged_study_is_set_aside(tmp_path: Path, damage: str) -> None:
     assert (tmp_path / "study.db.corrupt").read_bytes() == damaged
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trial_values SET value_type = 'odd'",
+        "UPDATE trial_params SET param_value = NULL",
+        "UPDATE trial_params SET distribution_json = '{'",
+        "UPDATE trial_user_attributes SET value_json = -1",
+    ],
+)
+def test_study_that_optuna_does_not_understand_is_set_aside(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "study.db"
+    study = open_study(tmp_path)
+    trial = study.ask()
+    trial.suggest_categorical("x", [1, 2])
+    trial.set_user_attr("ended", "stopped")
+    study.tell(trial, [0.5, 1.0, 2.0])
+    storage.close_study(study)
+    with sqlite3.connect(path) as database:
+        database.execute(statement)
+    with pytest.raises(UserError, match=r"damaged .*; run `autoadapt search` on its task again") as caught:
+        storage.load_trials(path, "a study")
+    assert caught.value.code == Exit.STORAGE
+    assert open_study(tmp_path).get_trials() == []
+    assert (tmp_path / "study.db.corrupt").exists()
+
+
+def test_study_of_another_version_of_optuna_stays(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    storage.close_study(open_study(tmp_path))
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'v99'")
+    for use in (lambda: storage.load_trials(path, "a study"), lambda: open_study(tmp_path)):
+        with pytest.raises(UserError, match="no longer compatible with the table schema") as caught:
+            use()
+        assert caught.value.code == Exit.STORAGE
+    assert path.exists()
+
+
 def test_study_of_a_renamed_folder_is_found(tmp_path: Path) -> None:
     open_study(tmp_path).ask()
     assert len(open_study(tmp_path, "another").get_trials()) == 1

@@ -47,6 +47,16 @@ def test_stale_price_warning() -> None:
     assert "61 days old" in (price.stale(datetime.date(2026, 11, 20)) or "")
 
 
+def test_date_may_be_a_text(tmp_path: Path) -> None:
+    file = tmp_path / "prices.yaml"
+    file.write_text(OWN.replace("2026-11-20", '"2026-11-20"'))
+    assert Prices(file).token("ours").date == datetime.date(2026, 11, 20)
+    file = tmp_path / "wrong.yaml"
+    file.write_text(OWN.replace("2026-11-20", '"20 Nov"', 1))
+    with pytest.raises(UserError, match=r"line 2, devices.0.date: should be a date such as 2026-11-09, not '20 Nov'"):
+        Prices(file).token("ours")
+
+
 def test_own_price_book_overrides_the_package(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(OWN)
     book = Prices(tmp_path / "prices.yaml")

@@ -1,9 +1,11 @@
 """Text of users, data and models on a terminal."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from autoadapt.display.terminal.streams import drawn
@@ -15,11 +17,21 @@ def plain(text: str) -> Text:
     return Text(printable(text))
 
 
+class _InertConsole(Console):
+    """A console in which no text is markup, and no text that is drawn can steer the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is drawn, with every control and invisible character of a text replaced by ?."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
 def terminal(stderr: bool = False, **settings: Any) -> Console:
-    """A console on a standard stream that highlights nothing by itself.
+    """A console on a standard stream that draws texts as they stand, whatever they hold.
 
     Args:
         stderr: whether it writes to standard error.
         settings: of `rich.console.Console`.
     """
-    return Console(file=drawn(sys.stderr if stderr else sys.stdout), highlight=False, **settings)
+    stream = drawn(sys.stderr if stderr else sys.stdout)
+    return _InertConsole(file=stream, highlight=False, markup=False, emoji=False, **settings)
