@@ -105,8 +105,13 @@ def output_file(path: Path) -> Iterator[Path]:
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
-    why = "there is no room" if is_full_disk(error) else error.strerror or error
-    return UserError(f"{path}: cannot be written ({why})", Exit.ENVIRONMENT)
+    return UserError(f"{path}: cannot be written ({why_unwritable(error)})", Exit.ENVIRONMENT)
+
+
+def why_unwritable(error: OSError) -> str:
+    """Why a file could not be written, in few words."""
+    full = is_full_disk(error) and error.errno != errno.EROFS
+    return "there is no room" if full else error.strerror or str(error)
 
 
 def write_atomic(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from autoadapt.bundle.description import BUNDLE_FILE
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import home_path, inert, is_full_disk, output_target, write_atomic
+from autoadapt.files import home_path, inert, output_target, why_unwritable, write_atomic
 from autoadapt.shown_text import inert_json
 from autoadapt.tasks.tables import check_whole, records_of
 
@@ -74,7 +74,7 @@ def answer_rows(
         _some(count, rows)
         _finish(partial, target)
     except OSError as error:
-        why = "there is no room" if is_full_disk(error) else error.strerror
+        why = why_unwritable(error)
         raise UserError(f"{output}: cannot be written ({why})", Exit.ENVIRONMENT) from error
     return Answered(count, resumed, time.monotonic() - begun)
 

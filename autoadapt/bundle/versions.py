@@ -27,7 +27,7 @@ from autoadapt.bundle.description import BUNDLE_FILE, BundleDescription
 from autoadapt.bundle.loaded import read_bundle, read_bundle_file
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError, did_you_mean
-from autoadapt.files import home_path, is_full_disk, read_whole, write_folder, write_json
+from autoadapt.files import home_path, read_whole, why_unwritable, write_folder, write_json
 
 FOLDER_VARIABLE = "AUTOADAPT_REGISTRY"
 DEFAULT_FOLDER = "registry"
@@ -248,7 +248,7 @@ def _written(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = "there is no room" if is_full_disk(error) else error.strerror
+        why = why_unwritable(error)
         raise UserError(f"{folder}: the registry cannot be written ({why})", Exit.ENVIRONMENT) from error
 
 

@@ -133,7 +133,7 @@ def _refused(error: OSError) -> UserError:
 
     where = "" if error.filename is None else f"{error.filename}: "
     code = Exit.CONFIG if error.errno in WRONG_PATH else Exit.ENVIRONMENT
-    room = "; make room, or write to another disk" if is_full_disk(error) else ""
+    room = "; write to another disk, or make room" if is_full_disk(error) else ""
     return UserError(f"{where}{error.strerror or error}{room}", code)
 
 
