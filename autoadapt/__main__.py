@@ -1,7 +1,8 @@
 """The command ``autoadapt``, also ``python -m autoadapt``: a Ctrl-C ends it from the first moment on."""
 
-import _thread
 import contextlib
+import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def interrupts_heard() -> Iterator[None]:
 
     def hook(dropped: Any) -> None:
         if dropped.exc_type is KeyboardInterrupt:
-            threading.Timer(SOON, _thread.interrupt_main).start()
+            # a signal of the system ends a wait; `_thread.interrupt_main` would be heard after it
+            threading.Timer(SOON, os.kill, (os.getpid(), signal.SIGINT)).start()
         else:
             before(dropped)
 

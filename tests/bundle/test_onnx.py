@@ -47,7 +47,14 @@ def texts_of(run: JobRun) -> list[str]:
     return [row.input for row in read_rows(run.root / "data" / "test.jsonl")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("head on the middle layers of an encoder", marks=pytest.mark.slow),
+        "head on a causal model",
+        "LoRA on an encoder",
+    ],
+)
 def test_every_kind_answers_as_the_run_did(kind: str, runs: Callable[[str], JobRun], tmp_path: Path) -> None:
     family, method, params = KINDS[kind]
     run = runs(family)

@@ -12,7 +12,7 @@ import pytest
 from conftest import HOSTILE, autoadapt, call
 
 from autoadapt import Study
-from autoadapt.display.text import INVISIBLE
+from autoadapt.shown_text import INVISIBLE
 
 TABS = ["options", "money", "latency", "answers", "search", "trials-tab", "appendix"]
 PLOTS = {"options": 2, "money": 2, "latency": 3, "search": 1}

@@ -50,7 +50,7 @@ class Watch:
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("trials", [120, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("trials", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_driver_does_not_grow_with_its_trials(tmp_path: Path, trials: int) -> None:
     changes: dict[str, Any] = {
         "methods": ["lora"],

@@ -58,6 +58,7 @@ def test_the_report_says_so_and_a_resumed_search_does_not_try_again(task: Path) 
     assert option["onnx"] is not None
 
 
+@pytest.mark.slow
 def test_it_is_exported_as_it_was_measured(task: Path, tmp_path: Path) -> None:
     run = task.parent / "runs" / "fruits"
     assert call("export", run, tmp_path / "bundle").returncode == 0

@@ -76,7 +76,9 @@ def killed(task: Path, patch: pytest.MonkeyPatch, *where: Any) -> None:
             run_search(task, runs=task.parent / "runs")
 
 
-@pytest.mark.parametrize(("sampler", "deterministic"), [("random", False), ("cost_aware", True)])
+@pytest.mark.parametrize(
+    ("sampler", "deterministic"), [("random", False), pytest.param("cost_aware", True, marks=pytest.mark.slow)]
+)
 def test_search_killed_around_an_ask_gives_the_same_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, deterministic: bool
 ) -> None:
