@@ -28,6 +28,8 @@ from autoadapt.verdict.comparisons import all_pairs
 from autoadapt.verdict.option_values import latency_ms
 from autoadapt.verdict.recommendation import Trade, recommend
 
+FIELDS = {*RawOption.model_fields}
+
 
 class StudyResults:
     """Options and advice of one study.
@@ -74,7 +76,10 @@ class StudyResults:
         """Everything measured of one trial; computed once, for results are written whenever a trial ends."""
         state = self._state(trial)
         if trial not in self._raws or self._raws[trial][0] != state:
-            self._raws[trial] = state, self._raw.option(trial)
+            raw = self._raw.option(trial)
+            # the names of its fifty fields would be kept for every trial
+            object.__setattr__(raw, "__pydantic_fields_set__", FIELDS)
+            self._raws[trial] = state, raw
         return self._raws[trial][1]
 
     def option(self, trial: int) -> Option:
