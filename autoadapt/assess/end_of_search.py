@@ -147,7 +147,7 @@ class EndOfSearch:
         """Tries options in ONNX, as far as half of what is left pays for it; the rest is left for load tests."""
         left, payable = self._allowance.left(1).times(0.5), []
         for job in self._onnx.jobs():
-            use = self.jobs.costs(job.trial).onnx_test(self._search.resolved.task.evaluation).times(MARGIN)
+            use = self._onnx.use(job)
             if left.pays_for(use):
                 payable.append(job)
                 left = left.minus(use)

@@ -32,8 +32,11 @@ class OnnxTests:
 
     def wanted(self) -> Use:
         """What trying them takes; nothing where there are none."""
-        evaluation = self._jobs.resolved.task.evaluation
-        return total(self._jobs.costs(job.trial).onnx_test(evaluation).times(MARGIN) for job in self.jobs())
+        return total(map(self.use, self.jobs()))
+
+    def use(self, job: OnnxTest) -> Use:
+        """What a job will probably take, with a margin."""
+        return self._jobs.costs(job.trial).onnx_test(self._jobs.resolved.task.evaluation).times(MARGIN)
 
     def jobs(self) -> list[OnnxTest]:
         """A job for each serving class that is still to be tried, that of the recommended option first."""

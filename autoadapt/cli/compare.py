@@ -8,7 +8,6 @@ import typer
 
 from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import UserError
-from autoadapt.shown_text import inert_json
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/NAME.", show_default=False)]
 EXAMPLE = "volume=10k,price=2.69,latency_p95_ms=400"
@@ -41,7 +40,9 @@ def compare(
     if figure is not None:
         study.draw_comparison(columns, figure, *(SHORT_NAMES.get(axis, axis) for axis in (across, up)))
     if as_json:
-        print(inert_json(json.dumps([json.loads(c.model_dump_json()) for c in columns], indent=1, ensure_ascii=False)))
+        from autoadapt.cli.printing import print_json
+
+        print_json([json.loads(c.model_dump_json()) for c in columns])
         return
     from autoadapt.display.comparison_csv import comparison_csv
     from autoadapt.display.terminal.scenarios import print_comparison

@@ -1,12 +1,9 @@
 """autoadapt evaluate: a bundle on labelled rows, alone or beside a second one."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from autoadapt.shown_text import inert_json
 
 
 def evaluate(
@@ -20,7 +17,9 @@ def evaluate(
 
     evaluation = score(bundle, rows, against=against)
     if as_json:
-        print(inert_json(json.dumps(json.loads(evaluation.model_dump_json()), indent=1, ensure_ascii=False)))
+        from autoadapt.cli.printing import print_json
+
+        print_json(evaluation)
     else:
         from autoadapt.display.terminal.bundles import print_evaluation
 

@@ -1,13 +1,11 @@
 """autoadapt export: an option of a finished run as one folder to deploy."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from autoadapt.cli.compare import RunFolder
-from autoadapt.shown_text import inert_json
 
 
 def export(
@@ -42,7 +40,9 @@ def export(
     form: Literal["fp32", "int8", "as_measured"] | None = "as_measured" if onnx is None else "fp32" if onnx else None
     description = write(run, folder, option=option, onnx="int8" if target else form)
     if as_json:
-        print(inert_json(json.dumps(json.loads(description.model_dump_json()), indent=1, ensure_ascii=False)))
+        from autoadapt.cli.printing import print_json
+
+        print_json(description)
     else:
         from autoadapt.display.terminal.bundles import print_exported
 

@@ -8,7 +8,6 @@ import typer
 from autoadapt.cli.compare import RunFolder
 from autoadapt.cli.frontier import SHORT_NAMES
 from autoadapt.errors import Exit, UserError
-from autoadapt.shown_text import inert_json
 
 GREATEST_WEIGHT = 1e9
 
@@ -44,7 +43,9 @@ def recommend(
     if as_json:
         chosen = next((json.loads(o.model_dump_json()) for o in options if o.trial == advice.trial), None)
         payload = {"recommendation": json.loads(advice.model_dump_json()), "binding": binding, "option": chosen}
-        print(inert_json(json.dumps(payload, indent=1, ensure_ascii=False)))
+        from autoadapt.cli.printing import print_json
+
+        print_json(payload)
     else:
         from autoadapt.display.terminal.advice import print_advice
 

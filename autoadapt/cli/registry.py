@@ -1,6 +1,5 @@
 """autoadapt registry: versions of exported options, and the aliases that point to them."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -93,7 +92,9 @@ def diff(
 
     found = compare_versions(name, first, second)
     if as_json:
-        print(inert_json(json.dumps(json.loads(found.model_dump_json()), indent=1, ensure_ascii=False)))
+        from autoadapt.cli.printing import print_json
+
+        print_json(found)
         return
     from autoadapt.display.terminal.versions import print_difference
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from autoadapt.errors import UserError
-from autoadapt.shown_text import inert_json
 
 
 def report(
@@ -25,7 +24,9 @@ def report(
 
     if as_json:
         results = json.loads(Study.load(run).results.model_dump_json(exclude={"measured"}))
-        print(inert_json(json.dumps(results, indent=1, ensure_ascii=False)))
+        from autoadapt.cli.printing import print_json
+
+        print_json(results)
         return
     written = show(run, output, everything)
     if show_it and written is not None:

@@ -39,6 +39,7 @@ class Chooser:
     histories: TrialHistories
     budget: Budget
     emit: Emit
+    failing: RepeatedFailures
     exhausted: bool = False
     """Whether nothing more is to be tried: the space is exhausted, or the search has converged."""
     converged: bool = False
@@ -105,7 +106,7 @@ class Chooser:
 
     def _give_up_failing(self) -> None:
         """Reports methods that are searched no further on a model, and ends the search where nothing else is left."""
-        found = self._failing.found()
+        found = self.failing.found()
         for pair in [pair for pair in found if pair not in self._told]:
             self._told.add(pair)
             self._refused.add(pair)
@@ -192,7 +193,7 @@ class Chooser:
             candidate: a new one.
             left: device-seconds of the budget, as of `Budget.device_seconds_left`.
         """
-        if (failing := self._failing.found().get((candidate.method, candidate.model))) is not None:
+        if (failing := self.failing.found().get((candidate.method, candidate.model))) is not None:
             return failing
         if self._is_closed(candidate.method) and candidate.key() not in self.trials.by_key:
             most = METHODS.get(candidate.method).most_trials
@@ -201,13 +202,9 @@ class Chooser:
             return f"{UNPAID} {candidate.method} on {candidate.model}"
         return self.resolved.obstacle(candidate)
 
-    @functools.cached_property
-    def _failing(self) -> RepeatedFailures:
-        return RepeatedFailures(self.histories.folder)
-
     def _is_closed(self, method: str) -> bool:
         """Whether a method is searched no further."""
-        found, models = self._failing.found(), self.resolved.space.pairs.models[method]
+        found, models = self.failing.found(), self.resolved.space.pairs.models[method]
         if found and all((method, model) in found for model in models):
             return True
         most = METHODS.get(method).most_trials

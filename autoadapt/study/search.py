@@ -64,7 +64,7 @@ class Search:
         self._budget = Budget(self.resolved, self._ledger, self._supervisor, self._trials, self.results)
         self.progress = Progress(self._ledger, self._supervisor, self._trials, self.results, self._budget)
         chosen_from = (self.resolved, self._sampler, resources.portfolio, self._trials, self._histories, self._budget)
-        self._chooser = Chooser(*chosen_from, self.emit, chance=self._judge.chance)
+        self._chooser = Chooser(*chosen_from, self.emit, self.results.failing, chance=self._judge.chance)
         self.stopped_by: str | None = None
         """The budget's limit that ended the search while jobs were running or wanted, or None."""
         self._dropped: set[int] = set()  # trials whose artifacts this run has deleted

@@ -21,7 +21,7 @@ from autoadapt.study.defaults import DefaultTrials
 from autoadapt.study.further_parts import FurtherParts
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.raw_options import RawOptions
-from autoadapt.study.repeated_failures import repeated_failures
+from autoadapt.study.repeated_failures import RepeatedFailures
 from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.comparisons import all_pairs
@@ -65,6 +65,8 @@ class StudyResults:
         self._cascades_of = (-1, -1)
         """Revision of the trials, and number of records, that `_cascades` belong to."""
         self._pairs: dict[tuple[int, int], Paired] = {}
+        self.failing = RepeatedFailures(folder)
+        """Methods and models whose first trials have failed alike."""
         self._raws: dict[int, tuple[Any, RawOption]] = {}
         """Raw options with what they were computed from."""
         self._options: dict[int, tuple[RawOption, Option]] = {}
@@ -99,7 +101,7 @@ class StudyResults:
             tuple(trials.values_of(trial).values()),
             trial in trials.frontier(),
             trial in trials.gone,
-            len(folder.of(trial, "score")),
+            id(folder.last_done(trial, "score")),
             folder.number_of("load_test") + folder.number_of("onnx"),
         )
 
@@ -269,7 +271,7 @@ class StudyResults:
             failed=status.failed,
             cached=status.cached,
             methods=self.per_method(),
-            given_up=list(repeated_failures(self.folder.records).values()),
+            given_up=list(self.failing.found().values()),
         )
         write_results(self.folder.root, results)
 

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from autoadapt.domain.strict import PlacedError
 from autoadapt.errors import UserError
 from autoadapt.shown_text import fit_to_show, printable
-from autoadapt.tasks.yaml_document import Document, read_yaml, scalars_as_written
+from autoadapt.tasks.yaml_document import Document, as_written, read_yaml
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
@@ -44,10 +44,8 @@ def parse(document: Document, model: type[M], overrides: Iterable[str] = ()) -> 
         keys = key.strip().split(".")
         if not equals or not all(keys):
             raise UserError(f"--set {override}: write it as key.key=value")
-        value = parse_value(f"--set {override}", text)
-        if key.strip() == LABELS:
-            value = scalars_as_written(text) or value
-        _set(values, keys, value, override)
+        root, value = _read_value(f"--set {override}", text)
+        _set(values, keys, (key.strip() == LABELS and as_written(root)) or value, override)
         given.append(tuple(keys))
     built = _built(model, values)
     if isinstance(built, BaseModel):
@@ -89,7 +87,12 @@ def parse_value(where: str, text: str) -> Any:
     Raises:
         UserError: it is not valid.
     """
-    return read_yaml(text, lambda line: where)[1]
+    return _read_value(where, text)[1]
+
+
+def _read_value(where: str, text: str) -> tuple[Any, Any]:
+    """The node of a value in YAML, and the value."""
+    return read_yaml(text, lambda line: where)
 
 
 def _set(values: dict[str, Any], keys: list[str], value: Any, override: str) -> None:

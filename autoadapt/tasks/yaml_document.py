@@ -118,21 +118,11 @@ class Document:
             if not isinstance(node, MappingNode):
                 return None
             node = next((v for k, v in node.value if k.value == str(key)), None)
-        return _as_written(node)
+        return as_written(node)
 
 
-def scalars_as_written(text: str) -> list[str] | None:
-    """The scalars of a list as they are written, like `Document.raw`; None: it is no such list.
-
-    Args:
-        text: valid YAML.
-    """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _BoundedComposer
-    return _as_written(yaml.compose(text))
-
-
-def _as_written(node: Any) -> list[str] | None:
+def as_written(node: Any) -> list[str] | None:
+    """The scalars of a list as they are written; None: it is no such list."""
     if not isinstance(node, SequenceNode) or not all(isinstance(i, ScalarNode) for i in node.value):
         return None
     return [str(i.value) for i in node.value]
