@@ -110,7 +110,8 @@ def test_damaged_final_fit_is_made_again_once(finished: Path, run: Path, tmp_pat
     for _ in range(2):
         run_search(finished, runs=run.parent, on_event=lambda event: notes.append(event.message))
     assert sum("its final fit is made again" in note for note in notes) == 1
-    assert weights.read_bytes() == whole
+    # how many of its steps a training of no time takes within a limit of no time depends on the machine
+    assert json.loads(weights.read_bytes())["table"] == json.loads(whole)["table"]
     assert [p.name for p in run.glob("trials/*/refit-final-0*")] == ["refit-final-0", "refit-final-0-retry1"]
     assert call("export", run, tmp_path / "bundle").returncode == 0
 
