@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +288,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert code == Exit.OK
     Study.load(root).report()
     return task
+
+
+def slow_after(count: int, cases: Iterable[Any]) -> list[Any]:
+    """Cases for `parametrize`: those after the first ones run with --slow alone.
+
+    Args:
+        count: how many run always.
+        cases: values of one parameter, or tuples with those of several.
+    """
+    listed = [case if isinstance(case, tuple) else (case,) for case in cases]
+    return [pytest.param(*case, marks=[pytest.mark.slow] if i >= count else []) for i, case in enumerate(listed)]
 
 
 def autoadapt(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from conftest import autoadapt, call
+from conftest import autoadapt, call, slow_after
 from exporting import ask_alone, words_bundle
 
 import autoadapt as package
@@ -48,7 +48,7 @@ def answered(file: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text().split("\n")[:-1]]
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("kind", slow_after(1, ["csv", "jsonl", "parquet"]))
 def test_answers_are_written_beside_the_columns_of_each_row(kind: str, bundle: Path, tmp_path: Path) -> None:
     output = tmp_path / f"answers.{kind}"
     done = call("predict", bundle, rows_file(tmp_path, kind), "--output", output)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import slow_after
 from exporting import ROWS, fitted, job_run, part_of, source_of_jobs
 from job_runs import CLASSICAL, JobRun, causal_lm, encoder
 from remote_server import PRICE, chat_server
@@ -58,7 +59,7 @@ def assert_portable(folder: Path, root: Path) -> None:
             assert place.encode() not in content, f"{file} names {place}"
 
 
-@pytest.mark.parametrize("kind", CAUSAL)
+@pytest.mark.parametrize("kind", slow_after(2, CAUSAL))
 def test_causal_model(kind: str, tmp_path: Path, tiny_model: Path) -> None:
     method, params = CAUSAL[kind]
     run = job_run(tmp_path / "run", causal_lm(tiny_model))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import call
+from conftest import call, slow_after
 
 from autoadapt import Study
 from autoadapt.api.search import run_search
@@ -69,7 +69,7 @@ def recovers(task: Path, run: Path) -> None:
     assert study.answers(study.recommendation.trial)
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("kind", slow_after(3, ["half", "random", "lost", "last", "empty", "object", "null"]))
 def test_all_that_is_made_from_outcomes_is_made_again(finished: Path, run: Path, kind: str) -> None:
     outcomes = {file: file.read_bytes() for file in run.glob("trials/*/*/outcome.json")}
     for file in files_below(run):
@@ -82,16 +82,19 @@ def test_all_that_is_made_from_outcomes_is_made_again(finished: Path, run: Path,
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [
-        ("rung0/job.json", "object"),
-        ("rung0/outcome.json", "half"),
-        ("score/job.json", "lost"),
-        ("score/outcome.json", "null"),
-        ("load_test/outcome.json", "object"),
-        ("refit-final-0/outcome.json", "random"),
-        ("refit-final-0/artifact/option.json", "object"),
-        ("artifact/scripted.json", "last"),
-    ],
+    slow_after(
+        4,
+        [
+            ("rung0/outcome.json", "half"),
+            ("score/job.json", "lost"),
+            ("refit-final-0/outcome.json", "random"),
+            ("artifact/scripted.json", "last"),
+            ("rung0/job.json", "object"),
+            ("score/outcome.json", "null"),
+            ("load_test/outcome.json", "object"),
+            ("refit-final-0/artifact/option.json", "object"),
+        ],
+    ),
 )
 def test_damaged_part_of_a_job(finished: Path, run: Path, name: str, kind: str) -> None:
     damage(max(run.glob(f"trials/*/{name}")), kind)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SPACE, MakeTask, call
+from conftest import SPACE, MakeTask, call, slow_after
 from searches import (
     alive,
     events,
@@ -97,7 +97,7 @@ def test_killed_workers_cost_one_retry(make_task: MakeTask) -> None:
     outcomes(task)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), slow_after(1, [(signal.SIGINT, 130), (signal.SIGTERM, 143)]))
 def test_signal_ends_after_bookkeeping_and_the_run_resumes(make_task: MakeTask, number: int, code: int) -> None:
     task = make_task(budget={"trials": 6}, models=SLOW)
     process = start(task)
@@ -119,8 +119,8 @@ def test_signal_ends_after_bookkeeping_and_the_run_resumes(make_task: MakeTask, 
 
 @pytest.mark.parametrize(
     ("number", "code", "everyone"),
-    [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, False), (signal.SIGTERM, 143, True)],
-    ids=["ctrl_c", "sigterm", "sigterm_to_all_processes"],
+    slow_after(1, [(signal.SIGTERM, 143, True), (signal.SIGTERM, 143, False), (signal.SIGINT, 130, False)]),
+    ids=["sigterm_to_all_processes", "sigterm", "ctrl_c"],
 )
 def test_signal_saves_the_training_and_the_run_resumes_from_there(
     make_task: MakeTask, number: int, code: int, everyone: bool
@@ -301,7 +301,7 @@ main()
 
 
 @pytest.mark.parametrize("nth", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", slow_after(1, ["after", "before"]))
 def test_driver_killed_while_it_tells_a_trial_loses_and_repeats_nothing(
     make_task: MakeTask, moment: str, nth: int
 ) -> None:

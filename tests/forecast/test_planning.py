@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EVALUATION
+from conftest import EVALUATION, slow_after
 from label_set_rows import set_rows
 from scripted_task import write_scripted_task
 
@@ -164,7 +164,7 @@ def test_plan_promises_no_more_device_hours_than_the_slots_have(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("budget", [{"hours": SECONDS}, {"device_hours": SECONDS}, {"usd": SECONDS}])
-@pytest.mark.parametrize("sampler", ["random", "cost_aware"])
+@pytest.mark.parametrize("sampler", slow_after(1, ["random", "cost_aware"]))
 def test_plan_names_a_limit_that_the_task_sets(tmp_path: Path, budget: dict[str, float], sampler: str) -> None:
     plan = make_plan(resolved(tmp_path, budget=budget, search={"sampler": sampler, "least_gain": 0}), tmp_path / "run")
     assert plan.limit == f"budget.{next(iter(budget))}"

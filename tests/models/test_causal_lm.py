@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_model
+from conftest import make_model, slow_after
 from job_runs import DEVICES, JobRun, causal_lm
 
 from autoadapt.domain.choice import PluginChoice
@@ -86,7 +86,7 @@ def test_a_job_after_a_tuned_one_answers_with_the_untouched_base_model(jobs: Job
         assert [row.stats for row in again.rows] == [row.stats for row in prompt.rows]
 
 
-@pytest.mark.parametrize("method", ["lora", "full", "ia3"])
+@pytest.mark.parametrize("method", slow_after(1, ["lora", "full", "ia3"]))
 def test_two_rungs_train_as_one(jobs: JobRun, method: str) -> None:
     half = Fidelity(rows=12, steps=0.5, latency_requests=0)
     first = jobs.measure(jobs.fit(method, fidelity=half, keep_checkpoint=True))
@@ -97,7 +97,7 @@ def test_two_rungs_train_as_one(jobs: JobRun, method: str) -> None:
     assert parts.train_steps == whole.train_steps
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("method", slow_after(1, ["lora", "full"]))
 def test_bf16_trains_about_as_fp32_does(jobs: JobRun, method: str) -> None:
     exact = jobs.measure(jobs.fit(method))
     rough = jobs.measure(jobs.fit(method, trial=1, training=TrainingSettings(precision="bf16")))

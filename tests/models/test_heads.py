@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_model
+from conftest import make_model, slow_after
 from job_runs import DEVICES, JobRun, causal_lm, encoder, quality
 
 from autoadapt.domain.params import HeadParams
@@ -145,7 +145,7 @@ def test_weak_regularisation_and_features_that_do_not_vary_are_no_trouble() -> N
 # -- the option
 
 
-@pytest.mark.parametrize("params", [{}, {"scaling": "standard", "depth": 0.5}, {"pooling": "last"}])
+@pytest.mark.parametrize("params", slow_after(1, [{"scaling": "standard", "depth": 0.5}, {}, {"pooling": "last"}]))
 def test_a_head_learns_and_its_artifact_answers_alike(jobs: JobRun, params: dict[str, object]) -> None:
     job = jobs.fit("head", params={"C": 100.0, **params})
     measurement = jobs.measure(job)
@@ -220,7 +220,7 @@ def test_a_fit_on_fewer_rows_uses_the_features_of_all(jobs: JobRun, monkeypatch:
     assert len(counts) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+@pytest.mark.parametrize("damage", slow_after(1, ["flipped", "cut", "empty"]))
 def test_damaged_features_are_computed_again(jobs: JobRun, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     counts = counted(monkeypatch)
     first = jobs.measure(jobs.fit("head", trial=0))

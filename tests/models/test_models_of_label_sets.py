@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import slow_after
 from job_runs import CLASSICAL, DEVICES, causal_lm, encoder
 from label_set_rows import LABELS, SETS, LabelSetRun, set_rows
 
@@ -143,11 +144,14 @@ def answers_alike(jobs: LabelSetRun, method: str, **params: object) -> float:
 
 @pytest.mark.parametrize(
     ("method", "params"),
-    [
-        ("head", {"C": 1000.0, "scaling": "standard"}),
-        ("lora", {"r": 8, "learning_rate": 1e-2, "num_train_epochs": 30}),
-        ("full", {"learning_rate": 2e-3, "num_train_epochs": 15}),
-    ],
+    slow_after(
+        1,
+        [
+            ("head", {"C": 1000.0, "scaling": "standard"}),
+            ("lora", {"r": 8, "learning_rate": 1e-2, "num_train_epochs": 30}),
+            ("full", {"learning_rate": 2e-3, "num_train_epochs": 15}),
+        ],
+    ),
 )
 def test_encoder_learns_sets(tmp_path: Path, tiny_encoder: Path, method: str, params: dict[str, object]) -> None:
     jobs = LabelSetRun(tmp_path / "run", encoder(tiny_encoder))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from conftest import slow_after
 from scripted_task import write_scripted_task
 
 from autoadapt import Study
@@ -77,7 +78,7 @@ def test_frontiers_and_export(study: Study, tmp_path: Path) -> None:
     assert set(study.task.objectives) <= set(header)
 
 
-@pytest.mark.parametrize("objectives", [["latency_ms", "quality"], ["energy_wh", "memory_mb"]])
+@pytest.mark.parametrize("objectives", slow_after(1, [["latency_ms", "quality"], ["energy_wh", "memory_mb"]]))
 def test_attainment_without_cost_and_in_any_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], objectives: list[str]
 ) -> None:

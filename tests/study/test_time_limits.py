@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from conftest import slow_after
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit
@@ -57,7 +58,7 @@ def lost_seconds(search: Search) -> float:
     return search.status().spent.lost_seconds
 
 
-@pytest.mark.parametrize("sampler", ["cost_aware", "tpe", "random"])
+@pytest.mark.parametrize("sampler", slow_after(1, ["cost_aware", "tpe", "random"]))
 @pytest.mark.parametrize("seconds_per_pass", [3000.0, 30000.0])
 def test_training_that_is_too_long_for_the_budget_is_cut_and_measured(sampler: str, seconds_per_pass: float) -> None:
     search = searched(seconds_per_pass, sampler)
@@ -69,7 +70,7 @@ def test_training_that_is_too_long_for_the_budget_is_cut_and_measured(sampler: s
     assert lost_seconds(search) < 0.1 * 2 * HOUR
 
 
-@pytest.mark.parametrize("sampler", ["cost_aware", "tpe", "random"])
+@pytest.mark.parametrize("sampler", slow_after(1, ["cost_aware", "tpe", "random"]))
 def test_jobs_end_by_themselves_before_the_budget_does(sampler: str) -> None:
     search = searched(400.0, sampler)
     assert not [r for r in search.folder.records if isinstance(r.outcome and r.outcome.result, Failure)]

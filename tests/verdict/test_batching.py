@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from conftest import slow_after
 
 from autoadapt.domain.load import Batch, Load
 from autoadapt.economics.batching import MOST_BATCH, BatchTimes, estimated_runs
@@ -115,7 +116,7 @@ def test_an_estimate_agrees_with_what_a_load_test_would_show() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fixed", "each", "deviation"), [(0.01, 0.004, 0.1), (0.03, 0.0005, 0.15), (0.002, 0.01, 0.15)]
+    ("fixed", "each", "deviation"), slow_after(1, [(0.01, 0.004, 0.1), (0.03, 0.0005, 0.15), (0.002, 0.01, 0.15)])
 )
 def test_the_greatest_rate_is_found_to_within_5_percent(fixed: float, each: float, deviation: float) -> None:
     """Against longer simulations just below and just above it; the fault was a rate up to half as great."""

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from conftest import slow_after
 
 from autoadapt.economics.serving_classes import Sample, ServingClass
 
@@ -157,7 +158,7 @@ def bounds(options: int, shared: bool, few: int = 0) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("options", [1, 5, 20, 60])
+@pytest.mark.parametrize("options", slow_after(2, [1, 20, 5, 60]))
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_upper_bound_of_a_p95_is_above_the_truth_in_95_percent_of_cases(options: int, shared: bool) -> None:
     """Options of a study are asked the same inputs: sixty of them tell no more of slow inputs than one does."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import slow_after
 from job_runs import DEVICES, SPLITS, JobRun, causal_lm, scripted
 
 from autoadapt.domain.artifact import DESCRIPTION_FILE, EXAMPLES_FILE, ArtifactDescription
@@ -32,7 +33,7 @@ def texts(folder: Path, jobs: JobRun) -> list[str]:
 @pytest.mark.parametrize("text", [False, True], ids=["labels", "text"])
 @pytest.mark.parametrize(
     ("method", "params"),
-    [("prompt", NEAREST), ("prompt", BALANCED), ("lora", {}), ("full", {}), ("ia3", {})],
+    slow_after(3, [("prompt", NEAREST), ("prompt", BALANCED), ("lora", {}), ("full", {}), ("ia3", {})]),
     ids=["nearest", "balanced", "lora", "full", "ia3"],
 )
 def test_a_moved_artifact_answers_as_the_job_that_made_it(
