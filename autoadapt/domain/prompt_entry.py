@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -16,6 +16,7 @@ from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.strict import PathText, PlacedError, StrictModel
 
 TaskType = Literal["classify", "route", "extract_json", "question_answering", "summarise", "rewrite"]
+TASK_TYPES: tuple[TaskType, ...] = get_args(TaskType)
 LABEL_TYPES: tuple[TaskType, ...] = ("classify", "route")
 """Task types whose answers are labels; those of the others are written."""
 GIVEN_TO_TEMPLATE = ("instruction", "labels", "multi_label", "examples", "input")
@@ -82,7 +83,9 @@ class PromptEntry(StrictModel):
     def _plain_variables(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
             if not VARIABLE.fullmatch(name):
-                raise PlacedError((name,), "a variable is named by small letters, digits and _, and begins with a letter")
+                raise PlacedError(
+                    (name,), "a variable is named by small letters, digits and _, and begins with a letter"
+                )
             if name in TAKEN:
                 raise PlacedError((name,), "this name is taken in every template; give the variable another")
         return value
@@ -141,8 +144,8 @@ class PromptSettings(StrictModel):
     folders: list[PathText] = Field(default=[])
     """Your own folders of entries, one YAML file each (`autoadapt prompts show ID` prints one)."""
     use: Literal["auto"] | list[str] = "auto"
-    """Ids (`classify-expert`, or `classify-expert@VERSION`) and patterns (`classify-*`) of entries of the library and of
-    `folders`; auto: every entry of `folders` that is for tasks of this kind. They become choices of `template`."""
+    """Ids (`classify-expert`, or `classify-expert@VERSION`) and patterns (`classify-*`) of entries of the library and
+    of `folders`; auto: every entry of `folders` that is for tasks of this kind. They become choices of `template`."""
     task_type: TaskType | None = None
     """What the task is, by which patterns and auto choose among entries; by default what its metric asks for decides:
     a label, or a text."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from autoadapt.domain.prompt_entry import GIVEN_TO_INSTRUCTION, GIVEN_TO_TEMPLATE, LABEL_TYPES, PromptEntry
 from autoadapt.domain.rows import Row
+from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.prompts.limits import check_limited
 from autoadapt.prompts.rendering import Prompt, check_prompt, fixed_texts, names_read
@@ -23,19 +24,15 @@ QUOTED = 60
 """Characters of a text that a finding quotes."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong with an entry.
-
-    Args:
-        severity: an error must be mended; a warning may be meant so.
-        place: the key of the entry.
-        message: what is wrong and what to do.
-    """
+class Finding(StrictModel):
+    """One thing that is wrong with an entry."""
 
     severity: Severity
+    """An error must be mended; a warning may be meant so."""
     place: str
+    """The key of the entry."""
     message: str
+    """What is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,14 @@ def first_error(entry: PromptEntry) -> str | None:
     return next((f"{f.place}: {f.message}" for f in _variables(entry) if f.severity == "error"), None)
 
 
+def _error(place: str, message: str) -> Finding:
+    return Finding(severity="error", place=place, message=message)
+
+
+def _warning(place: str, message: str) -> Finding:
+    return Finding(severity="warning", place=place, message=message)
+
+
 def _variables(entry: PromptEntry) -> Iterator[Finding]:
     read: set[str] = set()
     for place, source, given in (
@@ -82,21 +87,20 @@ def _variables(entry: PromptEntry) -> Iterator[Finding]:
         try:
             names = names_read(source)
         except UserError as error:
-            yield Finding("error", place, str(error).removeprefix("prompt template").lstrip(":, "))
+            yield _error(place, str(error).removeprefix("prompt template").lstrip(":, "))
             return
         known = {*given, *entry.variables}
         for name in sorted(names - known):
-            yield Finding(
-                "error",
+            yield _error(
                 place,
                 f"'{name}' is not defined: {did_you_mean(name, known)} Declare it under variables, or mend its name",
             )
         read |= names
     for name in entry.variables:
         if name not in read:
-            yield Finding("warning", f"variables.{name}", "is never used; use it, or remove it")
+            yield _warning(f"variables.{name}", "is never used; use it, or remove it")
     if entry.instruction.strip() and "instruction" not in names_read(entry.template):
-        yield Finding("error", "template", "does not show the instruction; write {{ instruction }} where it belongs")
+        yield _error("template", "does not show the instruction; write {{ instruction }} where it belongs")
 
 
 def _rendering(entry: PromptEntry, task: TaskRows | None) -> list[Finding]:
@@ -111,40 +115,32 @@ def _rendering(entry: PromptEntry, task: TaskRows | None) -> list[Finding]:
             check = partial(check_prompt, entry.bound_template, entry.bound_instruction, labels, multi_label)
             check_limited({"": check})
     except UserError as error:
-        return [Finding("error", "template", str(error).removeprefix(": ").removeprefix("prompt template: "))]
+        return [_error("template", str(error).removeprefix(": ").removeprefix("prompt template: "))]
     return []
 
 
-def _fixed(entry: PromptEntry) -> Iterator[tuple[str, str]]:
-    """Every text of an entry that each prompt shows whatever the task is, with its place."""
-    for place, source in (("template", entry.template), ("instruction", entry.instruction)):
-        for text in fixed_texts(source):
-            yield place, text
-    for name, value in entry.variables.items():
-        yield f"variables.{name}", value
+def _fixed(entry: PromptEntry) -> dict[str, str]:
+    """The texts that each prompt of an entry shows whatever the task is, by their place."""
+    written = {"template": fixed_texts(entry.template), "instruction": fixed_texts(entry.instruction)}
+    values = {f"variables.{name}": value for name, value in entry.variables.items()}
+    return {place: "\n".join(texts) for place, texts in written.items()} | values
 
 
 def _labels(entry: PromptEntry, task: TaskRows) -> Iterator[Finding]:
     if not task.labels:
         return
-    after = _after_input(entry, task)
-    for label in task.labels:
-        if _has_word(after, label):
-            yield Finding(
-                "error",
-                "template",
-                f"shows the label '{_quoted(label)}' between the input and the answer, which gives it away; remove it",
-            )
-    by_place: dict[str, set[str]] = {}
-    for place, text in _fixed(entry):
-        by_place.setdefault(place, set()).update(label for label in task.labels if _has_word(text, label))
-    for place, named in by_place.items():
-        if named and len(named) < len(task.labels):
-            yield Finding(
-                "warning",
+    given_away = _named(_after_input(entry, task), task)
+    if 0 < len(given_away) < len(task.labels):
+        shown = ", ".join(map(_quoted, given_away))
+        yield _error("template", f"shows {shown} between the input and the answer, which gives it away; remove it")
+    for place, text in _fixed(entry).items():
+        named = _named(text, task)
+        if 0 < len(named) < len(task.labels):
+            shown = ", ".join(map(_quoted, named))
+            yield _warning(
                 place,
-                f"names {len(named)} of {len(task.labels)} labels ({', '.join(map(_quoted, sorted(named)))}), which "
-                "favours them; name all by {{ labels | join(', ') }}, or none",
+                f"names {len(named)} of {len(task.labels)} labels ({shown}), which favours them; name all by "
+                "{{ labels | join(', ') }}, or none",
             )
 
 
@@ -154,24 +150,21 @@ def _after_input(entry: PromptEntry, task: TaskRows) -> str:
     return prompt.render(PROBE_INPUT).rpartition(PROBE_INPUT)[2]
 
 
-def _has_word(text: str, label: str) -> bool:
-    """Whether a label stands in a text as whole words, whatever its case."""
-    return re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text, re.IGNORECASE) is not None
+def _named(text: str, task: TaskRows) -> list[str]:
+    """The labels that stand in a text as whole words, whatever their case."""
+    return [label for label in task.labels if re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text, re.IGNORECASE)]
 
 
 def _rows(entry: PromptEntry, task: TaskRows) -> Iterator[Finding]:
     """Rows that are answered, and answers to them, that stand in an entry: one finding a place and a split."""
-    texts: dict[str, str] = {}
-    for place, text in _fixed(entry):
-        texts[place] = f"{texts.get(place, '')} {_plain(text)}"
-    for place, text in texts.items():
+    for place, fixed in _fixed(entry).items():
+        text = _plain(fixed)
         for split, rows in task.splits.items():
             inputs = [row.input for row in rows if _stands_in(row.input, text)]
             outputs = [] if task.labels else [o for row in rows for o in row.outputs if _stands_in(o, text)]
             for what, found in (("input", inputs), ("answer", outputs)):
                 if found:
-                    yield Finding(
-                        "error",
+                    yield _error(
                         place,
                         f"holds the {what} of {len(found)} {split} row{'s' if len(found) > 1 else ''} "
                         f"('{_quoted(found[0])}'), which would make its quality look too high; remove it",

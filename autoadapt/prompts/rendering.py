@@ -117,7 +117,7 @@ def names_read(source: str) -> set[str]:
 
 
 def fixed_texts(source: str) -> list[str]:
-    """The texts of a template that stand in it as they are, in their order, quoted ones included.
+    """The texts of a template that stand in it as they are, quoted ones included.
 
     Raises:
         UserError: it cannot be read.
@@ -126,8 +126,8 @@ def fixed_texts(source: str) -> list[str]:
         tree = _environment().parse(source)
     except Exception as error:
         raise _failed(error) from error
-    found = tree.find_all((nodes.TemplateData, nodes.Const))
-    texts = [node.data if isinstance(node, nodes.TemplateData) else node.value for node in found]
+    texts = [node.data for node in tree.find_all(nodes.TemplateData)]
+    texts += [node.value for node in tree.find_all(nodes.Const)]
     return [text for text in texts if isinstance(text, str) and text.strip()]
 
 

@@ -46,7 +46,9 @@ def entry_files(folder: Path) -> list[Path]:
         UserError: there is no such folder, or it has too many files.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: {'it is a file; name its folder' if folder.is_file() else 'there is no such folder'}")
+        raise UserError(
+            f"{folder}: {'it is a file; name its folder' if folder.is_file() else 'there is no such folder'}"
+        )
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
     if len(files) > MOST_ENTRIES:
         raise UserError(f"{folder}: it has {len(files):,} YAML files; a folder of prompts may have {MOST_ENTRIES:,}")

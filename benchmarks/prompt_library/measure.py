@@ -1,6 +1,7 @@
 """Do entries of the prompt library help or harm the prompt arm of the default space?
 
-    python benchmarks/prompt_library/measure.py answer --model smollm2 --data sst2 [--rows 60 120] --out FOLDER
+    python benchmarks/prompt_library/measure.py answer --model smollm2 --data sst2 [--rows 60 120]
+        [--instructions none options] --out FOLDER
     python benchmarks/prompt_library/measure.py compare FOLDER
 
 `answer` asks a model with every template and instruction of search_spaces/joint.yaml and with every entry of the library
@@ -34,10 +35,10 @@ TRIALS = (4, 8, 16, 32)
 DRAWS = 4000
 
 
-def prompts() -> dict[str, tuple[str, str]]:
+def prompts(instructions: list[str]) -> dict[str, tuple[str, str]]:
     """Template and instruction by name: TEMPLATE/INSTRUCTION of the space, the id of an entry."""
     space = load_space("joint", HERE)
-    pairs = {f"{t}/{i}": (a, b) for t, a in space.templates.items() for i, b in space.instructions.items()}
+    pairs = {f"{t}/{i}": (a, space.instructions[i]) for t, a in space.templates.items() for i in instructions}
     entries = [stored.entry for stored in PromptLibrary().matching("classify-*")]
     return pairs | {entry.id: (entry.bound_template, entry.bound_instruction) for entry in entries}
 
@@ -57,13 +58,15 @@ def balanced(train: list[tuple[str, str]], labels: list[str], shots: int) -> lis
 
 
 def answer(args: argparse.Namespace) -> None:
-    validation, test = (read(args.shared, args.data, s, n) for s, n in zip(("validation", "test"), args.rows, strict=True))
+    validation, test = (
+        read(args.shared, args.data, s, n) for s, n in zip(("validation", "test"), args.rows, strict=True)
+    )
     train = read(args.shared, args.data, "train", 400)
     labels = sorted({label for _, label in train})
     lm = language_model.load(str(find_model(args.model, Path(), download=False)), "cpu")
     rows = [*validation, *test]
     right, seconds = {}, {}
-    for name, (template, instruction) in prompts().items():
+    for name, (template, instruction) in prompts(args.instructions).items():
         for shots in SHOTS:
             examples = balanced(train, labels, shots)
             select = (lambda _, shown=examples: shown) if shots else None
@@ -78,10 +81,20 @@ def answer(args: argparse.Namespace) -> None:
             for way, adjusted in (("sum", scores[:-1]), ("calibrated", scores[:-1] - scores[-1])):
                 chosen = [labels[i] for i in adjusted.argmax(1)]
                 right[f"{name} {shots} {way}"] = [int(c == y) for c, (_, y) in zip(chosen, rows, strict=True)]
-            print(name, shots, *(f"{np.mean(right[f'{name} {shots} {w}']):.3f}" for w in ("sum", "calibrated")), flush=True)
-    content = {"model": Path(args.model).name, "data": args.data, "validation": len(validation), "right": right, "seconds": seconds}
+            print(
+                name,
+                shots,
+                *(f"{np.mean(right[f'{name} {shots} {w}']):.3f}" for w in ("sum", "calibrated")),
+                flush=True,
+            )
+        write(args, len(validation), right, seconds)  # after each prompt, so that a run that is ended says something
+
+
+def write(args: argparse.Namespace, validation: int, right: dict, seconds: dict) -> None:
+    name = Path(args.model).name
+    content = {"model": name, "data": args.data, "validation": validation, "right": right, "seconds": seconds}
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / f"{Path(args.model).name}-{args.data}.json").write_text(json.dumps(content))
+    (args.out / f"{name}-{args.data}.json").write_text(json.dumps(content))
 
 
 class Table:
@@ -130,7 +143,9 @@ def compare(args: argparse.Namespace) -> None:
             low, high = np.quantile(resampled, (0.025, 0.975))
             print(f"  {trials:2d} trials: without {without.mean():.3f}, with {with_all.mean():.3f}, "
                   f"difference {gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]")  # fmt: skip
-    print("\nEach entry: mean over data and models of (its test accuracy less the mean of the space's), shots and scores averaged")
+    print(
+        "\nEach entry: mean over data and models of (its test accuracy less the mean of the space's), shots and scores averaged"
+    )
     for entry in tables[0].entries:
         gains = []
         for table in tables:
@@ -146,6 +161,7 @@ def main() -> None:
     one.add_argument("--model", required=True)
     one.add_argument("--data", required=True)
     one.add_argument("--rows", type=int, nargs=2, default=[60, 120])
+    one.add_argument("--instructions", nargs="+", default=["none", "short", "options", "choose"])
     one.add_argument("--shared", type=Path, default=Path("../shared"))
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=answer)
