@@ -202,12 +202,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with _at(document, "economics", "price"):
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
-    with _at(document, "search_space"):
-        space_file = load_space(expanded(task.search_space), base)
-    with _at(document, "prompts"):
-        space_file = with_library(space_file, task.prompts, base, metric.answers)
-    with _at(document, "search_space"):
-        space = JointSpace(space_file, task, metric.answers)
+    space = _compose(document, task, base, metric.answers)
     splits = make_splits(task, base, metric.answers)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
@@ -317,6 +312,16 @@ def _check_names(document: Document, task: Task) -> Metric:
     with _at(document, "compute", "executor"):
         EXECUTORS.new(task.compute.executor.name, task.compute.executor.settings)
     return metric
+
+
+def _compose(document: Document, task: Task, base: Path, answers: AnswerKind) -> JointSpace:
+    """The search space with those prompts of the library that it and the task name."""
+    with _at(document, "search_space"):
+        space = load_space(expanded(task.search_space), base)
+    with _at(document, "prompts"):
+        space = with_library(space, task.prompts, base, answers)
+    with _at(document, "search_space"):
+        return JointSpace(space, task, answers)
 
 
 def _compatible(

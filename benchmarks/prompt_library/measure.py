@@ -1,7 +1,7 @@
 """Do entries of the prompt library help or harm the prompt arm of the default space?
 
     python benchmarks/prompt_library/measure.py answer --model smollm2 --data sst2 [--rows 60 120]
-        [--instructions none options] --out FOLDER
+        [--instructions none options] [--shots 0] --out FOLDER
     python benchmarks/prompt_library/measure.py compare FOLDER
 
 `answer` asks a model with every template and instruction of search_spaces/joint.yaml and with every entry of the library
@@ -30,7 +30,6 @@ from autoadapt.tasks.space import load_space
 
 HERE = Path(__file__).parent
 NO_CONTENT = "N/A"
-SHOTS = (0, 4)
 TRIALS = (4, 8, 16, 32)
 DRAWS = 4000
 
@@ -67,7 +66,7 @@ def answer(args: argparse.Namespace) -> None:
     rows = [*validation, *test]
     right, seconds = {}, {}
     for name, (template, instruction) in prompts(args.instructions).items():
-        for shots in SHOTS:
+        for shots in args.shots:
             examples = balanced(train, labels, shots)
             select = (lambda _, shown=examples: shown) if shots else None
             encoder = Encoder(lm, Prompt(template, instruction, labels), select, 16, False)
@@ -106,6 +105,7 @@ class Table:
         self.validation = {key: np.array(bits[:rows]) for key, bits in content["right"].items()}
         self.test = {key: np.array(bits[rows:]) for key, bits in content["right"].items()}
         names = sorted({key.split(" ")[0] for key in content["right"]})
+        self.shots = sorted({key.split(" ")[1] for key in content["right"]})
         self.own = [name for name in names if "/" in name]
         self.entries = [name for name in names if "/" not in name]
 
@@ -115,7 +115,7 @@ class Table:
         name = rng.choice([*templates, *entries])
         if name in templates:
             name = rng.choice([one for one in self.own if one.startswith(f"{name}/")])
-        return f"{name} {rng.choice(SHOTS)} {rng.choice(('sum', 'calibrated'))}"
+        return f"{name} {rng.choice(self.shots)} {rng.choice(('sum', 'calibrated'))}"
 
     def best(self, rng: random.Random, entries: list[str], trials: int) -> str:
         drawn = list(dict.fromkeys(self.draw(rng, entries) for _ in range(trials)))
@@ -162,6 +162,7 @@ def main() -> None:
     one.add_argument("--data", required=True)
     one.add_argument("--rows", type=int, nargs=2, default=[60, 120])
     one.add_argument("--instructions", nargs="+", default=["none", "short", "options", "choose"])
+    one.add_argument("--shots", type=int, nargs="+", default=[0, 4])
     one.add_argument("--shared", type=Path, default=Path("../shared"))
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=answer)

@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTask, call, task_writer
+from conftest import EVALUATION, SPACE, MakeTask, call, task_writer
 from searches import read, search, states
 
 from autoadapt import Bundle, Study, lint_prompts
 from autoadapt.tasks.prompt_library import PromptLibrary, read_entry
+from autoadapt.tasks.resolve import resolve
 
 SETTINGS: dict[str, Any] = {
     "methods": ["prompt"],
     "search": {"sampler": "random"},
     "compute": {"on_cpu": True, "executor": "inline"},
     "prompts": {"use": ["classify-expert", "classify-terse"], "variables": {"persona": "a grocer"}},
-    "evaluation": {"rows": 36, "test_rows": 30, "latency_requests": 5, "load_requests": 0, "learning_curve": False},
+    "evaluation": {**EVALUATION, "latency_requests": 5},
 }
 
 
@@ -93,7 +94,7 @@ def test_best_prompt_is_saved_with_its_score_and_used_again(
     assert "which was there already and has 1 result now" in again.stdout
     assert not lint_prompts(folder)[0].failed
     task = make_task(**{**SETTINGS, "prompts": {"folders": ["won"]}})
-    assert f"'{entry.id}'" in call("check", task, "--show").stdout or call("check", task).returncode == 0
+    assert entry.id in resolve(task).space.space.entries
 
 
 def test_entry_that_was_used_is_saved_as_it_is_in_the_library(searched: Path, tmp_path: Path) -> None:
@@ -107,14 +108,17 @@ def test_entry_that_was_used_is_saved_as_it_is_in_the_library(searched: Path, tm
     assert (wrong.returncode, "trial 99 has no prompt" in wrong.stderr) == (3, True)
 
 
-def test_bundle_names_the_entry(searched: Path, tmp_path: Path) -> None:
-    root = searched.parent / "runs" / "fruits"
-    number = next(raw.trial for raw in Study.load(root).raws if raw.params["template"] == "classify-expert")
-    done = call("export", root, tmp_path / "bundle", "--option", number)
+def test_bundle_names_the_entry_that_a_space_tries_first(make_task: MakeTask, tmp_path: Path) -> None:
+    first = "first:\n  - {method: prompt, template: classify-expert, shots: 2, selector: balanced}\n"
+    space = "prompts: [classify-expert]\n" + SPACE.split("first:")[0] + first
+    settings = {name: value for name, value in SETTINGS.items() if name != "prompts"}
+    task = make_task(space=space, budget={"trials": 1}, **settings)
+    assert search(task).returncode == 0
+    done = call("export", tmp_path / "runs" / "fruits", tmp_path / "bundle", "--option", 0)
     assert done.returncode == 0, done.stderr
-    expected = read(searched, "task.lock.yaml")["prompts"]["classify-expert"]["version"]
+    name = PromptLibrary().find("classify-expert").entry.name
     part = json.loads((tmp_path / "bundle" / "option.json").read_text())["parts"][0]
-    assert part["prompt_entry"] == f"classify-expert@{expected}"
-    assert f"prompt_entry: classify-expert@{expected}" in (tmp_path / "bundle" / "prompt.yaml").read_text()
+    assert part["prompt_entry"] == name
+    assert f"prompt_entry: {name}" in (tmp_path / "bundle" / "prompt.yaml").read_text()
     with Bundle.load(tmp_path / "bundle") as bundle:
         assert bundle.predict(["a ripe mango"])[0].answer
