@@ -123,12 +123,10 @@ def check_prompts(space: SearchSpace, labels: Sequence[str], multi_label: bool) 
         UserError: the first that cannot be used.
     """
     checks: dict[str, Callable[[], object]] = {}
-    for template_name, template in space.templates.items():
-        entry = space.entries.get(template_name)
-        instructions = space.instructions if entry is None else {"its own": entry.bound_instruction}
-        for name, instruction in instructions.items():
-            place = f"search space, template '{template_name}', instruction '{name}'"
-            if entry is not None:
-                place = f"prompt '{template_name}'"
+    for name, template in space.templates.items():
+        places = {f"search space, template '{name}', instruction '{i}'": text for i, text in space.instructions.items()}
+        if (entry := space.entries.get(name)) is not None:
+            places = {f"prompt '{name}'": entry.bound_instruction}
+        for place, instruction in places.items():
             checks[place] = functools.partial(check_prompt, template, instruction, labels, multi_label)
     check_limited(checks)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from conftest import MakeTask, call
@@ -13,6 +14,7 @@ from autoadapt.domain.prompt_entry import PromptEntry, PromptResult, PromptSetti
 from autoadapt.domain.space import Choices
 from autoadapt.errors import UserError
 from autoadapt.shelves import METHODS
+from autoadapt.surrogates.features import Features
 from autoadapt.tasks.library_space import with_library
 from autoadapt.tasks.prompt_library import PromptLibrary, read_entry, read_folder
 from autoadapt.tasks.prompt_writing import save_entry
@@ -170,6 +172,19 @@ def test_candidates_with_an_entry_have_no_instruction(own: Path, make_task: Make
     job = resolved._whole_job(Candidate(method="prompt", model="scripted", params={"template": "mine", "shots": 0}))
     assert (job.prompt.entry, job.prompt.template) == (entry.name, entry.bound_template)
     assert resolved.identity()["instructions"]["mine"]
+
+
+def test_sampler_draws_an_instruction_with_the_other_templates_alone(own: Path, make_task: MakeTask) -> None:
+    space = resolve(make_task(prompts={"folders": ["my_prompts"]})).space
+    features, random = Features(space.arms, ["scripted"]), np.random.default_rng(1)
+    for arm in space.arms:
+        drawn = features.draw_many(arm, 60, random)
+        pool = features.pool(arm, [drawn, features.move_many(arm, [features.draw(arm, random)], 60, random)])
+        candidates = [pool[i] for i in range(len(pool))]
+        assert {candidate.params["template"] for candidate in candidates} == {"plain", "arrow", "mine"}
+        for candidate in [*candidates, *(features.move(candidate, random) for candidate in candidates)]:
+            assert ("instruction" in candidate.params) == (candidate.params["template"] != "mine")
+            assert len(features.columns_of(candidate)) == len(features.columns.categorical)
 
 
 def test_search_space_file_names_entries(make_task: MakeTask) -> None:
