@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from autoadapt.api.plan import plan
     from autoadapt.api.predict import predict
     from autoadapt.api.prices import prices
+    from autoadapt.api.prompts import lint_prompts, list_prompts, save_prompt
     from autoadapt.api.schema import schema
     from autoadapt.api.search import search
     from autoadapt.api.study import Study
@@ -56,10 +57,13 @@ __all__ = [
     "get_model",
     "init",
     "latency",
+    "lint_prompts",
     "list_models",
+    "list_prompts",
     "plan",
     "predict",
     "prices",
+    "save_prompt",
     "schema",
     "search",
 ]
@@ -85,6 +89,9 @@ _MODULES = {
     },
     "get_model": "autoadapt.api.models",
     "list_models": "autoadapt.api.models",
+    "lint_prompts": "autoadapt.api.prompts",
+    "list_prompts": "autoadapt.api.prompts",
+    "save_prompt": "autoadapt.api.prompts",
     "schema": "autoadapt.api.schema",
     "search": "autoadapt.api.search",
 }

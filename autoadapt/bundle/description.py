@@ -36,6 +36,8 @@ class Part(StrictModel):
     """Whether it was trained once more on validation rows too, after it had been chosen."""
     prompt_sha256: str
     """Of template and instruction."""
+    prompt_entry: str = ""
+    """Id and version of the entry of the prompt library that they are; empty: they are the search space's."""
 
 
 class Handover(StrictModel):

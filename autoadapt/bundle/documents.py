@@ -64,6 +64,7 @@ def prompt_yaml(part: Part, artifact: ArtifactDescription, examples: Path) -> st
         content["input_columns"] = artifact.input_columns
     if part.kind in ("prompted", "plugin", "remote"):
         content |= {
+            **({"prompt_entry": artifact.prompt.entry} if artifact.prompt.entry else {}),
             "template": LiteralScalarString(artifact.prompt.template),
             "instruction": LiteralScalarString(artifact.prompt.instruction),
             "prompt_sha256": part.prompt_sha256,

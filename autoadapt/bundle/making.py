@@ -215,6 +215,7 @@ def _part(part: PartSource, place: Path, artifact: ArtifactDescription, made: tu
         adapter_rank=rank if isinstance(rank, int) else None,
         final_fit=part.final_fit,
         prompt_sha256=_prompt_hash(artifact),
+        prompt_entry=artifact.prompt.entry,
     )
 
 

@@ -21,6 +21,7 @@ from autoadapt.cli.models import models
 from autoadapt.cli.plan import plan
 from autoadapt.cli.predict import predict
 from autoadapt.cli.prices import prices
+from autoadapt.cli.prompts import prompts
 from autoadapt.cli.recommend import recommend
 from autoadapt.cli.registry import registry
 from autoadapt.cli.report import report
@@ -65,6 +66,7 @@ app.command()(serve)
 app.add_typer(registry, name="registry")
 app.command()(latency)
 app.add_typer(models, name="models")
+app.add_typer(prompts, name="prompts")
 app.command()(prices)
 app.command()(schema)
 

@@ -52,6 +52,8 @@ class PromptText(StrictModel):
 
     template: str
     instruction: str
+    entry: str = ""
+    """Id and version of the entry of the prompt library that it is; empty: it is the search space's."""
 
 
 class TrainingSettings(StrictModel):

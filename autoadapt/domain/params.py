@@ -22,7 +22,7 @@ class PromptedParams(StrictModel):
     template: str = ""
     """Name of a prompt template of the search space; absent for a model that reads no prompts."""
     instruction: str = "none"
-    """Name of an instruction of the search space."""
+    """Name of an instruction of the search space; absent for a template of the prompt library, which has its own."""
 
 
 class TunedParams(PromptedParams):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from autoadapt.domain.prompt_entry import PromptEntry
 from autoadapt.domain.strict import PlacedError, StrictModel
 from autoadapt.errors import did_you_mean
 
@@ -145,6 +146,11 @@ class SearchSpace(StrictModel):
     """Prompt templates by name (Jinja; variables: instruction, labels, multi_label, examples, input)."""
     instructions: dict[str, str] = Field(min_length=1)
     """Instructions by name (Jinja; variables: labels, multi_label); the empty text is allowed."""
+    prompts: list[str] = Field(default=[])
+    """Ids and patterns of entries of the prompt library, each a template with its own instruction, that are further
+    choices of `template` in tasks of their kind."""
+    entries: dict[str, PromptEntry] = Field(default={})
+    """The entries that are searched, by their name among the templates; filled in, not given."""
     shared: dict[str, Spec]
     """Prompt parameters of all methods and models that read prompts: `template` and `instruction`; a tuned branch tunes
     WITH this prompt."""
@@ -152,6 +158,19 @@ class SearchSpace(StrictModel):
     """Method -> its own parameters; METHOD@FAMILY -> its parameters on models of that family, where they differ."""
     first: list[dict[str, Scalar]] = Field(default=[])
     """Candidates tried before the sampler chooses: a `method` and any of its parameters; others the first choice."""
+
+    def prompt(self, params: Mapping[str, Scalar]) -> tuple[str, str]:
+        """Template and instruction of a candidate; of a model that reads no prompts, the input alone.
+
+        Args:
+            params: of the candidate.
+        """
+        if "template" not in params:
+            return "{{ input }}", ""
+        name = str(params["template"])
+        if (entry := self.entries.get(name)) is not None:
+            return self.templates[name], entry.bound_instruction
+        return self.templates[name], self.instructions[str(params["instruction"])]
 
     @model_validator(mode="after")
     def _known_names(self) -> "SearchSpace":

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.counts import WholeCount
 from autoadapt.domain.data import Data
+from autoadapt.domain.prompt_entry import PromptSettings
 from autoadapt.domain.remote import RemoteSettings
 from autoadapt.domain.strict import PathText, StrictModel, Usd
 
@@ -257,6 +258,8 @@ class Task(StrictModel):
     every recommendation with the best of them; they take seconds."""
     search_space: PathText = "joint"
     """A name in search_spaces/ or a path to a YAML file."""
+    prompts: PromptSettings = PromptSettings()
+    """Entries of the prompt library, and of your own folders, that are searched too."""
     budget: Budget
     """When to stop."""
     economics: Economics

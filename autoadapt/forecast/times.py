@@ -74,7 +74,7 @@ class Times:
         key = (str(params.get("template")), str(params.get("instruction")), shots, str(params.get("selector")))
         if key not in self._lengths:
             splits = self.resolved.splits
-            template, instruction = space.templates.get(key[0], "{{ input }}"), space.instructions.get(key[1], "")
+            template, instruction = space.prompt(params)
             prompt = Prompt(template, instruction, splits.labels or [], self.resolved.metric.answers == "labels")
             pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
             asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]

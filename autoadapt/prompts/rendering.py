@@ -8,7 +8,7 @@ found before a template is used, when it is checked under limits (`autoadapt.pro
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, meta, nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -102,6 +102,33 @@ class Prompt:
         if not prompt:
             raise UserError("prompt template: the result is empty; it should contain {{ input }}")
         return prompt
+
+
+def names_read(source: str) -> set[str]:
+    """Names that a template reads from outside.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return meta.find_undeclared_variables(_environment().parse(source))
+    except Exception as error:
+        raise _failed(error) from error
+
+
+def fixed_texts(source: str) -> list[str]:
+    """The texts of a template that stand in it as they are, quoted ones included.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        tree = _environment().parse(source)
+    except Exception as error:
+        raise _failed(error) from error
+    texts = [node.data for node in tree.find_all(nodes.TemplateData)]
+    texts += [node.value for node in tree.find_all(nodes.Const)]
+    return [text for text in texts if isinstance(text, str) and text.strip()]
 
 
 def _failed(error: Exception) -> UserError:

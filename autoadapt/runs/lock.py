@@ -33,6 +33,10 @@ def write_lock(path: Path, resolved: ResolvedTask, devices: Devices, slots: int)
             name: {"family": model.family, "location": model.location} for name, model in resolved.models.items()
         },
         "identity": resolved.identity(),
+        "prompts": {
+            name: {"version": entry.version, **entry.model_dump(mode="json", exclude={"results"})}
+            for name, entry in resolved.space.space.entries.items()
+        },
         "versions": _versions(),
         "hardware": {**devices.model_dump(mode="json"), "slots": slots},
     }

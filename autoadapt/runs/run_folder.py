@@ -1,7 +1,8 @@
 """The run folder: everything a study knows, readable without AutoAdapt, and the one truth a resumed run starts from.
 
 runs/NAME/
-  task.lock.yaml               the task with every default, hashes of data and prompts, versions, hardware
+  task.lock.yaml               the task with every default, hashes of data and prompts, the prompts of the library that
+                               are searched, versions, hardware
   study.db                     a plain Optuna study (SQLite, WAL): optuna-dashboard sqlite:///runs/NAME/study.db
   data/                        the frozen splits
   trials/0007/rung0/           one job: job.json, outcome.json (raw numbers, or a failure with its class), log.txt

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import itertools
 import os
@@ -23,11 +22,10 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.model_files import unknown_model
-from autoadapt.prompts.limits import check_limited
-from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
+from autoadapt.tasks.library_space import TEXTS_OF_SPACE, check_prompts, instructions_of, with_library
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
 from autoadapt.tasks.remote_models import check_names, with_settings
@@ -105,9 +103,9 @@ class ResolvedTask:
             "objectives": list(task.objectives),
             "models": list(task.models),
             "methods": list(task.methods),
-            "search_space": _sha(space.model_dump_json(exclude={"templates", "instructions"}) + self.space.added),
+            "search_space": _sha(space.model_dump_json(exclude=TEXTS_OF_SPACE) + self.space.added),
             "templates": {name: _sha(text) for name, text in space.templates.items()},
-            "instructions": {name: _sha(text) for name, text in space.instructions.items()},
+            "instructions": {name: _sha(text) for name, text in instructions_of(space).items()},
             "data": self.splits.hashes(),
             "labels": self.splits.labels,
             "evaluation": task.evaluation.model_dump(mode="json", exclude=SAFE_TO_CHANGE),
@@ -148,13 +146,9 @@ class ResolvedTask:
 
     def _prompt(self, candidate: Candidate) -> PromptText:
         """The prompt of a candidate; of a model that reads none, the input alone."""
-        space, params = self.space.space, candidate.params
-        if "template" not in params:
-            return PromptText(template="{{ input }}", instruction="")
-        return PromptText(
-            template=space.templates[str(params["template"])],
-            instruction=space.instructions[str(params["instruction"])],
-        )
+        template, instruction = self.space.space.prompt(candidate.params)
+        entry = self.space.space.entries.get(str(candidate.params.get("template")))
+        return PromptText(template=template, instruction=instruction, entry=entry.name if entry else "")
 
     def fit_job(self, trial: int, candidate: Candidate, rung: int, fidelity: Fidelity) -> Fit:
         """The first attempt at a rung of a trial.
@@ -208,13 +202,12 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with _at(document, "economics", "price"):
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
-    with _at(document, "search_space"):
-        space = JointSpace(load_space(expanded(task.search_space), base), task, metric.answers)
+    space = _compose(document, task, base, metric.answers)
     splits = make_splits(task, base, metric.answers)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
     with _at(document, "search_space"):
-        _check_prompts(space, splits)
+        check_prompts(space.space, splits.labels or [], metric.answers == "labels")
     models, capabilities = {}, {}
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
@@ -321,6 +314,16 @@ def _check_names(document: Document, task: Task) -> Metric:
     return metric
 
 
+def _compose(document: Document, task: Task, base: Path, answers: AnswerKind) -> JointSpace:
+    """The search space with those prompts of the library that it and the task name."""
+    with _at(document, "search_space"):
+        space = load_space(expanded(task.search_space), base)
+    with _at(document, "prompts"):
+        space = with_library(space, task.prompts, base, answers)
+    with _at(document, "search_space"):
+        return JointSpace(space, task, answers)
+
+
 def _compatible(
     task: Task, metric: Metric, capabilities: Mapping[str, Capabilities]
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
@@ -349,19 +352,6 @@ def _compatible(
         if not any(model in models for models in compatible.values())
     ]
     return {method: models for method, models in compatible.items() if models}, notes
-
-
-def _check_prompts(space: JointSpace, splits: Splits) -> None:
-    labels, multi_label = splits.labels or [], space.answers == "labels"
-    check_limited(
-        {
-            f"search space, template '{template_name}', instruction '{name}'": functools.partial(
-                check_prompt, template, instruction, labels, multi_label
-            )
-            for template_name, template in space.space.templates.items()
-            for name, instruction in space.space.instructions.items()
-        }
-    )
 
 
 def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:
