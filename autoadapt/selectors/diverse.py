@@ -15,6 +15,10 @@ CANDIDATES_PER_SHOT = 10
 """Only the rows most like the query are compared with each other, so that many training rows cost no time."""
 
 
+SAME = 0.999
+"""Similarity from which two rows say the same; such a row is shown only when no other one is left."""
+
+
 class Diverse(Selector):
     """Rows of great TF-IDF cosine similarity with the query and little with each other; the first chosen last.
 
@@ -34,8 +38,10 @@ class Diverse(Selector):
             relevance, between = relevance[candidates], similarity.between(candidates)
             left, chosen = list(range(len(candidates))), list[int]()
             while left and len(chosen) < shots:
-                alike = between[left][:, chosen].max(axis=1) if chosen else 0.0
-                gains = RELEVANCE * relevance[left] - (1 - RELEVANCE) * alike
+                gains = RELEVANCE * relevance[left]
+                if chosen:
+                    alike = between[left][:, chosen].max(axis=1)
+                    gains = gains - (1 - RELEVANCE) * alike - (alike > SAME)
                 chosen.append(left.pop(int(gains.argmax())))
             return [pool[candidates[i]] for i in reversed(chosen)]
 
