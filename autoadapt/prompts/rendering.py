@@ -107,9 +107,7 @@ class Prompt:
         shown = [{"input": row.input, "output": row.outputs[0]} for row in examples]
         parts, size = [], 0
         try:
-            for part in self._template.generate(
-                instruction=instruction, labels=labels, examples=shown, input=text
-            ):
+            for part in self._template.generate(instruction=instruction, labels=labels, examples=shown, input=text):
                 parts.append(part)
                 size += len(part)
                 if size > MAX_CHARACTERS:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import ClassVar
 
+from autoadapt.domain.params import WordModel, WordParams
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select, Selector
 
@@ -37,7 +38,6 @@ class Hard(Selector):
 
 def _answered_by_others(rows: Sequence[Row]) -> list[tuple[bool, float]]:
     """Of each row whether a model fitted on other parts of the rows answers it rightly, and how sure it is."""
-    from autoadapt.domain.params import WordParams
     from autoadapt.word_models import fit_words
 
     texts, truth = [row.input for row in rows], [row.outputs[0] for row in rows]
@@ -48,8 +48,8 @@ def _answered_by_others(rows: Sequence[Row]) -> list[tuple[bool, float]]:
         others = [i for i in range(len(rows)) if i % PARTS != part]
         asked = [i for i in range(len(rows)) if i % PARTS == part]
         known = [truth[i] for i in others]
-        kind, params = "nearest" if chosen_from is None else "tfidf", WordParams(units="words")
-        words = fit_words(kind, params, [texts[i] for i in others], known, chosen_from)  # type: ignore[arg-type]
+        kind: WordModel = "nearest" if chosen_from is None else "tfidf"
+        words = fit_words(kind, WordParams(units="words"), [texts[i] for i in others], known, chosen_from)
         given = words.answered([texts[i] for i in asked], chosen_from)
         for i, (answer, sure, _) in zip(asked, given, strict=True):
             answered[i] = (answer == truth[i], sure)

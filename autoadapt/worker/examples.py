@@ -208,9 +208,7 @@ def stored_examples(folder: Path, description: ArtifactDescription) -> Examples 
     if description.shortlist:
         from autoadapt.word_models import load_words
 
-        shortlist = Shortlist(
-            load_words(folder / SHORTLIST_FOLDER), description.scored_labels, description.shortlist
-        )
+        shortlist = Shortlist(load_words(folder / SHORTLIST_FOLDER), description.scored_labels, description.shortlist)
     rows = read_rows(folder / EXAMPLES_FILE) if few_shot is not None else []
     examples = Examples(few_shot, rows if few_shot is None or few_shot.all_rows else [], shortlist)
     return examples if few_shot is None or few_shot.all_rows else _Chosen(rows)

@@ -92,7 +92,9 @@ def main() -> None:
             family = FAMILIES.get("causal_lm")
             model, template = family.find(asked.model, Path(), False), "input_output"
             own = {**params, "template": template}
-            prompt = PromptText(template=space.templates[template], instruction=space.instructions[params["instruction"]])
+            prompt = PromptText(
+                template=space.templates[template], instruction=space.instructions[params["instruction"]]
+            )
         else:
             model, own = ModelReference(name="classical", family="classical", location=""), {}
             prompt = PromptText(template="{{ input }}", instruction="")

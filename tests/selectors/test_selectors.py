@@ -61,7 +61,9 @@ def test_hard_rows_are_those_that_a_model_fitted_on_others_gets_wrong() -> None:
 def test_hard_never_learns_from_the_row_that_it_judges() -> None:
     """Every text stands once and has a label of its own kind: a model that knew the row would be right everywhere."""
     rows = [Row(id=i, input=f"word{i}", outputs=["xy"[i * 7919 % 2]]) for i in range(20)]
-    known = fit_words("tfidf", WordParams(units="words"), [r.input for r in rows], [r.outputs[0] for r in rows], ["x", "y"])
+    known = fit_words(
+        "tfidf", WordParams(units="words"), [r.input for r in rows], [r.outputs[0] for r in rows], ["x", "y"]
+    )
     assert [a for a, _, _ in known.answered([r.input for r in rows], ["x", "y"])] == [r.outputs[0] for r in rows]
     chosen = SELECTORS.get("hard").prepare(rows, len(rows) // PARTS, seed=0)("any")
     assert len(chosen) == 4, "there are wrong ones among them"

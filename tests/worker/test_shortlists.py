@@ -104,7 +104,9 @@ def test_only_offered_labels_are_scored(jobs: JobRun, tiny_model: Path, score: s
     blank = adapted.encoder.encode("N/A").ids
     for line, row in zip(lines(jobs)[:6], ROWS[60:], strict=False):
         encoded = adapted.encoder.encode(row.input)
-        assert set(encoded.offered) == {LABELS[k] for k, p in enumerate(line["log_probs"]) if p > LEAST_LOG_PROBABILITY + 1e-3}
+        assert set(encoded.offered) == {
+            LABELS[k] for k, p in enumerate(line["log_probs"]) if p > LEAST_LOG_PROBABILITY + 1e-3
+        }
         numbers = []
         for label in encoded.offered:
             ids = adapted.encoder.answer(label)
@@ -179,7 +181,9 @@ def test_rows_of_validation_and_test_are_never_shown_or_learnt_from(jobs: JobRun
     assert {row.id for row in read_rows(folder / "examples.jsonl")} <= {row.id for row in ROWS[:60]}
     for split in ("validation", "dev", "test"):
         rows = rows_of(jobs.root, split)
-        others = [r.model_copy(update={"id": r.id + 1000, "input": f"secret {r.id}", "outputs": ["topic 1"]}) for r in rows]
+        others = [
+            r.model_copy(update={"id": r.id + 1000, "input": f"secret {r.id}", "outputs": ["topic 1"]}) for r in rows
+        ]
         write_rows(jobs.root / "data" / f"{split}.jsonl", others)
     jobs.measure(job)
     assert read_description(folder).files == before
