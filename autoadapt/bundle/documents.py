@@ -74,6 +74,8 @@ def prompt_yaml(part: Part, artifact: ArtifactDescription, examples: Path) -> st
     if artifact.few_shot is not None:
         rows = [{"input": row.input, "outputs": row.outputs} for row in read_rows(examples)]
         content["few_shot"] = {**artifact.few_shot.model_dump(mode="json"), "rows": rows}
+    if artifact.shortlist:
+        content["shortlist"] = artifact.shortlist  # its model of words lies beside, as JSON and safetensors
     lead = (
         f"# How this option is asked. predict.py and AutoAdapt read the same from {MODEL_FOLDER}/option.json and\n"
         f"# {MODEL_FOLDER}/{EXAMPLES_FILE}; a change here has no effect on them.\n"
@@ -99,8 +101,9 @@ def _how_scored(part: Part, artifact: ArtifactDescription) -> str:
 def requirements(description: BundleDescription) -> str:
     """Packages that predict.py needs, in the versions by which the bundle was checked."""
     names = list(dict.fromkeys(name for part in description.parts for name in NEEDS[part.kind]))
-    if any("nearest" in str(description.figures.params.get("selector")) for _ in description.parts):
-        names.append("scikit-learn")
+    params = description.figures.params
+    if params.get("shortlist") or params.get("selector") in ("nearest", "diverse"):
+        names += NEEDS["words"]
     lines = []
     for name in dict.fromkeys(names):
         known = description.versions.get(name)

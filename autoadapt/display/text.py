@@ -97,5 +97,8 @@ def value_text(value: Any) -> str:
 
 
 def params_text(option: Option) -> str:
-    """The main parameters in one line."""
-    return " ".join(f"{k}={value_text(v)}" for k, v in option.params.items() if k not in MINOR_PARAMETERS)
+    """The main parameters in one line, with the recall of a shortlist of labels."""
+    params = " ".join(f"{k}={value_text(v)}" for k, v in option.params.items() if k not in MINOR_PARAMETERS)
+    if option.shortlist_recall is None:
+        return params
+    return f"{params} (the right label is offered for {option.shortlist_recall:.1%} of validation rows)"

@@ -1,7 +1,7 @@
 """ArtifactDescription: ``option.json``, by which a finished option is loaded anywhere.
 
 An artifact is a self-contained folder: weights or adapter with the tokenizer (none for a prompt), ``examples.jsonl``
-with few-shot rows, and ``option.json``, which is written last and lists every other file with its size and SHA-256. It
+with few-shot rows, ``shortlist/`` with what chooses labels, and ``option.json``, which is written last and lists every other file with its size and SHA-256. It
 names its base model, or holds that too; everything else that answering needs is in it.
 """
 
@@ -13,10 +13,15 @@ from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import PromptText
 from autoadapt.domain.method import Decoding, Weights
 from autoadapt.domain.model import ModelReference
+from autoadapt.domain.selector import Order
 from autoadapt.domain.strict import StrictModel
 
 DESCRIPTION_FILE = "option.json"
 EXAMPLES_FILE = "examples.jsonl"
+VECTORS_FILE = "example_vectors.safetensors"
+"""Vectors of the rows of ``examples.jsonl``, where examples are chosen by them."""
+SHORTLIST_FOLDER = "shortlist"
+"""Holds the model of words that chooses the labels which a prompt offers."""
 HERE = "."
 """Location of a base model whose files lie in the artifact's own folder."""
 
@@ -36,6 +41,8 @@ class FewShot(StrictModel):
     seed: int
     all_rows: bool
     """Whether the file holds all rows to choose from; False: it holds the chosen ones, which every query gets."""
+    order: Order = "best_last"
+    """In which a prompt shows them; chosen ones stand in the file as they are shown."""
 
 
 class ArtifactDescription(StrictModel):
@@ -59,8 +66,15 @@ class ArtifactDescription(StrictModel):
     max_new_tokens: int
     precision: Literal["auto", "bf16", "fp32"]
     few_shot: FewShot | None = None
+    shortlist: int = Field(default=0, ge=0)
+    """Labels that a prompt offers, chosen for each input by the model of words in ``shortlist/``; 0: all of them."""
     files: dict[str, FileHash] = Field(default={})
     """Every other file of the folder."""
+
+    @property
+    def labels_offered(self) -> int:
+        """How many labels each prompt offers, chosen for its input; 0: all of them."""
+        return self.shortlist
 
     @property
     def fits_onnx(self) -> bool:

@@ -103,6 +103,12 @@ class JobBase(StrictModel):
         return [] if self.multi_label else self.labels or []
 
     @property
+    def labels_offered(self) -> int:
+        """How many labels each prompt offers, chosen for its input; 0: all of them."""
+        count = self.candidate.params.get("shortlist")
+        return count if isinstance(count, int) and 0 < count < len(self.scored_labels) else 0
+
+    @property
     def artifact_folder(self) -> str:
         """Run-relative folder of the option that this job makes, or that it loads."""
         return f"{self.state_folder}/artifact"

@@ -74,6 +74,8 @@ class Answer:
     log_probs: tuple[float, ...] = field(default=(), compare=False)
     """Labels: the natural logarithm of the probability of each, in the job's order; empty: not known, or the answer is
     a set."""
+    offered: tuple[str, ...] = field(default=(), compare=False)
+    """The labels that the prompt offered; empty: all of the task."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,10 @@ class Training:
     """Steps of the schedule that this job was to have done by its end; more than `steps` where its time was up."""
     parameters_trained: int = 0
     artifact_bytes: int = 0
+    preparing_seconds: float = 0.0
+    """What it took to prepare examples and a shortlist of labels; it is paid for like training."""
+    preparing_tokens: int = 0
+    """Read by the model for the vectors of examples."""
 
 
 class Adapted(Protocol):
@@ -151,7 +157,7 @@ class Context:
     save_artifact: SaveArtifact
     metric: Metric
     select: Select | None = None
-    """Few-shot selection, where the candidate has shots."""
+    """Few-shot selection, where the candidate has shots or a shortlist of labels (`selector.PromptChoices`)."""
     rank: int = 0
     world: int = 1
     training_should_end: Callable[[], bool] = lambda: False

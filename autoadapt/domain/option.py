@@ -127,6 +127,8 @@ class Scored(StrictModel):
     """On test rows the search never saw."""
     test_quality_ci: tuple[float, float] | None = None
     test_rows: int = 0
+    shortlist_recall: float | None = None
+    """Share of the validation rows whose right label was among those that their prompt offered; None: all labels are."""
     train_seconds: float
     artifact_bytes: int
     peak_memory_bytes: int

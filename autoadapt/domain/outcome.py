@@ -37,6 +37,8 @@ class Measurement(StrictModel):
     """Rows without an answer after all attempts; they count as wrong."""
     rows_unusable: int = 0
     """Rows whose answer was a refusal, or held no label; they count as wrong."""
+    shortlist_recall: float | None = None
+    """Share of the rows whose right label was among those that their prompt offered; None: all labels are offered."""
     retries: int = 0
     """Further attempts at requests that failed."""
     served_by: list[str] = Field(default=[])

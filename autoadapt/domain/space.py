@@ -2,7 +2,8 @@
 
 A parameter is written as a list (choices), a mapping ``{low, high, log, step}`` (a range) or a scalar (fixed). Any of
 them may stand under ``search`` beside ``when: {other: [values]}``, which makes it conditional on an earlier parameter
-of the same branch, or on ``answers`` (``label`` or ``text``, from the metric).
+of the same branch, on ``answers`` (``label`` or ``text``, from the metric), or on ``labels`` (``few``, or ``many``: more
+than 20).
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from autoadapt.domain.strict import PlacedError, StrictModel
 from autoadapt.errors import did_you_mean
 
 Scalar = str | int | float | bool | None
+MOST_FEW_LABELS = 20
+"""A task with more labels has many: prompts that list them all get long."""
 MOST_STEPS = 1_000_000
 """Values of a range with steps."""
 
@@ -94,6 +97,16 @@ def _to_spec(value: object) -> object:
 def applies(spec: "Choices | Range", chosen: Mapping[str, Scalar]) -> bool:
     """Whether a parameter applies, given the ones before it (and ``answers``)."""
     return all(chosen.get(name) in values for name, values in spec.when.items())
+
+
+def with_labels(specs: Mapping[str, "Choices | Range"], count: int) -> dict[str, "Choices | Range"]:
+    """The parameters that apply with so many labels, without that condition."""
+    amount = "many" if count > MOST_FEW_LABELS else "few"
+    return {
+        name: spec.model_copy(update={"when": {other: v for other, v in spec.when.items() if other != "labels"}})
+        for name, spec in specs.items()
+        if amount in spec.when.get("labels", [amount])
+    }
 
 
 @dataclass(frozen=True)
@@ -186,7 +199,7 @@ class SearchSpace(StrictModel):
     @model_validator(mode="after")
     def _known_conditions(self) -> "SearchSpace":
         for branch, specs in self.branches.items():
-            earlier = ["answers", *self.shared]
+            earlier = ["answers", "labels", *self.shared]
             for parameter, spec in specs.items():
                 for name in spec.when:
                     if name not in earlier:

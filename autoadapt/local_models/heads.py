@@ -174,6 +174,7 @@ def label_answer(
         encoded.truncated,
         confidence=math.exp(log_probs[best]),
         log_probs=tuple(log_probs),
+        offered=encoded.offered,
     )
 
 

@@ -132,7 +132,7 @@ class OpenedLocalModel(Model, Generic[M]):
         labels = job.labels or []
         lm = self.models.borrow(self.base, self.accelerator, self.dtype)
         rows = context.training_rows()
-        cached = self._cached_features(lm, params)
+        cached = self.cached_features(lm, params)
         begun = time.perf_counter()
         targets = label_targets(job, rows)
         head = fit_head(cached.vectors[: len(rows)], targets, len(labels), params).to(lm.device)
@@ -146,8 +146,8 @@ class OpenedLocalModel(Model, Generic[M]):
         )
         return HeadAnswerer(lm, head, self.reader(lm), labels, training=training, tick=context.tick)
 
-    def _cached_features(self, lm: M, params: HeadParams) -> CachedFeatures:
-        """Features of whole splits, of which some jobs use the first rows alone."""
+    def cached_features(self, lm: M, params: HeadParams) -> CachedFeatures:
+        """Features of whole splits, shared by all trials of the run, of which some jobs use the first rows alone."""
         context, job = self.context, self.context.job
         splits = job.splits if isinstance(job, Refit) else ("train",)
         texts = [row.input for split in splits for row in context.rows(split)]

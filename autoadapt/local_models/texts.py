@@ -16,6 +16,8 @@ class Encoded:
     truncated: bool
     types: list[int] | None = None
     """Which of two texts each token belongs to; None: the model is not told."""
+    offered: tuple[str, ...] = ()
+    """Labels that a prompt offers; empty: all of the task."""
 
 
 def inert(text: str, tokenizer: Any) -> str:

@@ -72,24 +72,42 @@ class Prompt:
         environment.globals["multi_label"] = multi_label
         try:
             self._template = environment.from_string(template)
-            self.instruction = environment.from_string(instruction).render(labels=self.labels).strip()
+            self._instruction = environment.from_string(instruction)
+            self.instruction = self._instruction.render(labels=self.labels).strip()
         except MemoryError:
             raise
         except Exception as error:
             raise _failed(error) from error
 
-    def render(self, text: str, examples: Sequence[Row] = ()) -> str:
+    def instruction_for(self, labels: Sequence[str]) -> str:
+        """The instruction where some labels are offered alone; empty: all of them are.
+
+        Raises:
+            UserError: it cannot be rendered for them.
+        """
+        try:
+            return self._instruction.render(labels=list(labels)).strip() if labels else self.instruction
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _failed(error) from error
+
+    def render(self, text: str, examples: Sequence[Row] = (), offered: Sequence[str] = ()) -> str:
         """The prompt for one input; white space at its end is stripped.
+
+        Args:
+            text: the input.
+            examples: that are shown.
+            offered: the labels that it names; empty: all of them.
 
         Raises:
             UserError: an undefined variable, a refused operation, an empty or an over-long result.
         """
+        instruction, labels = self.instruction_for(offered), list(offered) or self.labels
         shown = [{"input": row.input, "output": row.outputs[0]} for row in examples]
         parts, size = [], 0
         try:
-            for part in self._template.generate(
-                instruction=self.instruction, labels=self.labels, examples=shown, input=text
-            ):
+            for part in self._template.generate(instruction=instruction, labels=labels, examples=shown, input=text):
                 parts.append(part)
                 size += len(part)
                 if size > MAX_CHARACTERS:

@@ -9,21 +9,18 @@ from autoadapt.domain.selector import Select, Selector
 class Nearest(Selector):
     """The rows of greatest TF-IDF cosine similarity, the most similar last (nearest the question).
 
-    Embeddings and character 3-grams would take longer; with words of any length one query takes less than a
-    millisecond. Because examples differ from query to query, no shared prefix can be kept computed, which latency and
-    cost show.
+    With words of any length one query takes less than a millisecond; character 3-grams would take longer. Because
+    examples differ from query to query, no shared prefix can be kept computed, which latency and cost show.
     """
 
     def prepare(self, rows: Sequence[Row], shots: int, seed: int) -> Select:
-        from sklearn.feature_extraction.text import TfidfVectorizer
+        from autoadapt.word_models import WordSimilarity
 
         pool = list(rows)
-        vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
-        matrix = vectorizer.fit_transform([row.input for row in pool])
+        similarity = WordSimilarity([row.input for row in pool])
 
         def nearest(query: str) -> list[Row]:
-            similarity = (matrix @ vectorizer.transform([query]).T).toarray().ravel()
-            best = similarity.argsort(kind="stable")[::-1][:shots]
+            best = similarity.to(query).argsort(kind="stable")[::-1][:shots]
             return [pool[i] for i in reversed(best)]
 
         return nearest

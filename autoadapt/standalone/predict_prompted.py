@@ -11,6 +11,7 @@ import predict_loading as loading
 import torch
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from predict_examples import Examples
 from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
@@ -19,6 +20,9 @@ from transformers import (
     StoppingCriteria,
     StoppingCriteriaList,
 )
+
+LEAST_LOG_PROBABILITY = math.log(1e-6)
+"""Of a label that a prompt does not offer."""
 
 
 class Option:
@@ -47,12 +51,12 @@ class Option:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         environment.globals["multi_label"] = option["multi_label"]
         self.template = environment.from_string(option["prompt"]["template"])
-        instruction = environment.from_string(option["prompt"]["instruction"])
-        self.instruction = instruction.render(labels=self.names).strip()
-        self.examples = Examples(folder, option["few_shot"])
+        self.instruction = environment.from_string(option["prompt"]["instruction"])
+        self.examples = Examples(folder, option, self._vector)
         whole = [self._answer_ids(label) for label in self.labels]
         room = max(map(len, whole)) if whole else self.max_new_tokens
-        self.limit = max(8, loading.context_limit(self.model.config.to_dict(), self.tokenizer) - room)
+        self.context = loading.context_limit(self.model.config.to_dict(), self.tokenizer)
+        self.limit = max(8, self.context - room)
         self.label_ids = self._bare(whole)
         self.prefix: list[int] = []
         self.cache: Any = None
@@ -60,16 +64,22 @@ class Option:
     @torch.no_grad()
     def answer(self, texts: list[str]) -> list[dict[str, Any]]:
         """Answers with their confidences, and the log-probability of every label where one label is chosen."""
-        encoded = [self._encode(text) for text in texts]
+        shown = [self._encode(text) for text in texts]
+        encoded, offered = [ids for ids, _ in shown], [labels for _, labels in shown]
         if not encoded:
             return []
         bias = self._prepare(encoded) if self.labels else None
         answers: list[dict[str, Any]] = [{} for _ in texts]
-        written = sum(map(len, self.label_ids)) if self.labels else self.max_new_tokens
+        longest = sorted(map(len, self.label_ids), reverse=True)
+        written = sum(longest[: self.examples.count or None]) if self.labels else self.max_new_tokens
         written *= self.decoding["num_beams"]
         for batch in loading.batches([len(ids) for ids in encoded], self.device, written, len(self.prefix)):
             chosen = [encoded[i] for i in batch]
-            for i, one in zip(batch, self._choose(chosen, bias) if self.labels else self._write(chosen), strict=True):
+            if self.labels:
+                done = self._choose(chosen, bias, [offered[i] for i in batch] if self.examples.count else None)
+            else:
+                done = self._write(chosen)
+            for i, one in zip(batch, done, strict=True):
                 answers[i] = one
         return answers
 
@@ -78,9 +88,18 @@ class Option:
     def _inert(self, text: str) -> str:
         return loading.inert(text, self.tokenizer)
 
-    def _ids(self, text: str, examples: list[dict[str, Any]]) -> list[int]:
+    @torch.no_grad()
+    def _vector(self, text: str) -> Any:
+        """The mean of the states of a text's tokens."""
+        ids = self.start + list(self.tokenizer(self._inert(text), add_special_tokens=False)["input_ids"])
+        batch = torch.tensor([(ids or [self.tokenizer.pad_token_id])[: self.context]], device=self.device)
+        return self.model.base_model(input_ids=batch).last_hidden_state[0].float().mean(0).cpu().numpy()
+
+    def _ids(self, text: str, examples: list[dict[str, Any]], offered: list[str]) -> list[int]:
+        labels = offered or self.names
+        instruction = self.instruction.render(labels=labels).strip()
         shown = [{"input": self._inert(e["input"]), "output": self._inert(e["outputs"][0])} for e in examples]
-        variables = {"instruction": self.instruction, "labels": self.names, "examples": shown, "input": text}
+        variables = {"instruction": instruction, "labels": labels, "examples": shown, "input": text}
         prompt = self.template.render(**variables).rstrip()
         if self.chat:
             messages = [{"role": "user", "content": prompt}]
@@ -88,18 +107,22 @@ class Option:
             return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
         return self.start + list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
-    def _encode(self, text: str) -> list[int]:
-        """Of a prompt that does not fit, examples are dropped, then the input is cut."""
-        examples = self.examples.of(text)
+    def _encode(self, text: str) -> tuple[list[int], list[int]]:
+        """The prompt, and the numbers of the labels that it offers.
+
+        Of a prompt that does not fit, examples are dropped, then the input is cut.
+        """
+        offered = self.examples.offered(text)
+        examples = self.examples.of(text, offered)
         text = self._inert(text)
-        ids = self._ids(text, examples)
+        ids = self._ids(text, examples, offered)
         while len(ids) > self.limit and examples:
             examples = examples[1:]
-            ids = self._ids(text, examples)
+            ids = self._ids(text, examples, offered)
         while len(ids) > self.limit and len(text) > 1:
             text = text[: max(1, int(len(text) * 0.95 * self.limit / len(ids)))]
-            ids = self._ids(text, examples)
-        return ids[: self.limit]
+            ids = self._ids(text, examples, offered)
+        return ids[: self.limit], [self.labels.index(label) for label in offered]
 
     def _answer_ids(self, text: str) -> list[int]:
         text = self._inert(text)
@@ -133,23 +156,26 @@ class Option:
             ids = torch.tensor([shared], device=self.device)
             self.cache = self.model(input_ids=ids, use_cache=True).past_key_values
             self.prefix = shared
-        return self._scores([self._encode("N/A")])[0] if self.decoding["label_score"] == "calibrated" else None
+        return self._scores([self._encode("N/A")[0]])[0] if self.decoding["label_score"] == "calibrated" else None
 
-    def _choose(self, encoded: list[list[int]], bias: torch.Tensor | None) -> list[dict[str, Any]]:
-        scores = self._scores(encoded)
+    def _choose(
+        self, encoded: list[list[int]], bias: torch.Tensor | None, offered: list[list[int]] | None
+    ) -> list[dict[str, Any]]:
+        scores = self._scores(encoded, offered)
         if self.decoding["label_score"] == "mean":
             scores = scores / torch.tensor([len(ids) for ids in self.label_ids], device=scores.device)
         if bias is not None:
             scores = scores - bias
         answers = []
-        for log_probs in scores.log_softmax(dim=-1).tolist():
+        numbers = scores.log_softmax(dim=-1)
+        for log_probs in (numbers if offered is None else numbers.clamp(min=LEAST_LOG_PROBABILITY)).tolist():
             best = max(range(len(self.labels)), key=lambda k: log_probs[k])
             answer = {"answer": self.labels[best], "confidence": math.exp(log_probs[best]), "log_probs": log_probs}
             answers.append(answer)
         return answers
 
-    def _scores(self, encoded: list[list[int]]) -> torch.Tensor:
-        """Log-likelihood of every label behind every prompt, shape (prompts, labels)."""
+    def _scores(self, encoded: list[list[int]], offered: list[list[int]] | None = None) -> torch.Tensor:
+        """Log-likelihood of labels behind every prompt, shape (prompts, labels); of those not offered it is -inf."""
         prefix, cache, suffixes = self.prefix, None, encoded
         if prefix and all(ids[: len(prefix)] == prefix and len(ids) > len(prefix) for ids in encoded):
             cache = copy.deepcopy(self.cache)
@@ -176,31 +202,46 @@ class Option:
         )
         first = out.logits[:, -1].float().log_softmax(-1)
         scores = first[:, torch.tensor([i[0] for i in self.label_ids], device=self.device)]
-        if max(map(len, self.label_ids)) > 1:
-            scores = scores + self._tail(out.past_key_values, mask, lengths + len(prefix))
-        return scores
+        scored = [list(range(len(self.labels)))] if offered is None else offered
+        if max(len(self.label_ids[k]) for row in scored for k in row) > 1:
+            scores = scores + self._tail(out.past_key_values, mask, lengths + len(prefix), scored)
+        if offered is None:
+            return scores
+        places = torch.full(scores.shape, -math.inf)
+        for i, row in enumerate(offered):
+            places[i, row] = 0.0
+        return scores + places.to(self.device)
 
-    def _tail(self, cache: Any, mask: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-        """Log-likelihood of each label's tokens after its first: all labels in one pass, each seeing itself alone."""
-        fed = [t for label in self.label_ids for t in label[:-1]]
-        targets = [t for label in self.label_ids for t in label[1:]]
-        owners = torch.tensor([k for k, label in enumerate(self.label_ids) for _ in label[:-1]])
-        depth = torch.tensor([j for label in self.label_ids for j in range(len(label) - 1)])
-        rows = mask.shape[0]
-        tree = (owners[:, None] == owners[None, :]) & torch.ones(len(fed), len(fed), dtype=torch.bool).tril()
-        seen = mask.bool()[:, None, :].expand(rows, len(fed), -1)
-        allowed = torch.cat([seen, tree[None].expand(rows, -1, -1)], dim=-1)[:, None]
+    def _tail(self, cache: Any, mask: torch.Tensor, starts: torch.Tensor, scored: list[list[int]]) -> torch.Tensor:
+        """Log-likelihood of labels' tokens after their first: those of a row in one pass, each seeing itself alone."""
+        tails = [self._side_by_side(labels) for labels in scored]
+        width, rows = max(len(tail[0]) for tail in tails), mask.shape[0]
+        fed, targets, owner, depth = (
+            torch.tensor([column + [fill] * (width - len(column)) for column in columns])
+            for columns, fill in zip(zip(*tails, strict=True), (0, 0, -1, 0), strict=True)
+        )
+        tree = (owner[:, :, None] == owner[:, None, :]) & torch.ones(width, width, dtype=torch.bool).tril()
+        seen = mask.bool()[:, None, :].expand(rows, width, -1)
+        allowed = torch.cat([seen, tree.expand(rows, -1, -1)], dim=-1)[:, None]
         logits = self.model(
-            input_ids=torch.tensor([fed], device=self.device).expand(rows, -1),
+            input_ids=fed.expand(rows, -1).to(self.device),
             attention_mask=allowed.to(self.device),
-            position_ids=(starts[:, None] + depth[None, :]).to(self.device),
+            position_ids=(starts[:, None] + depth).to(self.device),
             past_key_values=cache,
             use_cache=True,
         ).logits.float()
-        target = torch.tensor([targets], device=self.device).expand(rows, -1)
+        target = targets.expand(rows, -1).to(self.device)
         token = logits.gather(-1, target[..., None])[..., 0] - logits.logsumexp(-1)
+        token = token * (owner >= 0).to(self.device)
         sums = torch.zeros(rows, len(self.label_ids), device=self.device)
-        return sums.index_add(1, owners.to(self.device), token)
+        return sums.scatter_add(1, owner.clamp(min=0).expand(rows, -1).to(self.device), token)
+
+    def _side_by_side(self, labels: list[int]) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Tokens that are fed, those that should follow them, their labels, and their places within these."""
+        fed = [t for k in labels for t in self.label_ids[k][:-1]]
+        targets = [t for k in labels for t in self.label_ids[k][1:]]
+        owner = [k for k in labels for _ in self.label_ids[k][:-1]]
+        return fed, targets, owner, [j for k in labels for j in range(len(self.label_ids[k]) - 1)]
 
     # -- free text
 
@@ -240,37 +281,6 @@ class Option:
             confidence = math.exp(sum(counted) / len(counted)) if counted else None
             answers.append({"answer": text, "confidence": confidence, "log_probs": []})
         return answers
-
-
-class Examples:
-    """The examples that a prompt shows: the same for every input, or those most like it.
-
-    Args:
-        folder: with examples.jsonl.
-        few_shot: how they are chosen; None: the prompt shows none.
-    """
-
-    def __init__(self, folder: Path, few_shot: dict[str, Any] | None) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.shots = 0
-        if few_shot is None:
-            return
-        self.rows = [json.loads(line) for line in (folder / "examples.jsonl").read_bytes().splitlines()]
-        if few_shot["all_rows"]:
-            if few_shot["selector"] != "nearest":
-                raise SystemExit(f"predict.py: the selector {few_shot['selector']} needs `autoadapt predict`")
-            from sklearn.feature_extraction.text import TfidfVectorizer
-
-            self.shots = few_shot["shots"]
-            self.vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
-            self.matrix = self.vectorizer.fit_transform([row["input"] for row in self.rows])
-
-    def of(self, text: str) -> list[dict[str, Any]]:
-        """The examples for one input."""
-        if not self.shots:
-            return self.rows
-        similarity = (self.matrix @ self.vectorizer.transform([text]).T).toarray().ravel()
-        return [self.rows[i] for i in reversed(similarity.argsort(kind="stable")[::-1][: self.shots])]
 
 
 class Likelihoods(LogitsProcessor):  # type: ignore[misc]

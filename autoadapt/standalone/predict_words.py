@@ -37,15 +37,17 @@ class Option:
     """A model of words.
 
     Args:
-        folder: with words.json, words.safetensors and option.json.
+        folder: with words.json and words.safetensors.
         device: not used, as everything is computed on the CPU.
+        labels: to choose from; None: those of option.json in the same folder.
     """
 
-    def __init__(self, folder: Path, device: str | None = None) -> None:
+    def __init__(self, folder: Path, device: str | None = None, labels: list[str] | None = None) -> None:
         words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
-        option = json.loads((folder / "option.json").read_text(encoding="utf-8"))
+        if labels is None:
+            labels = json.loads((folder / "option.json").read_text(encoding="utf-8"))["labels"]
         self.arrays = read_arrays(folder / "words.safetensors")
-        self.labels: list[str] = option["labels"] or []
+        self.labels: list[str] = labels or []
         self.kind, self.answers, self.sets = words["kind"], words["answers"], words["sets"]
         self.probabilistic, self.vocabularies = words["probabilistic"], words["vocabularies"]
         self.vectorizers = []
@@ -78,12 +80,17 @@ class Option:
         scores = scores - scores.max(axis=1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
 
-    def _choose(self, texts: list[str]) -> list[dict[str, Any]]:
+    def label_log_probs(self, texts: list[str]) -> Any:
+        """Log-probabilities of all labels, shape (texts, labels)."""
         known = self._log_probs(texts)
         every = np.full((len(texts), len(self.labels)), LEAST_LOG_PROBABILITY)
         for i, label in enumerate(self.labels):
             if label in self.answers:
                 every[:, i] = np.maximum(known[:, self.answers.index(label)], LEAST_LOG_PROBABILITY)
+        return every
+
+    def _choose(self, texts: list[str]) -> list[dict[str, Any]]:
+        every = self.label_log_probs(texts)
         best = every.argmax(axis=1)
         return [
             {"answer": self.labels[b], "confidence": math.exp(row[b]), "log_probs": row.tolist()}

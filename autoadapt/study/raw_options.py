@@ -92,6 +92,7 @@ class RawOptions:
             devices=outcome.devices.count,
             training=measurement.training,
             answering=measurement.answering,
+            shortlist_recall=measurement.shortlist_recall,
             train_seconds=measurement.train_seconds,
             inference_seconds=measurement.inference_seconds,
             rows=len(measurement.rows),

@@ -224,7 +224,8 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with _at(document, "objectives"):
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
-    space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
+    pairs = Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities)
+    space = space.restricted(pairs, len(splits.labels or []))
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
     resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))

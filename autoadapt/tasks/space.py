@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.model import Capabilities
-from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of
+from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of, with_labels
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.shelves import FAMILIES, METHODS, SELECTORS
@@ -84,6 +84,7 @@ class JointSpace:
         task: which methods and models are allowed.
         answers: what the metric asks for; decides parameters with ``when: {answers: ...}``.
         pairs: of methods and models, from which candidates are drawn; None: all.
+        labels: how many the task has.
 
     A method that the space has no branch for brings its own (`Method.branch`, `Method.first`), and a family of models
     may have branches of its own (`ModelFamily.branches`, `ModelFamily.first`). A branch METHOD@FAMILY of the space goes
@@ -93,8 +94,15 @@ class JointSpace:
         UserError: a parameter is unknown or can take a value outside its limits.
     """
 
-    def __init__(self, space: SearchSpace, task: Task, answers: AnswerKind, pairs: Pairs | None = None) -> None:
-        self.space, self.task, self.answers = space, task, answers
+    def __init__(
+        self,
+        space: SearchSpace,
+        task: Task,
+        answers: AnswerKind,
+        pairs: Pairs | None = None,
+        labels: int = 0,
+    ) -> None:
+        self.space, self.task, self.answers, self.labels = space, task, answers, labels
         self.pairs = pairs or Pairs.every(task)
         self.methods = [method for method in task.methods if method in self.pairs.models]
         every = tuple(task.models)
@@ -103,6 +111,8 @@ class JointSpace:
         self.arms: dict[str, Branch] = {}
         """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own."""
         self._added: dict[str, Any] = {}
+        self._dropped: dict[str, set[str]] = {}
+        """Of every arm the parameters that do not apply with so many labels."""
         self._first: list[tuple[str, Mapping[str, Scalar]]] = []
         for method in self.methods:
             self._add_arms(method)
@@ -112,9 +122,9 @@ class JointSpace:
         for candidate in self.first():
             self.candidate(candidate)
 
-    def restricted(self, pairs: Pairs) -> "JointSpace":
-        """The same space for these pairs of method and models alone."""
-        return JointSpace(self.space, self.task, self.answers, pairs)
+    def restricted(self, pairs: Pairs, labels: int = 0) -> "JointSpace":
+        """The same space for these pairs of method and models alone, and for so many labels."""
+        return JointSpace(self.space, self.task, self.answers, pairs, labels)
 
     # -- arms
 
@@ -126,7 +136,9 @@ class JointSpace:
         for name, models in groups.items():
             plugin, prompted = METHODS.get(method), self.pairs.reads_prompts(models[0])
             shared = {n: s for n, s in self.space.shared.items() if prompted and n in plugin.Params.model_fields}
-            specs = self._branch(name, method)
+            written = self._branch(name, method)
+            specs = with_labels(written, self.labels)
+            self._dropped[name] = set(written) - set(specs)
             self.arms[name] = Branch(method, {**shared, **specs}, len(shared), self.answers, tuple(models))
 
     def _arm_name(self, method: str, model: str) -> str:
@@ -241,13 +253,13 @@ class JointSpace:
 
     def first(self) -> list[dict[str, Scalar]]:
         """The candidates to begin with, as complete Optuna parameters, for every model that they suit."""
-        complete = []
+        complete: list[dict[str, Scalar]] = []
         for arm, written in self._first:
             method = self.arms[arm].method
-            complete += [
-                {**self._named(method, model), **self._complete(arm, self._suited(arm, model, written))}
-                for model in self.arms[arm].models
-            ]
+            for model in self.arms[arm].models:
+                one = {**self._named(method, model), **self._complete(arm, self._suited(arm, model, written))}
+                if one not in complete:  # they may differ by a parameter alone that does not apply here
+                    complete.append(one)
         return complete
 
     def _suited(self, arm: str, model: str, written: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
@@ -259,7 +271,7 @@ class JointSpace:
 
     def _complete(self, arm: str, written: Mapping[str, Scalar]) -> dict[str, Scalar]:
         specs = self.arms[arm].specs
-        unknown = sorted(set(written) - set(specs) - set(self.space.shared) - {"method"})
+        unknown = sorted(set(written) - set(specs) - self._dropped[arm] - set(self.space.shared) - {"method"})
         if unknown:
             raise UserError(f"search space, first: unknown parameter '{unknown[0]}': {did_you_mean(unknown[0], specs)}")
         chosen: dict[str, Scalar] = {}

@@ -4,54 +4,24 @@ The folder is made under a temporary name and renamed, and ``option.json``, whic
 SHA-256, is written last; so an artifact is whole or absent, and damage done to it later is recognised.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from autoadapt.domain.artifact import DESCRIPTION_FILE, EXAMPLES_FILE, HERE, ArtifactDescription, FewShot
-from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.artifact import DESCRIPTION_FILE, HERE, ArtifactDescription
 from autoadapt.domain.jobs import Devices, FitJob
 from autoadapt.domain.method import Adapted, Decoding, SaveArtifact, Weights
-from autoadapt.domain.rows import Row
-from autoadapt.domain.selector import Select
 from autoadapt.errors import Exit, UserError
-from autoadapt.files import content_of, first_difference, hash_files, read_rows, write_folder, write_json, write_rows
-from autoadapt.shelves import SELECTORS
+from autoadapt.files import content_of, first_difference, hash_files, write_folder, write_json
+from autoadapt.worker.examples import Examples, stored_examples, with_examples
 from autoadapt.worker.workshop import Workshop
-
-
-def few_shot_of(candidate: Candidate, seed: int) -> FewShot | None:
-    """How a candidate's examples are chosen; None: its prompt shows none.
-
-    Args:
-        candidate: its parameters `shots` and `selector` decide.
-        seed: of the job.
-    """
-    shots = candidate.params.get("shots")
-    if not isinstance(shots, int) or shots < 1:
-        return None
-    selector = str(candidate.params.get("selector", "balanced"))
-    varies = not SELECTORS.get(selector).same_for_every_query
-    return FewShot(selector=selector, shots=shots, seed=seed, all_rows=varies)
-
-
-def choose_examples(few_shot: FewShot | None, rows: Sequence[Row]) -> Select | None:
-    """The function from a query to its examples; None where the prompt shows none.
-
-    Args:
-        few_shot: how they are chosen.
-        rows: all rows to choose from.
-    """
-    if few_shot is None:
-        return None
-    return SELECTORS.get(few_shot.selector).prepare(rows, few_shot.shots, few_shot.seed)
 
 
 def save_artifact(
     job: FitJob,
     folder: Path,
-    training_rows: Sequence[Row],
+    examples: Examples | None,
     decoding: Decoding,
     weights: Weights = "none",
     fill: Callable[[Path], None] = lambda folder: None,
@@ -61,18 +31,16 @@ def save_artifact(
     Args:
         job: that has adapted the model.
         folder: of the artifact; an older one is replaced.
-        training_rows: from which few-shot examples are chosen.
+        examples: that its prompt shows, and its shortlist of labels; None: none of them.
         decoding: how answers are read off the model.
         weights: what `fill` writes.
         fill: writes weights, tokenizer and whatever else the family needs into an empty folder.
     """
-    few_shot = few_shot_of(job.candidate, job.seed)
 
     def fill_and_describe(target: Path) -> None:
         fill(target)
-        select = choose_examples(few_shot, training_rows)
-        if few_shot is not None and select is not None:
-            write_rows(target / EXAMPLES_FILE, list(training_rows) if few_shot.all_rows else select(""))
+        if examples is not None:
+            examples.write(target)
         description = ArtifactDescription(
             trial=job.trial,
             candidate=job.candidate,
@@ -85,7 +53,8 @@ def save_artifact(
             decoding=decoding,
             max_new_tokens=job.max_new_tokens,
             precision=job.training.precision,
-            few_shot=few_shot,
+            few_shot=None if examples is None else examples.few_shot,
+            shortlist=0 if examples is None or examples.shortlist is None else examples.shortlist.count,
             files=hash_files(target),
         )
         write_json(target / DESCRIPTION_FILE, description)
@@ -94,11 +63,11 @@ def save_artifact(
     write_folder(folder, fill_and_describe)
 
 
-def saver(job: FitJob, folder: Path, training_rows: Sequence[Row]) -> SaveArtifact:
+def saver(job: FitJob, folder: Path, examples: Examples | None) -> SaveArtifact:
     """`save_artifact` for one job, as a method or a family calls it."""
 
     def save(decoding: Decoding, weights: Weights = "none", fill: Callable[[Path], None] = lambda folder: None) -> None:
-        save_artifact(job, folder, training_rows, decoding, weights, fill)
+        save_artifact(job, folder, examples, decoding, weights, fill)
 
     return save
 
@@ -161,13 +130,7 @@ def load_artifact(folder: Path, workshop: Workshop, devices: Devices, tick: Call
         UserError: the artifact is missing or damaged, or its base model cannot be loaded.
     """
     description = placed(folder, read_description(folder))
-    return workshop.family(description.model.family).load(
-        folder, description, devices, tick, _stored_examples(folder, description.few_shot)
-    )
-
-
-def _stored_examples(folder: Path, few_shot: FewShot | None) -> Select | None:
-    if few_shot is None:
-        return None
-    rows = read_rows(folder / EXAMPLES_FILE)
-    return choose_examples(few_shot, rows) if few_shot.all_rows else lambda query: rows
+    family, examples = workshop.family(description.model.family), stored_examples(folder, description)
+    adapted = family.load(folder, description, devices, tick, examples)
+    adapted.training = with_examples(adapted.training, 0.0, folder)
+    return adapted

@@ -138,7 +138,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     training = adapted.training
     measurement = Measurement(
         rows=results,
-        **_counts(answers),
+        **_counts(rows, answers),
         training=_training_usage(bench.devices, training, training_joules),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
         judging=scores.usage,
@@ -196,16 +196,24 @@ def _row_results(rows: Sequence[Row], answers: Sequence[Answer], scores: Scores)
     ]
 
 
-def _counts(answers: Sequence[Answer]) -> dict[str, Any]:
-    """What answers say of themselves, summed up in the fields of a measurement."""
+def _counts(rows: Sequence[Row], answers: Sequence[Answer]) -> dict[str, Any]:
+    """What the answers to rows say of themselves, summed up in the fields of a measurement."""
     return {
         "rows_truncated": sum(answer.truncated for answer in answers),
         "rows_failed": sum(answer.failed for answer in answers),
         "rows_unusable": sum(answer.unusable for answer in answers),
         "retries": sum(answer.retries for answer in answers),
+        "shortlist_recall": _recall(rows, answers),
         "served_by": sorted({answer.served_by for answer in answers} - {""}),
         "from_cache": total_usage(a.usage for a in answers if a.cached and a.usage is not None),
     }
+
+
+def _recall(rows: Sequence[Row], answers: Sequence[Answer]) -> float | None:
+    """Share of the rows whose right label was offered; None: all labels are offered."""
+    if not all(answer.offered for answer in answers):
+        return None
+    return sum(not set(row.outputs).isdisjoint(a.offered) for row, a in zip(rows, answers, strict=True)) / len(rows)
 
 
 def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
@@ -240,9 +248,9 @@ def billed_usage(answers: Iterable[Answer]) -> Usage:
 def _training_usage(devices: Devices, training: Training, joules: float | None) -> Usage:
     if training == Training(artifact_bytes=training.artifact_bytes):  # nothing was trained
         return Usage()
-    return Usage(
-        device_seconds={devices.kind: training.seconds * devices.count}, tokens_in=training.tokens, joules=joules
-    )
+    seconds = training.seconds + training.preparing_seconds
+    tokens = training.tokens + training.preparing_tokens
+    return Usage(device_seconds={devices.kind: seconds * devices.count}, tokens_in=tokens, joules=joules)
 
 
 def _answering_usage(

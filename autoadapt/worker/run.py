@@ -24,8 +24,9 @@ from autoadapt.errors import Exit, TooSlowError, UserError
 from autoadapt.files import is_full_disk, write_json
 from autoadapt.process_memory import return_freed_memory
 from autoadapt.shelves import METHODS, METRICS
-from autoadapt.worker.artifacts import choose_examples, few_shot_of, load_artifact, saver
+from autoadapt.worker.artifacts import load_artifact, saver
 from autoadapt.worker.energy import energy_counter, joules_between
+from autoadapt.worker.examples import Examples, choose_examples, with_examples
 from autoadapt.worker.in_onnx import onnx_test
 from autoadapt.worker.in_turn import time_in_turn
 from autoadapt.worker.load import load_test
@@ -189,15 +190,17 @@ def _fit_and_measure(bench: Bench, job: FitJob, session: _Session) -> Measuremen
     if grouped:
         meeting = Path(place.meeting_file) if place.meeting_file else session.folder / f"meeting-{time.time_ns()}"
         family.join_group(place.rank, place.world, meeting, place.devices.accelerator)
-    context = _context(bench, job, session, (place.rank, place.world) if grouped else (0, 1))
     bench.meters.reset_peak_memory()
     watch.stage = "fit"
+    examples, seconds = choose_examples(job, lambda: rows_of(bench.run, "train"))
+    context = _context(bench, job, session, examples, (place.rank, place.world) if grouped else (0, 1))
     counter = energy_counter(place.devices.accelerator, place.devices.count)
     before = counter()
     adapted = method.fit(context, family.open(context, job.model))
     joules = joules_between(before, counter())
     try:
         session.stop.interrupt()
+        adapted.training = with_examples(adapted.training, seconds, context.artifact)
         watch.stage = "measure"
         if place.rank > 0:
             return nothing_measured(bench, adapted.parameters_total)
@@ -246,9 +249,9 @@ def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn | OnnxTes
         adapted.close()
 
 
-def _context(bench: Bench, job: FitJob, session: _Session, rank_and_world: tuple[int, int]) -> Context:
-    few_shot = few_shot_of(job.candidate, job.seed)
-    pool = rows_of(bench.run, "train") if few_shot else []
+def _context(
+    bench: Bench, job: FitJob, session: _Session, examples: Examples | None, rank_and_world: tuple[int, int]
+) -> Context:
     artifact = bench.run / job.artifact_folder
 
     def rows(split: str, limit: int | None = None) -> list[Row]:
@@ -263,9 +266,9 @@ def _context(bench: Bench, job: FitJob, session: _Session, rank_and_world: tuple
         tick=bench.tick,
         training_should_end=session.stop.training_should_end,
         rows=rows,
-        save_artifact=_in_stage_save(saver(job, artifact, pool), session.watch),
+        save_artifact=_in_stage_save(saver(job, artifact, examples), session.watch),
         metric=bench.metric,
-        select=choose_examples(few_shot, pool),
+        select=examples,
         rank=rank_and_world[0],
         world=rank_and_world[1],
     )

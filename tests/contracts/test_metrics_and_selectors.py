@@ -5,6 +5,7 @@ import pytest
 
 from autoadapt.domain.metric import AnsweredRow
 from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import ComparesVectors, Select
 from autoadapt.errors import UserError
 from autoadapt.shelves import METRICS, SELECTORS
 
@@ -51,21 +52,33 @@ def test_metric_refuses_an_unknown_setting(name: str) -> None:
         METRICS.new(name, {"no_such_setting": 1})
 
 
+def prepared(name: str, rows: list[Row], shots: int) -> Select:
+    """A selector's function; one that compares vectors is given those of the characters in a text."""
+    select = SELECTORS.get(name).prepare(rows, shots, seed=1)
+    assert isinstance(select, ComparesVectors) == SELECTORS.get(name).needs_vectors
+    if isinstance(select, ComparesVectors):
+        select.use(np.array([characters(row.input) for row in rows]), characters)
+    return select
+
+
+def characters(text: str) -> np.ndarray:
+    counts = np.bincount([ord(c) % 64 for c in text], minlength=64) + 1e-9
+    return counts / np.linalg.norm(counts)
+
+
 @pytest.mark.parametrize("name", SELECTORS.names())
 def test_selector_chooses_distinct_rows_and_repeats(name: str) -> None:
-    select = SELECTORS.get(name).prepare(ROWS, 4, seed=1)
-    again = SELECTORS.get(name).prepare(ROWS, 4, seed=1)
+    select, again = prepared(name, ROWS, 4), prepared(name, ROWS, 4)
     chosen = select("a text about cats")
     assert len(chosen) == 4
     assert len({r.id for r in chosen}) == 4
     assert chosen == again("a text about cats")
-    assert len(SELECTORS.get(name).prepare(ROWS[:2], 8, seed=1)("x")) == 2
+    assert len(prepared(name, ROWS[:2], 8)("x")) == 2
 
 
 @pytest.mark.parametrize("name", SELECTORS.names())
 def test_selector_states_truly_whether_every_query_gets_the_same_examples(name: str) -> None:
-    selector = SELECTORS.get(name)
-    select = selector.prepare(ROWS, 4, seed=1)
+    selector, select = SELECTORS.get(name), prepared(name, ROWS, 4)
     shown = {tuple(r.id for r in select(query)) for query in ("", "about cats", "about dogs", "text number 7")}
     assert (len(shown) == 1) == selector.same_for_every_query
 

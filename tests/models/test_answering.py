@@ -40,8 +40,8 @@ def test_label_scores_equal_brute_force(tiny_model: Path, tuned: bool, kept: boo
     model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, tuned)
     if kept:
         assert model.prepare(INPUTS)
-    scores = model._score([model.encoder.encode(t) for t in INPUTS])
-    expected = [[brute_force(model, t, ids) for ids in model._label_ids] for t in INPUTS]
+    scores = model.scorer.scores([model.encoder.encode(t) for t in INPUTS])
+    expected = [[brute_force(model, t, ids) for ids in model.scorer.labels] for t in INPUTS]
     torch.testing.assert_close(scores, torch.tensor(expected), atol=2e-4, rtol=1e-4)
 
 
@@ -50,8 +50,8 @@ def test_label_scores_equal_brute_force(tiny_model: Path, tuned: bool, kept: boo
 def test_label_scores_equal_brute_force_on_real_models(shared: Path, name: str) -> None:
     model = answerer(language_model.load(str(shared / "models" / name), "cpu"), LABELS)
     model.prepare(INPUTS)
-    scores = model._score([model.encoder.encode(t) for t in INPUTS])
-    expected = [[brute_force(model, t, ids) for ids in model._label_ids] for t in INPUTS]
+    scores = model.scorer.scores([model.encoder.encode(t) for t in INPUTS])
+    expected = [[brute_force(model, t, ids) for ids in model.scorer.labels] for t in INPUTS]
     torch.testing.assert_close(scores, torch.tensor(expected), atol=2e-3, rtol=1e-4)
 
 
@@ -62,8 +62,8 @@ def test_an_input_outside_the_kept_prefix_is_still_right(tiny_model: Path) -> No
     model = Answerer(lm, Encoder(lm, prompt, None, 10, False), labels)
     assert model.prepare(["the same long beginning, one", "the same long beginning, two"])
     for text in ("another beginning", "the same", "the same long beginning, one"):
-        scores = model._score([model.encoder.encode(text)])[0].tolist()
-        assert scores == pytest.approx([brute_force(model, text, ids) for ids in model._label_ids], abs=1e-3)
+        scores = model.scorer.scores([model.encoder.encode(text)])[0].tolist()
+        assert scores == pytest.approx([brute_force(model, text, ids) for ids in model.scorer.labels], abs=1e-3)
 
 
 @pytest.mark.parametrize("score", ["sum", "mean", "calibrated"])
@@ -78,8 +78,8 @@ def test_batches_answer_like_single_requests(tiny_model: Path, score: str) -> No
 def test_label_scores_decide_differently(tiny_model: Path) -> None:
     model = answerer(language_model.load(str(tiny_model), "cpu"), LABELS, decoding=Decoding(label_score="calibrated"))
     model.prepare(INPUTS)
-    blank = model._score([model.encoder.encode("N/A")])[0]
-    raw = model._score([model.encoder.encode(INPUTS[0])])[0]
+    blank = model.scorer.scores([model.encoder.encode("N/A")])[0]
+    raw = model.scorer.scores([model.encoder.encode(INPUTS[0])])[0]
     expected = LABELS[int((raw - blank).argmax())]
     assert model.answer([INPUTS[0]])[0].text == expected
 
@@ -90,11 +90,11 @@ def test_confidence_of_a_label_is_its_share_of_the_scores_that_are_compared(tiny
     model.prepare(INPUTS)
     blank = model.encoder.encode("N/A")
     for text, answer in zip(INPUTS, model.answer(INPUTS), strict=True):
-        compared = torch.tensor([brute_force(model, text, ids) for ids in model._label_ids])
+        compared = torch.tensor([brute_force(model, text, ids) for ids in model.scorer.labels])
         if score == "mean":
-            compared = compared / torch.tensor([len(ids) for ids in model._label_ids])
+            compared = compared / torch.tensor([len(ids) for ids in model.scorer.labels])
         if score == "calibrated":
-            compared = compared - model._score([blank])[0]
+            compared = compared - model.scorer.scores([blank])[0]
         shares = compared.softmax(-1)
         assert answer.text == LABELS[int(shares.argmax())]
         assert answer.confidence == pytest.approx(shares.max().item(), abs=1e-3)

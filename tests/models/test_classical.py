@@ -9,7 +9,8 @@ from conftest import labelled_rows
 
 from autoadapt.domain.method import Training
 from autoadapt.domain.params import WordModel, WordParams
-from autoadapt.models.classical.words import AdaptedWords, Words, fit_words, load_words, save_words
+from autoadapt.models.classical.words import AdaptedWords
+from autoadapt.word_models import Words, fit_words, load_words, save_words
 
 ROWS = labelled_rows(90)
 TEXTS, ANSWERS = [r["text"] for r in ROWS], [r["label"] for r in ROWS]

@@ -18,9 +18,10 @@ from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.params import HeadParams, WordModel, WordParams
 from autoadapt.local_models.heads import label_members, read_head
 from autoadapt.local_models.logistic_regression import fit_head
-from autoadapt.models.classical.words import AdaptedWords, Words, fit_words, load_words, save_words
+from autoadapt.models.classical.words import AdaptedWords
 from autoadapt.shelves import METRICS
 from autoadapt.training.losses import LabelledExample, LabelSetLoss
+from autoadapt.word_models import Words, fit_words, load_words, save_words
 from autoadapt.worker.artifacts import load_artifact
 from autoadapt.worker.measuring import rows_of
 

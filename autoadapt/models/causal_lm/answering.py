@@ -1,14 +1,8 @@
-"""Answering: a label by log-likelihood, or free text by batched generation.
+"""Answering: a label by log-likelihood (`autoadapt.models.causal_lm.label_scoring`), or free text by batched generation.
 
-Labels. The tokens that all prompts share (instruction, fixed examples) are computed once and kept. A batch of prompts
-is run behind them, left-padded. Then all labels are scored in one forward pass: they stand behind the prompt one
-after the other, and a tree mask lets each token see the prompt and its own label only, so that the prompt's keys and
-values are neither copied nor computed again for each label (the token-tree mask of SpecInfer, Miao et al. 2023).
-
-Text. Prompts of similar length are generated together; a base model is stopped at the first blank line.
+Prompts of similar length are answered together; a base model that writes is stopped at the first blank line.
 """
 
-import copy
 import dataclasses
 import math
 import time
@@ -22,8 +16,11 @@ from autoadapt.domain.method import Answer, Decoding, Training
 from autoadapt.local_models.heads import label_answer
 from autoadapt.local_models.texts import Encoded, batches
 from autoadapt.models.causal_lm.encoding import Encoder
+from autoadapt.models.causal_lm.label_scoring import LabelScorer
 from autoadapt.models.causal_lm.language_model import LanguageModel
-from autoadapt.prompts.rendering import common_prefix
+
+LEAST_LOG_PROBABILITY = math.log(1e-6)
+"""Of a label that its prompt does not offer; the floor's of a label of which there is no training row."""
 
 
 class Answerer:
@@ -52,10 +49,9 @@ class Answerer:
         self.decoding, self.max_new_tokens, self.tick = decoding or Decoding(), max_new_tokens, tick
         self.training = Training()
         self.parameters_total = lm.parameters
-        self._prefix: list[int] = []
-        self._cache: Any = None
         self._bias: torch.Tensor | None = None
-        self._label_ids = self._label_tokens()
+        self.scorer = LabelScorer(lm, self._label_tokens())
+        self._number = {label: k for k, label in enumerate(self.labels)}
         lm.model.eval()
 
     def _label_tokens(self) -> list[list[int]]:
@@ -74,28 +70,22 @@ class Answerer:
 
         Shared by all of `inputs`; other inputs are checked against it when they come.
         """
-        self._prefix, self._cache, self._bias = [], None, None
+        self._bias = None
         if not self.labels:
             return 0
-        encoded = [self.encoder.encode(text).ids for text in inputs]
-        shared = common_prefix(encoded) if encoded else []
-        shared = shared[: min((len(ids) for ids in encoded), default=0) - 1]
-        if len(shared) >= 8:
-            batch = torch.tensor([shared], device=self.lm.device)
-            self._cache = self.lm.model(input_ids=batch, use_cache=True).past_key_values
-            self._prefix = shared
+        self.scorer.keep_shared([one.ids for one in self.encoder.encode_all(inputs)])
         if self.decoding.label_score == "calibrated":
-            self._bias = self._score([self.encoder.encode("N/A")])[0]
-        return len(self._prefix)
+            self._bias = self.scorer.scores([self.encoder.encode("N/A")])[0]
+        return len(self.scorer.prefix)
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answers inputs in batches of similar length; the order of the result is that of the inputs."""
         begun = time.perf_counter()
-        encoded = [self.encoder.encode(text) for text in inputs]
+        encoded = self.encoder.encode_all(inputs)
         answers: list[Answer | None] = [None] * len(encoded)
-        answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
+        answer = self._most_tokens(encoded) if self.labels else self.max_new_tokens
         written = answer * self.decoding.num_beams
-        for batch in batches(encoded, self.lm.device.type, written, known=len(self._prefix)):
+        for batch in batches(encoded, self.lm.device.type, written, known=len(self.scorer.prefix)):
             chosen = [encoded[i] for i in batch]
             first = _FirstToken()
             ones = self._label(chosen) if self.labels else self._write(chosen, first)
@@ -107,82 +97,29 @@ class Answerer:
 
     def close(self) -> None:
         """Forgets what was computed for all prompts."""
-        self._cache = self._bias = None
+        self.scorer.forget()
+        self._bias = None
+
+    def _most_tokens(self, encoded: Sequence[Encoded]) -> int:
+        """Tokens of the labels that are scored behind a prompt, at most."""
+        longest = sorted(map(len, self.scorer.labels), reverse=True)
+        return sum(longest[: max((len(e.offered) for e in encoded), default=0) or None])
 
     def _label(self, encoded: list[Encoded]) -> list[Answer]:
+        lengths = [len(ids) for ids in self.scorer.labels]
+        shortlisted = any(e.offered for e in encoded)
         with torch.no_grad():
-            scores = self._score(encoded)
+            offered = [[self._number[label] for label in e.offered] for e in encoded] if shortlisted else None
+            scores = self.scorer.scores(encoded, offered)
             if self.decoding.label_score == "mean":
-                scores = scores / torch.tensor([len(i) for i in self._label_ids], device=scores.device)
+                scores = scores / torch.tensor(lengths, device=scores.device)
             if self._bias is not None:
                 scores = scores - self._bias
-            numbers = scores.log_softmax(dim=-1).tolist()
-        lengths = [len(ids) for ids in self._label_ids]
+            log_probs = scores.log_softmax(dim=-1)
+            if shortlisted:
+                log_probs = log_probs.clamp(min=LEAST_LOG_PROBABILITY)
+            numbers = log_probs.tolist()
         return [label_answer(self.labels, log_probs, e, lengths) for log_probs, e in zip(numbers, encoded, strict=True)]
-
-    def _score(self, encoded: list[Encoded]) -> torch.Tensor:
-        """Summed log-likelihood of every label behind every prompt: shape (rows, labels)."""
-        prefix = self._prefix
-        if prefix and all(e.ids[: len(prefix)] == prefix and len(e.ids) > len(prefix) for e in encoded):
-            cache = copy.deepcopy(self._cache)
-            cache.batch_repeat_interleave(len(encoded))
-            suffixes = [e.ids[len(prefix) :] for e in encoded]
-        else:
-            prefix, cache, suffixes = [], None, [e.ids for e in encoded]
-        device, width = self.lm.device, max(map(len, suffixes))
-        ids = torch.full((len(suffixes), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
-        mask = torch.zeros(len(suffixes), len(prefix) + width, dtype=torch.long)
-        mask[:, : len(prefix)] = 1
-        for i, row in enumerate(suffixes):
-            ids[i, width - len(row) :] = torch.tensor(row)
-            mask[i, len(prefix) + width - len(row) :] = 1
-        lengths = torch.tensor([len(row) for row in suffixes])
-        positions = (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + len(prefix)
-        keep = {"logits_to_keep": 1} if self.lm.keeps_logits else {}
-        out = self.lm.model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
-            past_key_values=cache,
-            use_cache=True,
-            **keep,
-        )
-        first = out.logits[:, -1].float().log_softmax(-1)
-        scores = first[:, torch.tensor([i[0] for i in self._label_ids], device=device)]
-        if max(map(len, self._label_ids)) > 1:
-            scores = scores + self._tail_scores(out.past_key_values, mask, lengths + len(prefix))
-        return scores
-
-    def _tail_scores(self, cache: Any, mask: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-        """Log-likelihood of every label's tokens after its first, by one pass over all labels side by side.
-
-        Args:
-            cache: keys and values of the prompts.
-            mask: which of them are real, shape (rows, keys).
-            starts: position of each prompt's next token, shape (rows,).
-        """
-        device = self.lm.device
-        fed = [t for label in self._label_ids for t in label[:-1]]
-        targets = [t for label in self._label_ids for t in label[1:]]
-        owner = [k for k, label in enumerate(self._label_ids) for _ in label[:-1]]
-        depth = [j for label in self._label_ids for j in range(len(label) - 1)]
-        owners, rows = torch.tensor(owner), mask.shape[0]
-        tree = (owners[:, None] == owners[None, :]) & torch.ones(len(fed), len(fed), dtype=torch.bool).tril()
-        allowed = torch.cat(
-            [mask.bool()[:, None, :].expand(rows, len(fed), -1), tree[None].expand(rows, -1, -1)], dim=-1
-        )[:, None]
-        logits = self.lm.model(
-            input_ids=torch.tensor([fed], device=device).expand(rows, -1),
-            attention_mask=allowed.to(device),
-            position_ids=(starts[:, None] + torch.tensor(depth)[None, :]).to(device),
-            past_key_values=cache,
-            use_cache=True,
-        ).logits.float()
-        target = torch.tensor([targets], device=device).expand(rows, -1)
-        # log-softmax of the target tokens only: the full table would be rows x tokens x vocabulary
-        token = logits.gather(-1, target[..., None])[..., 0] - logits.logsumexp(-1)
-        sums = torch.zeros(rows, len(self._label_ids), device=device)
-        return sums.index_add(1, owners.to(device), token)
 
     def _write(self, encoded: list[Encoded], first: "_FirstToken") -> list[Answer]:
         tokenizer, device = self.lm.tokenizer, self.lm.device

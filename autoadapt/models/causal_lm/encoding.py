@@ -1,9 +1,10 @@
 """From prompt text to token ids: chat template, special tokens made inert, prompts shortened to fit the context."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import PromptChoices, Select, labels_offered
 from autoadapt.errors import Exit, UserError
 from autoadapt.local_models.texts import Encoded, inert
 from autoadapt.models.causal_lm.language_model import LanguageModel
@@ -17,7 +18,7 @@ class Encoder:
     Args:
         lm: the model, for its tokenizer and context length.
         prompt: renders text and examples.
-        select: few-shot selection; None for zero-shot.
+        select: few-shot selection, and the labels that are offered; None: no examples, and all labels.
         room: tokens of the context that are left for the answer.
         tuned: whether answers end with the end token, as tuned models learn them.
     """
@@ -26,7 +27,7 @@ class Encoder:
         self,
         lm: LanguageModel,
         prompt: Prompt,
-        select: Callable[[str], list[Row]] | None,
+        select: Select | None,
         room: int,
         tuned: bool,
     ) -> None:
@@ -35,12 +36,12 @@ class Encoder:
         self.chat = bool(getattr(lm.tokenizer, "chat_template", None))
         self._limits = UseLimits()
 
-    def _ids(self, text: str, examples: Sequence[Row]) -> list[int]:
+    def _ids(self, text: str, examples: Sequence[Row], offered: Sequence[str]) -> list[int]:
         shown = [
             Row(id=r.id, input=inert(r.input, self.lm.tokenizer), outputs=[inert(r.outputs[0], self.lm.tokenizer)])
             for r in examples
         ]
-        prompt = self.prompt.render(text, shown)
+        prompt = self.prompt.render(text, shown, offered)
         tokenizer = self.lm.tokenizer
         if self.chat:
             prompt = self._in_chat(prompt)
@@ -68,20 +69,26 @@ class Encoder:
             ) from error
         return shown
 
+    def encode_all(self, texts: Sequence[str]) -> list[Encoded]:
+        """The prompts for many inputs."""
+        if isinstance(self.select, PromptChoices):
+            self.select.expect(texts)
+        return [self.encode(text) for text in texts]
+
     def encode(self, text: str) -> Encoded:
         """The prompt for one input: examples are dropped, then the input is cut, until it fits."""
-        examples = self.select(text) if self.select else []
+        examples, offered = self.select(text) if self.select else [], labels_offered(self.select, text)
         text = inert(text, self.lm.tokenizer)
-        ids = self._ids(text, examples)
+        ids = self._ids(text, examples, offered)
         truncated = len(ids) > self.limit
         while len(ids) > self.limit and examples:
             examples = examples[1:]
-            ids = self._ids(text, examples)
+            ids = self._ids(text, examples, offered)
         while len(ids) > self.limit and len(text) > 1:
             # characters per token vary, so cut a little more than in proportion and look again
             text = text[: max(1, int(len(text) * 0.95 * self.limit / len(ids)))]
-            ids = self._ids(text, examples)
-        return Encoded(ids[: self.limit], truncated)
+            ids = self._ids(text, examples, offered)
+        return Encoded(ids[: self.limit], truncated, offered=tuple(offered))
 
     def answer(self, text: str) -> list[int]:
         """Token ids of an answer as it follows a prompt, with the end token when tuned."""

@@ -12,6 +12,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.local_models.texts import ROWS_PER_BATCH, TOKENS_PER_BATCH, Encoded, batches
 from autoadapt.model_files import tokenizer_of
 from autoadapt.prompts.rendering import Prompt
+from autoadapt.shelves import SELECTORS
 
 COUNTED_ROWS = 300
 """Rows whose prompts are counted to see whether they fit."""
@@ -36,8 +37,13 @@ class _Asking:
         return Prompt(self.template, self.instruction, list(self.labels), self.multi_label)
 
 
-def _asking(folder: Path, job: Fit) -> _Asking:
-    return _Asking(folder, job.prompt.template, job.prompt.instruction, tuple(job.labels or ()), job.multi_label)
+def _asking(folder: Path, job: Fit, longest: bool) -> _Asking:
+    """How the rows of a job are asked; of the labels that it offers for each row, the longest or the shortest."""
+    labels = tuple(job.labels or ())
+    if job.labels_offered:
+        by_length = sorted(labels, key=len, reverse=longest)[: job.labels_offered]
+        labels = tuple(label for label in labels if label in by_length)
+    return _Asking(folder, job.prompt.template, job.prompt.instruction, labels, job.multi_label)
 
 
 def _pool(training: Sequence[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -63,7 +69,7 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
     if tokenizer is None or not asked:
         return None
     shots = int(job.candidate.params.get("shots") or 0)
-    asking = _asking(folder, job)
+    asking = _asking(folder, job, longest=False)
     room = _longest(folder, tuple(job.scored_labels)) if job.scored_labels else job.max_new_tokens
     lengths = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
     each = 0.0
@@ -99,13 +105,14 @@ def largest_batch(
         return ROWS_PER_BATCH[accelerator], TOKENS_PER_BATCH[accelerator] // ROWS_PER_BATCH[accelerator]
     params, labels = job.candidate.params, job.scored_labels
     beams = 1 if labels else int(params.get("num_beams") or 1)
-    written = sum(_counts(folder, labels)) if labels else job.max_new_tokens
-    asking = _asking(folder, job)
+    asking = _asking(folder, job, longest=True)
+    written = sum(_counts(folder, asking.labels)) if labels else job.max_new_tokens
     shots = int(params.get("shots") or 0)
     examples = shots * _example_length(asking, _pool(training)) if shots and training else 0.0
     shared = 0.0
-    if labels:  # computed once for all prompts; nearest examples differ from row to row
-        shared = _zero_shot_lengths(asking, ("",))[0] + (0.0 if params.get("selector") == "nearest" else examples)
+    if labels and not job.labels_offered:  # computed once for all prompts; nearest examples differ from row to row
+        varies = not SELECTORS.get(str(params.get("selector", "balanced"))).same_for_every_query
+        shared = _zero_shot_lengths(asking, ("",))[0] + (0.0 if varies else examples)
     counted = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
     sample = [math.ceil(n + examples) for n in counted[:SAMPLED_ROWS]]
     texts = [Encoded([0] * sample[i % len(sample)], False) for i in range(job.fidelity.rows)]

@@ -1,10 +1,14 @@
 """A causal language model opened for one job: behind a prompt as it is, trained, or with a head on its features."""
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 from autoadapt.domain.method import Adapted, AdapterSpec, Decoding, Training
+from autoadapt.domain.selector import PromptChoices
 from autoadapt.local_models.adapters import make_trainable
 from autoadapt.local_models.artifacts import Option, deployed_bytes, load_weights, write_weights
+from autoadapt.local_models.example_vectors import READ, ExampleVectors
 from autoadapt.local_models.opened import OpenedLocalModel, Trainee
 from autoadapt.local_models.texts import Encoded
 from autoadapt.models.causal_lm.examples import make_examples
@@ -17,13 +21,37 @@ from autoadapt.training.losses import AnswerLoss
 class OpenedCausalLm(OpenedLocalModel[LanguageModel]):
     """One job on one base model."""
 
+    _vectors: ExampleVectors | None = None
+    """By which examples are chosen."""
+
     def prompt(self, decoding: Decoding) -> Adapted:
         job, context = self.context.job, self.context
         lm = self.models.borrow(self.base, self.accelerator, self.dtype)
-        context.save_artifact(decoding)
-        training = Training(artifact_bytes=deployed_bytes(context.artifact, "none", job.prompt))
+        training = self._compare_examples(lm)
+        context.save_artifact(decoding, "none", self._write_vectors)
+        size = deployed_bytes(context.artifact, "none", job.prompt)
+        training = dataclasses.replace(training, artifact_bytes=size)
         encoder = make_encoder(lm, job, context.select, decoding.tuned)
         return make_answerer(lm, encoder, job, decoding, training, context.tick)
+
+    def _compare_examples(self, lm: LanguageModel) -> Training:
+        """Gives the candidate's examples the vectors that they are chosen by, if they are; returns what that took.
+
+        The seconds are those that the features took once, as of a head: what an option costs does not depend on which
+        trial came first.
+        """
+        select = self.context.select
+        if not isinstance(select, PromptChoices) or not select.needs_vectors:
+            return Training()
+        cached, count = self.cached_features(lm, READ), len(select.rows)
+        self._vectors = ExampleVectors(cached.vectors[:count])
+        select.use(self._vectors.vectors, self._vectors.embedder(lm, self.reader(lm)))
+        seconds, tokens = float(cached.seconds[:count].sum()), int(cached.tokens[:count].sum())
+        return Training(preparing_seconds=seconds, preparing_tokens=tokens)
+
+    def _write_vectors(self, folder: Path) -> None:
+        if self._vectors is not None:
+            self._vectors.write(folder)
 
     def trainee(self, lm: LanguageModel, adapter: AdapterSpec | None) -> Trainee:
         context = self.context

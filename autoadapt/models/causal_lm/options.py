@@ -5,8 +5,9 @@ from collections.abc import Callable
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import Devices
 from autoadapt.domain.method import Adapted, Training
-from autoadapt.domain.selector import Select
+from autoadapt.domain.selector import PromptChoices, Select
 from autoadapt.local_models.artifacts import Option, deployed_bytes, load_weights
+from autoadapt.local_models.example_vectors import ExampleVectors
 from autoadapt.local_models.heads import HeadAnswerer, read_head
 from autoadapt.local_models.warm_models import WarmModels
 from autoadapt.models.causal_lm.language_model import LanguageModel
@@ -28,5 +29,8 @@ def load_option(
     if option.weights == "head":
         head = read_head(option.folder, lm.device)
         return HeadAnswerer(lm, head, raw_text_reader(lm), description.labels or [], training=training, tick=tick)
+    if isinstance(select, PromptChoices) and select.needs_vectors:
+        vectors = ExampleVectors.read(option.folder)
+        select.use(vectors.vectors, vectors.embedder(lm, raw_text_reader(lm)))
     encoder = make_encoder(lm, description, select, description.decoding.tuned)
     return make_answerer(lm, encoder, description, description.decoding, training, tick)

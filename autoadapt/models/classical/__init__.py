@@ -43,7 +43,8 @@ class Classical(ModelFamily):
         tick: Callable[[], None],
         select: Select | None,
     ) -> Adapted:
-        from autoadapt.models.classical.words import AdaptedWords, load_words
+        from autoadapt.models.classical.words import AdaptedWords
+        from autoadapt.word_models import load_words
 
         size = sum(file.stat().st_size for file in folder.glob("words.*"))
         return AdaptedWords(load_words(folder), description.labels, Training(artifact_bytes=size))
@@ -62,7 +63,8 @@ class OpenedClassical(Model):
     def fit_words(self, kind: WordModel, params: WordParams) -> Adapted:
         import time
 
-        from autoadapt.models.classical.words import AdaptedWords, fit_words, save_words
+        from autoadapt.models.classical.words import AdaptedWords
+        from autoadapt.word_models import fit_words, save_words
 
         context, labels, sets = self.context, self.context.job.labels, self.context.job.multi_label
         rows = context.training_rows()

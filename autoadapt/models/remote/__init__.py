@@ -22,6 +22,7 @@ from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
 from autoadapt.models.remote.names import is_remote, reference_of
 from autoadapt.registry import expanded
+from autoadapt.shelves import SELECTORS
 
 if TYPE_CHECKING:
     from autoadapt.models.remote.asking import Session
@@ -40,7 +41,15 @@ class Remote(ModelFamily):
     branches: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "prompt": {
             "shots": [0, 2, 4, 8, 16],
-            "selector": {"search": ["random", "balanced", "nearest"], "when": {"shots": [2, 4, 8, 16]}},
+            "shortlist": {"search": [0, 4, 8, 16], "when": {"answers": "label", "labels": "many"}},
+            "selector": {
+                "search": ["random", "balanced", "nearest", "diverse", "hard"],
+                "when": {"shots": [2, 4, 8, 16]},
+            },
+            "order": {
+                "search": ["best_last", "best_first", "by_label"],
+                "when": {"selector": ["nearest", "diverse"]},
+            },
             "label_way": {"search": list(LABEL_WAYS), "when": {"answers": "label"}},
         }
     }
@@ -51,6 +60,8 @@ class Remote(ModelFamily):
             {"shots": 0, "label_way": "text"},
             {"shots": 8, "selector": "nearest", "label_way": "schema"},
             {"shots": 8, "selector": "nearest", "label_way": "text"},
+            {"shots": 8, "shortlist": 8, "selector": "nearest", "label_way": "schema"},
+            {"shots": 8, "shortlist": 8, "selector": "nearest", "label_way": "text"},
         )
     }
 
@@ -88,13 +99,16 @@ class Remote(ModelFamily):
         return [f"{model.name}: {note}" for note in features.notes]
 
     def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
-        way = job.candidate.params.get("label_way", "auto")
+        params = job.candidate.params
+        if params.get("shots") and SELECTORS.get(str(params.get("selector", "balanced"))).needs_vectors:
+            return f"selector {params['selector']} compares vectors of texts, which a server does not give; use nearest"
+        way = params.get("label_way", "auto")
         key = _key(_settings(model), model.place)
         if not job.labels or way == "auto" or key not in self._known:
             return None
         from autoadapt.models.remote.labels import lacking
 
-        return lacking(cast(LabelWay, way), job.labels, self._known[key])
+        return lacking(cast(LabelWay, way), job.labels[: job.labels_offered or None], self._known[key])
 
     def begin(self, run: Path, folder: Path, job: JobBase) -> None:
         self._run, self._cap = run, job.provider_usd_cap
@@ -109,7 +123,7 @@ class Remote(ModelFamily):
     def open(self, context: Context, model: ModelReference) -> Model:
         from autoadapt.models.remote.asking import OpenedRemote
 
-        return OpenedRemote(context, self._session(model, context.tick))
+        return OpenedRemote(context, self._session(model, context.tick, context.devices))
 
     def load(
         self,
@@ -121,7 +135,7 @@ class Remote(ModelFamily):
     ) -> Adapted:
         from autoadapt.models.remote.asking import RemoteAdapted
 
-        return RemoteAdapted(self._session(description.model, tick), description, description.decoding, select)
+        return RemoteAdapted(self._session(description.model, tick, devices), description, description.decoding, select)
 
     def drop(self) -> None:
         self._close_stores()
@@ -141,11 +155,12 @@ class Remote(ModelFamily):
 
         return "budget" if isinstance(error, OutOfMoneyError) else None
 
-    def _session(self, model: ModelReference, tick: Callable[[], None]) -> "Session":
+    def _session(self, model: ModelReference, tick: Callable[[], None], devices: Devices) -> "Session":
         from autoadapt.models.remote.asking import Session
 
         access = self._access(model, self._job_name, self._cap)
-        return Session(access, self._store(), self._features(access, tick), tick, self._clients.append)
+        features = self._features(access, tick)
+        return Session(access, self._store(), features, tick, self._clients.append, devices.kind)
 
     def _access(self, model: ModelReference, job: str, cap: float | None) -> "Access":
         from autoadapt.providers.client import Access

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,10 @@ from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import JobBase
 from autoadapt.domain.method import Adapted, Answer, Context, Decoding, Model, Training
 from autoadapt.domain.remote import LabelWay
-from autoadapt.domain.selector import Select
+from autoadapt.domain.selector import Select, labels_offered
 from autoadapt.domain.usage import Usage
 from autoadapt.errors import Exit, UserError
-from autoadapt.models.remote.labels import Found, fluency, lacking, letter_list, read_label, with_letters
+from autoadapt.models.remote.labels import Found, among_all, fluency, lacking, letter_list, read_label, with_letters
 from autoadapt.prompts.rendering import Prompt
 from autoadapt.providers.answer_store import AnswerStore, KeptAnswer, content_key
 from autoadapt.providers.client import Access, Client, RequestFailedError
@@ -40,6 +41,8 @@ class Session:
     tick: Callable[[], None]
     opened: Callable[[Client], None]
     """Told of the client that is made, for the account of what it spends."""
+    device: str
+    """Kind of the machine that asks."""
 
 
 def chosen_way(decoding: Decoding, labels: Sequence[str], features: Features) -> LabelWay:
@@ -76,7 +79,8 @@ class RemoteAdapted:
         self._session, self._select = session, select
         self._labels, self._max_new_tokens = described.labels or [], described.max_new_tokens
         prompt, features = described.prompt, session.features
-        self._way = chosen_way(decoding, self._labels, features) if self._labels else None
+        offered = self._labels[: described.labels_offered or None]
+        self._way = chosen_way(decoding, offered, features) if self._labels else None
         if self._way is None and not features.writes:
             raise UserError("this server answers typed questions alone and writes no free text")
         self._renderer = Prompt(prompt.template, prompt.instruction, self._labels)
@@ -100,7 +104,7 @@ class RemoteAdapted:
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answers inputs; those that were asked before come from the cache of the run."""
-        answers: list[Answer] = self._runner.run(self._answers([self.question(text) for text in inputs]))
+        answers: list[Answer] = self._runner.run(self._answers([self.asked(text) for text in inputs]))
         failed, unusable = (sum(getattr(a, name) for a in answers) for name in ("failed", "unusable"))
         kept, retries = sum(a.cached for a in answers), sum(a.retries for a in answers if not a.cached)
         _log(
@@ -111,41 +115,53 @@ class RemoteAdapted:
 
     def answer_alone(self, text: str, repetition: int) -> Answer:
         """Answers one input while nothing else is under way; each repetition is sent once and kept with its time."""
-        question = self.question(text)
-        return self._runner.run(self._one(self._key(question, "alone", repetition), question))
+        asked = self.asked(text)
+        return self._runner.run(self._one(self._key(asked.question, "alone", repetition), asked))
 
     def close(self) -> None:
         """Closes the connections."""
         self._runner.run(self._client.close())
         self._runner.close()
 
-    def question(self, text: str) -> Question:
-        """What is asked for an input."""
-        examples = list(self._select(text)) if self._select else []
+    def asked(self, text: str) -> "_Asked":
+        """What is asked for an input, and among which labels its answer is looked for."""
+        begun = time.perf_counter()
+        offered = labels_offered(self._select, text)
+        question = self.question(text, offered)
+        return _Asked(question, tuple(offered), time.perf_counter() - begun if offered else 0.0)
+
+    def question(self, text: str, offered: Sequence[str] = ()) -> Question:
+        """What is asked for an input.
+
+        Args:
+            text: the input.
+            offered: the labels to choose from; empty: all of the task.
+        """
+        examples, labels = list(self._select(text)) if self._select else [], list(offered) or self._labels
         features, room = self._session.features, self._session.access.model.reasoning_tokens
         if self._way is None:
             scored = 0 if features.logprobs else None
             prompt = self._renderer.render(text, examples)
             return Question(prompt=prompt, max_tokens=self._max_new_tokens + room, logprobs=scored)
-        longest = max(len(label.encode()) for label in self._labels)
+        longest = max(len(label.encode()) for label in labels)
         if self._way == "logprobs":
-            prompt = letter_list(self._labels) + self._renderer.render(text, with_letters(examples, self._labels))
+            prompt = letter_list(labels) + self._renderer.render(text, with_letters(examples, labels), offered)
             return Question(prompt=prompt, max_tokens=1 + room, logprobs=features.alternatives)
-        prompt = self._renderer.render(text, examples)
+        prompt = self._renderer.render(text, examples, offered)
         if self._way == "decisions":
-            asked = self._renderer.instruction or "Which label fits the input?"
-            return Question(prompt=prompt, max_tokens=1, choices=tuple(self._labels), question=asked)
+            asked = self._renderer.instruction_for(offered) or "Which label fits the input?"
+            return Question(prompt=prompt, max_tokens=1, choices=tuple(labels), question=asked)
         constrained: dict[str, Any] = {}
         if self._way == "schema":
-            constrained = {"choices": tuple(self._labels), "constraint": features.constraint}
+            constrained = {"choices": tuple(labels), "constraint": features.constraint}
         scored = 0 if features.logprobs else None
         return Question(prompt=prompt, max_tokens=longest + LABEL_ROOM + room, logprobs=scored, **constrained)
 
     def _key(self, question: Question, *more: Any) -> str:
         return content_key(self._session.access.url, self._dialect.path, self._dialect.body(question), *more)
 
-    async def _answers(self, questions: Sequence[Question]) -> list[Answer]:
-        keys = [self._key(question) for question in questions]
+    async def _answers(self, questions: Sequence["_Asked"]) -> list[Answer]:
+        keys = [self._key(asked.question) for asked in questions]
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
         failures = _Failures(self._client, max(1.0, MOST_FAILED * len(first)))
         asked = {key: failures.watched(self._one(key, questions[i])) for key, i in first.items()}
@@ -160,12 +176,12 @@ class RemoteAdapted:
         # a question that stands twice in a batch is sent once, and its second answer is one from the cache
         return [by_key[key] if first[key] == i else _again(by_key[key]) for i, key in enumerate(keys)]
 
-    async def _one(self, key: str, question: Question) -> Answer:
+    async def _one(self, key: str, asked: "_Asked") -> Answer:
         kept = self._session.store.answer(key)
         if kept is not None:
-            return self._read(question, kept, cached=True)
+            return self._read(asked, kept, cached=True)
         try:
-            kept = await self._client.ask(self._dialect, question)
+            kept = await self._client.ask(self._dialect, asked.question)
         except RequestFailedError as error:
             _log(f"a request failed after {error.attempts} attempts: {error}")
             spent = Usage(usd=error.spent.usd, usd_estimated=error.spent.estimated)
@@ -180,18 +196,21 @@ class RemoteAdapted:
                 done_s=error.seconds,
             )
         self._session.store.keep(key, kept)
-        return self._read(question, kept, cached=False)
+        return self._read(asked, kept, cached=False)
 
-    def _read(self, question: Question, kept: KeptAnswer, cached: bool) -> Answer:
-        reply = kept.reply
+    def _read(self, asked: "_Asked", kept: KeptAnswer, cached: bool) -> Answer:
+        reply, question = kept.reply, asked.question
         if self._way is None:
             found = Found(reply.text.strip(), fluency(reply.scores), unusable=reply.refused)
         else:
-            found = read_label(self._way, reply, self._labels)
+            found = read_label(self._way, reply, asked.offered or self._labels)
+            found = among_all(found, asked.offered, self._labels)
         tokens = reply.tokens or estimated_tokens(question, reply)
         held = {f"server at {self._session.access.url}": kept.busy_seconds}
+        seconds = kept.seconds + asked.seconds
+        here = {self._session.device: asked.seconds} if asked.offered else {}
         usage = Usage(
-            device_seconds=held if self._client.tariff.by_device_time else {},
+            device_seconds={**(held if self._client.tariff.by_device_time else {}), **here},
             tokens_in=tokens.fresh,
             tokens_cached=tokens.cached,
             tokens_out=tokens.out,
@@ -203,16 +222,28 @@ class RemoteAdapted:
             found.text,
             tokens.fresh + tokens.cached,
             tokens.out,
-            first_s=kept.seconds,
-            done_s=kept.seconds,
+            first_s=seconds,
+            done_s=seconds,
             usage=usage,
             confidence=found.confidence,
             log_probs=found.log_probs,
+            offered=asked.offered,
             cached=cached,
             unusable=found.unusable,
             retries=kept.retries,
             served_by=f"{reply.model} {reply.fingerprint}".strip(),
         )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question as it is sent."""
+
+    question: Question
+    offered: tuple[str, ...]
+    """The labels to choose from; empty: all of the task."""
+    seconds: float
+    """That it took to choose them."""
 
 
 class _Failures:

@@ -1,5 +1,6 @@
 """Labels: how a server is asked for one in each way, and how it is found in what comes back."""
 
+import dataclasses
 import math
 import re
 import string
@@ -71,6 +72,21 @@ def read_label(way: LabelWay, reply: Reply, labels: Sequence[str]) -> Found:
     if label is None:
         return Found(reply.text[:200], unusable=True)
     return Found(label, confidence=_confidence(reply.scores, label))
+
+
+def among_all(found: Found, offered: Sequence[str], labels: Sequence[str]) -> Found:
+    """What was found among the labels offered, with the probabilities of all labels of the task.
+
+    Args:
+        found: among `offered`.
+        offered: empty: all labels were.
+        labels: of the task.
+    """
+    if not offered or not found.log_probs:
+        return found
+    known = dict(zip(offered, found.log_probs, strict=True))
+    every = tuple(known.get(label, math.log(LEAST_PROBABILITY)) for label in labels)
+    return dataclasses.replace(found, log_probs=every)
 
 
 def _by_letter(reply: Reply, labels: Sequence[str]) -> Found:

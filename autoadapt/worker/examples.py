@@ -1,0 +1,241 @@
+"""What a prompt shows of a task's training rows: examples, and of many labels those that an input most likely has.
+
+A shortlist is chosen by a model of words (TF-IDF with logistic regression) that is fitted on training rows in the job
+that makes the option, and kept in its artifact as plain arrays.
+"""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoadapt.domain.artifact import EXAMPLES_FILE, SHORTLIST_FOLDER, VECTORS_FILE, ArtifactDescription, FewShot
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.jobs import FitJob
+from autoadapt.domain.method import Training
+from autoadapt.domain.params import WordParams
+from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import ComparesVectors, Order, PromptChoices, Select, Vectors
+from autoadapt.files import read_rows, write_rows
+from autoadapt.shelves import SELECTORS
+
+if TYPE_CHECKING:
+    from autoadapt.word_models import Words
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """Chooses the labels that a prompt offers."""
+
+    words: "Words"
+    labels: Sequence[str]
+    """All labels of the task, in the job's order."""
+    count: int
+    """How many are offered."""
+
+    def of(self, query: str) -> list[str]:
+        """The labels that a query's prompt offers, the most likely first."""
+        log_probs = self.words.label_log_probs([query], self.labels)[0]
+        return [self.labels[i] for i in (-log_probs).argsort(kind="stable")[: self.count]]
+
+
+class Examples(PromptChoices):
+    """The examples of one candidate, and its shortlist (see `autoadapt.domain.selector.PromptChoices`).
+
+    With a shortlist examples show the offered labels in turn, the most likely one last; the selector chooses among the
+    rows of each label. So as many shots as labels are one example of each.
+
+    Args:
+        few_shot: how examples are chosen; None: there are none.
+        rows: all rows to choose from.
+        shortlist: chooses the labels that are offered; None: all are.
+    """
+
+    def __init__(self, few_shot: FewShot | None, rows: Sequence[Row], shortlist: Shortlist | None = None) -> None:
+        self.few_shot, self.rows, self.shortlist = few_shot, rows, shortlist
+        selector = SELECTORS.get(few_shot.selector) if few_shot is not None else None
+        self.needs_vectors = selector is not None and selector.needs_vectors
+        self._select: Select = lambda query: []
+        self._by_label: dict[str, Select] = {}
+        if few_shot is not None and shortlist is None:
+            self._select = SELECTORS.get(few_shot.selector).prepare(rows, few_shot.shots, few_shot.seed)
+        elif few_shot is not None:
+            self._by_label = self._prepared_by_label(few_shot)
+        self._last: tuple[str, list[str]] | None = None
+        self._embed: Callable[[Sequence[str]], Vectors] = lambda texts: None
+        self._expected: dict[str, Vectors] = {}
+
+    def _prepared_by_label(self, few_shot: FewShot) -> dict[str, Select]:
+        """Of every label a selector among its rows: prepared on them alone, or in the order in which it takes all."""
+        selector, rows = SELECTORS.get(few_shot.selector), self.rows
+        if not selector.same_for_every_query:
+            return {
+                label: selector.prepare(self._rows_of(label), few_shot.shots, few_shot.seed)
+                for label in {row.outputs[0] for row in rows}
+            }
+        ordered: dict[str, list[Row]] = {}
+        for row in selector.prepare(rows, len(rows), few_shot.seed)(""):
+            ordered.setdefault(row.outputs[0], []).append(row)
+        return {label: _constant(of_label) for label, of_label in ordered.items()}
+
+    def _rows_of(self, label: str) -> list[Row]:
+        return [row for row in self.rows if row.outputs[0] == label]
+
+    def offered(self, query: str) -> list[str]:
+        if self.shortlist is None:
+            return []
+        if self._last is None or self._last[0] != query:  # asked for by the examples and by the prompt
+            self._last = (query, self.shortlist.of(query))
+        return self._last[1]
+
+    def __call__(self, query: str) -> list[Row]:
+        if self.few_shot is None:
+            return []
+        rows = self._select(query) if self.shortlist is None else self._in_turn(query, self.few_shot.shots)
+        return in_order(rows, self.few_shot.order)
+
+    def _in_turn(self, query: str, shots: int) -> list[Row]:
+        known = [label for label in self.offered(query) if label in self._by_label]
+        wanted = Counter(known[i % len(known)] for i in range(shots if known else 0))
+        best_first = {label: self._by_label[label](query)[::-1][:count] for label, count in wanted.items()}
+        longest = max(map(len, best_first.values()), default=0)
+        turns = [best_first[label][i] for i in range(longest) for label in known if i < len(best_first.get(label, ()))]
+        return turns[::-1]
+
+    def use(self, vectors: Vectors, embed: Callable[[Sequence[str]], Vectors]) -> None:
+        self._embed = embed
+        if isinstance(self._select, ComparesVectors):
+            self._select.use(vectors, self._vector_of)
+        for label, select in self._by_label.items():
+            if isinstance(select, ComparesVectors):
+                select.use(vectors[[row.outputs[0] == label for row in self.rows]], self._vector_of)
+
+    def expect(self, queries: Sequence[str]) -> None:
+        if self.needs_vectors:
+            self._expected = dict(zip(queries, self._embed(queries), strict=True))
+
+    def _vector_of(self, query: str) -> Vectors:
+        if query not in self._expected:
+            self.expect([query])
+        return self._expected[query]
+
+    def write(self, folder: Path) -> None:
+        """Writes what they are chosen from into the folder of an artifact."""
+        if self.few_shot is not None:
+            rows = self.rows if self.few_shot.all_rows else self(" ")
+            write_rows(folder / EXAMPLES_FILE, list(rows))
+        if self.shortlist is not None:
+            from autoadapt.word_models import save_words
+
+            (folder / SHORTLIST_FOLDER).mkdir()
+            save_words(self.shortlist.words)(folder / SHORTLIST_FOLDER)
+
+
+def _constant(rows: list[Row]) -> Select:
+    return lambda query: rows
+
+
+def in_order(rows: list[Row], order: Order) -> list[Row]:
+    """Examples as a prompt shows them, of those in the order of a selector: the best last."""
+    if order == "best_first":
+        return rows[::-1]
+    if order == "by_label":  # groups by their best examples, of which the last stands nearest to the question
+        place = {row.outputs[0]: i for i, row in enumerate(rows)}
+        return sorted(rows, key=lambda row: place[row.outputs[0]])
+    return rows
+
+
+def few_shot_of(candidate: Candidate, seed: int) -> FewShot | None:
+    """How a candidate's examples are chosen; None: its prompt shows none.
+
+    Args:
+        candidate: its parameters `shots`, `selector`, `order` and `shortlist` decide.
+        seed: of the job.
+    """
+    params = candidate.params
+    shots = params.get("shots")
+    if not isinstance(shots, int) or shots < 1:
+        return None
+    selector = str(params.get("selector", "balanced"))
+    varies = not SELECTORS.get(selector).same_for_every_query or bool(params.get("shortlist"))
+    return FewShot.model_validate(
+        {
+            "selector": selector,
+            "shots": shots,
+            "seed": seed,
+            "all_rows": varies,
+            "order": params.get("order", "best_last"),
+        }
+    )
+
+
+def choose_examples(job: FitJob, training_rows: Callable[[], list[Row]]) -> tuple[Examples | None, float]:
+    """What a job's prompts show, and the seconds that it took to prepare it.
+
+    Args:
+        job: its candidate decides.
+        training_rows: gives the rows of the split `train`, where they are needed.
+    """
+    few_shot, count = few_shot_of(job.candidate, job.seed), job.labels_offered
+    if few_shot is None and not count:
+        return None, 0.0
+    rows = training_rows()
+    begun = time.perf_counter()
+    examples = Examples(few_shot, rows, _fitted(job, rows, count) if count else None)
+    return examples, time.perf_counter() - begun
+
+
+def _fitted(job: FitJob, rows: Sequence[Row], count: int) -> Shortlist:
+    from autoadapt.word_models import fit_words
+
+    texts, truth = [row.input for row in rows], [row.outputs[0] for row in rows]
+    return Shortlist(fit_words("tfidf", WordParams(), texts, truth, job.labels), job.scored_labels, count)
+
+
+def stored_examples(folder: Path, description: ArtifactDescription) -> Examples | None:
+    """What the prompts of an artifact show.
+
+    Args:
+        folder: of the artifact.
+        description: its ``option.json``.
+    """
+    few_shot, shortlist = description.few_shot, None
+    if few_shot is None and not description.shortlist:
+        return None
+    if description.shortlist:
+        from autoadapt.word_models import load_words
+
+        shortlist = Shortlist(load_words(folder / SHORTLIST_FOLDER), description.scored_labels, description.shortlist)
+    rows = read_rows(folder / EXAMPLES_FILE) if few_shot is not None else []
+    examples = Examples(few_shot, rows if few_shot is None or few_shot.all_rows else [], shortlist)
+    return examples if few_shot is None or few_shot.all_rows else _Chosen(rows)
+
+
+class _Chosen(Examples):
+    """Examples that were chosen when the artifact was made."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        super().__init__(None, rows)
+
+    def __call__(self, query: str) -> list[Row]:
+        return list(self.rows)
+
+
+def with_examples(training: Training, seconds: float, artifact: Path) -> Training:
+    """What adapting took, with the time for preparing examples and shortlist, and with their size.
+
+    Args:
+        training: without them.
+        seconds: that preparing them took.
+        artifact: folder that holds them.
+    """
+    files = [artifact / EXAMPLES_FILE, artifact / VECTORS_FILE, *(artifact / SHORTLIST_FOLDER).glob("*")]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return dataclasses.replace(
+        training,
+        preparing_seconds=training.preparing_seconds + seconds,
+        artifact_bytes=training.artifact_bytes + size,
+    )
