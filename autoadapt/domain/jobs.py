@@ -101,6 +101,11 @@ class JobBase(StrictModel):
         return [] if self.multi_label else self.labels or []
 
     @property
+    def writes(self) -> bool:
+        """Whether the time of an answer depends on how much is written: a free text, or reasoning before a label."""
+        return not self.labels or self.candidate.params.get("reasoning", "none") != "none"
+
+    @property
     def artifact_folder(self) -> str:
         """Run-relative folder of the option that this job makes, or that it loads."""
         return f"{self.state_folder}/artifact"

@@ -2,7 +2,8 @@
 
 A parameter is written as a list (choices), a mapping ``{low, high, log, step}`` (a range) or a scalar (fixed). Any of
 them may stand under ``search`` beside ``when: {other: [values]}``, which makes it conditional on an earlier parameter
-of the same branch, or on ``answers`` (``label`` or ``text``, from the metric).
+of the same branch, on ``answers`` (``label`` or ``text``, from the metric), or on ``reasons`` (whether the model is one
+that reasons well, `Capabilities.reasons`).
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from autoadapt.domain.model import Capabilities
 from autoadapt.domain.strict import PlacedError, StrictModel
 from autoadapt.errors import did_you_mean
 
 Scalar = str | int | float | bool | None
+ANSWERS, REASONS, EFFORT = "answers", "reasons", "reasoning_effort"
+"""Conditions that no parameter decides; the parameter whose values each model has for itself."""
 MOST_STEPS = 1_000_000
 """Values of a range with steps."""
 
@@ -95,6 +99,34 @@ def applies(spec: "Choices | Range", chosen: Mapping[str, Scalar]) -> bool:
     return all(chosen.get(name) in values for name, values in spec.when.items())
 
 
+def specs_on(
+    specs: Mapping[str, "Choices | Range"], known: Capabilities | None, defaults: Mapping[str, Any]
+) -> dict[str, "Choices | Range"]:
+    """The parameters of a branch that a model takes, without conditions on what it can do.
+
+    A parameter that a model does not take counts as its default in conditions on it.
+
+    Args:
+        specs: of the branch.
+        known: what the model can do; None: nothing is known of it.
+        defaults: parameter -> the value that it has where it is absent.
+    """
+    fixed: dict[str, Any] = {} if known is None else {REASONS: known.reasons}
+    taken: dict[str, Choices | Range] = {}
+    for name, spec in specs.items():
+        meets = all(fixed[other] in values for other, values in spec.when.items() if other in fixed)
+        when = {other: values for other, values in spec.when.items() if other not in fixed and other != REASONS}
+        own = spec.model_copy(update={"when": when})
+        if name == EFFORT and known is not None and isinstance(own, Choices):
+            own = own.model_copy(update={"choices": [c for c in own.choices if c in known.reasoning_efforts]})
+            meets = meets and bool(own.choices)
+        if meets:
+            taken[name] = own
+        else:
+            fixed[name] = defaults.get(name)
+    return taken
+
+
 @dataclass(frozen=True)
 class Branch:
     """The parameters of an arm in order, those of the prompt first. An arm is a method on the models that it suits.
@@ -167,7 +199,7 @@ class SearchSpace(StrictModel):
     @model_validator(mode="after")
     def _known_conditions(self) -> "SearchSpace":
         for branch, specs in self.branches.items():
-            earlier = ["answers", *self.shared]
+            earlier = [ANSWERS, REASONS, *self.shared]
             for parameter, spec in specs.items():
                 for name in spec.when:
                     if name not in earlier:

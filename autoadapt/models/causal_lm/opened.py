@@ -22,12 +22,12 @@ class OpenedCausalLm(OpenedLocalModel[LanguageModel]):
         lm = self.models.borrow(self.base, self.accelerator, self.dtype)
         context.save_artifact(decoding)
         training = Training(artifact_bytes=deployed_bytes(context.artifact, "none", job.prompt))
-        encoder = make_encoder(lm, job, context.select, decoding.tuned)
+        encoder = make_encoder(lm, job, context.select, decoding)
         return make_answerer(lm, encoder, job, decoding, training, context.tick)
 
     def trainee(self, lm: LanguageModel, adapter: AdapterSpec | None) -> Trainee:
         context = self.context
-        encoder = make_encoder(lm, context.job, context.select, tuned=True)
+        encoder = make_encoder(lm, context.job, context.select, self.tuned)
         model = make_trainable(lm, adapter, "CAUSAL_LM")
 
         return Trainee(
@@ -42,7 +42,7 @@ class OpenedCausalLm(OpenedLocalModel[LanguageModel]):
     def finished(self, option: Option, training: Training) -> Adapted:
         context = self.context
         lm = load_weights(self.models, option, context.devices)
-        encoder = make_encoder(lm, context.job, context.select, tuned=True)
+        encoder = make_encoder(lm, context.job, context.select, self.tuned)
         return make_answerer(lm, encoder, context.job, self.tuned, training, context.tick)
 
     def reader(self, lm: LanguageModel) -> Callable[[str], Encoded]:

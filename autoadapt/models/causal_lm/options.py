@@ -28,5 +28,5 @@ def load_option(
     if option.weights == "head":
         head = read_head(option.folder, lm.device)
         return HeadAnswerer(lm, head, raw_text_reader(lm), description.labels or [], training=training, tick=tick)
-    encoder = make_encoder(lm, description, select, description.decoding.tuned)
+    encoder = make_encoder(lm, description, select, description.decoding)
     return make_answerer(lm, encoder, description, description.decoding, training, tick)

@@ -1,13 +1,13 @@
 """Labels: how a server is asked for one in each way, and how it is found in what comes back."""
 
 import math
-import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoadapt.domain.remote import LabelWay
 from autoadapt.domain.rows import Row
+from autoadapt.prompts.answer_extraction import mentioned
 from autoadapt.providers.dialects import constrained_choice
 from autoadapt.providers.features import MOST_ALTERNATIVES, Features
 from autoadapt.providers.replies import Reply, TokenScore
@@ -92,30 +92,6 @@ def _most_probable(found: Mapping[str, float], labels: Sequence[str], reply: Rep
     shares = [max(LEAST_PROBABILITY, found.get(label, 0.0) / total) for label in labels]
     best = max(range(len(labels)), key=shares.__getitem__)
     return Found(labels[best], shares[best], tuple(math.log(share) for share in shares))
-
-
-def mentioned(text: str, labels: Sequence[str]) -> str | None:
-    """The only label that a text mentions; None: none, or several.
-
-    A text that is a label but for case and punctuation mentions that one. Otherwise whole words count, and a label
-    within a longer one that is mentioned does not.
-    """
-    plain = _plain(text)
-    exact = [label for label in labels if _plain(label) == plain]
-    if len(exact) == 1:
-        return exact[0]
-    rest, found = f" {plain} ", []
-    for label in sorted(labels, key=lambda one: -len(_plain(one))):
-        words = f" {_plain(label)} "
-        if words.strip() and words in rest:
-            found.append(label)
-            rest = rest.replace(words, " | ")
-    return found[0] if len(found) == 1 else None
-
-
-def _plain(text: str) -> str:
-    """A text in lower case, words apart by one space, without punctuation."""
-    return " ".join(re.findall(r"\w+", text.casefold().replace("_", " ")))
 
 
 def _confidence(scores: Sequence[TokenScore], label: str) -> float | None:
