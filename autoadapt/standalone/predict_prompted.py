@@ -240,7 +240,7 @@ class Option:
         return [*ids, *self._answer_ids(f"{reasoning}\n{writing.MARKER}")[-self.reasoning_room :]]
 
     def _write(self, encoded: list[list[int]], draws: Any = None) -> list[dict[str, Any]]:
-        answers = []
+        answers: list[dict[str, Any]] = []
         stops = writing.stops_of(self.decoding, self.chat)
         for text, tokens, log_probs in self._written(encoded, self.max_new_tokens, stops, draws):
             counted = log_probs[: max(1, tokens)]

@@ -101,8 +101,8 @@ class JointSpace:
         self._model_by_method = any(models != every for models in self.pairs.models.values())
         _check_names(space)
         self.arms: dict[str, Branch] = {}
-        """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own; then /MODEL,
-        the first of those that take the same parameters, where some of its models take others."""
+        """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own; then
+        /MODEL, the first of those that take the same parameters, where some of its models take others."""
         self._branch_of: dict[str, str] = {}
         """Arm -> the same without /MODEL."""
         self._added: dict[str, Any] = {}
