@@ -13,7 +13,7 @@ REQUEST = "\n\nThink step by step first. Then write the answer alone in a last l
 OPENING = " Let's think step by step."
 """Behind the prompt of a model that only goes on with a text (Kojima et al. 2022)."""
 MARKED = re.compile(
-    r"\b(?:final\s+)?answer(?:\s+is)?[\s*_]*:[\s*_]*|\bthe\s+(?:final\s+)?answer\s+is\b[\s*_]*", re.IGNORECASE
+    r"[*_]*\b(?:(?:final\s+)?answer(?:\s+is)?[\s*_]*:|the\s+(?:final\s+)?answer\s+is\b)[\s*_]*", re.IGNORECASE
 )
 """The marker as models write it, also in bold, and `the answer is`."""
 NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot)\b|n['\u2019]t\b", re.IGNORECASE)

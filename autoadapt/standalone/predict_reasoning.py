@@ -12,7 +12,7 @@ MARKER, MARKER_ROOM = "Answer:", 8
 REQUEST = "\n\nThink step by step first. Then write the answer alone in a last line that begins with 'Answer:'."
 OPENING = " Let's think step by step."
 MARKED = re.compile(
-    r"\b(?:final\s+)?answer(?:\s+is)?[\s*_]*:[\s*_]*|\bthe\s+(?:final\s+)?answer\s+is\b[\s*_]*", re.IGNORECASE
+    r"[*_]*\b(?:(?:final\s+)?answer(?:\s+is)?[\s*_]*:|the\s+(?:final\s+)?answer\s+is\b)[\s*_]*", re.IGNORECASE
 )
 LEAST_TAIL, MARKER_TAIL = 4, 12
 LEAST = 1e-300
