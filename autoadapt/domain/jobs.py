@@ -103,7 +103,7 @@ class JobBase(StrictModel):
     @property
     def writes(self) -> bool:
         """Whether the time of an answer depends on how much is written: a free text, or reasoning before a label."""
-        return not self.labels or self.candidate.params.get("reasoning", "none") != "none"
+        return not self.labels or self.candidate.written_first > 0
 
     @property
     def artifact_folder(self) -> str:

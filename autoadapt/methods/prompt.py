@@ -32,7 +32,6 @@ class Prompt(Method):
         "num_beams",
         "label_way",
         "reasoning",
-        "reasoning_tokens",
         "samples",
         "reasoning_effort",
     )

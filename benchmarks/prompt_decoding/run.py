@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["sst2", "trec6"])
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--prompts", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     options = parser.parse_args()
     space = load_space("joint", Path())
     model = CausalLm().find(options.model, Path(), download=True)
@@ -86,7 +87,7 @@ def main() -> None:
             print(f"\n{data}, {options.rows} test rows, {options.model}\n")
             print("| prompt | accuracy (95 % interval) | tokens read | written | s a row | single request ms |")
             print("|---|---|---|---|---|---|", flush=True)
-            for number, (name, params) in enumerate(VARIANTS.items()):
+            for number, (name, params) in enumerate((name, VARIANTS[name]) for name in options.prompts):
                 prompt = {"template": "plain", "instruction": "options"}
                 job = Fit(
                     trial=number,

@@ -34,13 +34,15 @@ class WritingAnswerer(Answerer):
         every = [one for one in encoded for _ in range(count)]
         seeds = [seed_of_sample(self.decoding.seed, text, k) for text in inputs for k in range(count)]
         samples: list[Answer | None] = [None] * len(every)
+        answers_at_once = not (self.labels or self.decoding.reasons)
         answer = sum(map(len, self._label_ids)) if self.labels else self.max_new_tokens
         for batch in batches(every, self.lm.device.type, self.decoding.reasoning_room + answer):
             first = FirstToken()
             drawn = self._drawn([every[i] for i in batch], [seeds[i] for i in batch], first)
             done = time.perf_counter() - begun
+            at = (first.at or begun + done) - begun
             for i, one in zip(batch, drawn, strict=True):
-                samples[i] = dataclasses.replace(one, first_s=(first.at or begun + done) - begun, done_s=done)
+                samples[i] = dataclasses.replace(one, first_s=at if answers_at_once else done, done_s=done)
             self.tick()
         whole = [one for one in samples if one is not None]
         return [agreed(whole[i : i + count], self.labels) for i in range(0, len(whole), count)]

@@ -111,7 +111,7 @@ class Remote(ModelFamily):
             return self._features(self._access(with_effort(model, effort), CHECK, cap), lambda: None).notes
         except EffortRefusedError as error:
             self._refused[model.name, effort] = str(error)
-            if len(self._refused) == len(_settings(model).reasoning_efforts):
+            if all((model.name, other) in self._refused for other in _settings(model).reasoning_efforts):
                 raise
             return [f"reasoning_effort {effort} is not tried: {error}"]
 
