@@ -212,6 +212,12 @@ def count_weights(folder: Path) -> int:
     return total
 
 
+def has_chat_template(folder: Path) -> bool:
+    """Whether the tokenizer of a model folder says how a conversation is written."""
+    beside = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
+    return beside or bool(_read_object(folder / "tokenizer_config.json").get("chat_template"))
+
+
 def _read_object(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))

@@ -46,6 +46,15 @@ class Behaviour:
     busy_above: int | None = None
     """With more requests at a time it answers 429."""
     retry_after: str = "0.05"
+    strays: tuple[int, ...] = ()
+    """Seeds with which a drawn answer is another label."""
+    refused_efforts: tuple[str, ...] = ()
+    draws_without_effort_alone: bool = False
+    """Whether it takes a temperature and gives log-probabilities only where it is told not to reason."""
+    tells_tokens: bool = False
+    """Whether it has /tokenize and obeys logit_bias."""
+    likes: str = ""
+    """Option letter that it answers where an input says nothing; empty: yes."""
 
 
 @dataclass
@@ -127,10 +136,16 @@ class Chat:
             )
         if b.key is not None and key != f"Bearer {b.key}":
             return 401, {}, error(f"wrong key {key}")
-        for name in b.refuses:
+        effort = body.get("reasoning_effort")
+        reasons = b.draws_without_effort_alone and effort not in (None, "none")
+        for name in (*b.refuses, *(("temperature", "top_p", "logprobs") if reasons else ())):
             if name in body:
                 return 400, {}, json.dumps({"error": {"message": f"Unsupported parameter: '{name}'", "param": name}})
+        if effort in b.refused_efforts:
+            return 400, {}, json.dumps({"error": {"message": "Unsupported value", "param": "reasoning_effort"}})
         time.sleep(b.seconds)
+        if path == "/tokenize" and b.tells_tokens:
+            return 200, {}, json.dumps({"tokens": [ord(c) for c in body["prompt"]]})
         path = path.removeprefix("/v1")
         if path in ("/decisions", "/systemone"):
             return self._typed(path, body) if path in b.typed else (404, {}, error("no such path"))
@@ -159,13 +174,16 @@ class Chat:
         b, responses = self.behaviour, path == "/responses"
         prompt = body["input"] if responses else body["messages"][0]["content"]
         text = self._text(prompt, body)
+        for stop in body.get("stop") or []:
+            text = text.split(stop)[0]
         limit = body.get("max_tokens") or body.get("max_completion_tokens") or body.get("max_output_tokens") or 10**6
-        words = text.split()[: max(1, limit)]
+        words = text.split(" ")[: max(1, limit)]
         text = " ".join(words)
         declined = b.refuses_texts is not None and b.refuses_texts in prompt.strip().splitlines()[-2:][0]
-        out = len(words) + b.reasoning_tokens
+        reasoning = b.reasoning_tokens if body.get("reasoning_effort") != "none" else 0
+        out = len(words) + reasoning
         if responses:
-            usage = self._usage(prompt, out, "input_tokens", "output_tokens")
+            usage = self._usage(prompt, out, "input_tokens", "output_tokens", reasoning)
             part = (
                 {"type": "refusal", "refusal": "no"}
                 if declined
@@ -181,7 +199,7 @@ class Chat:
                     f"event: x\ndata: {json.dumps(event)}\n\ndata: [DONE]\n\n",
                 )
             return 200, {}, json.dumps(answer)
-        usage = self._usage(prompt, out, "prompt_tokens", "completion_tokens")
+        usage = self._usage(prompt, out, "prompt_tokens", "completion_tokens", reasoning)
         message = {"role": "assistant", "content": None if declined else text, "refusal": "no" if declined else None}
         choice: dict[str, Any] = {"message": message, "finish_reason": "stop"}
         if body.get("logprobs") and b.gives_logprobs:
@@ -191,9 +209,16 @@ class Chat:
     def _text(self, prompt: str, body: dict[str, Any]) -> str:
         b = self.behaviour
         label = guess(prompt, b.wrong_every)
+        if body.get("logit_bias") and b.tells_tokens:
+            return chr(int(max(body["logit_bias"], key=body["logit_bias"].__getitem__)))
+        if body.get("temperature") and body.get("seed") in b.strays:
+            labels = list(TEXTS)
+            label = labels[(labels.index(label) + 1) % len(labels)] if label in labels else label
+        if "Think step by step" in prompt:
+            return f"It might be any {' or '.join(TEXTS)}. It is nearest to one of them.\nAnswer: {label}"
         letters = dict(re.findall(r"^([A-T])\. (\w+)$", prompt, re.M))
         if letters and "letter alone" in prompt:
-            return next((letter for letter, name in letters.items() if name == label), "A")
+            return next((letter for letter, name in letters.items() if name == label), b.likes or "A")
         if b.obeys_schema == "json_schema" and "json_schema" in str(body.get("response_format") or body.get("text")):
             format_ = body["response_format"]["json_schema"] if "response_format" in body else body["text"]["format"]
             allowed = format_["schema"]["properties"]["label"]["enum"]
@@ -222,7 +247,7 @@ class Chat:
             for piece in pieces
         ]
 
-    def _usage(self, prompt: str, out: int, read: str, written: str) -> dict[str, Any]:
+    def _usage(self, prompt: str, out: int, read: str, written: str, reasoning: int = 0) -> dict[str, Any]:
         """Words are tokens; of a long prompt a quarter was found in the cache."""
         total = len(prompt.split())
         cached = total // 4 if total > 20 else 0
@@ -234,7 +259,7 @@ class Chat:
             return {}
         details = {
             f"{read}_details": {"cached_tokens": cached},
-            f"{written}_details": {"reasoning_tokens": self.behaviour.reasoning_tokens if out else 0},
+            f"{written}_details": {"reasoning_tokens": reasoning},
         }
         return {"usage": {read: total, written: out, **details}}
 

@@ -92,10 +92,13 @@ def _how_scored(part: Part, artifact: ArtifactDescription) -> str:
         return "The most probable label by a linear classifier on the model's pooled states."
     if artifact.multi_label:
         return "The model writes the labels, joined by ' | '."
+    decoding = artifact.decoding
+    before = " The model writes its reasoning first, and `Answer:` behind it." if decoding.reasons else ""
+    before += f" Of {decoding.samples} drawn answers the one that they agree on." if decoding.samples > 1 else ""
     if part.kind == "remote":
-        return f"Read off the server's answer: {artifact.decoding.label_way}."
-    end = " Labels end with the end token where one label begins another." if artifact.decoding.tuned else ""
-    return LABEL_SCORES[artifact.decoding.label_score] + end
+        return f"Read off the server's answer: {decoding.label_way}.{before}"
+    end = " Labels end with the end token where one label begins another." if decoding.tuned else ""
+    return LABEL_SCORES[decoding.label_score] + end + before
 
 
 def requirements(description: BundleDescription) -> str:

@@ -36,7 +36,13 @@ from autoadapt.worker.onnx_part import STANDALONE
 from autoadapt.worker.workshop import Workshop
 
 SCRIPTS: dict[PartKind, tuple[str, ...]] = {
-    "prompted": ("predict_loading.py", "predict_examples.py", "predict_words.py", "predict_prompted.py"),
+    "prompted": (
+        "predict_loading.py",
+        "predict_examples.py",
+        "predict_words.py",
+        "predict_prompted.py",
+        "predict_reasoning.py",
+    ),
     "features": ("predict_loading.py", "predict_states.py", "predict_features.py"),
     "onnx": ("predict_loading.py", "predict_states.py", "predict_onnx.py"),
     "words": ("predict_words.py",),

@@ -84,7 +84,8 @@ def _detail(params: Mapping[str, Any]) -> str:
     if epochs is not None:
         return f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
     if shots is not None:
-        return "no examples" if not shots else f"{shots} example{'' if shots == 1 else 's'}"
+        examples = "no examples" if not shots else f"{shots} example{'' if shots == 1 else 's'}"
+        return examples + (", with reasoning" if params.get("reasoning") == "steps" else "")
     classifier = params.get("classifier")
     return "" if classifier is None else str(CLASSIFIERS.get(str(classifier), classifier))
 

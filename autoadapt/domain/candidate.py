@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 
-from autoadapt.domain.params import MOST_PAIRS
+from autoadapt.domain.params import MOST_PAIRS, DecodingParams
 from autoadapt.domain.space import Scalar
 from autoadapt.domain.strict import StrictModel
 
@@ -30,6 +30,20 @@ class Candidate(StrictModel):
         A pass over pairs of rows counts as one for every pair that a row begins (`pairs_per_row`).
         """
         return float(self.params.get("num_train_epochs") or 1.0) * float(self.params.get("pairs_per_row") or 1.0)
+
+    @property
+    def written_first(self) -> float:
+        """Tokens of reasoning that it may write before it answers, over all of its samples, to which the time of its
+        answers is about in proportion; 0 for what does not reason."""
+        if self.params.get("reasoning", "none") == "none":
+            return 0.0
+        longest = self.params.get("reasoning_tokens") or DecodingParams.model_fields["reasoning_tokens"].default
+        return float(longest) * self.samples
+
+    @property
+    def samples(self) -> float:
+        """Answers that are drawn for each input."""
+        return float(self.params.get("samples") or 1.0)
 
     def steps(self, rows: int) -> int:
         """Optimizer steps of its whole training.

@@ -109,6 +109,11 @@ class JobBase(StrictModel):
         return count if isinstance(count, int) and 0 < count < len(self.scored_labels) else 0
 
     @property
+    def writes(self) -> bool:
+        """Whether the time of an answer depends on how much is written: a free text, or reasoning before a label."""
+        return not self.labels or self.candidate.written_first > 0
+
+    @property
     def artifact_folder(self) -> str:
         """Run-relative folder of the option that this job makes, or that it loads."""
         return f"{self.state_folder}/artifact"

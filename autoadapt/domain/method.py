@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from autoadapt.domain.jobs import Devices, Fit, FitJob, Refit
 from autoadapt.domain.metric import AnswerKind, Metric
 from autoadapt.domain.model import Capabilities
-from autoadapt.domain.params import ContrastParams, HeadParams, WordModel, WordParams
+from autoadapt.domain.params import ContrastParams, DecodingParams, HeadParams, WordModel, WordParams
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
-from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
 Weights = Literal["none", "adapter", "head", "full"]
@@ -26,21 +25,35 @@ Weights = Literal["none", "adapter", "head", "full"]
 LEAST_SHARE_OF_UNKNOWN = 0.1
 """Share of the steps of a training of unknown price that must fit into its time: fewer teach next to nothing."""
 
+MARKER_ROOM = 8
+"""Tokens of what stands between reasoning and answer."""
+
 GIVES: Mapping[AnswerKind, str] = {"label": "scores_labels", "labels": "answers_label_sets", "text": "generates"}
 """The capability that a model needs for each kind of answer."""
 
 
-class Decoding(StrictModel):
+class Decoding(DecodingParams):
     """How an answer is read off a model."""
 
-    label_score: Literal["sum", "mean", "calibrated"] = "sum"
-    """Labels: how their likelihoods are compared."""
-    num_beams: int = Field(default=1, ge=1)
-    """Free text: 1 is greedy decoding, more is beam search."""
-    label_way: Literal["auto", "schema", "logprobs", "decisions", "text"] = "auto"
-    """Labels, models behind a server: how a label is read off an answer; auto: the first way that the server knows."""
     tuned: bool = False
     """Whether the model was tuned, so that its answers end with the end token."""
+    seed: int = 0
+    """Of what is drawn, together with the input and the number of the sample."""
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the model writes its reasoning first."""
+        return self.reasoning == "steps"
+
+    @property
+    def reasoning_room(self) -> int:
+        """Tokens of the context that reasoning may take, with what stands between it and the answer."""
+        return self.reasoning_tokens + MARKER_ROOM if self.reasons else 0
+
+    @property
+    def writes_first(self) -> bool:
+        """Whether a model on this machine writes or draws anything else than the most probable answer."""
+        return self.reasons or self.temperature > 0 or self.samples > 1
 
 
 @dataclass(frozen=True)
@@ -322,6 +335,14 @@ class Method(ABC):
             capabilities: of the base model.
         """
         return start
+
+    def contradiction(self, params: Mapping[str, Any]) -> str | None:
+        """Why the parameters of a candidate cannot stand together; None: they can.
+
+        Args:
+            params: of the candidate.
+        """
+        return None
 
     @abstractmethod
     def fit(self, context: Context, model: Model) -> Adapted:

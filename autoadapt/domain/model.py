@@ -42,6 +42,10 @@ class Capabilities(StrictModel):
     """Chooses any number of the given labels by a probability of each, or writes them."""
     reads_prompts: bool = False
     """Follows an instruction and examples that stand before the input."""
+    reasons: bool = False
+    """Is likely to answer better after it has written its reasoning: it follows a conversation and is large enough."""
+    reasoning_efforts: list[str] = Field(default=[])
+    """How much it may be told to reason, in its server's words; empty: it is not told."""
     embeds: bool = False
     """Gives a vector for a text."""
     contrasts: bool = False

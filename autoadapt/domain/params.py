@@ -25,6 +25,41 @@ class PromptedParams(StrictModel):
     """Name of an instruction of the search space; absent for a template of the prompt library, which has its own."""
 
 
+class DecodingParams(StrictModel):
+    """How an answer is read off a model that is prompted."""
+
+    label_score: Literal["sum", "mean", "calibrated"] = "sum"
+    """Labels: log-likelihood summed over tokens, its mean, or the sum less that after an input without content
+    (contextual calibration, Zhao et al. 2021). Behind a server that gives probabilities of labels (`label_way` logprobs
+    or decisions), `calibrated` does the same with these."""
+    num_beams: int = Field(default=1, ge=1, le=16)
+    """Free text: 1 is greedy decoding, more is beam search; not with a temperature."""
+    label_way: Literal["auto", "schema", "logprobs", "decisions", "text"] = "auto"
+    """Labels, models behind a server: by a schema that allows labels alone, by the log-probabilities of option letters,
+    by a typed question (decisions), or by free text in which a label is looked for; auto: the first that works."""
+    reasoning: Literal["none", "steps"] = "none"
+    """steps: the model writes its reasoning and then the answer (chain of thought, Wei et al. 2022; without examples of
+    reasoning, Kojima et al. 2022). Models on this machine then score every label behind what they wrote; of a server's
+    text, what follows the last ``Answer:`` counts. Few-shot examples stay answers without reasoning."""
+    reasoning_tokens: int = Field(default=128, ge=8, le=8192)
+    """Longest reasoning of `reasoning: steps`, in tokens."""
+    samples: int = Field(default=1, ge=1, le=64)
+    """Answers drawn for each input at `temperature`; the one that most of them agree on is given, or, where each gives
+    probabilities of labels, the one of the greatest mean (self-consistency, Wang et al. 2023)."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """0: always the most probable token; more: tokens are drawn, from probabilities flattened by so much."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Drawn tokens are among the most probable ones that have this probability together."""
+    stop: str = "auto"
+    """Free text: where an answer ends unless the model ends it: `none`, at a `line` break, at a `blank_line`, or at any
+    other text that stands here; auto: at a blank line, where the model has no chat template or reasons, else none."""
+    logit_bias: float = Field(default=0.0, ge=0, le=100)
+    """Models behind a server, `label_way: logprobs`: added to the logits of the option letters, so that a letter is
+    answered and all of them have probabilities; for servers that tell their tokens (``/tokenize``)."""
+    reasoning_effort: str = ""
+    """Models behind a server: how much a model that reasons unasked shall do so; empty: as its settings say."""
+
+
 class TunedParams(PromptedParams):
     """Parameters of the training loop, with the names transformers uses."""
 

@@ -13,6 +13,8 @@ LabelWay = Literal["schema", "logprobs", "decisions", "text"]
 """How a label is read off a server: an answer that a schema constrains, the log-probabilities of option letters, the
 probabilities of a typed question, or free text in which a label is looked for."""
 LABEL_WAYS: tuple[LabelWay, ...] = ("schema", "logprobs", "decisions", "text")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+"""Efforts of reasoning as providers call them (documentation of OpenAI, 2026-10)."""
 TIER_FACTORS = {"standard": Decimal(1), "flex": Decimal("0.5"), "batch": Decimal("0.5")}
 """Price of a tier over that of the standard one (documentation of OpenAI, 2026-10)."""
 
@@ -50,6 +52,9 @@ class RemoteSettings(StrictModel):
     """Further attempts at a request that failed in a way that may pass."""
     reasoning_effort: str | None = None
     """Sent as it stands to models that reason; absent: the model's default."""
+    reasoning_efforts: list[str] = Field(default=[])
+    """Efforts that may be tried, such as [none, low, medium]: `reasoning_effort` is then a parameter of the search,
+    with those of them that the search space names. Empty: it is none."""
     reasoning_tokens: int = Field(default=0, ge=0)
     """Tokens that a model may write for reasoning, in addition to its answer."""
     context_length: int | None = Field(default=None, ge=1)

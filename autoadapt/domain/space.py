@@ -2,8 +2,8 @@
 
 A parameter is written as a list (choices), a mapping ``{low, high, log, step}`` (a range) or a scalar (fixed). Any of
 them may stand under ``search`` beside ``when: {other: [values]}``, which makes it conditional on an earlier parameter
-of the same branch, on ``answers`` (``label`` or ``text``, from the metric), or on ``labels`` (``few``, or ``many``: more
-than 20).
+of the same branch, on ``answers`` (``label`` or ``text``, from the metric), on ``labels`` (``few``, or ``many``: more
+than 20), or on ``reasons`` (whether the model is one that reasons well, `Capabilities.reasons`).
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from autoadapt.domain.model import Capabilities
 from autoadapt.domain.prompt_entry import PromptEntry
 from autoadapt.domain.strict import PlacedError, StrictModel
 from autoadapt.errors import did_you_mean
@@ -19,6 +20,8 @@ from autoadapt.errors import did_you_mean
 Scalar = str | int | float | bool | None
 MOST_FEW_LABELS = 20
 """A task with more labels has many: prompts that list them all get long."""
+ANSWERS, LABELS, REASONS, EFFORT = "answers", "labels", "reasons", "reasoning_effort"
+"""Conditions that no parameter decides; the parameter whose values each model has for itself."""
 MOST_STEPS = 1_000_000
 """Values of a range with steps."""
 
@@ -99,14 +102,35 @@ def applies(spec: "Choices | Range", chosen: Mapping[str, Scalar]) -> bool:
     return all(chosen.get(name) in values for name, values in spec.when.items())
 
 
-def with_labels(specs: Mapping[str, "Choices | Range"], count: int) -> dict[str, "Choices | Range"]:
-    """The parameters that apply with so many labels, without that condition."""
-    amount = "many" if count > MOST_FEW_LABELS else "few"
-    return {
-        name: spec.model_copy(update={"when": {other: v for other, v in spec.when.items() if other != "labels"}})
-        for name, spec in specs.items()
-        if amount in spec.when.get("labels", [amount])
-    }
+def specs_on(
+    specs: Mapping[str, "Choices | Range"], known: Capabilities | None, defaults: Mapping[str, Any], labels: int
+) -> dict[str, "Choices | Range"]:
+    """The parameters of a branch that a model takes, without conditions on what it can do and on how many labels are.
+
+    A parameter that does not apply counts as its default in conditions on it.
+
+    Args:
+        specs: of the branch.
+        known: what the model can do; None: nothing is known of it.
+        defaults: parameter -> the value that it has where it is absent.
+        labels: how many the task has.
+    """
+    fixed: dict[str, Any] = {LABELS: "many" if labels > MOST_FEW_LABELS else "few"}
+    if known is not None:
+        fixed[REASONS] = known.reasons
+    taken: dict[str, Choices | Range] = {}
+    for name, spec in specs.items():
+        meets = all(fixed[other] in values for other, values in spec.when.items() if other in fixed)
+        when = {other: values for other, values in spec.when.items() if other not in fixed and other != REASONS}
+        own = spec.model_copy(update={"when": when})
+        if name == EFFORT and known is not None and isinstance(own, Choices):
+            own = own.model_copy(update={"choices": [c for c in own.choices if c in known.reasoning_efforts]})
+            meets = meets and bool(own.choices)
+        if meets:
+            taken[name] = own
+        else:
+            fixed[name] = defaults.get(name)
+    return taken
 
 
 @dataclass(frozen=True)
@@ -199,7 +223,7 @@ class SearchSpace(StrictModel):
     @model_validator(mode="after")
     def _known_conditions(self) -> "SearchSpace":
         for branch, specs in self.branches.items():
-            earlier = ["answers", "labels", *self.shared]
+            earlier = [ANSWERS, LABELS, REASONS, *self.shared]
             for parameter, spec in specs.items():
                 for name in spec.when:
                     if name not in earlier:

@@ -13,6 +13,11 @@ from autoadapt.tasks.resolve import ResolvedTask
 
 SAMPLED_ROWS = 24
 """Rows whose prompts are rendered to see how long they are."""
+TOKENS_OF_ANSWER = 8.0
+"""Tokens that are written in the time in which a label is read off a short prompt, or a little more on a GPU: what is
+written takes a pass through the model for each token."""
+CHARACTERS, DEARER = 4, 5
+"""Of a token; price of a token that is written over that of one that is read."""
 
 
 class Times:
@@ -44,8 +49,9 @@ class Times:
         nearest = self._nearest(candidate)
         length, whole = self._length(candidate)
         there_length, there_whole = self._length(nearest.candidate)
-        row = nearest.row_seconds * _ratio(length, there_length)
-        latency = nearest.latency_ms * math.sqrt(_ratio(length, there_length))
+        longer = _written(candidate) / _written(nearest.candidate)
+        row = nearest.row_seconds * _ratio(length, there_length) * longer
+        latency = nearest.latency_ms * math.sqrt(_ratio(length, there_length)) * longer
         train = 0.0
         if METHODS.get(candidate.method).tunes:
             rows, batch = len(self.resolved.splits.train), int(candidate.params.get("batch_size") or 16)
@@ -60,7 +66,11 @@ class Times:
     def row_usd(self, candidate: Candidate) -> float:
         """What a provider will bill for a row."""
         nearest = self._nearest(candidate)
-        return nearest.row_usd * _ratio(self._length(candidate)[1], self._length(nearest.candidate)[1])
+        return nearest.row_usd * _ratio(self._billed(candidate), self._billed(nearest.candidate))
+
+    def _billed(self, candidate: Candidate) -> float:
+        """Characters that a provider bills, those of reasoning at their higher price."""
+        return candidate.samples * self._length(candidate)[1] + CHARACTERS * DEARER * candidate.written_first
 
     def _nearest(self, candidate: Candidate) -> Probe:
         group = self.probes[candidate.method, candidate.model]
@@ -88,6 +98,11 @@ class Times:
             # with long answers, what is written counts as much as what is read
             self._lengths[key] = (whole - shared + answers, whole + len(splits.train[0].outputs[0]))
         return self._lengths[key]
+
+
+def _written(candidate: Candidate) -> float:
+    """How many times as long an answer takes that is written before it is given."""
+    return max(candidate.samples, 1.0 + candidate.written_first / TOKENS_OF_ANSWER)
 
 
 def _ratio(a: float, b: float) -> float:

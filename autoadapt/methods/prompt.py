@@ -1,16 +1,16 @@
 """Prompting: zero- or few-shot, no weight is changed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, Model
-from autoadapt.domain.params import PromptedParams
+from autoadapt.domain.params import DecodingParams, PromptedParams
 from autoadapt.domain.selector import Order
 
 
-class PromptParams(PromptedParams):
+class PromptParams(PromptedParams, DecodingParams):
     """What a prompt is made of and how the answer is read off."""
 
     shots: int = Field(default=0, ge=0, le=256)
@@ -23,14 +23,8 @@ class PromptParams(PromptedParams):
     and the labels take turns: as many shots as labels are one example of each."""
     order: Order = "best_last"
     """Order of the examples: the best one last, first, or grouped by their answers; only with shots."""
-    label_score: Literal["sum", "mean", "calibrated"] = "sum"
-    """Labels: log-likelihood summed over tokens, its mean, or the sum less that after an input without content
-    (contextual calibration, Zhao et al. 2021)."""
-    num_beams: int = Field(default=1, ge=1, le=16)
-    """Free text: 1 is greedy decoding, more is beam search."""
-    label_way: Literal["auto", "schema", "logprobs", "decisions", "text"] = "auto"
-    """Labels, models behind a server: by a schema that allows labels alone, by the log-probabilities of option letters,
-    by a typed question (decisions), or by free text in which a label is looked for; auto: the first that works."""
+    max_new_tokens: int = Field(default=0, ge=0, le=4096)
+    """Free text: longest answer in tokens, reasoning apart; 0: as the task says (`evaluation.max_new_tokens`)."""
 
 
 class Prompt(Method):
@@ -41,7 +35,14 @@ class Prompt(Method):
     needs: ClassVar[tuple[str, ...]] = ("reads_prompts",)
     shares_base: ClassVar[bool] = True
     served_as: ClassVar[str] = "model"
-    serving_params: ClassVar[tuple[str, ...]] = ("num_beams", "label_way", "shortlist")
+    serving_params: ClassVar[tuple[str, ...]] = (
+        "num_beams",
+        "label_way",
+        "shortlist",
+        "reasoning",
+        "samples",
+        "reasoning_effort",
+    )
     branch: ClassVar[Mapping[str, Any]] = {
         "shots": [0, 2, 4, 8, 16],
         "shortlist": {"search": [0, 4, 8, 16], "when": {"answers": "label", "labels": "many"}},
@@ -53,8 +54,14 @@ class Prompt(Method):
             "search": ["best_last", "best_first", "by_label"],
             "when": {"selector": ["nearest", "nearest_embedding", "diverse"]},
         },
-        "label_score": {"search": ["sum", "mean", "calibrated"], "when": {"answers": "label"}},
-        "num_beams": {"search": [1, 3], "when": {"answers": "text"}},
+        "reasoning": {"search": ["none", "steps"], "when": {"reasons": True}},
+        "reasoning_tokens": {"search": [64, 128, 256], "when": {"reasoning": "steps"}},
+        "samples": {"search": [1, 5], "when": {"reasoning": "steps"}},
+        "temperature": {"search": [0.5, 0.7, 1.0], "when": {"samples": 5}},
+        "top_p": {"search": [0.9, 1.0], "when": {"samples": 5}},
+        "label_score": {"search": ["sum", "mean", "calibrated"], "when": {"answers": "label", "reasoning": "none"}},
+        "num_beams": {"search": [1, 3], "when": {"answers": "text", "reasoning": "none"}},
+        "stop": {"search": ["auto", "line"], "when": {"answers": "text"}},
     }
     first: ClassVar[Sequence[Mapping[str, Any]]] = (
         {"shots": 0},
@@ -67,8 +74,19 @@ class Prompt(Method):
         embeds = params.get("selector") == "nearest_embedding"
         return super().serving_class(name, params) + (" selector=nearest_embedding" if embeds else "")
 
+    def contradiction(self, params: Mapping[str, Any]) -> str | None:
+        drawn = params.get("temperature", 0.0) > 0
+        if params.get("samples", 1) > 1 and not drawn:
+            return "samples are all the same at temperature 0; give a temperature"
+        if drawn and params.get("num_beams", 1) > 1:
+            return "beams are not drawn; leave num_beams or temperature out"
+        if params.get("logit_bias", 0.0) > 0 and params.get("label_way") != "logprobs":
+            return "logit_bias is for label_way: logprobs"
+        if params.get("reasoning") == "steps" and params.get("label_way", "auto") not in ("auto", "text"):
+            return f"label_way: {params['label_way']} leaves no room for reasoning; take text"
+        return None
+
     def fit(self, context: Context, model: Model) -> Adapted:
         params = PromptParams.model_validate(context.job.candidate.params)
-        return model.prompt(
-            Decoding(label_score=params.label_score, num_beams=params.num_beams, label_way=params.label_way)
-        )
+        stated = params.model_dump(include=set(DecodingParams.model_fields))
+        return model.prompt(Decoding(**stated, seed=context.job.seed if params.temperature > 0 else 0))

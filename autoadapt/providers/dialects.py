@@ -27,6 +27,8 @@ class Dialect(ABC):
     """
 
     path: ClassVar[str]
+    unknown: ClassVar[tuple[str, ...]] = ()
+    """Fields that this interface does not have, of those that say how an answer is drawn."""
 
     def __init__(self, model: RemoteModel, left_out: tuple[str, ...] = ()) -> None:
         self.model, self.left_out = model, left_out
@@ -61,7 +63,10 @@ class Chat(Dialect):
     def _body(self, question: Question) -> dict[str, Any]:
         body = self._common()
         body["messages"] = [{"role": "user", "content": question.prompt}]
-        body |= {"temperature": 0, "seed": SEED}
+        body |= {"temperature": question.temperature or 0, "seed": SEED + question.sample}
+        body |= {"top_p": question.top_p} if question.top_p < 1 else {}
+        body |= {"stop": list(question.stop)} if question.stop else {}
+        body |= {"logit_bias": question.logit_bias} if question.logit_bias else {}
         # reasoning models know the new name alone, other servers the old one
         renamed = "max_tokens" in self.left_out
         body["max_completion_tokens" if renamed else "max_tokens"] = question.max_tokens
@@ -95,9 +100,11 @@ class Responses(Dialect):
     """POST /responses."""
 
     path: ClassVar[str] = "/responses"
+    unknown: ClassVar[tuple[str, ...]] = ("stop", "logit_bias")
 
     def _body(self, question: Question) -> dict[str, Any]:
-        body = {**self._common(), "input": question.prompt, "store": False, "temperature": 0}
+        body = {**self._common(), "input": question.prompt, "store": False, "temperature": question.temperature or 0}
+        body |= {"top_p": question.top_p} if question.top_p < 1 else {}
         body["max_output_tokens"] = max(16, question.max_tokens)  # the least that OpenAI takes
         if self.model.reasoning_effort is not None:
             body["reasoning"] = {"effort": self.model.reasoning_effort}

@@ -5,6 +5,8 @@ that nobody would have said, and log-probabilities only exist where they came ba
 """
 
 import contextlib
+import string
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -25,8 +27,17 @@ OPTIONAL = ("max_tokens", "temperature", "seed", "logprobs", "top_logprobs", "in
 """Fields without which a request can still be answered."""
 TOGETHER = {"top_logprobs": ("top_logprobs", "logprobs"), "logprobs": ("logprobs", "top_logprobs")}
 CONSTRAINTS = {"chat": ("json_schema", "structured_outputs", "grammar"), "responses": ("json_schema",)}
+DRAWING = ("temperature", "top_p", "stop")
+"""Fields that say how an answer is drawn."""
+OPTION_LETTERS = string.ascii_uppercase[:MOST_ALTERNATIVES]
+"""By which labels are answered where log-probabilities are compared."""
+ODD_LETTER = "Q"
 YES = "Reply with the single word yes."
 SKY = "What colour is a clear sky at noon? Answer with one word."
+
+
+class EffortRefusedError(UserError):
+    """A server does not take the effort of reasoning that it is told."""
 
 
 class Features(StrictModel):
@@ -46,6 +57,10 @@ class Features(StrictModel):
     """Whether it gives log-probabilities."""
     left_out: tuple[str, ...] = ()
     """Fields that it refuses."""
+    refused: tuple[str, ...] = ()
+    """Fields that say how an answer is drawn, and that it refuses or its interface does not have."""
+    letters: dict[str, str] = Field(default={})
+    """Option letter -> id of its token, of a server that tells them and obeys logit_bias."""
     states_usage: bool = True
     """Whether it counts tokens."""
     served_by: str = ""
@@ -71,6 +86,7 @@ async def find_features(client: Client) -> Features:
     typed, _ = await _typed(client)
     constraint = await _constraint(client, dialect, CONSTRAINTS[name])
     logprobs = bool(reply.scores) and all(score.logprob <= 0 for score in reply.scores)
+    refused = await _refused(client, dialect)
     given = max((len(score.others) for score in reply.scores), default=0) if logprobs else 0
     ways: list[LabelWay] = ["schema"] if constraint else []
     ways += ["decisions"] if typed else []
@@ -83,6 +99,8 @@ async def find_features(client: Client) -> Features:
         alternatives=min(given, alternatives),
         logprobs=logprobs,
         left_out=dialect.left_out,
+        refused=refused,
+        letters=await _letters(client, dialect) if given > 1 else {},
         states_usage=reply.tokens is not None,
         served_by=f"{reply.model} {reply.fingerprint}".strip(),
         notes=tuple(_notes(constraint, logprobs, reply)),
@@ -107,17 +125,54 @@ async def _negotiated(client: Client) -> tuple[Dialect, Reply, int]:
         try:
             return dialect, (await client.ask(dialect, question)).reply, alternatives
         except RequestFailedError as error:
-            body = dialect.body(question)
-            named = [
-                f for f in OPTIONAL if f in body and (f in error.fields or f in str(error).replace("'", " ").split())
-            ]
+            named = _named(error, dialect.body(question), OPTIONAL)
             if "top_logprobs" in named and alternatives > FEW_ALTERNATIVES:
                 alternatives = FEW_ALTERNATIVES
             elif named:
                 left_out = (*left_out, *(f for n in named for f in TOGETHER.get(n, (n,)) if f not in left_out))
+            elif client.access.model.reasoning_effort is not None and "reasoning" in f"{error.fields} {error}":
+                raise EffortRefusedError(str(error), Exit.PROVIDER) from error
             else:
                 raise UserError(f"{_where(client)}: {error}", Exit.PROVIDER) from error
     raise UserError(f"{_where(client)}: it refuses one field after the other", Exit.PROVIDER)
+
+
+def _named(error: RequestFailedError, body: Mapping[str, object], fields: Sequence[str]) -> list[str]:
+    """The fields of a request that a refusal names."""
+    return [f for f in fields if f in body and (f in error.fields or f in str(error).replace("'", " ").split())]
+
+
+async def _refused(client: Client, dialect: Dialect) -> tuple[str, ...]:
+    """Which fields of drawn answers the server refuses or does not have, by a request with all of them."""
+    refused = [field for field in DRAWING if field in dialect.left_out or field in dialect.unknown]
+    while len(refused) < len(DRAWING):
+        trial = without_fields(dialect, (*dialect.left_out, *refused))
+        stop = () if "stop" in refused else (ODD_WORD,)
+        question = Question(max_tokens=_room(client), prompt=YES, temperature=0.7, top_p=0.9, stop=stop)
+        try:
+            await client.ask(trial, question)
+            break
+        except RequestFailedError as error:
+            left = [field for field in DRAWING if field not in refused]
+            refused += _named(error, trial.body(question), left) or left
+    return tuple(refused)
+
+
+async def _letters(client: Client, dialect: Dialect) -> dict[str, str]:
+    """The tokens of option letters; empty where the server does not tell them, or does not obey a bias of them.
+
+    Only a server of one's own is asked: hosted providers do not tell.
+    """
+    if client.access.model.provider is not None or "logit_bias" in dialect.unknown:
+        return {}
+    ids = await client.token_ids(OPTION_LETTERS)
+    if len(ids) < len(OPTION_LETTERS):
+        return {}
+    question = Question(max_tokens=_room(client), prompt=SKY, logit_bias={ids[ODD_LETTER]: 100.0})
+    with contextlib.suppress(RequestFailedError):
+        if (await client.ask(dialect, question)).reply.text.strip().startswith(ODD_LETTER):
+            return ids
+    return {}
 
 
 async def _constraint(client: Client, dialect: Dialect, names: tuple[str, ...]) -> str | None:

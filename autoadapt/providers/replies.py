@@ -22,6 +22,14 @@ class Question(StrictModel):
     """Alternatives whose log-probabilities are wanted at each token, 0 for that of the token alone; None: none."""
     question: str = "Which of the choices answers the input?"
     """For typed questions."""
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    """Texts at which the answer ends."""
+    sample: int = Field(default=0, ge=0)
+    """Which of several answers that are drawn it asks for."""
+    logit_bias: dict[str, float] = Field(default={})
+    """Token id -> what is added to its logit."""
 
 
 class Tokens(StrictModel):

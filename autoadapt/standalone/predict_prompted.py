@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import predict_loading as loading
+import predict_reasoning as writing
 import torch
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -15,9 +16,7 @@ from predict_examples import Examples
 from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
-    LogitsProcessor,
     LogitsProcessorList,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 
@@ -53,11 +52,13 @@ class Option:
         self.template = environment.from_string(option["prompt"]["template"])
         self.instruction = environment.from_string(option["prompt"]["instruction"])
         self.examples = Examples(folder, option, self._vector)
+        self.reasons = self.decoding["reasoning"] == "steps"
         whole = [self._answer_ids(label) for label in self.labels]
         room = max(map(len, whole)) if whole else self.max_new_tokens
+        self.reasoning_room = self.decoding["reasoning_tokens"] + writing.MARKER_ROOM if self.reasons else 0
         self.context = loading.context_limit(self.model.config.to_dict(), self.tokenizer)
-        self.limit = max(8, self.context - room)
-        self.label_ids = self._bare(whole)
+        self.limit = max(8, self.context - room - self.reasoning_room)
+        self.label_ids = [self._behind_colon(label) for label in self.labels] if self.reasons else self._bare(whole)
         self.prefix: list[int] = []
         self.cache: Any = None
 
@@ -68,11 +69,11 @@ class Option:
         encoded, offered = [ids for ids, _ in shown], [labels for _, labels in shown]
         if not encoded:
             return []
+        if self.reasons or self.decoding["temperature"] > 0 or self.decoding["samples"] > 1:
+            return self._answer_by_writing(texts, encoded, offered)
         bias = self._prepare(encoded) if self.labels else None
         answers: list[dict[str, Any]] = [{} for _ in texts]
-        longest = sorted(map(len, self.label_ids), reverse=True)
-        written = sum(longest[: self.examples.count or None]) if self.labels else self.max_new_tokens
-        written *= self.decoding["num_beams"]
+        written = self._most_tokens() * self.decoding["num_beams"]
         for batch in loading.batches([len(ids) for ids in encoded], self.device, written, len(self.prefix)):
             chosen = [encoded[i] for i in batch]
             if self.labels:
@@ -82,6 +83,11 @@ class Option:
             for i, one in zip(batch, done, strict=True):
                 answers[i] = one
         return answers
+
+    def _most_tokens(self) -> int:
+        """Tokens of an answer, or of all labels that are scored behind a prompt, at most."""
+        longest = sorted(map(len, self.label_ids), reverse=True)
+        return sum(longest[: self.examples.count or None]) if self.labels else self.max_new_tokens
 
     # -- from a text to token ids
 
@@ -101,6 +107,8 @@ class Option:
         shown = [{"input": self._inert(e["input"]), "output": self._inert(e["outputs"][0])} for e in examples]
         variables = {"instruction": instruction, "labels": labels, "examples": shown, "input": text}
         prompt = self.template.render(**variables).rstrip()
+        if self.reasons:
+            prompt += writing.REQUEST if self.chat else writing.OPENING
         if self.chat:
             messages = [{"role": "user", "content": prompt}]
             prompt = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -125,16 +133,19 @@ class Option:
         return ids[: self.limit], [self.labels.index(label) for label in offered]
 
     def _answer_ids(self, text: str) -> list[int]:
-        text = self._inert(text)
-        tokenize = lambda one: list(self.tokenizer(one, add_special_tokens=False)["input_ids"])  # noqa: E731
-        if self.chat:
-            ids = tokenize(text)
-        else:  # tokenizers may put a space of their own before a text, so it is encoded behind a colon
-            anchor, whole = tokenize(":"), tokenize(": " + text)
-            behind = whole[: len(anchor)] == anchor and len(whole) > len(anchor)
-            ids = whole[len(anchor) :] if behind else tokenize(" " + text)
+        ids = self._tokenize(self._inert(text)) if self.chat else self._behind_colon(text)
         end = self.tokenizer.eos_token_id
         return ids + ([end] if self.tuned and end is not None else [])
+
+    def _behind_colon(self, text: str) -> list[int]:
+        """Tokenizers may put a space of their own before a text, so it is encoded behind a colon."""
+        text = self._inert(text)
+        anchor, whole = self._tokenize(":"), self._tokenize(": " + text)
+        behind = whole[: len(anchor)] == anchor and len(whole) > len(anchor)
+        return whole[len(anchor) :] if behind else self._tokenize(" " + text)
+
+    def _tokenize(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _bare(self, whole: list[list[int]]) -> list[list[int]]:
         """Label tokens without the end token, unless one label begins another: then it decides between them."""
@@ -243,65 +254,80 @@ class Option:
         owner = [k for k in labels for _ in self.label_ids[k][:-1]]
         return fed, targets, owner, [j for k in labels for j in range(len(self.label_ids[k]) - 1)]
 
-    # -- free text
+    # -- free text, reasoning, and several answers of which most agree
 
-    def _write(self, encoded: list[list[int]]) -> list[dict[str, Any]]:
+    def _answer_by_writing(
+        self, texts: list[str], encoded: list[list[int]], offered: list[list[int]]
+    ) -> list[dict[str, Any]]:
+        """Each sample is a row of its own in a batch, whose draws depend on its input and number alone."""
+        decoding, count = self.decoding, self.decoding["samples"]
+        bias = None
+        self.prefix, self.cache = [], None
+        if self.labels and decoding["label_score"] == "calibrated":
+            bias = self._scores([self._behind(self._encode("N/A")[0], "")])[0]
+        every = [ids for ids in encoded for _ in range(count)]
+        seeds = [writing.seed_of_sample(decoding["seed"], text, k) for text in texts for k in range(count)]
+        samples: list[dict[str, Any]] = [{} for _ in every]
+        written = self.reasoning_room + self._most_tokens()
+        for batch in loading.batches([len(ids) for ids in every], self.device, written):
+            chosen, own = [every[i] for i in batch], [seeds[i] for i in batch]
+            draws = writing.Draws(own, decoding) if decoding["temperature"] > 0 else None
+            if self.reasons:
+                stops = ["marker"] if self.chat else ["marker", "blank_line"]
+                reasoning = self._written(chosen, decoding["reasoning_tokens"], stops, draws)
+                chosen, draws = [self._behind(ids, one[0]) for ids, one in zip(chosen, reasoning, strict=True)], None
+            own_labels = [offered[i // count] for i in batch] if self.examples.count else None
+            answers = self._choose(chosen, bias, own_labels) if self.labels else self._write(chosen, draws)
+            for i, one in zip(batch, answers, strict=True):
+                samples[i] = one
+        return [writing.agreed(samples[i : i + count], self.labels) for i in range(0, len(samples), count)]
+
+    def _behind(self, ids: list[int], reasoning: str) -> list[int]:
+        return [*ids, *self._answer_ids(f"{reasoning}\n{writing.MARKER}")[-self.reasoning_room :]]
+
+    def _write(self, encoded: list[list[int]], draws: Any = None) -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = []
+        stops = writing.stops_of(self.decoding, self.chat)
+        for text, tokens, log_probs in self._written(encoded, self.max_new_tokens, stops, draws):
+            counted = log_probs[: max(1, tokens)]
+            confidence = math.exp(sum(counted) / len(counted)) if counted else None
+            answers.append({"answer": text, "confidence": confidence, "log_probs": []})
+        return answers
+
+    def _written(
+        self, encoded: list[list[int]], most: int, stops: list[str], draws: Any
+    ) -> list[tuple[str, int, list[float]]]:
+        """What is written behind each prompt, the number of its tokens, and their log-likelihoods."""
         tokenizer, width = self.tokenizer, max(map(len, encoded))
         ids = torch.full((len(encoded), width), tokenizer.pad_token_id, dtype=torch.long)
         mask = torch.zeros_like(ids)
         for i, row in enumerate(encoded):
             ids[i, width - len(row) :] = torch.tensor(row)
             mask[i, width - len(row) :] = 1
-        blank_line = not self.tuned and not self.chat
-        greedy, likelihoods = self.decoding["num_beams"] == 1, Likelihoods()
+        beams = 1 if draws is not None or self.reasons else self.decoding["num_beams"]
+        likelihoods = draws or writing.Likelihoods()
         config = GenerationConfig(
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=most,
             do_sample=False,
-            num_beams=self.decoding["num_beams"],
+            num_beams=beams,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=tokenizer.bos_token_id,
         )
-        written = self.model.generate(
+        rows = self.model.generate(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
             generation_config=config,
-            stopping_criteria=StoppingCriteriaList([BlankLine(tokenizer, width)] if blank_line else []),
-            logits_processor=LogitsProcessorList([likelihoods] if greedy else []),
+            stopping_criteria=StoppingCriteriaList([writing.Ends(tokenizer, width, stops)] if stops else []),
+            logits_processor=LogitsProcessorList([likelihoods] if beams == 1 else []),
         )[:, width:].tolist()
-        sure = torch.stack(likelihoods.steps, dim=1).tolist() if greedy else [[] for _ in written]
-        answers = []
-        for out, log_probs in zip(written, sure, strict=True):
-            ends = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
-            out = out[: ends[0]] if ends else out
+        sure = torch.stack(likelihoods.steps, dim=1).tolist() if beams == 1 else [[] for _ in rows]
+        written = []
+        for out, log_probs in zip(rows, sure, strict=True):
+            last = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
+            out = out[: last[0]] if last else out
             text = tokenizer.decode(out, skip_special_tokens=True).strip()
-            if blank_line:
-                text = text.split("\n\n")[0].strip()
-            counted = log_probs[: max(1, len(out))]
-            confidence = math.exp(sum(counted) / len(counted)) if counted else None
-            answers.append({"answer": text, "confidence": confidence, "log_probs": []})
-        return answers
-
-
-class Likelihoods(LogitsProcessor):  # type: ignore[misc]
-    """Notes the log-likelihood of the token that greedy decoding chooses."""
-
-    def __init__(self) -> None:
-        self.steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        numbers = scores.float()
-        self.steps.append(numbers.amax(-1) - numbers.logsumexp(-1))
-        return scores
-
-
-class BlankLine(StoppingCriteria):  # type: ignore[misc]
-    """Ends an answer at a blank line, which parts few-shot examples."""
-
-    def __init__(self, tokenizer: Any, start: int) -> None:
-        self.tokenizer, self.start = tokenizer, start
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        last = input_ids[:, max(self.start, input_ids.shape[1] - 4) :]
-        texts = self.tokenizer.batch_decode(last)
-        return torch.tensor(["\n\n" in t.replace(" ", "").lstrip("\n") for t in texts], device=input_ids.device)
+            for stop in stops:
+                text = writing.cut(stop, text)
+            written.append((text, len(out), log_probs))
+        return written

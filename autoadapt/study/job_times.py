@@ -80,7 +80,8 @@ class JobTimes:
         self._folder, self._settled = folder, 0
         self._taken: set[Path] = set()
         """Jobs behind the first `_settled` records whose outcomes are taken: a killed run leaves jobs without one."""
-        self._seen: dict[tuple[str, str], _Seen] = {}
+        self._seen: dict[tuple[str, str, bool], _Seen] = {}
+        """By method, model, and whether a candidate writes before it answers; of such the time for each token."""
 
     def of(self, candidate: Candidate, fidelity: Fidelity, done: float = 0.0) -> JobTime | None:
         """What a job of the candidate takes; None while no job of its method and model has finished.
@@ -91,17 +92,18 @@ class JobTimes:
             done: share of the training steps done before.
         """
         self._update()
-        seen = self._seen.get((candidate.method, candidate.model))
+        seen = self._seen.get(_key(candidate))
         if seen is None:
             return None
         share = max(0.0, fidelity.steps - done)
         training = fmean(seen.per_pass) * candidate.passes * share if seen.per_pass else 0.0
-        return JobTime(float(MARGIN * training), float(MARGIN * _other(seen.other or seen.cold, fidelity.rows)))
+        other = _other(seen.other or seen.cold, fidelity.rows) * (candidate.written_first or 1.0)
+        return JobTime(float(MARGIN * training), float(MARGIN * other))
 
     def knows(self, method: str, model: str) -> bool:
         """Whether a job of a method on a model has finished."""
         self._update()
-        return (method, model) in self._seen
+        return (method, model, False) in self._seen
 
     def without_training(self, model: str, rows: int) -> float:
         """Device-seconds of a job on a model apart from training, as of its slowest method; 0 while nothing is known.
@@ -114,7 +116,7 @@ class JobTimes:
         return MARGIN * self._answering(model, rows)
 
     def _answering(self, model: str, rows: int) -> float:
-        every = [seen.other or seen.cold for (_, of), seen in self._seen.items() if of == model]
+        every = [seen.other or seen.cold for (_, of, writes), seen in self._seen.items() if of == model and not writes]
         return max((_other(taken, rows) for taken in every if taken), default=0.0)
 
     def least_training(self, candidate: Candidate) -> float:
@@ -130,7 +132,7 @@ class JobTimes:
         self._update()
         forwards = [
             fmean(seen.per_pass)
-            for (method, model), seen in self._seen.items()
+            for (method, model, _), seen in self._seen.items()
             if model == candidate.model and seen.per_pass and not METHODS.get(method).tunes
         ]
         return PASS_OF_FORWARD * max(forwards, default=0.0) * candidate.passes
@@ -145,11 +147,11 @@ class JobTimes:
         self._update()
         others = [
             seen
-            for (method, model), seen in self._seen.items()
-            if method == candidate.method and model != candidate.model and (seen.other or seen.cold)
+            for key, seen in self._seen.items()
+            if key[::2] == _key(candidate)[::2] and key[1] != candidate.model and (seen.other or seen.cold)
         ]
         times = [fmean(seen.per_pass or [0.0]) + _other(seen.other or seen.cold, rows) for seen in others]
-        return MARGIN * max(times, default=0.0)
+        return MARGIN * max(times, default=0.0) * (candidate.written_first or 1.0)
 
     def of_job(self, job: Fit) -> JobTime | None:
         """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
@@ -175,7 +177,7 @@ class JobTimes:
         job, measurement = record.job, record.measurement
         if not isinstance(job, Fit) or (measurement is None and not _ended_by_time(record)):
             return
-        seen = self._seen.setdefault((job.candidate.method, job.candidate.model), _Seen())
+        seen = self._seen.setdefault(_key(job.candidate), _Seen())
         if measurement is None:
             self._take_ended(job, outcome, seen)
             return
@@ -185,17 +187,22 @@ class JobTimes:
             seen.per_pass.append(trained * devices / share / job.candidate.passes)
         earlier = [m.train_seconds for _, m in self._earlier(job)]
         other = outcome.usage.total_device_seconds - (trained - max(earlier, default=0.0)) * devices
-        (seen.cold if outcome.cold else seen.other).append((max(0.0, other), len(measurement.rows)))
+        other = max(0.0, other) / (job.candidate.written_first or 1.0)
+        (seen.cold if outcome.cold else seen.other).append((other, len(measurement.rows)))
 
     def _take_ended(self, job: Fit, outcome: Outcome, seen: _Seen) -> None:
         """Takes a job that was ended for its time: it takes at least as long, or as long as its steps have shown."""
         whole = outcome.result.whole_training_seconds if isinstance(outcome.result, Failure) else None
         held, rows = outcome.usage.total_device_seconds, job.fidelity.rows
         if whole is None:
-            seen.other.append((held, rows))
+            seen.other.append((held / (job.candidate.written_first or 1.0), rows))
             return
         seen.per_pass.append(whole * outcome.devices.count / job.candidate.passes)
         seen.other.append((self._answering(job.candidate.model, rows) or held, rows))
+
+
+def _key(candidate: Candidate) -> tuple[str, str, bool]:
+    return candidate.method, candidate.model, candidate.written_first > 0
 
 
 def _ended_by_time(record: Record) -> bool:

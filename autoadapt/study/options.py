@@ -50,7 +50,7 @@ class MeasuredTrials:
         """Trials within these limits."""
         self._records: dict[int, Record] = {}
         self._least_usd_per_1k = float(costs.least_usd_per_1k(economics.queries_per_month))
-        self.serving = ServedTrials(metric.answers == "text")
+        self.serving = ServedTrials()
         self._values: dict[int, Values] = {}
         """Of every trial, with the cost and latency of its serving class."""
         self._alone: dict[int, tuple[Values, Values]] = {}

@@ -25,12 +25,10 @@ GROWTH, FEW = 1.25, 6
 class ServedTrials:
     """The serving classes of the trials of one study on one kind of hardware.
 
-    Args:
-        free_text: whether answers are written, so that their length counts; of labels all are weighed at once.
+    Where a text is written, an answer or reasoning, its length counts; of labels all are weighed at once.
     """
 
-    def __init__(self, free_text: bool) -> None:
-        self._free_text = free_text
+    def __init__(self) -> None:
         self._class_of: dict[int, tuple[str, str]] = {}
         self._records: dict[tuple[str, str], dict[int, Record]] = {}
         self._again: dict[int, Measurement] = {}
@@ -188,6 +186,9 @@ class ServedTrials:
             self._measurements[trial] = measured.model_copy(update=update)
         return self._measurements[trial]
 
+    def _writes(self, trial: int) -> bool:
+        return self._records[self._class_of[trial]][trial].job.writes
+
     def _measured(self, trial: int) -> Measurement:
         measurement = self._records[self._class_of[trial]][trial].measurement
         if measurement is None:
@@ -207,7 +208,7 @@ class ServedTrials:
         return Sample(
             fresh=read - shared,
             shared=shared,
-            written=sum(row.tokens_out for row in measured.rows) / rows if self._free_text else 0.0,
+            written=sum(row.tokens_out for row in measured.rows) / rows if self._writes(trial) else 0.0,
             row_seconds=measured.answering.total_device_seconds / rows,
             single_ms=timed.latency_ms,
             inputs=[(split, timed.rows[i % len(timed.rows)].id) for i in range(len(timed.latency_ms))],

@@ -120,8 +120,10 @@ class ResolvedTask:
         return self._obstacles[key]
 
     def _obstacle(self, candidate: Candidate) -> str | None:
-        if (lacking := _lacking_rows(candidate, self.splits)) is not None:
-            return lacking
+        if (reason := _lacking_rows(candidate, self.splits)) is not None:
+            return reason
+        if (reason := METHODS.get(candidate.method).contradiction(candidate.params)) is not None:
+            return reason
         model = self.models[candidate.model]
         if model.family not in FAMILIES.names():
             return None  # of a simulation
@@ -170,7 +172,7 @@ class ResolvedTask:
             multi_label=self.metric.answers == "labels",
             prompt=self._prompt(candidate),
             input_columns=task.data.columns.joined,
-            max_new_tokens=task.evaluation.max_new_tokens,
+            max_new_tokens=int(candidate.params.get("max_new_tokens") or task.evaluation.max_new_tokens),
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),
             training=TrainingSettings(

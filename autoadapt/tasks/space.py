@@ -7,7 +7,6 @@ the prompt, and ``ARM.PARAMETER`` for all others. Where not every model suits ev
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.model import Capabilities
-from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of, with_labels
+from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of, specs_on
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.shelves import FAMILIES, METHODS, SELECTORS
+from autoadapt.tasks.parameter_values import allowed, middle, nearest, within
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.yaml_document import Document
 
@@ -109,10 +109,11 @@ class JointSpace:
         self._model_by_method = any(models != every for models in self.pairs.models.values())
         _check_names(space)
         self.arms: dict[str, Branch] = {}
-        """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own."""
+        """Every arm by name: METHOD, or METHOD@FAMILY where models of a family have parameters of their own; then
+        /MODEL, the first of those that take the same parameters, where some of its models take others."""
+        self._branch_of: dict[str, str] = {}
+        """Arm -> the same without /MODEL."""
         self._added: dict[str, Any] = {}
-        self._dropped: dict[str, set[str]] = {}
-        """Of every arm the parameters that do not apply with so many labels."""
         self._first: list[tuple[str, Mapping[str, Scalar]]] = []
         for method in self.methods:
             self._add_arms(method)
@@ -136,10 +137,30 @@ class JointSpace:
         for name, models in groups.items():
             plugin, prompted = METHODS.get(method), self.pairs.reads_prompts(models[0])
             shared = {n: s for n, s in self.space.shared.items() if prompted and n in plugin.Params.model_fields}
-            written = self._branch(name, method)
-            specs = with_labels(written, self.labels)
-            self._dropped[name] = set(written) - set(specs)
-            self.arms[name] = Branch(method, {**shared, **specs}, len(shared), self.answers, tuple(models))
+            self._add_group(name, method, models, shared, self._branch(name, method))
+
+    def _add_group(
+        self,
+        name: str,
+        method: str,
+        models: list[str],
+        shared: Mapping[str, Choices | Range],
+        specs: Mapping[str, Choices | Range],
+    ) -> None:
+        """The arms of models with one branch: one for all that take the same parameters."""
+        defaults = {n: f.default for n, f in METHODS.get(method).Params.model_fields.items()}
+        alike: list[tuple[dict[str, Choices | Range], list[str]]] = []
+        for model in models:
+            own = specs_on(specs, self.pairs.capabilities.get(model), defaults, self.labels)
+            same = next((members for taken, members in alike if taken == own), None)
+            if same is None:
+                alike.append((own, [model]))
+            else:
+                same.append(model)
+        for own, members in alike:
+            arm = name if len(alike) == 1 else f"{name}/{members[0]}"
+            self._branch_of[arm] = name
+            self.arms[arm] = Branch(method, {**shared, **own}, len(shared), self.answers, tuple(members))
 
     def _arm_name(self, method: str, model: str) -> str:
         family = self.pairs.families.get(model)
@@ -184,14 +205,29 @@ class JointSpace:
         """What is tried first, as (arm, parameters): simple methods, then the space's own, then those brought along."""
         written = {self._arm_written(one) for one in self.space.first}
         brought = [
-            (arm, _within(branch.specs, {**self._known_prompt(branch), **one}))
+            (arm, within(branch.specs, {**self._known_prompt(branch), **one}))
             for arm, branch in self.arms.items()
-            if arm not in written
-            for one in self._brought_first(arm, branch.method) or [{}]
+            if self._branch_of[arm] not in written
+            for one in self._brought_first(self._branch_of[arm], branch.method) or [{}]
         ]
-        own = [(arm, one) for one in self.space.first if (arm := self._arm_written(one)) in self.arms]
+        own = [
+            (arm, taken)
+            for one in self.space.first
+            for arm in self.arms
+            if self._branch_of[arm] == self._arm_written(one)
+            if (taken := self._taken(arm, one)) is not None
+        ]
         floors = [(arm, one) for arm, one in brought if METHODS.get(self.arms[arm].method).floor]
         self._first = [*floors, *own, *((arm, one) for arm, one in brought if (arm, one) not in floors)]
+
+    def _taken(self, arm: str, one: Mapping[str, Scalar]) -> Mapping[str, Scalar] | None:
+        """An entry of `first` as the models of an arm take it; None: it asks for what they do not take."""
+        fields = METHODS.get(self.arms[arm].method).Params.model_fields
+        branch = self.space.branches.get(self._branch_of[arm], {})
+        absent = [name for name in one if name in branch and name not in self.arms[arm].specs]
+        if any(one[name] != fields[name].default for name in absent):
+            return None
+        return {name: value for name, value in one.items() if name not in absent}
 
     def _known_prompt(self, branch: Branch) -> Mapping[str, Scalar]:
         """Template and instruction of a candidate of a method that names none: those that the space tries first.
@@ -205,7 +241,7 @@ class JointSpace:
         telling = [name for name, text in self.space.instructions.items() if "labels" in text]
         if METHODS.get(branch.method).tunes or not telling or "instruction" not in names:
             return {}
-        return {"instruction": telling[0]} if _allowed(branch.specs["instruction"], telling[0]) else {}
+        return {"instruction": telling[0]} if allowed(branch.specs["instruction"], telling[0]) else {}
 
     def _arm_written(self, one: Mapping[str, Scalar]) -> str:
         """The arm that an entry of `first` names as its method."""
@@ -266,12 +302,12 @@ class JointSpace:
         """Known-good parameters as they suit a model, as far as the space allows it."""
         branch, known = self.arms[arm], self.pairs.capabilities.get(model)
         suited = written if known is None else METHODS.get(branch.method).suited(written, known)
-        within = {name: _nearest(branch.specs[name], v) for name, v in suited.items() if written.get(name) != v}
+        within = {name: nearest(branch.specs[name], v) for name, v in suited.items() if written.get(name) != v}
         return {**suited, **within}
 
     def _complete(self, arm: str, written: Mapping[str, Scalar]) -> dict[str, Scalar]:
         specs = self.arms[arm].specs
-        unknown = sorted(set(written) - set(specs) - self._dropped[arm] - set(self.space.shared) - {"method"})
+        unknown = sorted(set(written) - set(specs) - set(self.space.shared) - {"method"})
         if unknown:
             raise UserError(f"search space, first: unknown parameter '{unknown[0]}': {did_you_mean(unknown[0], specs)}")
         chosen: dict[str, Scalar] = {}
@@ -279,8 +315,8 @@ class JointSpace:
         for name, spec in specs.items():
             if not self._applies(spec, chosen):
                 continue
-            value = written[name] if name in written else _middle(spec)
-            if not _allowed(spec, value):
+            value = written[name] if name in written else middle(spec)
+            if not allowed(spec, value):
                 raise UserError(f"search space, first: {name}: {value!r} is not in what {name} may be")
             chosen[name] = value
             full[self._optuna_name(arm, name)] = value
@@ -300,7 +336,7 @@ class JointSpace:
         arm = self.arm_of(method, model)
         specs = self.arms[arm].specs
         searched = {name: value for name, value in values.items() if name in specs}
-        if not all(_allowed(specs[name], value) for name, value in searched.items()):
+        if not all(allowed(specs[name], value) for name, value in searched.items()):
             return None
         return {**self._named(method, model), **self._complete(arm, searched)}
 
@@ -337,35 +373,6 @@ def _suggest(trial: optuna.trial.BaseTrial, name: str, spec: Choices | Range) ->
         step = int(spec.step) if spec.step is not None else 1
         return trial.suggest_int(name, spec.low, spec.high, step=step, log=spec.log)
     return trial.suggest_float(name, spec.low, spec.high, step=spec.step, log=spec.log)
-
-
-def _middle(spec: Choices | Range) -> Scalar:
-    if isinstance(spec, Choices):
-        return spec.choices[0]
-    middle = math.sqrt(spec.low * spec.high) if spec.log else (spec.low + spec.high) / 2
-    if isinstance(spec.low, int) and isinstance(spec.high, int):
-        step = int(spec.step) if spec.step is not None else 1
-        return spec.low + round((middle - spec.low) / step) * step
-    return spec.low + round((middle - spec.low) / spec.step) * spec.step if spec.step else middle
-
-
-def _nearest(spec: Choices | Range, value: Scalar) -> Scalar:
-    """A number moved to the nearer end of its range where it lies outside."""
-    if isinstance(spec, Choices) or not isinstance(value, int | float):
-        return value
-    return min(max(value, spec.low), spec.high)
-
-
-def _within(specs: Mapping[str, Choices | Range], one: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Parameters as far as a space has them, numbers moved into their ranges."""
-    moved = {name: _nearest(specs[name], value) for name, value in one.items() if name in specs}
-    return {name: value for name, value in moved.items() if _allowed(specs[name], value)}
-
-
-def _allowed(spec: Choices | Range, value: Scalar) -> bool:
-    if isinstance(spec, Choices):
-        return value in spec.choices
-    return isinstance(value, int | float) and spec.low <= value <= spec.high
 
 
 def _check_value(branch: str, params: type[BaseModel], name: str, value: Any) -> None:

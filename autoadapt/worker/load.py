@@ -133,6 +133,6 @@ class _Batches:
         first = 1.0
         if not self._job.labels:
             first = min(1.0, sum(a.first_s for a in answers) / len(answers) / self._took[size])
-        tokens = 0.0 if self._job.labels else sum(a.tokens_out for a in answers) / len(answers)
+        tokens = sum(a.tokens_out for a in answers) / len(answers) if self._job.writes else 0.0
         self._measured.append(Batch(rows=size, seconds=seconds, first_share=first, tokens_out=tokens))
         self._bench.tick()

@@ -175,7 +175,7 @@ def _timed(bench: Bench, single: SingleRequests, measurement: Measurement) -> Me
     timed = {
         "latency_ms": single.latency_ms,
         "latency_tail": tail,
-        "tokens_out_latency": [] if bench.job.labels else single.tokens_out,
+        "tokens_out_latency": single.tokens_out if bench.job.writes else [],
         "timing": single.billed,
         "waited_share": bench.meters.waited_share,
         "peak_memory_bytes": bench.meters.peak_memory(),

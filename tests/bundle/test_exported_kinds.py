@@ -23,9 +23,12 @@ from autoadapt.domain.remote import RemoteModel
 from autoadapt.files import files_below
 
 HEAD = {"pooling": "mean", "scaling": "unit", "depth": 0.7, "C": 30.0}
+STEPS = {"reasoning": "steps", "reasoning_tokens": 12}
+DRAWN = {"samples": 3, "temperature": 0.8, "top_p": 0.9}
 CAUSAL: dict[str, tuple[str, dict[str, Any]]] = {
     "zero-shot": ("prompt", {"shots": 0}),
     "few-shot": ("prompt", {"shots": 3, "selector": "nearest", "label_score": "calibrated"}),
+    "reasoning": ("prompt", {**STEPS, "label_score": "calibrated"}),
     "lora": ("lora", {}),
     "full": ("full", {}),
     "head": ("head", HEAD),
@@ -75,6 +78,13 @@ def test_causal_model(kind: str, tmp_path: Path, tiny_model: Path) -> None:
 def test_chat_template(tmp_path: Path, chat_model: Path) -> None:
     run = job_run(tmp_path / "run", causal_lm(chat_model))
     exported(run, fitted(run, "prompt", params={"shots": 2, "selector": "balanced"}), tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["labels", "text"])
+@pytest.mark.parametrize("params", [DRAWN, {**STEPS, **DRAWN}, {"stop": "line"}], ids=["drawn", "reasoning", "stop"])
+def test_drawn_answers_are_drawn_again(tmp_path: Path, chat_model: Path, params: dict[str, Any], text: bool) -> None:
+    run = job_run(tmp_path / "run", causal_lm(chat_model), text=text)
+    exported(run, fitted(run, "prompt", params=params), tmp_path / "bundle")
 
 
 def test_free_text(tmp_path: Path, tiny_model: Path) -> None:

@@ -137,17 +137,17 @@ def test_generation_writes_words_on_a_real_model(shared: Path) -> None:
 
 
 def test_a_blank_line_ends_a_base_models_answer(tiny_model: Path) -> None:
-    from autoadapt.models.causal_lm.answering import _BlankLine
+    from autoadapt.models.causal_lm.stops import Ends
 
     tokenizer = language_model.load(str(tiny_model), "cpu").tokenizer
     ids = tokenizer(["an answer\n\nmore", "an answer\nmore."], add_special_tokens=False, padding=True)["input_ids"]
     stops = [
-        bool(_BlankLine(tokenizer, 0)(torch.tensor([row[:n] for row in ids]), None)[0])
+        bool(Ends(tokenizer, 0, ["blank_line"])(torch.tensor([row[:n] for row in ids]), None)[0])
         for n in range(1, len(ids[0]) + 1)
     ]
     assert any(stops)
     assert not any(
-        bool(_BlankLine(tokenizer, 0)(torch.tensor([ids[1][:n]]), None)[0]) for n in range(1, len(ids[1]) + 1)
+        bool(Ends(tokenizer, 0, ["blank_line"])(torch.tensor([ids[1][:n]]), None)[0]) for n in range(1, len(ids[1]) + 1)
     )
 
 

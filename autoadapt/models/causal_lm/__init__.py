@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from autoadapt.models.causal_lm.language_model import LanguageModel
 
 
+LEAST_TO_REASON = 1_000_000_000
+"""Weights below which reasoning is not searched unasked: what small models write does not help them (Wei et al. 2022
+saw gains in large ones alone), and every token of it takes as long as an answer. A search space may still name it."""
+
+
 class CausalLm(LocalFamily["LanguageModel"]):
     """Models that predict the next token; they are prompted, tuned in full, or tuned by adapters of peft."""
 
@@ -34,8 +39,10 @@ class CausalLm(LocalFamily["LanguageModel"]):
 
     def capabilities(self, model: ModelReference) -> Capabilities:
         folder = Path(model.place)
+        weights = model_files.count_weights(folder)
         return Capabilities(
             generates=True,
+            reasons=weights >= LEAST_TO_REASON and model_files.has_chat_template(folder),
             reads_prompts=True,
             scores_labels=True,
             answers_label_sets=True,
@@ -43,7 +50,7 @@ class CausalLm(LocalFamily["LanguageModel"]):
             trains=True,
             adapters=True,
             context_length=model_files.context_length(folder),
-            parameters=model_files.count_weights(folder),
+            parameters=weights,
         )
 
     def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:

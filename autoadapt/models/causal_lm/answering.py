@@ -1,6 +1,7 @@
-"""Answering: a label by log-likelihood (`autoadapt.models.causal_lm.label_scoring`), or free text by batched generation.
+"""Answering: a label by log-likelihood (see `label_scoring`), or free text by batched generation.
 
-Prompts of similar length are answered together; a base model that writes is stopped at the first blank line.
+Prompts of similar length are answered together; a base model that writes is stopped at the first blank line, unless the
+decoding says otherwise. What is written before an answer, or drawn, is in `reasoning`.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from autoadapt.domain.method import Answer, Decoding, Training
 from autoadapt.local_models.heads import label_answer
@@ -18,6 +19,8 @@ from autoadapt.local_models.texts import Encoded, batches
 from autoadapt.models.causal_lm.encoding import Encoder
 from autoadapt.models.causal_lm.label_scoring import LabelScorer
 from autoadapt.models.causal_lm.language_model import LanguageModel
+from autoadapt.models.causal_lm.sampling import Draws, Likelihoods
+from autoadapt.models.causal_lm.stops import Ends, cut, stops_of
 
 LEAST_LOG_PROBABILITY = math.log(1e-6)
 """Of a label that its prompt does not offer; the floor's of a label of which there is no training row."""
@@ -87,7 +90,7 @@ class Answerer:
         written = answer * self.decoding.num_beams
         for batch in batches(encoded, self.lm.device.type, written, known=len(self.scorer.prefix)):
             chosen = [encoded[i] for i in batch]
-            first = _FirstToken()
+            first = FirstToken()
             ones = self._label(chosen) if self.labels else self._write(chosen, first)
             done = time.perf_counter()
             for i, one in zip(batch, ones, strict=True):
@@ -121,7 +124,28 @@ class Answerer:
             numbers = log_probs.tolist()
         return [label_answer(self.labels, log_probs, e, lengths) for log_probs, e in zip(numbers, encoded, strict=True)]
 
-    def _write(self, encoded: list[Encoded], first: "_FirstToken") -> list[Answer]:
+    def _write(self, encoded: list[Encoded], first: "FirstToken", draws: Draws | None = None) -> list[Answer]:
+        """A free text for each prompt; the most probable one, or with `draws` one that is drawn."""
+        stops = stops_of(self.decoding, self.encoder.chat)
+        answers = []
+        for e, one in zip(encoded, self._written(encoded, self.max_new_tokens, stops, first, draws), strict=True):
+            counted = one.log_probs[: max(1, one.tokens)]  # of an answer without tokens, the end token's
+            confidence = math.exp(sum(counted) / len(counted)) if counted else None
+            answers.append(Answer(one.text, len(e.ids), one.tokens, e.truncated, confidence=confidence))
+        return answers
+
+    def _written(
+        self, encoded: list[Encoded], most: int, stops: Sequence[str], first: "FirstToken", draws: Draws | None
+    ) -> list["Written"]:
+        """What the model writes behind each prompt.
+
+        Args:
+            encoded: the prompts.
+            most: tokens of the longest text.
+            stops: what ends a text, of `stops_of`.
+            first: notes when the first token was there.
+            draws: how tokens are drawn; None: the most probable ones.
+        """
         tokenizer, device = self.lm.tokenizer, self.lm.device
         width = max(len(e.ids) for e in encoded)
         ids = torch.full((len(encoded), width), tokenizer.pad_token_id, dtype=torch.long)
@@ -129,43 +153,46 @@ class Answerer:
         for i, e in enumerate(encoded):
             ids[i, width - len(e.ids) :] = torch.tensor(e.ids)
             mask[i, width - len(e.ids) :] = 1
-        stop = StoppingCriteriaList([first])
-        blank_line = not self.encoder.tuned and not self.encoder.chat
-        if blank_line:
-            stop.append(_BlankLine(tokenizer, width))
-        likelihoods = _Likelihoods()
-        greedy = self.decoding.num_beams == 1
+        beams = 1 if draws is not None or self.decoding.reasons else self.decoding.num_beams
+        likelihoods = draws or Likelihoods()
         config = GenerationConfig(
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=most,
             do_sample=False,
-            num_beams=self.decoding.num_beams,
+            num_beams=beams,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=tokenizer.bos_token_id,
         )
         with torch.no_grad():
-            written = self.lm.model.generate(
+            rows = self.lm.model.generate(
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
                 generation_config=config,
-                stopping_criteria=stop,
-                logits_processor=LogitsProcessorList([likelihoods] if greedy else []),
+                stopping_criteria=StoppingCriteriaList([first, *([Ends(tokenizer, width, stops)] if stops else [])]),
+                logits_processor=LogitsProcessorList([likelihoods] if beams == 1 else []),
             )[:, width:].tolist()
-        confidences = likelihoods.of_rows() if greedy else [[] for _ in written]
-        answers = []
-        for e, out, log_probs in zip(encoded, written, confidences, strict=True):
-            ends = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
-            out = out[: ends[0]] if ends else out
+        written = []
+        for out, log_probs in zip(rows, likelihoods.of_rows() if beams == 1 else [[] for _ in rows], strict=True):
+            last = [k for k, t in enumerate(out) if t in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
+            out = out[: last[0]] if last else out
             text = tokenizer.decode(out, skip_special_tokens=True).strip()
-            if blank_line:
-                text = text.split("\n\n")[0].strip()
-            counted = log_probs[: max(1, len(out))]  # of an answer without tokens, the end token's
-            confidence = math.exp(sum(counted) / len(counted)) if counted else None
-            answers.append(Answer(text, len(e.ids), len(out), e.truncated, confidence=confidence))
-        return answers
+            for stop in stops:
+                text = cut(stop, text)
+            written.append(Written(text, len(out), log_probs))
+        return written
 
 
-class _FirstToken(StoppingCriteria):  # type: ignore[misc]
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """A text that was written."""
+
+    text: str
+    tokens: int
+    log_probs: list[float]
+    """Of its tokens and of what follows its end; empty: not known."""
+
+
+class FirstToken(StoppingCriteria):  # type: ignore[misc]
     """Notes when the first token was there; ends nothing."""
 
     def __init__(self) -> None:
@@ -174,31 +201,3 @@ class _FirstToken(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         self.at = self.at or time.perf_counter()
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-
-
-class _Likelihoods(LogitsProcessor):  # type: ignore[misc]
-    """Notes the log-likelihood of the token that greedy decoding chooses: one number per row and step."""
-
-    def __init__(self) -> None:
-        self.steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        numbers = scores.float()
-        self.steps.append(numbers.amax(-1) - numbers.logsumexp(-1))
-        return scores
-
-    def of_rows(self) -> list[list[float]]:
-        """For each row its tokens' log-likelihoods, those after its end included."""
-        return torch.stack(self.steps, dim=1).tolist()
-
-
-class _BlankLine(StoppingCriteria):  # type: ignore[misc]
-    """Ends a row when its answer is followed by a blank line: few-shot examples are parted so."""
-
-    def __init__(self, tokenizer: Any, start: int) -> None:
-        self.tokenizer, self.start = tokenizer, start
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        last = input_ids[:, max(self.start, input_ids.shape[1] - 4) :]
-        texts = self.tokenizer.batch_decode(last)
-        return torch.tensor(["\n\n" in t.replace(" ", "").lstrip("\n") for t in texts], device=input_ids.device)

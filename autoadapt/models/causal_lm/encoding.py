@@ -33,7 +33,7 @@ class Encoder:
     ) -> None:
         self.lm, self.prompt, self.select, self.tuned = lm, prompt, select, tuned
         self.limit = max(8, lm.context_length - room)
-        self.chat = bool(getattr(lm.tokenizer, "chat_template", None))
+        self.chat = lm.chats
         self._limits = UseLimits()
 
     def _ids(self, text: str, examples: Sequence[Row], offered: Sequence[str]) -> list[int]:
@@ -97,6 +97,10 @@ class Encoder:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"] if self.chat else self._continuation(text)
         end = [tokenizer.eos_token_id] if self.tuned and tokenizer.eos_token_id is not None else []
         return list(ids) + end
+
+    def within(self, text: str) -> list[int]:
+        """Token ids of an answer that stands behind a colon in what a model writes."""
+        return self._continuation(inert(text, self.lm.tokenizer))
 
     def _continuation(self, text: str) -> list[int]:
         # SentencePiece tokenizers put a space of their own before a text, so encode it behind an anchor

@@ -16,6 +16,11 @@ class LanguageModel(LoadedModel):
     keeps_logits: bool
     """Whether its forward can compute the last positions' logits alone."""
 
+    @property
+    def chats(self) -> bool:
+        """Whether it has a chat template."""
+        return bool(getattr(self.tokenizer, "chat_template", None))
+
 
 def load(path: str, accelerator: str, dtype: torch.dtype = torch.float32, on_host: bool = False) -> LanguageModel:
     """Loads a model folder, its weights in `dtype`.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoadapt.domain.jobs import MOST_TRUNCATED, Fit
+from autoadapt.domain.method import Decoding
 from autoadapt.domain.rows import Row
 from autoadapt.local_models.texts import ROWS_PER_BATCH, TOKENS_PER_BATCH, Encoded, batches
 from autoadapt.model_files import tokenizer_of
@@ -20,6 +21,7 @@ SAMPLED_ROWS = 100
 """Rows from which the mean length of an example and the size of a batch are taken."""
 KEPT = 512
 """Counts of so many prompts are kept."""
+REASONING = ("reasoning", "reasoning_tokens")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
     shots = int(job.candidate.params.get("shots") or 0)
     asking = _asking(folder, job, longest=False)
     room = _longest(folder, tuple(job.scored_labels)) if job.scored_labels else job.max_new_tokens
+    room += _reasoning(job)
     lengths = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
     each = 0.0
     if shots and training:
@@ -106,21 +109,29 @@ def largest_batch(
     params, labels = job.candidate.params, job.scored_labels
     beams = 1 if labels else int(params.get("num_beams") or 1)
     asking = _asking(folder, job, longest=True)
-    written = sum(_counts(folder, asking.labels)) if labels else job.max_new_tokens
+    written = (sum(_counts(folder, asking.labels)) if labels else job.max_new_tokens) + _reasoning(job)
     shots = int(params.get("shots") or 0)
     examples = shots * _example_length(asking, _pool(training)) if shots and training else 0.0
     shared = 0.0
-    if labels and not job.labels_offered:  # computed once for all prompts; nearest examples differ from row to row
+    # computed once for all prompts; nearest examples differ from row to row
+    if labels and not job.labels_offered and not _reasoning(job):
         varies = not SELECTORS.get(str(params.get("selector", "balanced"))).same_for_every_query
         shared = _zero_shot_lengths(asking, ("",))[0] + (0.0 if varies else examples)
     counted = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
     sample = [math.ceil(n + examples) for n in counted[:SAMPLED_ROWS]]
-    texts = [Encoded([0] * sample[i % len(sample)], False) for i in range(job.fidelity.rows)]
+    count = job.fidelity.rows * int(params.get("samples") or 1)
+    texts = [Encoded([0] * sample[i % len(sample)], False) for i in range(count)]
     sizes = (
         (len(batch) * beams, max(len(texts[i].ids) for i in batch) + written)
         for batch in batches(texts, accelerator, written * beams, int(shared))
     )
     return max(sizes, key=math.prod)
+
+
+def _reasoning(job: Fit) -> int:
+    """Tokens that a job's candidate may write before its answer."""
+    params = {name: job.candidate.params[name] for name in REASONING if name in job.candidate.params}
+    return Decoding.model_validate(params).reasoning_room
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -31,7 +31,7 @@ class OpenedCausalLm(OpenedLocalModel[LanguageModel]):
         context.save_artifact(decoding, "none", self._write_vectors)
         size = deployed_bytes(context.artifact, "none", job.prompt)
         training = dataclasses.replace(training, artifact_bytes=size)
-        encoder = make_encoder(lm, job, context.select, decoding.tuned)
+        encoder = make_encoder(lm, job, context.select, decoding)
         return make_answerer(lm, encoder, job, decoding, training, context.tick)
 
     def _compare_examples(self, lm: LanguageModel) -> Training:
@@ -55,7 +55,7 @@ class OpenedCausalLm(OpenedLocalModel[LanguageModel]):
 
     def trainee(self, lm: LanguageModel, adapter: AdapterSpec | None) -> Trainee:
         context = self.context
-        encoder = make_encoder(lm, context.job, context.select, tuned=True)
+        encoder = make_encoder(lm, context.job, context.select, self.tuned)
         model = make_trainable(lm, adapter, "CAUSAL_LM")
 
         return Trainee(
@@ -70,7 +70,7 @@ class OpenedCausalLm(OpenedLocalModel[LanguageModel]):
     def finished(self, option: Option, training: Training) -> Adapted:
         context = self.context
         lm = load_weights(self.models, option, context.devices)
-        encoder = make_encoder(lm, context.job, context.select, tuned=True)
+        encoder = make_encoder(lm, context.job, context.select, self.tuned)
         return make_answerer(lm, encoder, context.job, self.tuned, training, context.tick)
 
     def reader(self, lm: LanguageModel) -> Callable[[str], Encoded]:

@@ -32,5 +32,5 @@ def load_option(
     if isinstance(select, PromptChoices) and select.needs_vectors:
         vectors = ExampleVectors.read(option.folder)
         select.use(vectors.vectors, vectors.embedder(lm, raw_text_reader(lm)))
-    encoder = make_encoder(lm, description, select, description.decoding.tuned)
+    encoder = make_encoder(lm, description, select, description.decoding)
     return make_answerer(lm, encoder, description, description.decoding, training, tick)

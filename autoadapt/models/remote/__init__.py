@@ -8,15 +8,15 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.jobs import Devices, Fit, JobBase
-from autoadapt.domain.method import Adapted, Context, Model
+from autoadapt.domain.method import Adapted, Context, Decoding, Model
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.outcome import FailureClass
-from autoadapt.domain.remote import LABEL_WAYS, LabelWay, RemoteModel
+from autoadapt.domain.remote import EFFORTS, LABEL_WAYS, RemoteModel
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
@@ -51,6 +51,20 @@ class Remote(ModelFamily):
                 "when": {"selector": ["nearest", "diverse"]},
             },
             "label_way": {"search": list(LABEL_WAYS), "when": {"answers": "label"}},
+            "reasoning_effort": list(EFFORTS),
+            # labels that are held to a schema leave no room for reasoning; where none are asked for, there is no way
+            "reasoning": {"search": ["none", "steps"], "when": {"reasons": True, "label_way": ["text", None]}},
+            "reasoning_tokens": {"search": [128, 256, 512], "when": {"reasoning": "steps"}},
+            "samples": {"search": [1, 5], "when": {"reasoning": "steps"}},
+            "temperature": {"search": [0.5, 0.7, 1.0], "when": {"samples": 5}},
+            "top_p": {"search": [0.9, 1.0], "when": {"samples": 5}},
+            # what calibrates labels is asked for once, so that every prompt has to offer the same ones
+            "label_score": {
+                "search": ["sum", "calibrated"],
+                "when": {"label_way": ["logprobs", "decisions"], "shortlist": 0},
+            },
+            "logit_bias": {"search": [0.0, 10.0], "when": {"label_way": "logprobs"}},
+            "stop": {"search": ["auto", "line"], "when": {"answers": "text"}},
         }
     }
     first: ClassVar[Mapping[str, Sequence[Mapping[str, Any]]]] = {
@@ -68,6 +82,8 @@ class Remote(ModelFamily):
     def __init__(self) -> None:
         self._stores: dict[Path | None, AnswerStore] = {}
         self._known: dict[str, Features] = {}
+        self._refused: dict[tuple[str, str], str] = {}
+        """Model and effort -> why its server refuses it."""
         self._run: Path | None = None
         self._job_name = ""
         self._cap: float | None = None
@@ -84,6 +100,8 @@ class Remote(ModelFamily):
         settings = _settings(model)
         return Capabilities(
             generates=settings.dialect != "decisions",
+            reasons=settings.dialect != "decisions",
+            reasoning_efforts=settings.reasoning_efforts,
             reads_prompts=True,
             scores_labels=True,
             context_length=settings.context_length,
@@ -92,23 +110,41 @@ class Remote(ModelFamily):
 
     def check(self, model: ModelReference, run: Path, cap: float | None) -> list[str]:
         self._run = run
+        notes: list[str] = []
         try:
-            features = self._features(self._access(model, CHECK, cap), lambda: None)
+            for effort in _settings(model).reasoning_efforts or ("",):
+                notes += self._check_effort(model, effort, cap)
         finally:
             self._close_stores()  # the driver needs no more of it, and keeps no file open
-        return [f"{model.name}: {note}" for note in features.notes]
+        return [f"{model.name}: {note}" for note in dict.fromkeys(notes)]
+
+    def _check_effort(self, model: ModelReference, effort: str, cap: float | None) -> Sequence[str]:
+        """What the model does not do at an effort; an effort that its server refuses is one that is not searched."""
+        from autoadapt.providers.features import EffortRefusedError
+
+        try:
+            return self._features(self._access(with_effort(model, effort), CHECK, cap), lambda: None).notes
+        except EffortRefusedError as error:
+            self._refused[model.name, effort] = str(error)
+            if all((model.name, other) in self._refused for other in _settings(model).reasoning_efforts):
+                raise
+            return [f"reasoning_effort {effort} is not tried: {error}"]
 
     def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
         params = job.candidate.params
         if params.get("shots") and SELECTORS.get(str(params.get("selector", "balanced"))).needs_vectors:
             return f"selector {params['selector']} compares vectors of texts, which a server does not give; use nearest"
-        way = params.get("label_way", "auto")
-        key = _key(_settings(model), model.place)
-        if not job.labels or way == "auto" or key not in self._known:
+        effort = str(params.get("reasoning_effort") or "")
+        if (model.name, effort) in self._refused:
+            return self._refused[model.name, effort]
+        key = _key(_settings(with_effort(model, effort)), model.place)
+        if key not in self._known:
             return None
-        from autoadapt.models.remote.labels import lacking
+        from autoadapt.models.remote.decoding import unable
 
-        return lacking(cast(LabelWay, way), job.labels[: job.labels_offered or None], self._known[key])
+        stated = {name: value for name, value in params.items() if name in Decoding.model_fields}
+        labels = (job.labels or [])[: job.labels_offered or None]
+        return unable(Decoding.model_validate(stated), labels, self._known[key])
 
     def begin(self, run: Path, folder: Path, job: JobBase) -> None:
         self._run, self._cap = run, job.provider_usd_cap
@@ -123,7 +159,8 @@ class Remote(ModelFamily):
     def open(self, context: Context, model: ModelReference) -> Model:
         from autoadapt.models.remote.asking import OpenedRemote
 
-        return OpenedRemote(context, self._session(model, context.tick, context.devices))
+        effort = str(context.job.candidate.params.get("reasoning_effort") or "")
+        return OpenedRemote(context, self._session(with_effort(model, effort), context.tick, context.devices))
 
     def load(
         self,
@@ -135,7 +172,8 @@ class Remote(ModelFamily):
     ) -> Adapted:
         from autoadapt.models.remote.asking import RemoteAdapted
 
-        return RemoteAdapted(self._session(description.model, tick, devices), description, description.decoding, select)
+        model = with_effort(description.model, description.decoding.reasoning_effort)
+        return RemoteAdapted(self._session(model, tick, devices), description, description.decoding, select)
 
     def drop(self) -> None:
         self._close_stores()
@@ -210,6 +248,13 @@ class Remote(ModelFamily):
 
 def _settings(model: ModelReference) -> RemoteModel:
     return RemoteModel.model_validate(model.settings)
+
+
+def with_effort(model: ModelReference, effort: str) -> ModelReference:
+    """A model that is told how much to reason; an empty effort leaves it as its settings say."""
+    if not effort:
+        return model
+    return model.model_copy(update={"settings": {**model.settings, "reasoning_effort": effort}})
 
 
 def _key(settings: RemoteModel, url: str) -> str:

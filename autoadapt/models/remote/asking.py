@@ -12,21 +12,35 @@ from typing import Any
 from autoadapt.domain.artifact import ArtifactDescription
 from autoadapt.domain.jobs import JobBase
 from autoadapt.domain.method import Adapted, Answer, Context, Decoding, Model, Training
-from autoadapt.domain.remote import LabelWay
 from autoadapt.domain.selector import Select, labels_offered
 from autoadapt.domain.usage import Usage
 from autoadapt.errors import Exit, UserError
-from autoadapt.models.remote.labels import Found, among_all, fluency, lacking, letter_list, read_label, with_letters
+from autoadapt.models.remote.decoding import stops_of, unable, way_of
+from autoadapt.models.remote.labels import (
+    Found,
+    among_all,
+    calibrated,
+    fluency,
+    letter_list,
+    prior,
+    read_label,
+    read_reasoned,
+    with_letters,
+)
+from autoadapt.prompts.answer_extraction import ReasoningPrompt, answer_in
 from autoadapt.prompts.rendering import Prompt
+from autoadapt.prompts.voting import agreed
 from autoadapt.providers.answer_store import AnswerStore, KeptAnswer, content_key
 from autoadapt.providers.client import Access, Client, RequestFailedError
 from autoadapt.providers.dialects import DIALECTS, Dialect
-from autoadapt.providers.features import Features, without_fields
-from autoadapt.providers.replies import Question
+from autoadapt.providers.features import OPTION_LETTERS, Features, without_fields
+from autoadapt.providers.replies import Question, Reply
 from autoadapt.providers.tariff import estimated_tokens
 
 MOST_FAILED = 0.05
 """Largest share of rows that may stay without an answer; beyond it the numbers would be those of the network."""
+NO_CONTENT = "N/A"
+"""The input after which labels are calibrated."""
 LABEL_ROOM = 16
 """Tokens of a label's answer in addition to the bytes of the longest label."""
 
@@ -43,19 +57,6 @@ class Session:
     """Told of the client that is made, for the account of what it spends."""
     device: str
     """Kind of the machine that asks."""
-
-
-def chosen_way(decoding: Decoding, labels: Sequence[str], features: Features) -> LabelWay:
-    """The way in which labels are asked for.
-
-    Raises:
-        UserError: the server cannot do that.
-    """
-    if decoding.label_way != "auto":
-        if (reason := lacking(decoding.label_way, labels, features)) is not None:
-            raise UserError(reason)
-        return decoding.label_way
-    return next(way for way in features.ways if way == "text" or lacking(way, labels, features) is None)
 
 
 class RemoteAdapted:
@@ -80,10 +81,15 @@ class RemoteAdapted:
         self._labels, self._max_new_tokens = described.labels or [], described.max_new_tokens
         prompt, features = described.prompt, session.features
         offered = self._labels[: described.labels_offered or None]
-        self._way = chosen_way(decoding, offered, features) if self._labels else None
+        if (reason := unable(decoding, offered, features)) is not None:
+            raise UserError(reason)
+        self._decoding = decoding
+        self._bias: tuple[float, ...] | None = None
+        self._way = way_of(decoding, offered, features) if self._labels else None
         if self._way is None and not features.writes:
             raise UserError("this server answers typed questions alone and writes no free text")
-        self._renderer = Prompt(prompt.template, prompt.instruction, self._labels)
+        stated = (prompt.template, prompt.instruction, self._labels)
+        self._renderer = ReasoningPrompt(*stated, chat=True) if decoding.reasons else Prompt(*stated)
         self.training = Training(
             artifact_bytes=len(json.dumps({"template": prompt.template, "instruction": prompt.instruction}).encode())
         )
@@ -104,7 +110,7 @@ class RemoteAdapted:
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answers inputs; those that were asked before come from the cache of the run."""
-        answers: list[Answer] = self._runner.run(self._answers([self.asked(text) for text in inputs]))
+        answers: list[Answer] = self._runner.run(self._answers(inputs))
         failed, unusable = (sum(getattr(a, name) for a in answers) for name in ("failed", "unusable"))
         kept, retries = sum(a.cached for a in answers), sum(a.retries for a in answers if not a.cached)
         _log(
@@ -115,8 +121,7 @@ class RemoteAdapted:
 
     def answer_alone(self, text: str, repetition: int) -> Answer:
         """Answers one input while nothing else is under way; each repetition is sent once and kept with its time."""
-        asked = self.asked(text)
-        return self._runner.run(self._one(self._key(asked.question, "alone", repetition), asked))
+        return self._runner.run(self._alone(text, repetition))
 
     def close(self) -> None:
         """Closes the connections."""
@@ -130,6 +135,15 @@ class RemoteAdapted:
         question = self.question(text, offered)
         return _Asked(question, tuple(offered), time.perf_counter() - begun if offered else 0.0)
 
+    def _samples(self, text: str) -> list["_Asked"]:
+        """What is asked for an input, once for every sample."""
+        decoding, asked = self._decoding, self.asked(text)
+        drawn = {"temperature": decoding.temperature, "top_p": decoding.top_p}
+        return [
+            dataclasses.replace(asked, question=asked.question.model_copy(update={**drawn, "sample": sample}))
+            for sample in range(decoding.samples)
+        ]
+
     def question(self, text: str, offered: Sequence[str] = ()) -> Question:
         """What is asked for an input.
 
@@ -139,14 +153,17 @@ class RemoteAdapted:
         """
         examples, labels = list(self._select(text)) if self._select else [], list(offered) or self._labels
         features, room = self._session.features, self._session.access.model.reasoning_tokens
+        room += self._decoding.reasoning_room
         if self._way is None:
             scored = 0 if features.logprobs else None
-            prompt = self._renderer.render(text, examples)
-            return Question(prompt=prompt, max_tokens=self._max_new_tokens + room, logprobs=scored)
+            prompt, stop = self._renderer.render(text, examples), stops_of(self._decoding)
+            return Question(prompt=prompt, max_tokens=self._max_new_tokens + room, logprobs=scored, stop=stop)
         longest = max(len(label.encode()) for label in labels)
         if self._way == "logprobs":
             prompt = letter_list(labels) + self._renderer.render(text, with_letters(examples, labels), offered)
-            return Question(prompt=prompt, max_tokens=1 + room, logprobs=features.alternatives)
+            bias = self._decoding.logit_bias
+            biased = {features.letters[one]: bias for one in OPTION_LETTERS[: len(labels)]} if bias else {}
+            return Question(prompt=prompt, max_tokens=1 + room, logprobs=features.alternatives, logit_bias=biased)
         prompt = self._renderer.render(text, examples, offered)
         if self._way == "decisions":
             asked = self._renderer.instruction_for(offered) or "Which label fits the input?"
@@ -160,8 +177,40 @@ class RemoteAdapted:
     def _key(self, question: Question, *more: Any) -> str:
         return content_key(self._session.access.url, self._dialect.path, self._dialect.body(question), *more)
 
-    async def _answers(self, questions: Sequence["_Asked"]) -> list[Answer]:
-        keys = [self._key(asked.question) for asked in questions]
+    async def _answers(self, inputs: Sequence[str]) -> list[Answer]:
+        """One answer for each input, of several samples the one that they agree on."""
+        await self._calibrate()
+        count = self._decoding.samples
+        every = await self._each([one for text in inputs for one in self._samples(text)])
+        return [agreed(every[i : i + count], self._labels) for i in range(0, len(every), count)]
+
+    async def _alone(self, text: str, repetition: int) -> Answer:
+        """The samples of one input, asked for side by side; it is there when the last of them is."""
+        await self._calibrate()
+        samples = self._samples(text)
+        asked = [
+            self._one(self._key(one.question, "alone", repetition, *_sample(one.question)), one) for one in samples
+        ]
+        return agreed(await asyncio.gather(*asked), self._labels)
+
+    async def _calibrate(self) -> None:
+        """Asks once for an input without content where labels are calibrated; a run pays for that once.
+
+        Raises:
+            UserError: the answer gives no probabilities.
+        """
+        if not self._labels or self._way is None or self._bias is not None:
+            return
+        if self._decoding.label_score != "calibrated":
+            return
+        question = self.question(NO_CONTENT)
+        kept = await self._kept(self._key(question), question)
+        self._bias = prior(self._way, kept.reply, self._labels)
+        if self._bias is None:
+            raise UserError(f"the server gave no probabilities of labels for the input '{NO_CONTENT}'")
+
+    async def _each(self, questions: Sequence["_Asked"]) -> list[Answer]:
+        keys = [self._key(one.question, *_sample(one.question)) for one in questions]
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
         failures = _Failures(self._client, max(1.0, MOST_FAILED * len(first)))
         asked = {key: failures.watched(self._one(key, questions[i])) for key, i in first.items()}
@@ -177,11 +226,9 @@ class RemoteAdapted:
         return [by_key[key] if first[key] == i else _again(by_key[key]) for i, key in enumerate(keys)]
 
     async def _one(self, key: str, asked: "_Asked") -> Answer:
-        kept = self._session.store.answer(key)
-        if kept is not None:
-            return self._read(asked, kept, cached=True)
+        cached = self._session.store.answer(key) is not None
         try:
-            kept = await self._client.ask(self._dialect, asked.question)
+            return self._read(asked, await self._kept(key, asked.question), cached)
         except RequestFailedError as error:
             _log(f"a request failed after {error.attempts} attempts: {error}")
             spent = Usage(usd=error.spent.usd, usd_estimated=error.spent.estimated)
@@ -195,16 +242,32 @@ class RemoteAdapted:
                 first_s=error.seconds,
                 done_s=error.seconds,
             )
-        self._session.store.keep(key, kept)
-        return self._read(asked, kept, cached=False)
+
+    async def _kept(self, key: str, question: Question) -> KeptAnswer:
+        """What was answered before, or is now.
+
+        Raises:
+            RequestFailedError: there is no answer.
+        """
+        kept = self._session.store.answer(key)
+        if kept is None:
+            kept = await self._client.ask(self._dialect, question)
+            self._session.store.keep(key, kept)
+        return kept
+
+    def _found(self, reply: Reply, offered: Sequence[str]) -> Found:
+        """The answer in a reply to a prompt that offers some labels alone, or all of them."""
+        if self._way is None:
+            text = reply.text.strip()
+            text = (answer_in(text) or text) if self._decoding.reasons else text
+            return Found(text, fluency(reply.scores), unusable=reply.refused)
+        if self._decoding.reasons:
+            return read_reasoned(reply, offered or self._labels)
+        found = among_all(read_label(self._way, reply, offered or self._labels), offered, self._labels)
+        return found if self._bias is None else calibrated(found, self._bias, self._labels)
 
     def _read(self, asked: "_Asked", kept: KeptAnswer, cached: bool) -> Answer:
-        reply, question = kept.reply, asked.question
-        if self._way is None:
-            found = Found(reply.text.strip(), fluency(reply.scores), unusable=reply.refused)
-        else:
-            found = read_label(self._way, reply, asked.offered or self._labels)
-            found = among_all(found, asked.offered, self._labels)
+        reply, question, found = kept.reply, asked.question, self._found(kept.reply, asked.offered)
         tokens = reply.tokens or estimated_tokens(question, reply)
         held = {f"server at {self._session.access.url}": kept.busy_seconds}
         seconds = kept.seconds + asked.seconds
@@ -244,6 +307,11 @@ class _Asked:
     """The labels to choose from; empty: all of the task."""
     seconds: float
     """That it took to choose them."""
+
+
+def _sample(question: Question) -> tuple[str, int] | tuple[()]:
+    """What tells the key of a further sample from that of the first, where the server takes no seed."""
+    return ("sample", question.sample) if question.sample else ()
 
 
 class _Failures:
