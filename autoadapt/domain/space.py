@@ -2,8 +2,8 @@
 
 A parameter is written as a list (choices), a mapping ``{low, high, log, step}`` (a range) or a scalar (fixed). Any of
 them may stand under ``search`` beside ``when: {other: [values]}``, which makes it conditional on an earlier parameter
-of the same branch, on ``answers`` (``label`` or ``text``, from the metric), or on ``labels`` (``few``, or ``many``: more
-than 20).
+of the same branch, on ``answers`` (``label`` or ``text``, from the metric), or on ``labels`` (``few``, or ``many``:
+more than 20).
 """
 
 from collections.abc import Mapping

@@ -25,6 +25,9 @@ HEAD = {"pooling": "mean", "scaling": "unit", "depth": 0.7, "C": 30.0}
 CAUSAL: dict[str, tuple[str, dict[str, Any]]] = {
     "zero-shot": ("prompt", {"shots": 0}),
     "few-shot": ("prompt", {"shots": 3, "selector": "nearest", "label_score": "calibrated"}),
+    "shortlist": ("prompt", {"shots": 3, "shortlist": 2, "selector": "diverse", "label_score": "calibrated"}),
+    "hard shortlist": ("prompt", {"shots": 3, "shortlist": 2, "selector": "hard", "order": "by_label"}),
+    "vectors": ("prompt", {"shots": 3, "selector": "nearest_embedding", "order": "best_first"}),
     "lora": ("lora", {}),
     "full": ("full", {}),
     "head": ("head", HEAD),

@@ -1,4 +1,4 @@
-"""Answering: a label by log-likelihood (`autoadapt.models.causal_lm.label_scoring`), or free text by batched generation.
+"""Answering: a label by log-likelihood (`models.causal_lm.label_scoring`), or free text by batched generation.
 
 Prompts of similar length are answered together; a base model that writes is stopped at the first blank line.
 """
