@@ -5,6 +5,7 @@ that makes the option, and kept in its artifact as plain arrays.
 """
 
 import dataclasses
+import importlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -192,9 +193,18 @@ def choose_examples(job: FitJob, training_rows: Callable[[], list[Row]]) -> tupl
     if few_shot is None and not count:
         return None, 0.0
     rows = training_rows()
+    _import_libraries(few_shot, rows, count)
     begun = time.perf_counter()
     examples = Examples(few_shot, rows, _fitted(job, rows, count) if count else None)
     return examples, time.perf_counter() - begun
+
+
+def _import_libraries(few_shot: FewShot | None, rows: Sequence[Row], count: int) -> None:
+    """Imports what a selector or a shortlist needs, which is no part of what an option costs."""
+    if count:
+        importlib.import_module("autoadapt.word_models")
+    if few_shot is not None:
+        SELECTORS.get(few_shot.selector).prepare(rows[:2], 1, few_shot.seed)
 
 
 def _fitted(job: FitJob, rows: Sequence[Row], count: int) -> Shortlist:

@@ -109,7 +109,7 @@ def main() -> None:
             seed=1,
             state_folder=f"trials/{trial:04d}",
             rung=0,
-            fidelity=Fidelity(rows=len(validation), steps=1.0, latency_requests=20),
+            fidelity=Fidelity(rows=len(validation), steps=1.0, latency_requests=5),
         )
         place = root / "trials" / f"{trial:04d}" / "rung0"
         place.mkdir(parents=True)

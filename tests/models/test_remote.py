@@ -42,7 +42,7 @@ def predictions(jobs: JobRun, job: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("way", ["schema", "logprobs", "decisions"])
 def test_labels_of_a_shortlist_are_offered_alone(server: tuple[str, Chat], tmp_path: Path, way: str) -> None:
-    url, chat = server
+    url, _ = server
     jobs = JobRun(tmp_path / "run", remote(url))
     job = jobs.fit("prompt", params={"label_way": way, "shots": 2, "shortlist": 2, "selector": "nearest"})
     measured = jobs.measure(job)
