@@ -1,8 +1,9 @@
 """ArtifactDescription: ``option.json``, by which a finished option is loaded anywhere.
 
 An artifact is a self-contained folder: weights or adapter with the tokenizer (none for a prompt), ``examples.jsonl``
-with few-shot rows, ``shortlist/`` with what chooses labels, and ``option.json``, which is written last and lists every other file with its size and SHA-256. It
-names its base model, or holds that too; everything else that answering needs is in it.
+with few-shot rows, ``shortlist/`` with what chooses labels, and ``option.json``, which is written last and lists every
+other file with its size and SHA-256. It names its base model, or holds that too; everything else that answering needs
+is in it.
 """
 
 from typing import Literal

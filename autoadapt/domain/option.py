@@ -128,7 +128,7 @@ class Scored(StrictModel):
     test_quality_ci: tuple[float, float] | None = None
     test_rows: int = 0
     shortlist_recall: float | None = None
-    """Share of the validation rows whose right label was among those that their prompt offered; None: all labels are."""
+    """Share of validation rows whose right label was among those that their prompt offered; None: all labels are."""
     train_seconds: float
     artifact_bytes: int
     peak_memory_bytes: int

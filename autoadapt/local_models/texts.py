@@ -6,6 +6,10 @@ from typing import Any
 
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
+MOST_PADDING = {"cpu": 0.04, "cuda": 1.0}
+"""Padding that a batch may have as a share of its own tokens, once it has `FULL_TOKENS` of these: a CPU takes as long for
+padding as for tokens, and gains nothing by larger batches."""
+FULL_TOKENS = 256
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,15 @@ def batches(encoded: Sequence[Encoded], device: str, written: int = 0, known: in
         known: tokens at the beginning of each row that have been computed already.
     """
     batch: list[int] = []
+    tokens = 0
     for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
         size = max(1, len(encoded[i].ids) - known) + written
-        if batch and (len(batch) >= ROWS_PER_BATCH[device] or (len(batch) + 1) * size > TOKENS_PER_BATCH[device]):
+        rows, together = len(batch) + 1, (len(batch) + 1) * size
+        padded = tokens >= FULL_TOKENS and together - tokens - size > MOST_PADDING[device] * tokens
+        if batch and (padded or rows > ROWS_PER_BATCH[device] or together > TOKENS_PER_BATCH[device]):
             yield batch
-            batch = []
+            batch, tokens = [], 0
         batch.append(i)
+        tokens += size
     if batch:
         yield batch

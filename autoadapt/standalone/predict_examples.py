@@ -81,8 +81,8 @@ class Examples:
 
             stored = load_file(folder / "example_vectors.safetensors")
             return lambda numbers: self._nearest_vectors(numbers, stored, embed)
-        if self.count and name in ("random", "balanced", "hard"):  # they take all rows in one order
-            raise SystemExit(f"predict.py: the selector {name} with a shortlist needs `autoadapt predict`")
+        if self.count and name in ("random", "balanced", "hard"):  # which take rows as they stand in the file
+            return lambda numbers: lambda text: [self.rows[i] for i in numbers]
         raise SystemExit(f"predict.py: the selector {name} needs `autoadapt predict`")
 
     def _words(self, numbers: list[int]) -> tuple[Any, Callable[[str], Any]]:

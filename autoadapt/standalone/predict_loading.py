@@ -7,6 +7,8 @@ from transformers import AutoTokenizer
 
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
+MOST_PADDING, FULL_TOKENS = {"cpu": 0.04, "cuda": 1.0}, 256
+"""Padding as a share of a batch's own tokens, once it has so many."""
 NO_LIMIT = 10**6
 BEHIND_PADDING = ["camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"]
 BEHIND_PADDING += ["xlm-roberta", "xlm-roberta-xl", "xmod"]
@@ -63,10 +65,14 @@ def start_ids(tokenizer: Any) -> list[int]:
 def batches(lengths: list[int], device: str, written: int = 0, known: int = 0) -> list[list[int]]:
     """Numbers of texts in batches of similar length."""
     done: list[list[int]] = [[]]
+    tokens = 0
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         size = max(1, lengths[i] - known) + written
-        batch = done[-1]
-        if batch and (len(batch) >= ROWS_PER_BATCH[device] or (len(batch) + 1) * size > TOKENS_PER_BATCH[device]):
+        rows, together = len(done[-1]) + 1, (len(done[-1]) + 1) * size
+        padded = tokens >= FULL_TOKENS and together - tokens - size > MOST_PADDING[device] * tokens
+        if done[-1] and (padded or rows > ROWS_PER_BATCH[device] or together > TOKENS_PER_BATCH[device]):
             done.append([])
+            tokens = 0
         done[-1].append(i)
+        tokens += size
     return done if lengths else []

@@ -163,7 +163,7 @@ class Option:
         same = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
         shared = first[: min(same, min(map(len, encoded)) - 1)]
         self.prefix, self.cache = [], None
-        if len(shared) >= 8:
+        if len(shared) >= 2:
             ids = torch.tensor([shared], device=self.device)
             self.cache = self.model(input_ids=ids, use_cache=True).past_key_values
             self.prefix = shared

@@ -5,6 +5,7 @@ that makes the option, and kept in its artifact as plain arrays.
 """
 
 import dataclasses
+import importlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -52,16 +53,24 @@ class Examples(PromptChoices):
         few_shot: how examples are chosen; None: there are none.
         rows: all rows to choose from.
         shortlist: chooses the labels that are offered; None: all are.
+        arranged: whether the rows stand in the order in which a selector takes them that is the same for every query.
     """
 
-    def __init__(self, few_shot: FewShot | None, rows: Sequence[Row], shortlist: Shortlist | None = None) -> None:
-        self.few_shot, self.rows, self.shortlist = few_shot, rows, shortlist
+    def __init__(
+        self,
+        few_shot: FewShot | None,
+        rows: Sequence[Row],
+        shortlist: Shortlist | None = None,
+        arranged: bool = False,
+    ) -> None:
+        self.few_shot, self.shortlist = few_shot, shortlist
+        self.rows = rows if arranged or shortlist is None else _arranged(few_shot, rows)
         selector = SELECTORS.get(few_shot.selector) if few_shot is not None else None
         self.needs_vectors = selector is not None and selector.needs_vectors
         self._select: Select = lambda query: []
         self._by_label: dict[str, Select] = {}
         if few_shot is not None and shortlist is None:
-            self._select = SELECTORS.get(few_shot.selector).prepare(rows, few_shot.shots, few_shot.seed)
+            self._select = SELECTORS.get(few_shot.selector).prepare(self.rows, few_shot.shots, few_shot.seed)
         elif few_shot is not None:
             self._by_label = self._prepared_by_label(few_shot)
         self._last: tuple[str, list[str]] | None = None
@@ -69,20 +78,14 @@ class Examples(PromptChoices):
         self._expected: dict[str, Vectors] = {}
 
     def _prepared_by_label(self, few_shot: FewShot) -> dict[str, Select]:
-        """Of every label a selector among its rows: prepared on them alone, or in the order in which it takes all."""
-        selector, rows = SELECTORS.get(few_shot.selector), self.rows
-        if not selector.same_for_every_query:
-            return {
-                label: selector.prepare(self._rows_of(label), few_shot.shots, few_shot.seed)
-                for label in {row.outputs[0] for row in rows}
-            }
-        ordered: dict[str, list[Row]] = {}
-        for row in selector.prepare(rows, len(rows), few_shot.seed)(""):
-            ordered.setdefault(row.outputs[0], []).append(row)
-        return {label: _constant(of_label) for label, of_label in ordered.items()}
-
-    def _rows_of(self, label: str) -> list[Row]:
-        return [row for row in self.rows if row.outputs[0] == label]
+        """Of every label a function that chooses among its rows."""
+        selector = SELECTORS.get(few_shot.selector)
+        of_label: dict[str, list[Row]] = {}
+        for row in self.rows:
+            of_label.setdefault(row.outputs[0], []).append(row)
+        if selector.same_for_every_query:
+            return {label: _constant(rows) for label, rows in of_label.items()}
+        return {label: selector.prepare(rows, few_shot.shots, few_shot.seed) for label, rows in of_label.items()}
 
     def offered(self, query: str) -> list[str]:
         if self.shortlist is None:
@@ -134,6 +137,13 @@ class Examples(PromptChoices):
             save_words(self.shortlist.words)(folder / SHORTLIST_FOLDER)
 
 
+def _arranged(few_shot: FewShot | None, rows: Sequence[Row]) -> Sequence[Row]:
+    """All rows in the order in which a selector takes them that is the same for every query; else as they are."""
+    if few_shot is None or not SELECTORS.get(few_shot.selector).same_for_every_query:
+        return rows
+    return SELECTORS.get(few_shot.selector).prepare(rows, len(rows), few_shot.seed)("")
+
+
 def _constant(rows: list[Row]) -> Select:
     return lambda query: rows
 
@@ -183,9 +193,18 @@ def choose_examples(job: FitJob, training_rows: Callable[[], list[Row]]) -> tupl
     if few_shot is None and not count:
         return None, 0.0
     rows = training_rows()
+    _import_libraries(few_shot, rows, count)
     begun = time.perf_counter()
     examples = Examples(few_shot, rows, _fitted(job, rows, count) if count else None)
     return examples, time.perf_counter() - begun
+
+
+def _import_libraries(few_shot: FewShot | None, rows: Sequence[Row], count: int) -> None:
+    """Imports what a selector or a shortlist needs, which is no part of what an option costs."""
+    if count:
+        importlib.import_module("autoadapt.word_models")
+    if few_shot is not None:
+        SELECTORS.get(few_shot.selector).prepare(rows[:2], 1, few_shot.seed)
 
 
 def _fitted(job: FitJob, rows: Sequence[Row], count: int) -> Shortlist:
@@ -210,8 +229,9 @@ def stored_examples(folder: Path, description: ArtifactDescription) -> Examples 
 
         shortlist = Shortlist(load_words(folder / SHORTLIST_FOLDER), description.scored_labels, description.shortlist)
     rows = read_rows(folder / EXAMPLES_FILE) if few_shot is not None else []
-    examples = Examples(few_shot, rows if few_shot is None or few_shot.all_rows else [], shortlist)
-    return examples if few_shot is None or few_shot.all_rows else _Chosen(rows)
+    if few_shot is None or few_shot.all_rows:
+        return Examples(few_shot, rows, shortlist, arranged=True)
+    return _Chosen(rows)
 
 
 class _Chosen(Examples):

@@ -13,8 +13,10 @@ from remote_server import PRICE, Chat, busy_seconds, chat_server, faulty_proxy
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.remote import RemoteModel
+from autoadapt.models.remote import Remote
 from autoadapt.providers.answer_store import billed_by_job
 from autoadapt.worker.artifacts import load_artifact
+from autoadapt.worker.measuring import rows_of
 
 
 def remote(url: str, **settings: Any) -> ModelReference:
@@ -36,6 +38,43 @@ def server() -> Iterator[tuple[str, Chat]]:
 
 def predictions(jobs: JobRun, job: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in jobs.predictions(job).splitlines()]
+
+
+@pytest.mark.parametrize("way", ["schema", "logprobs", "decisions"])
+def test_labels_of_a_shortlist_are_offered_alone(server: tuple[str, Chat], tmp_path: Path, way: str) -> None:
+    url, _ = server
+    jobs = JobRun(tmp_path / "run", remote(url))
+    job = jobs.fit("prompt", params={"label_way": way, "shots": 2, "shortlist": 2, "selector": "nearest"})
+    measured = jobs.measure(job)
+    assert measured.shortlist_recall is not None
+    assert 0.5 < measured.shortlist_recall <= 1.0
+    assert measured.answering.device_seconds.get(DEVICES.kind, 0.0) > 0, "choosing labels takes time here"
+    assert measured.training.device_seconds[DEVICES.kind] > 0
+    adapted: Any = load_artifact(jobs.root / job.artifact_folder, jobs.workshop, DEVICES, lambda: None)
+    asked = [
+        (adapted.asked(row.input), line)
+        for row, line in zip(rows_of(jobs.root, "validation"), predictions(jobs, job), strict=True)
+    ]
+    adapted.close()
+    for one, line in asked:
+        assert len(one.offered) == 2
+        assert line["answer"] in one.offered
+        if way == "schema":
+            assert one.question.choices == one.offered
+        else:
+            others = [p for label, p in zip(sorted(TEXTS), line["log_probs"], strict=True) if label not in one.offered]
+            assert others == pytest.approx([-20.7233], abs=0.01), "the label that was not offered"
+    if way == "logprobs":
+        assert "A. " + asked[0][0].offered[0] in asked[0][0].question.prompt
+
+
+def test_examples_by_vectors_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    model = remote("http://127.0.0.1:9")
+    jobs = JobRun(tmp_path / "run", model)
+    job = jobs.fit("prompt", params={"shots": 2, "selector": "nearest_embedding"})
+    reason = Remote().obstacle(model, job, {})
+    assert reason is not None
+    assert "selector nearest_embedding compares vectors of texts" in reason
 
 
 @pytest.mark.parametrize("way", ["schema", "logprobs", "decisions", "text"])

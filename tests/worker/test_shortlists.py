@@ -128,7 +128,16 @@ def test_a_prompt_names_offered_labels_alone(jobs: JobRun) -> None:
     assert len(encoded.ids) < len(adapted.encoder._ids(ROWS[61].input, [], ()))
 
 
-@pytest.mark.parametrize("params", [SHORT, {"shots": 0, "shortlist": 4}, {"shots": 3, "selector": "nearest_embedding"}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        SHORT,
+        {"shots": 0, "shortlist": 4},
+        {"shots": 4, "shortlist": 3, "selector": "hard"},
+        {"shots": 3, "selector": "nearest_embedding"},
+        {"shots": 3, "shortlist": 3, "selector": "nearest_embedding"},
+    ],
+)
 def test_an_artifact_answers_as_its_fit_did(jobs: JobRun, params: dict[str, Any]) -> None:
     job = fit(jobs, params)
     fitted = jobs.measure(job)

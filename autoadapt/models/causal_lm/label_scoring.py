@@ -17,7 +17,7 @@ from autoadapt.local_models.texts import Encoded
 from autoadapt.models.causal_lm.language_model import LanguageModel
 from autoadapt.prompts.rendering import common_prefix
 
-LEAST_SHARED = 8
+LEAST_SHARED = 2
 """Tokens from which a shared beginning is kept computed."""
 NOT_OFFERED = float("-inf")
 """Score of a label that a prompt does not offer."""
