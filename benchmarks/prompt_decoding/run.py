@@ -63,9 +63,10 @@ def line_of(name: str, measurement: Measurement) -> str:
     right = round(sum(row.stats[0] for row in rows))
     low, high = binomtest(right, len(rows)).proportion_ci(method="wilson")
     read, written = mean(row.tokens_in for row in rows), mean(row.tokens_out for row in rows)
-    seconds, single = measurement.inference_seconds / len(rows), median(measurement.latency_ms)
+    seconds = measurement.inference_seconds / len(rows)
+    single = f"{median(measurement.latency_ms):.0f}" if measurement.latency_ms else "-"
     figures = f"{right / len(rows):.2f} ({low:.2f}-{high:.2f}) | {read:.0f} | {written:.0f}"
-    return f"| {name} | {figures} | {seconds:.3f} | {single:.0f} |"
+    return f"| {name} | {figures} | {seconds:.3f} | {single} |"
 
 
 def main() -> None:
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["sst2", "trec6"])
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--single", type=int, default=3, help="single requests timed")
     parser.add_argument("--prompts", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     options = parser.parse_args()
     space = load_space("joint", Path())
@@ -100,7 +102,7 @@ def main() -> None:
                     training=TrainingSettings(),
                     state_folder=f"trials/{number:04d}",
                     rung=0,
-                    fidelity=Fidelity(rows=options.rows, steps=1.0, latency_requests=3),
+                    fidelity=Fidelity(rows=options.rows, steps=1.0, latency_requests=options.single),
                 )
                 print(line_of(name, measured(root, job, workshop)), flush=True)
 

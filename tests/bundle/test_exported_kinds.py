@@ -83,8 +83,11 @@ def test_chat_template(tmp_path: Path, chat_model: Path) -> None:
     exported(run, fitted(run, "prompt", params={"shots": 2, "selector": "balanced"}), tmp_path / "bundle")
 
 
-@pytest.mark.parametrize("text", [False, True], ids=["labels", "text"])
-@pytest.mark.parametrize("params", [DRAWN, {**STEPS, **DRAWN}, {"stop": "line"}], ids=["drawn", "reasoning", "stop"])
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [({**STEPS, **DRAWN}, False), (DRAWN, True), ({"stop": "line"}, True)],
+    ids=["reasoning", "drawn", "stop"],
+)
 def test_drawn_answers_are_drawn_again(tmp_path: Path, chat_model: Path, params: dict[str, Any], text: bool) -> None:
     run = job_run(tmp_path / "run", causal_lm(chat_model), text=text)
     exported(run, fitted(run, "prompt", params=params), tmp_path / "bundle")

@@ -12,6 +12,11 @@ from autoadapt.domain.outcome import Failure, Measurement, Outcome, RowResult
 from autoadapt.runs.run_folder import RunFolder
 from autoadapt.study.job_times import MARGIN, JobTimes, trained_share
 
+REASONING: list[dict[str, int | str]] = [
+    {},
+    {"reasoning": "steps", "reasoning_tokens": 64},
+    {"reasoning": "steps", "reasoning_tokens": 128, "samples": 5},
+]
 WHOLE = Fidelity(rows=10, steps=1.0, latency_requests=0)
 
 
@@ -180,3 +185,18 @@ def test_all_but_training_is_known_from_the_slowest_other_method_of_a_model(fold
     assert times.without_training(model, 10) == pytest.approx(MARGIN * 5.0)
     assert times.without_training(model, 30) == pytest.approx(MARGIN * 15.0), "in proportion to rows"
     assert times.without_training("another", 10) == 0
+
+
+def test_reasoning_is_a_price_of_its_own_in_proportion_to_what_it_may_write(folder: RunFolder) -> None:
+    plain, short, long = (fit_job(i, params, method="prompt") for i, params in enumerate(REASONING))
+    times = JobTimes(folder)
+    done(folder, plain, 0.0, 2.0)
+    assert times.of(short.candidate, WHOLE) is None, "answers without reasoning do not say"
+    done(folder, short, 0.0, 30.0)
+    expected = times.of(long.candidate, WHOLE)
+    assert expected is not None
+    assert expected.other == pytest.approx(MARGIN * 30.0 * 10)
+    at_once = times.of(plain.candidate, WHOLE)
+    assert at_once is not None
+    assert at_once.other == pytest.approx(MARGIN * 2.0)
+    assert times.without_training("m", 10) == pytest.approx(MARGIN * 2.0), "nothing that is trained reasons"

@@ -44,8 +44,8 @@ def test_suggested_candidates_are_complete_and_valid(name: str, answers: str) ->
         METHODS.get(candidate.method).Params.model_validate(candidate.params)
         assert ("selector" in candidate.params) == bool(candidate.params.get("shots"))
         if candidate.method == "prompt":
-            answers_at_once = candidate.params.get("reasoning", "none") == "none"
-            assert ("label_score" in candidate.params) == (answers == "label" and answers_at_once)
+            scored = answers == "label" and candidate.params.get("reasoning", "none") == "none"
+            assert ("label_score" in candidate.params) == scored
         assert space.candidate(trial.params) == candidate
         seen |= set(trial.params)
     assert {"method", "model", "prompt.template", "lora.r", "full.learning_rate", "prompt.shots"} <= seen

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 LEAST_TO_REASON = 1_000_000_000
-"""Weights below which reasoning is not searched unasked: what small models write does not help them (Wei et al. 2022
-saw gains in large ones alone), and every token of it takes as long as an answer. A search space may still name it."""
+"""Weights below which reasoning is not searched unasked: published gains are those of large models (Wei et al. 2022),
+and every token of it takes as long as a label. A search space may still name it."""
 
 
 class CausalLm(LocalFamily["LanguageModel"]):

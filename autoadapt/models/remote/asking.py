@@ -204,7 +204,10 @@ class RemoteAdapted:
         if self._decoding.label_score != "calibrated":
             return
         question = self.question(NO_CONTENT)
-        kept = await self._kept(self._key(question), question)
+        try:
+            kept, _ = await self._kept(self._key(question), question)
+        except RequestFailedError as error:
+            raise UserError(f"labels cannot be calibrated: {error}", Exit.PROVIDER) from error
         self._bias = prior(self._way, kept.reply, self._labels)
         if self._bias is None:
             raise UserError(f"the server gave no probabilities of labels for the input '{NO_CONTENT}'")
@@ -226,9 +229,8 @@ class RemoteAdapted:
         return [by_key[key] if first[key] == i else _again(by_key[key]) for i, key in enumerate(keys)]
 
     async def _one(self, key: str, asked: "_Asked") -> Answer:
-        cached = self._session.store.answer(key) is not None
         try:
-            return self._read(asked, await self._kept(key, asked.question), cached)
+            return self._read(asked, *(await self._kept(key, asked.question)))
         except RequestFailedError as error:
             _log(f"a request failed after {error.attempts} attempts: {error}")
             spent = Usage(usd=error.spent.usd, usd_estimated=error.spent.estimated)
@@ -243,17 +245,18 @@ class RemoteAdapted:
                 done_s=error.seconds,
             )
 
-    async def _kept(self, key: str, question: Question) -> KeptAnswer:
-        """What was answered before, or is now.
+    async def _kept(self, key: str, question: Question) -> tuple[KeptAnswer, bool]:
+        """What was answered before, or is now, and whether it was before.
 
         Raises:
             RequestFailedError: there is no answer.
         """
-        kept = self._session.store.answer(key)
-        if kept is None:
-            kept = await self._client.ask(self._dialect, question)
-            self._session.store.keep(key, kept)
-        return kept
+        before = self._session.store.answer(key)
+        if before is not None:
+            return before, True
+        kept = await self._client.ask(self._dialect, question)
+        self._session.store.keep(key, kept)
+        return kept, False
 
     def _found(self, reply: Reply, offered: Sequence[str]) -> Found:
         """The answer in a reply to a prompt that offers some labels alone, or all of them."""
