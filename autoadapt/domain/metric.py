@@ -1,7 +1,7 @@
 """Metric: how good answers are. The shelf ``metrics/`` holds one per file."""
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -49,6 +49,17 @@ class Scores:
     usage: Usage = field(default_factory=Usage)
 
 
+@dataclass(frozen=True)
+class Part:
+    """The mean score of a part of what answers are scored on, such as one field of them."""
+
+    name: str
+    rows: int
+    """That have this part."""
+    score: float
+    """From 0 to 1."""
+
+
 class Metric(ABC):
     """How good answers are. A row's statistics are computed where it is answered; they add up anywhere.
 
@@ -68,6 +79,8 @@ class Metric(ABC):
     """Whether every label has the same weight, however few its rows are."""
     early_stopping: ClassVar[bool] = True
     """Whether it is computed during training too, to stop early; False for a metric that costs money."""
+    parts_are: ClassVar[str] = "part"
+    """What one of its `parts` is called, in the singular."""
 
     def __init__(self, settings: Any = None) -> None:
         self.settings: Any = settings if settings is not None else self.Settings()
@@ -87,6 +100,14 @@ class Metric(ABC):
         """
         return float(stats[:, 0].mean())
 
+    def parts(self, stats: Any) -> list[Part]:
+        """Parts of what answers are scored on, which reports show beside the metric; by default there are none."""
+        return []
+
+    def reference_mistake(self, reference: str) -> str | None:
+        """What is wrong with an accepted answer in the task's data, by which no answer could be scored; None: nothing."""
+        return None
+
     def draws(self, stats: Any, count: int, random: Any) -> Any:
         """Values of the metric that endlessly many rows may have, given these: draws of its posterior distribution.
 
@@ -99,3 +120,27 @@ class Metric(ABC):
             An array of shape (count,); None: the metric does not say, and rows are resampled in place of it.
         """
         return None
+
+    @classmethod
+    def from_function(cls, function: Callable[..., float]) -> type["Metric"]:
+        """The metric that scores free text, one answer after the other, by a function.
+
+        Args:
+            function: ``score(answer: str, references: list[str], input: str) -> float``, from 0 to 1; it is called with
+                keywords, and the metric is the mean over rows.
+        """
+
+        class FunctionMetric(Metric):
+            """A user's function of answer, references and input."""
+
+            answers: ClassVar[AnswerKind] = "text"
+
+            def row(self, answered: AnsweredRow) -> list[float]:
+                score = function(
+                    answer=answered.prediction, references=list(answered.references), input=answered.input
+                )
+                if not isinstance(score, int | float) or not 0 <= score <= 1:
+                    raise ValueError(f"the function {function.__qualname__} gave {score!r}, not a number from 0 to 1")
+                return [float(score)]
+
+        return FunctionMetric

@@ -16,8 +16,8 @@ ROWS = [
 def answered(name: str, right: bool) -> AnsweredRow:
     """A row that is answered rightly or wrongly, as metric `name` sees it."""
     labels = ("x", "y") if METRICS.get(name).answers != "text" else ()
-    truth = "x" if labels else "the cat sat on the mat"
-    return AnsweredRow("what is it?", truth if right else "y", (truth,), labels)
+    truth = "x" if labels else '{"animal": "the cat", "place": "on the mat"}'
+    return AnsweredRow("what is it?", truth if right else "y" if labels else "what is it?", (truth,), labels)
 
 
 @pytest.mark.parametrize("name", METRICS.names())
