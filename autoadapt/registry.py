@@ -104,8 +104,9 @@ class Registry(Generic[T]):
         with self.blamed(name):
             module = importlib.import_module(self._modules[name])
             function = getattr(module, self._functions[name]) if name in self._functions else None
-        if inspect.isfunction(function) and hasattr(self.base, "from_function"):
-            return cast(type[T], self.base.from_function(function))
+        made_of = getattr(self.base, "from_function", None)
+        if inspect.isfunction(function) and made_of is not None:
+            return cast(type[T], made_of(function))
         plugins = [
             c
             for c in vars(module).values()

@@ -5,7 +5,7 @@ with few-shot rows, and ``option.json``, which is written last and lists every o
 names its base model, or holds that too; everything else that answering needs is in it.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -57,6 +57,8 @@ class ArtifactDescription(StrictModel):
     """Whether an answer is a set of labels (`autoadapt.domain.label_sets`)."""
     decoding: Decoding
     max_new_tokens: int
+    answer_schema: dict[str, Any] | None = None
+    """JSON schema of the answers, to which servers that can are held; None: answers are no JSON objects."""
     precision: Literal["auto", "bf16", "fp32"]
     few_shot: FewShot | None = None
     files: dict[str, FileHash] = Field(default={})

@@ -49,8 +49,7 @@ class Scores:
     usage: Usage = field(default_factory=Usage)
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(StrictModel):
     """The mean score of a part of what answers are scored on, such as one field of them."""
 
     name: str
@@ -105,7 +104,7 @@ class Metric(ABC):
         return []
 
     def reference_mistake(self, reference: str) -> str | None:
-        """What is wrong with an accepted answer in the task's data, by which no answer could be scored; None: nothing."""
+        """What is wrong with an accepted answer in the data, by which no answer could be scored; None: nothing."""
         return None
 
     def draws(self, stats: Any, count: int, random: Any) -> Any:
@@ -136,9 +135,7 @@ class Metric(ABC):
             answers: ClassVar[AnswerKind] = "text"
 
             def row(self, answered: AnsweredRow) -> list[float]:
-                score = function(
-                    answer=answered.prediction, references=list(answered.references), input=answered.input
-                )
+                score = function(answer=answered.prediction, references=list(answered.references), input=answered.input)
                 if not isinstance(score, int | float) or not 0 <= score <= 1:
                     raise ValueError(f"the function {function.__qualname__} gave {score!r}, not a number from 0 to 1")
                 return [float(score)]

@@ -1,5 +1,6 @@
 """Share of free-text answers equal to a reference."""
 
+import contextlib
 import json
 import unicodedata
 from typing import ClassVar, Literal
@@ -32,10 +33,8 @@ class ExactMatch(Metric):
         folded = text.casefold() if self.settings.ignore_case else text
         if self.settings.ignore_space:
             folded = "".join(folded.split())
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             folded = json.dumps(json.loads(folded), sort_keys=True)
-        except (ValueError, RecursionError):
-            pass
         if self.settings.ignore_punctuation:
             folded = "".join(c for c in folded if not unicodedata.category(c).startswith("P"))
         return folded

@@ -93,12 +93,12 @@ class JsonFields(Metric):
 
     def parts(self, stats: Any) -> list[Part]:
         valid = "valid JSON of the schema" if self._schema is not None else "valid JSON"
-        parts = [Part(valid, len(stats), float(stats[:, 1].mean()))]
+        parts = [Part(name=valid, rows=len(stats), score=float(stats[:, 1].mean()))]
         for i, name in enumerate(self._schema.fields if self._schema is not None else ()):
             scores = stats[:, 5 + i]
             there = scores[scores != ABSENT]
             if len(there):
-                parts.append(Part(name, len(there), float(np.mean(there))))
+                parts.append(Part(name=name, rows=len(there), score=float(np.mean(there))))
         return parts
 
 

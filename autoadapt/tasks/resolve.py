@@ -22,11 +22,13 @@ from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
+from autoadapt.json_answers import AnswerSchema
 from autoadapt.model_files import unknown_model
 from autoadapt.prompts.limits import check_limited
 from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
+from autoadapt.tasks.compatible import FLOOR_MODEL, compatible_models
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
@@ -34,12 +36,11 @@ from autoadapt.tasks.remote_models import check_names, with_settings
 from autoadapt.tasks.space import JointSpace, Pairs, load_space
 from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
+from autoadapt.tasks.structured import check_of_references, read_schema, told_schema, with_room, with_schema
 from autoadapt.tasks.yaml_document import Document
 
 DRAWN = 50
 """Candidates that are looked at before a space is said to have none that can work."""
-FLOOR_MODEL = "classical"
-"""The model of words."""
 SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds", "final_fit"}
 """Of a task's `evaluation`: what no trial of the search depends on."""
 
@@ -62,6 +63,8 @@ class ResolvedTask:
     """Where the price of a device-hour comes from."""
     warnings: tuple[str, ...] = ()
     """Of old prices, and of methods that no model suits."""
+    schema: AnswerSchema | None = None
+    """Of answers that are JSON objects."""
     _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """By candidate."""
 
@@ -80,7 +83,7 @@ class ResolvedTask:
         None: answers are no labels, the metric asks a server, or there are no rows.
         """
         splits = self.splits
-        if self.metric.answers != "label" or self.task.metric.settings or not (splits.train and splits.validation):
+        if self.metric.answers != "label" or not self.metric.early_stopping or not (splits.train and splits.validation):
             return None
         frequent = Counter(row.outputs[0] for row in splits.train).most_common(1)[0][0]
         rows = splits.validation[: self.validation_rows]
@@ -177,6 +180,7 @@ class ResolvedTask:
             prompt=self._prompt(candidate),
             input_columns=task.data.columns.joined,
             max_new_tokens=task.evaluation.max_new_tokens,
+            answer_schema=None if self.schema is None else self.schema.schema,
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),
             training=TrainingSettings(
@@ -203,14 +207,18 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     document = Document(path, text)
     task = parse(document, Task, overrides)
     base = path.resolve().parent
+    with _at(document, "schema"):
+        schema = read_schema(task, base)
+        task = with_schema(task, schema)
     metric = _check_names(document, task)
     task = with_floor(task, metric.answers)
     with _at(document, "economics", "price"):
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
     with _at(document, "search_space"):
-        space = JointSpace(load_space(expanded(task.search_space), base), task, metric.answers)
-    splits = make_splits(task, base, metric.answers)
+        space = JointSpace(told_schema(load_space(expanded(task.search_space), base), schema), task, metric.answers)
+    splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
+    task = with_room(task, splits.train)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
     with _at(document, "search_space"):
@@ -227,14 +235,16 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with _at(document, "remote"):
         check_names(task, capabilities)
     with _at(document, "methods"):
-        compatible, notes = _compatible(task, metric, capabilities)
+        compatible, notes = compatible_models(task, metric, capabilities)
     with _at(document, "objectives"):
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
-    resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+    resolved = ResolvedTask(
+        task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes), schema
+    )
     return resolved.with_warnings(_length_notes(resolved, document))
 
 
@@ -305,7 +315,7 @@ def _check_names(document: Document, task: Task) -> Metric:
     """The metric, after every plug-in that the task names was found."""
     with _at(document, "metric"):
         metric = METRICS.new(task.metric.name, task.metric.settings)
-        if not task.metric.settings:  # a metric with settings may ask a server, which costs money
+        if metric.early_stopping:  # others ask a server, which costs money
             with METRICS.blamed(task.metric.name):
                 metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
     with _at(document, "methods"):
@@ -319,36 +329,6 @@ def _check_names(document: Document, task: Task) -> Metric:
     with _at(document, "compute", "executor"):
         EXECUTORS.new(task.compute.executor.name, task.compute.executor.settings)
     return metric
-
-
-def _compatible(
-    task: Task, metric: Metric, capabilities: Mapping[str, Capabilities]
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Models that suit each method, and notes on methods that none suits.
-
-    Raises:
-        UserError: no pair of a method and a model suits.
-    """
-    compatible: dict[str, tuple[str, ...]] = {}
-    reasons: dict[str, str] = {}
-    for method in task.methods:
-        missing = {model: METHODS.get(method).lacks(c, metric.answers) for model, c in capabilities.items()}
-        compatible[method] = tuple(model for model, names in missing.items() if not names)
-        given = {
-            model: names for model, names in missing.items() if names and not (task.floor and model == FLOOR_MODEL)
-        }
-        reasons[method] = "; ".join(f"{model} lacks {', '.join(names)}" for model, names in given.items())
-    wanted = [method for method in task.methods if not METHODS.get(method).floor] or task.methods
-    if not any(compatible[method] for method in wanted):
-        lines = "\n".join(f"  {method}: {reasons[method]}" for method in wanted)
-        raise UserError(f"no method can be used with any of the models:\n{lines}\nName other methods or models.")
-    notes = [f"{m} is left out: {reasons[m]}" for m, models in compatible.items() if not models]
-    notes += [
-        f"{model} is left out: no method that the task names can be used with it"
-        for model in capabilities
-        if not any(model in models for models in compatible.values())
-    ]
-    return {method: models for method, models in compatible.items() if models}, notes
 
 
 def _check_prompts(space: JointSpace, splits: Splits) -> None:

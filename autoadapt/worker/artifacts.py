@@ -84,6 +84,7 @@ def save_artifact(
             multi_label=job.multi_label,
             decoding=decoding,
             max_new_tokens=job.max_new_tokens,
+            answer_schema=job.answer_schema,
             precision=job.training.precision,
             few_shot=few_shot,
             files=hash_files(target),

@@ -41,9 +41,7 @@ def corpus_chrf(answers: list[str], references: list[list[str]]) -> float:
 
 def test_chrf_of_summed_rows_equals_sacrebleu_on_the_corpus() -> None:
     metric = METRICS.get("chrf")
-    assert metric.value(stats(metric, ANSWERS, REFERENCES)) == pytest.approx(
-        corpus_chrf(ANSWERS, REFERENCES), abs=1e-6
-    )
+    assert metric.value(stats(metric, ANSWERS, REFERENCES)) == pytest.approx(corpus_chrf(ANSWERS, REFERENCES), abs=1e-6)
 
 
 @given(PAIRS)

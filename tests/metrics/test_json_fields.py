@@ -60,7 +60,7 @@ def test_average_over_values_is_micro_f1() -> None:
 
 
 def test_null_is_as_good_as_absent_and_the_best_reference_counts() -> None:
-    assert row({"city": "Rome", "nights": None}, {"city": "Rome"}) [0] == 1.0
+    assert row({"city": "Rome", "nights": None}, {"city": "Rome"})[0] == 1.0
     assert row({"city": "Oslo"}, {"city": "Rome"}, {"city": "Oslo"})[0] == 1.0
 
 

@@ -75,6 +75,7 @@ class RemoteAdapted:
     ) -> None:
         self._session, self._select = session, select
         self._labels, self._max_new_tokens = described.labels or [], described.max_new_tokens
+        self._answer_schema = described.answer_schema
         prompt, features = described.prompt, session.features
         self._way = chosen_way(decoding, self._labels, features) if self._labels else None
         if self._way is None and not features.writes:
@@ -126,7 +127,10 @@ class RemoteAdapted:
         if self._way is None:
             scored = 0 if features.logprobs else None
             prompt = self._renderer.render(text, examples)
-            return Question(prompt=prompt, max_tokens=self._max_new_tokens + room, logprobs=scored)
+            held: dict[str, Any] = {}
+            if self._answer_schema is not None and features.constraint is not None:
+                held = {"answer_schema": self._answer_schema, "constraint": features.constraint}
+            return Question(prompt=prompt, max_tokens=self._max_new_tokens + room, logprobs=scored, **held)
         longest = max(len(label.encode()) for label in self._labels)
         if self._way == "logprobs":
             prompt = letter_list(self._labels) + self._renderer.render(text, with_letters(examples, self._labels))
