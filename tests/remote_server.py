@@ -1,5 +1,6 @@
 """A real HTTP server that speaks OpenAI's interface and keeps its own ledger, and a proxy that injects faults."""
 
+import hashlib
 import json
 import math
 import random
@@ -19,6 +20,50 @@ from conftest import TEXTS
 
 PRICE = {"input": 1.0, "cached": 0.1, "output": 4.0}
 """USD per million tokens, in the tests' tasks."""
+
+
+@dataclass
+class Judging:
+    """How the server grades answers: by the words that they share with the reference, and by its faults."""
+
+    bias: float = 0.0
+    """Added to every score (from 0 to 1) but that of an answer without words."""
+    for_nothing: float = 0.0
+    """Score of an answer without any word of the reference."""
+    for_the_first: float = 0.0
+    """Added to the score of what is shown first."""
+    honest: bool = True
+    """False: scores have nothing to do with the answers."""
+    garbles: int = 0
+    """One first reply of so many is no JSON; 0: none is."""
+    refuses_to_parse: bool = False
+    """Whether no reply is JSON."""
+
+    def reply(self, prompt: str) -> str:
+        """The verdict on the blocks of data that the prompt marks as such."""
+        blocks = re.findall(r"^\[([0-9a-f]{32}) begin ([a-z ]+)\]\n(.*?)\n?\[\1 end \2\]$", prompt, re.M | re.S)
+        named = [(name, text) for _, name, text in blocks if name != "input"]
+        number = int(hashlib.sha256(prompt.encode()).hexdigest()[:8], 16)
+        if self.refuses_to_parse or (self.garbles and number % self.garbles == 0 and "must be this JSON" not in prompt):
+            return "I would say that this is rather good."
+        if any(name == "answer" for name, _ in named):
+            texts = dict(named)
+            first = named[0][0] == "answer"
+            score = self._score(texts["answer"], texts["reference"], number, first)
+            scale = int(re.findall(r"0 to (\d+) whole points", prompt)[0])
+            return json.dumps({"points": round(score * scale)})
+        one, two = (text for _, text in named)
+        better = {True: "first", False: "second"}[len(one) + 100 * self.for_the_first >= len(two)]
+        return json.dumps({"better": "equal" if one == two and not self.for_the_first else better})
+
+    def _score(self, answer: str, reference: str, number: int, first: bool) -> float:
+        if not self.honest:
+            return number % 11 / 10
+        shared = {*answer.lower().split()} & {*reference.lower().split()}
+        words = {*answer.lower().split()} | {*reference.lower().split()}
+        if not shared:
+            return self.for_nothing
+        return min(1.0, max(0.0, len(shared) / len(words) + self.bias + self.for_the_first * first))
 
 
 @dataclass
@@ -46,6 +91,8 @@ class Behaviour:
     busy_above: int | None = None
     """With more requests at a time it answers 429."""
     retry_after: str = "0.05"
+    judges: "Judging" = field(default_factory=lambda: Judging())
+    """How it grades, where it is asked to."""
 
 
 @dataclass
@@ -190,6 +237,8 @@ class Chat:
 
     def _text(self, prompt: str, body: dict[str, Any]) -> str:
         b = self.behaviour
+        if prompt.startswith("You grade an answer."):
+            return b.judges.reply(prompt)
         label = guess(prompt, b.wrong_every)
         letters = dict(re.findall(r"^([A-T])\. (\w+)$", prompt, re.M))
         if letters and "letter alone" in prompt:

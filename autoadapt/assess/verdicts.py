@@ -66,6 +66,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         labels=_label_scores(search, shown),
         parts=_part_scores(search, shown),
         parts_are=resolved.metric.parts_are,
+        metric_notes=[] if (test := results.test_stats(shown)) is None else resolved.metric.notes(test),
         optimism=_optimism(search, next((o for o in options if o.trial == recommendation.trial), best), stats),
         final_fit=final_fit_of(jobs),
         trained=_trained(jobs),

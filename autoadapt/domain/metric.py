@@ -1,10 +1,12 @@
 """Metric: how good answers are. The shelf ``metrics/`` holds one per file."""
 
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from autoadapt.domain.model import ModelReference
 from autoadapt.domain.rows import Row
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
@@ -49,6 +51,24 @@ class Scores:
     usage: Usage = field(default_factory=Usage)
 
 
+QUALIFYING = "metric"
+"""Under which the money is booked for finding out whether a metric may be the objective."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """With what a metric asks a server: where answers are kept and money is booked."""
+
+    run: Path
+    """The run folder."""
+    job: str
+    """Under which its bills are booked, such as ``0007/rung1``."""
+    usd_cap: float | None
+    """The most that providers may have billed the whole study, in USD; None: there is no limit."""
+    tick: Callable[[], None] = lambda: None
+    """Called while it waits, so that a job that waits is not taken for one that hangs."""
+
+
 class Part(StrictModel):
     """The mean score of a part of what answers are scored on, such as one field of them."""
 
@@ -64,6 +84,9 @@ class Metric(ABC):
 
     Called in this order: `score` on the rows of every job (it calls `row` for each, unless it is overridden by a metric
     that asks a server and states what that cost), then `value` on any selection of these statistics.
+
+    A metric that asks models behind servers names them (`models`). It is called in this order: `check` when the task is
+    read; `qualify` when a search begins, before anything else is spent; in a worker `begin`, then `score`.
     """
 
     class Settings(StrictModel):
@@ -83,6 +106,41 @@ class Metric(ABC):
 
     def __init__(self, settings: Any = None) -> None:
         self.settings: Any = settings if settings is not None else self.Settings()
+
+    def models(self) -> list[str]:
+        """Names of the models that it asks, as a task would name them; by default it asks none."""
+        return []
+
+    def check(self, base: Path, rows: Sequence[Row]) -> None:
+        """Checks the files that its settings name.
+
+        Args:
+            base: folder of the task file.
+            rows: the task's, of all splits.
+
+        Raises:
+            UserError: something is missing or wrong.
+        """
+        return
+
+    def qualify(self, asking: Asking, models: Mapping[str, ModelReference]) -> list[str]:
+        """Finds out whether it may be an objective; called after `check`, before any trial is paid for.
+
+        Args:
+            asking: with what it asks.
+            models: those of `models`, by name, with their prices.
+
+        Returns:
+            Notes on what it has found.
+
+        Raises:
+            UserError: it may not.
+        """
+        return []
+
+    def begin(self, asking: Asking) -> None:
+        """Called in a worker before `score`."""
+        return
 
     def row(self, answered: AnsweredRow) -> list[float]:
         """Statistics of one row (always as many); the first is a score from 0 to 1."""
@@ -106,6 +164,17 @@ class Metric(ABC):
     def reference_mistake(self, reference: str) -> str | None:
         """What is wrong with an accepted answer in the data, by which no answer could be scored; None: nothing."""
         return None
+
+    def shared_error(self, stats: Any) -> float:
+        """Half the width of the 95 % interval of an error that all rows have in common, such as that of a judge.
+
+        Intervals of a single option's quality contain it; in the difference of two options it cancels.
+        """
+        return 0.0
+
+    def notes(self, stats: Any) -> list[str]:
+        """What readers of its figures should know, a sentence each."""
+        return []
 
     def draws(self, stats: Any, count: int, random: Any) -> Any:
         """Values of the metric that endlessly many rows may have, given these: draws of its posterior distribution.

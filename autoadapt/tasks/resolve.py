@@ -28,6 +28,7 @@ from autoadapt.prompts.limits import check_limited
 from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
+from autoadapt.tasks.asked_models import models_asked
 from autoadapt.tasks.compatible import FLOOR_MODEL, compatible_models
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
 from autoadapt.tasks.parsing import parse
@@ -65,6 +66,8 @@ class ResolvedTask:
     """Of old prices, and of methods that no model suits."""
     schema: AnswerSchema | None = None
     """Of answers that are JSON objects."""
+    asked: Mapping[str, ModelReference] = dataclasses.field(default_factory=dict)
+    """Models that the metric asks, by name, with their prices."""
     _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """By candidate."""
 
@@ -232,8 +235,11 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
                 models[name], old_prices = with_settings(models[name], task, base)
                 capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
                 warnings = [*warnings, *old_prices]
+    with _at(document, "metric"):
+        asked, old_prices = models_asked(metric, task, base, find_model)
+        metric.check(base, [*splits.train, *splits.dev, *splits.validation, *splits.test])
     with _at(document, "remote"):
-        check_names(task, capabilities)
+        check_names(task, capabilities, asked)
     with _at(document, "methods"):
         compatible, notes = compatible_models(task, metric, capabilities)
     with _at(document, "objectives"):
@@ -242,8 +248,9 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
+    notes = [*warnings, *old_prices, *notes]
     resolved = ResolvedTask(
-        task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes), schema
+        task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked
     )
     return resolved.with_warnings(_length_notes(resolved, document))
 
