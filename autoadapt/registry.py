@@ -165,7 +165,8 @@ def _looked_up(match: re.Match[str]) -> str:
 
 
 def _first_mistake(error: ValidationError, known: list[str]) -> str:
-    first = error.errors()[0]
+    # an unknown setting may be a misspelt one that is then missing, too
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(map(str, first["loc"])) or "its settings"
     if first["type"] == "extra_forbidden":
         return f"unknown setting '{key}': {did_you_mean(key, known)}"

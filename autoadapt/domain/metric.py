@@ -123,6 +123,10 @@ class Metric(ABC):
         """
         return
 
+    def files_hash(self) -> str | None:
+        """Of the files that `check` has read and that may not change when a study is resumed; None: there are none."""
+        return None
+
     def qualify(self, asking: Asking, models: Mapping[str, ModelReference]) -> list[str]:
         """Finds out whether it may be an objective; called after `check`, before any trial is paid for.
 

@@ -67,6 +67,7 @@ def key_of(resolved: ResolvedTask, hardware: str) -> str:
         ),
         **{k: identity[k] for k in ("methods", "search_space", "templates", "instructions", "data", "labels")},
         "answer": resolved.task.evaluation.max_new_tokens,
+        **({"metric": identity["metric"]} if resolved.asked else {}),
         "rows": [PROBE_ROWS, PROBE_STEPS],
     }
     return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]

@@ -106,8 +106,10 @@ class ResolvedTask:
     def identity(self) -> dict[str, Any]:
         """What may not change when a study is resumed, as JSON values; hashes stand for long texts."""
         task, space = self.task, self.space.space
+        files = self.metric.files_hash()
         return {
             "metric": task.metric.model_dump(mode="json"),
+            **({} if files is None else {"files of the metric": files}),
             "objectives": list(task.objectives),
             "models": list(task.models),
             "methods": list(task.methods),
@@ -226,15 +228,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
     with _at(document, "search_space"):
         _check_prompts(space, splits)
-    models, capabilities = {}, {}
-    for i, name in enumerate(task.models):
-        with _at(document, "models", i):
-            models[name] = find_model(name, base, download)
-            capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-            if capabilities[name].remote:
-                models[name], old_prices = with_settings(models[name], task, base)
-                capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-                warnings = [*warnings, *old_prices]
+    models, capabilities, older_prices = _find_models(document, task, base, download)
     with _at(document, "metric"):
         asked, old_prices = models_asked(metric, task, base, find_model)
         metric.check(base, [*splits.train, *splits.dev, *splits.validation, *splits.test])
@@ -248,11 +242,31 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
-    notes = [*warnings, *old_prices, *notes]
+    notes = [*warnings, *older_prices, *old_prices, *notes]
     resolved = ResolvedTask(
         task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked
     )
     return resolved.with_warnings(_length_notes(resolved, document))
+
+
+def _find_models(
+    document: Document, task: Task, base: Path, download: bool
+) -> tuple[dict[str, ModelReference], dict[str, Capabilities], list[str]]:
+    """The task's models and what can be done with them, by name, and warnings of old prices.
+
+    Raises:
+        UserError: one is not found, or its price is not known.
+    """
+    models, capabilities, warnings = {}, {}, list[str]()
+    for i, name in enumerate(task.models):
+        with _at(document, "models", i):
+            models[name] = find_model(name, base, download)
+            capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
+            if capabilities[name].remote:
+                models[name], old_prices = with_settings(models[name], task, base)
+                capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
+                warnings += old_prices
+    return models, capabilities, warnings
 
 
 def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:

@@ -1,5 +1,7 @@
 """Answers graded by a language model that has been shown to agree with people, its error carried into intervals."""
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -70,6 +72,10 @@ class Judge(Metric):
         path = (base / expanded(self.settings.human)).expanduser()
         references = {row.input: row.outputs[0] for row in rows}
         self._human = read_human_rows(path, self.settings.scale, references)
+
+    def files_hash(self) -> str | None:
+        shown = json.dumps([row.model_dump(mode="json") for row in self._human])
+        return hashlib.sha256(shown.encode()).hexdigest() if self._human else None
 
     def qualify(self, asking: Asking, models: Mapping[str, ModelReference]) -> list[str]:
         from autoadapt.metrics.judge.qualifying import qualified
