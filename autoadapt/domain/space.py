@@ -144,7 +144,8 @@ class SearchSpace(StrictModel):
     templates: dict[str, str] = Field(min_length=1)
     """Prompt templates by name (Jinja; variables: instruction, labels, multi_label, examples, input)."""
     instructions: dict[str, str] = Field(min_length=1)
-    """Instructions by name (Jinja; variables: labels, multi_label); the empty text is allowed."""
+    """Instructions by name (Jinja; variables: labels, multi_label, and schema with `task: extract`); the empty text is
+    allowed."""
     shared: dict[str, Spec]
     """Prompt parameters of all methods and models that read prompts: `template` and `instruction`; a tuned branch tunes
     WITH this prompt."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from autoadapt.domain.metric import Metric
+from autoadapt.domain.metric import AnswerKind, Metric
 from autoadapt.domain.model import Capabilities
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
@@ -10,6 +10,24 @@ from autoadapt.shelves import METHODS
 
 FLOOR_MODEL = "classical"
 """The model of words."""
+
+
+def with_floor(task: Task, answers: AnswerKind) -> Task:
+    """The task with the model of words and the simple methods that it is compared with, unless `floor` is off.
+
+    Args:
+        task: as written.
+        answers: what its metric asks for.
+    """
+    if not task.floor:
+        return task
+    simple = [name for name in METHODS.names() if METHODS.get(name).floor and answers in METHODS.get(name).answers]
+    return task.model_copy(
+        update={
+            "models": list(dict.fromkeys([*task.models, FLOOR_MODEL])),
+            "methods": list(dict.fromkeys([*simple, *task.methods])),
+        }
+    )
 
 
 def compatible_models(

@@ -16,7 +16,7 @@ import numpy as np
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
-from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric, answered_rows
+from autoadapt.domain.metric import AnsweredRow, Metric, answered_rows
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
@@ -29,7 +29,7 @@ from autoadapt.prompts.rendering import check_prompt
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
 from autoadapt.tasks.asked_models import models_asked
-from autoadapt.tasks.compatible import FLOOR_MODEL, compatible_models
+from autoadapt.tasks.compatible import compatible_models, with_floor
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
@@ -287,24 +287,6 @@ def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
                 raise UserError(f"{why}; shorten the rows, or name a model with a longer context", Exit.DATA)
     notes = [f"cannot be tried: {reason}" for reason in reasons.values()]
     return notes + cut_inputs_notes(resolved.models, resolved.capabilities, resolved.splits.validation)
-
-
-def with_floor(task: Task, answers: AnswerKind) -> Task:
-    """The task with the model of words and the simple methods that it is compared with, unless `floor` is off.
-
-    Args:
-        task: as written.
-        answers: what its metric asks for.
-    """
-    if not task.floor:
-        return task
-    simple = [name for name in METHODS.names() if METHODS.get(name).floor and answers in METHODS.get(name).answers]
-    return task.model_copy(
-        update={
-            "models": list(dict.fromkeys([*task.models, FLOOR_MODEL])),
-            "methods": list(dict.fromkeys([*simple, *task.methods])),
-        }
-    )
 
 
 def find_model(name: str, base: Path, download: bool) -> ModelReference:
