@@ -131,6 +131,18 @@ def guess(prompt: str, wrong_every: int) -> str:
     return best if where[best] >= 0 else "yes"
 
 
+def extracted(prompt: str, schema: dict[str, Any]) -> str:
+    """An object of the schema with what its fields may be of the last text of a prompt."""
+    text = prompt.strip().splitlines()[-2]
+    made: dict[str, Any] = {}
+    for name, field_ in schema["properties"].items():
+        if "enum" in field_:
+            made[name] = next((value for value in field_["enum"] if str(value) in text), field_["enum"][0])
+        elif numbers := re.findall(r"\d+", text):
+            made[name] = int(numbers[0])
+    return json.dumps(made)
+
+
 class Chat:
     """The server's answers.
 
@@ -245,6 +257,8 @@ class Chat:
             return next((letter for letter, name in letters.items() if name == label), "A")
         if b.obeys_schema == "json_schema" and "json_schema" in str(body.get("response_format") or body.get("text")):
             format_ = body["response_format"]["json_schema"] if "response_format" in body else body["text"]["format"]
+            if "label" not in format_["schema"]["properties"]:
+                return extracted(prompt, format_["schema"])
             allowed = format_["schema"]["properties"]["label"]["enum"]
             return json.dumps({"label": label if label in allowed else allowed[0]})
         if b.obeys_schema == "structured_outputs" and "structured_outputs" in body:

@@ -122,6 +122,7 @@ def test_check_tells_what_a_judge_needs(make_task: MakeTask) -> None:
     assert "name one behind a server" in call("check", local).stderr
 
 
+@pytest.mark.slow
 def test_plan_counts_the_judge(make_task: MakeTask) -> None:
     with chat_server() as (url, chat):
         task = judged_task(make_task, url)

