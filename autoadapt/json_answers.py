@@ -115,9 +115,9 @@ class AnswerSchema:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = dict(schema)
-        self.fields = tuple(self.schema.get("properties", {}))
-        """Names of its fields, in its order."""
         self._validator = _validator(json.dumps(self.schema))
+        self.fields = tuple(self.schema["properties"])
+        """Names of its fields, in its order."""
 
     def mistake(self, value: Any) -> str | None:
         """The first thing that is wrong with a value; None: it satisfies the schema."""

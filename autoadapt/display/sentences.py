@@ -18,6 +18,8 @@ from autoadapt.verdict.comparisons import difference_text
 
 MOST_LABELS = 5
 """Labels that are named where test rows differ."""
+MOST_PARTS = 10
+"""Parts of answers whose scores stand in a sentence; the report has a table of all."""
 
 
 BUSY = 0.1
@@ -108,9 +110,11 @@ def _difference_lines(verdict: Verdict) -> list[str]:
 
 
 def _part_lines(verdict: Verdict) -> list[str]:
-    """Mean scores of parts of the answers in a line; none where the metric knows no parts."""
-    parts = [f"{p.part} {p.test_score:.1%} of {p.test_rows} ({p.validation_score:.1%})" for p in verdict.parts]
-    return [f"Test rows (validation rows), by {verdict.parts_are}: {', '.join(parts)}."] if parts else []
+    """Mean scores of the first parts of the answers in a line; none where the metric knows no parts."""
+    shown = verdict.parts[:MOST_PARTS]
+    parts = [f"{p.part} {p.test_score:.1%} of {p.test_rows} ({p.validation_score:.1%})" for p in shown]
+    further = f", {len(verdict.parts) - len(shown)} further in the report" if len(verdict.parts) > len(shown) else ""
+    return [f"Test rows (validation rows), by {verdict.parts_are}: {', '.join(parts)}{further}."] if parts else []
 
 
 def _within_noise_lines(verdict: Verdict) -> list[str]:

@@ -1,5 +1,6 @@
 """Metric: how good answers are. The shelf ``metrics/`` holds one per file."""
 
+import numbers
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,7 +210,7 @@ class Metric(ABC):
 
             def row(self, answered: AnsweredRow) -> list[float]:
                 score = function(answer=answered.prediction, references=list(answered.references), input=answered.input)
-                if not isinstance(score, int | float) or not 0 <= score <= 1:
+                if not isinstance(score, numbers.Real) or not 0 <= score <= 1:
                     raise ValueError(f"the function {function.__qualname__} gave {score!r}, not a number from 0 to 1")
                 return [float(score)]
 

@@ -148,6 +148,7 @@ def test_reference_that_does_not_satisfy_the_schema_is_told(reference: str, said
     [
         ({"type": "array"}, "that of an object"),
         ({"type": "object"}, "names no fields"),
+        ({"type": "object", "properties": 5}, "no valid JSON schema: properties"),
         ({"type": "object", "properties": {"a": {"type": "txt"}}}, "no valid JSON schema: properties.a.type"),
     ],
 )

@@ -57,11 +57,12 @@ def test_interval_covers_the_true_quality_where_that_of_scores_alone_seldom_does
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_interval_covers_as_often_as_it_says() -> None:
-    covered, of_scores, of_corrected = coverage(samples=400, rows=300, graded=50)
+    covered, of_scores, of_corrected = coverage(samples=200, rows=300, graded=50)
     print(f"covered {covered:.3f}, of scores alone {of_scores:.3f}, without the judge's variance {of_corrected:.3f}")
-    assert 0.92 <= covered <= 0.98
-    assert of_scores < 0.01
+    assert 0.9 <= covered <= 0.99
+    assert of_scores < 0.02
     assert of_corrected < 0.9
 
 
