@@ -4,7 +4,8 @@
     METRICS.names()             # lists the folder, imports nothing
     METRICS.get("accuracy")     # imports that one file, returns an instance of its Metric
 
-Third parties add plug-ins by entry points of the group named after the package (``autoadapt.metrics``).
+Third parties add plug-ins by entry points of the group named after the package (``autoadapt.metrics``). Such an entry
+names a module with one class of the interface, or, where the interface can be made from a function, a function in it.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -38,6 +39,8 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, package: str, base: type[T]) -> None:
         self.kind, self.package, self.base = kind, package, base
         self._instances: dict[str, T] = {}
+        self._functions: dict[str, str] = {}
+        """Plug-in -> the function in its module that it is made from."""
 
     @functools.cached_property
     def _modules(self) -> dict[str, str]:
@@ -46,7 +49,9 @@ class Registry(Generic[T]):
             m.name: f"{self.package}.{m.name}" for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")
         }
         for entry in entry_points(group=self.package):
-            modules.setdefault(entry.name, entry.module)
+            if entry.name not in modules:
+                modules[entry.name] = entry.module
+                self._functions |= {entry.name: entry.attr} if entry.attr else {}
         return modules
 
     def names(self) -> list[str]:
@@ -98,6 +103,10 @@ class Registry(Generic[T]):
             raise UserError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
         with self.blamed(name):
             module = importlib.import_module(self._modules[name])
+            function = getattr(module, self._functions[name]) if name in self._functions else None
+        made_of = getattr(self.base, "from_function", None)
+        if inspect.isfunction(function) and made_of is not None:
+            return cast(type[T], made_of(function))
         plugins = [
             c
             for c in vars(module).values()
@@ -156,7 +165,8 @@ def _looked_up(match: re.Match[str]) -> str:
 
 
 def _first_mistake(error: ValidationError, known: list[str]) -> str:
-    first = error.errors()[0]
+    # an unknown setting may be a misspelt one that is then missing, too
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(map(str, first["loc"])) or "its settings"
     if first["type"] == "extra_forbidden":
         return f"unknown setting '{key}': {did_you_mean(key, known)}"

@@ -1,5 +1,6 @@
 """A real HTTP server that speaks OpenAI's interface and keeps its own ledger, and a proxy that injects faults."""
 
+import hashlib
 import json
 import math
 import random
@@ -19,6 +20,50 @@ from conftest import TEXTS
 
 PRICE = {"input": 1.0, "cached": 0.1, "output": 4.0}
 """USD per million tokens, in the tests' tasks."""
+
+
+@dataclass
+class Judging:
+    """How the server grades answers: by the words that they share with the reference, and by its faults."""
+
+    bias: float = 0.0
+    """Added to every score (from 0 to 1) but that of an answer without words."""
+    for_nothing: float = 0.0
+    """Score of an answer without any word of the reference."""
+    for_the_first: float = 0.0
+    """Added to the score of what is shown first."""
+    honest: bool = True
+    """False: scores have nothing to do with the answers."""
+    garbles: int = 0
+    """One first reply of so many is no JSON; 0: none is."""
+    refuses_to_parse: bool = False
+    """Whether no reply is JSON."""
+
+    def reply(self, prompt: str) -> str:
+        """The verdict on the blocks of data that the prompt marks as such."""
+        blocks = re.findall(r"^\[([0-9a-f]{32}) begin ([a-z ]+)\]\n(.*?)\n?\[\1 end \2\]$", prompt, re.M | re.S)
+        named = [(name, text) for _, name, text in blocks if name != "input"]
+        number = int(hashlib.sha256(prompt.encode()).hexdigest()[:8], 16)
+        if self.refuses_to_parse or (self.garbles and number % self.garbles == 0 and "must be this JSON" not in prompt):
+            return "I would say that this is rather good."
+        if any(name == "answer" for name, _ in named):
+            texts = dict(named)
+            first = named[0][0] == "answer"
+            score = self._score(texts["answer"], texts["reference"], number, first)
+            scale = int(re.findall(r"0 to (\d+) whole points", prompt)[0])
+            return json.dumps({"points": round(score * scale)})
+        one, two = (text for _, text in named)
+        better = {True: "first", False: "second"}[len(one) + 100 * self.for_the_first >= len(two)]
+        return json.dumps({"better": "equal" if one == two and not self.for_the_first else better})
+
+    def _score(self, answer: str, reference: str, number: int, first: bool) -> float:
+        if not self.honest:
+            return number % 11 / 10
+        shared = {*answer.lower().split()} & {*reference.lower().split()}
+        words = {*answer.lower().split()} | {*reference.lower().split()}
+        if not shared:
+            return self.for_nothing
+        return min(1.0, max(0.0, len(shared) / len(words) + self.bias + self.for_the_first * first))
 
 
 @dataclass
@@ -55,6 +100,8 @@ class Behaviour:
     """Whether it has /tokenize and obeys logit_bias."""
     likes: str = ""
     """Option letter that it answers where an input says nothing; empty: yes."""
+    judges: "Judging" = field(default_factory=lambda: Judging())
+    """How it grades, where it is asked to."""
 
 
 @dataclass
@@ -91,6 +138,18 @@ def guess(prompt: str, wrong_every: int) -> str:
     if number and int(number[-1]) % wrong_every == 0:
         return labels[(labels.index(best) + 1) % len(labels)]
     return best if where[best] >= 0 else "yes"
+
+
+def extracted(prompt: str, schema: dict[str, Any]) -> str:
+    """An object of the schema with what its fields may be of the last text of a prompt."""
+    text = prompt.strip().splitlines()[-2]
+    made: dict[str, Any] = {}
+    for name, field_ in schema["properties"].items():
+        if "enum" in field_:
+            made[name] = next((value for value in field_["enum"] if str(value) in text), field_["enum"][0])
+        elif numbers := re.findall(r"\d+", text):
+            made[name] = int(numbers[0])
+    return json.dumps(made)
 
 
 class Chat:
@@ -208,6 +267,8 @@ class Chat:
 
     def _text(self, prompt: str, body: dict[str, Any]) -> str:
         b = self.behaviour
+        if prompt.startswith("You grade an answer."):
+            return b.judges.reply(prompt)
         label = guess(prompt, b.wrong_every)
         if body.get("logit_bias") and b.tells_tokens:
             return chr(int(max(body["logit_bias"], key=body["logit_bias"].__getitem__)))
@@ -221,6 +282,8 @@ class Chat:
             return next((letter for letter, name in letters.items() if name == label), b.likes or "A")
         if b.obeys_schema == "json_schema" and "json_schema" in str(body.get("response_format") or body.get("text")):
             format_ = body["response_format"]["json_schema"] if "response_format" in body else body["text"]["format"]
+            if "label" not in format_["schema"]["properties"]:
+                return extracted(prompt, format_["schema"])
             allowed = format_["schema"]["properties"]["label"]["enum"]
             return json.dumps({"label": label if label in allowed else allowed[0]})
         if b.obeys_schema == "structured_outputs" and "structured_outputs" in body:

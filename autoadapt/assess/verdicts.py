@@ -9,7 +9,17 @@ from autoadapt.assess.final_fits import final_fit_of
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.rows import Row
-from autoadapt.domain.verdict import Compared, Curve, LabelScore, Optimism, Paired, Trained, Unmeasured, Verdict
+from autoadapt.domain.verdict import (
+    Compared,
+    Curve,
+    LabelScore,
+    Optimism,
+    Paired,
+    PartScore,
+    Trained,
+    Unmeasured,
+    Verdict,
+)
 from autoadapt.row_statistics import stats_array
 from autoadapt.study.search import Search
 from autoadapt.verdict.comparisons import compared_with, dominated_within_error
@@ -34,6 +44,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         return None
     pairs, recommendation, options = results.pairs(), results.recommendation(), results.options()
     best = best_of(frontier, pairs)
+    shown = best.trial if recommendation.trial is None else recommendation.trial
     stats = _same_rows({t: results.validation_stats(t) for t in results.trials.trials()})
     compared = _compared(best, options, pairs)
     learning = _curve(jobs)
@@ -52,7 +63,10 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         ),
         scored_parts=results.scored_parts(),
         split_differences=resolved.splits.differences,
-        labels=_label_scores(search, best.trial if recommendation.trial is None else recommendation.trial),
+        labels=_label_scores(search, shown),
+        parts=_part_scores(search, shown),
+        parts_are=resolved.metric.parts_are,
+        metric_notes=[] if (test := results.test_stats(shown)) is None else resolved.metric.notes(test),
         optimism=_optimism(search, next((o for o in options if o.trial == recommendation.trial), best), stats),
         final_fit=final_fit_of(jobs),
         trained=_trained(jobs),
@@ -117,6 +131,25 @@ def _label_scores(search: Search, trial: int) -> list[LabelScore]:
         for label in sorted(right[1])
     ]
     return sorted(scores, key=lambda score: score.test_right)
+
+
+def _part_scores(search: Search, trial: int) -> list[PartScore]:
+    """What the metric says of parts of the answers; none where no test row was answered, and of a cascade."""
+    results, metric = search.results, search.resolved.metric
+    test = results.test_stats(trial)
+    if test is None or trial not in results.trials.trials():
+        return []
+    before = {part.name: part for part in metric.parts(results.validation_stats(trial))}
+    return [
+        PartScore(
+            part=part.name,
+            validation_rows=before[part.name].rows if part.name in before else 0,
+            validation_score=before[part.name].score if part.name in before else 0.0,
+            test_rows=part.rows,
+            test_score=part.score,
+        )
+        for part in metric.parts(test)
+    ]
 
 
 def _right_by_label(stats: Any, rows: Sequence[Row]) -> dict[str, list[float]]:

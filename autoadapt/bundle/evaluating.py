@@ -93,6 +93,7 @@ def _scored(folder: Path, metric: Metric, rows: Sequence[Row]) -> tuple[NDArray[
         high=high,
         exported_quality=description.quality.value,
         labels=_label_qualities(stats[:, 0], rows) if description.answers == "label" else [],
+        parts=metric.parts(stats),
     )
 
 

@@ -18,6 +18,8 @@ from autoadapt.verdict.comparisons import difference_text
 
 MOST_LABELS = 5
 """Labels that are named where test rows differ."""
+MOST_PARTS = 10
+"""Parts of answers whose scores stand in a sentence; the report has a table of all."""
 
 
 BUSY = 0.1
@@ -74,7 +76,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         rows = verdict.compared[0].rows
         named = ", ".join(map(trial_name, ties)) or "none"
         lines.append(f"Tied with the best option, trial {verdict.best}, on validation and {rows} test rows: {named}.")
-    lines += _difference_lines(verdict)
+    lines += [*verdict.metric_notes, *_part_lines(verdict), *_difference_lines(verdict)]
     lines.append(_optimism_line(verdict.optimism))
     lines += _within_noise_lines(verdict)
     if verdict.waited_share >= BUSY:
@@ -105,6 +107,14 @@ def _difference_lines(verdict: Verdict) -> list[str]:
     more = len(verdict.labels) - len(worst)
     further = f", {more} further in verdict.json" if more else ""
     return [*lines, f"Right on test rows (validation rows), by label: {', '.join(worst)}{further}."] if worst else lines
+
+
+def _part_lines(verdict: Verdict) -> list[str]:
+    """Mean scores of the first parts of the answers in a line; none where the metric knows no parts."""
+    shown = verdict.parts[:MOST_PARTS]
+    parts = [f"{p.part} {p.test_score:.1%} of {p.test_rows} ({p.validation_score:.1%})" for p in shown]
+    further = f", {len(verdict.parts) - len(shown)} further in the report" if len(verdict.parts) > len(shown) else ""
+    return [f"Test rows (validation rows), by {verdict.parts_are}: {', '.join(parts)}{further}."] if parts else []
 
 
 def _within_noise_lines(verdict: Verdict) -> list[str]:

@@ -6,7 +6,7 @@ other file with its size and SHA-256. It names its base model, or holds that too
 is in it.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -65,6 +65,8 @@ class ArtifactDescription(StrictModel):
     """Whether an answer is a set of labels (`autoadapt.domain.label_sets`)."""
     decoding: Decoding
     max_new_tokens: int
+    answer_schema: dict[str, Any] | None = None
+    """JSON schema of the answers, to which servers that can are held; None: answers are no JSON objects."""
     precision: Literal["auto", "bf16", "fp32"]
     few_shot: FewShot | None = None
     shortlist: int = Field(default=0, ge=0)

@@ -1,5 +1,8 @@
 """Evaluation: how good a finished option is on a labelled file, and whether it is better than another one."""
 
+from pydantic import Field
+
+from autoadapt.domain.metric import Part
 from autoadapt.domain.strict import StrictModel
 
 
@@ -30,6 +33,8 @@ class EvaluatedOption(StrictModel):
     """What its export states, on other rows."""
     labels: list[LabelQuality]
     """The worst first; empty: answers are no single labels."""
+    parts: list[Part] = Field(default=[])
+    """What the metric says of parts of the answers, such as their fields."""
 
 
 class Difference(StrictModel):

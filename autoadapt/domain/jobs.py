@@ -7,7 +7,7 @@ or with another seed (Refit). Artifacts of several trials are timed in turn (Tim
 """
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -87,6 +87,8 @@ class JobBase(StrictModel):
     """Columns that an input was joined from, where there are several (`autoadapt.domain.rows.joined_input`)."""
     max_new_tokens: int = Field(default=64, ge=1)
     """Longest free-text answer in tokens."""
+    answer_schema: dict[str, Any] | None = None
+    """JSON schema of the answers; servers that can are held to it. None: answers are no JSON objects."""
     seed: int
     """Derived from study seed and trial number; the same for every attempt, so that a repeated job repeats."""
     training: TrainingSettings = TrainingSettings()

@@ -21,6 +21,8 @@ class Probe(StrictModel):
     peak_memory_bytes: int
     row_usd: float = 0.0
     """What a provider bills for one row."""
+    judging_row_usd: float = 0.0
+    """What the metric's own model costs for one row."""
     failure: str | None = None
     """Why it failed; the other figures are then 0."""
 

@@ -182,7 +182,8 @@ class SearchSpace(StrictModel):
     templates: dict[str, str] = Field(min_length=1)
     """Prompt templates by name (Jinja; variables: instruction, labels, multi_label, examples, input)."""
     instructions: dict[str, str] = Field(min_length=1)
-    """Instructions by name (Jinja; variables: labels, multi_label); the empty text is allowed."""
+    """Instructions by name (Jinja; variables: labels, multi_label, and schema with `task: extract`); the empty text is
+    allowed."""
     prompts: list[str] = Field(default=[])
     """Ids and patterns of entries of the prompt library, each a template with its own instruction, that are further
     choices of `template` in tasks of their kind."""

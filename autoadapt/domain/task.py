@@ -9,17 +9,19 @@ import re
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.counts import WholeCount
 from autoadapt.domain.data import Data
 from autoadapt.domain.prompt_entry import PromptSettings
 from autoadapt.domain.remote import RemoteSettings
-from autoadapt.domain.strict import PathText, StrictModel, Usd
+from autoadapt.domain.strict import PathText, PlacedError, StrictModel, Usd
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MOST_SLOTS = 1024
+EXTRACTING = "json_fields"
+"""The metric of tasks whose answers are JSON objects, unless they name another one."""
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
 
 
@@ -234,15 +236,23 @@ class Compute(StrictModel):
 class Task(StrictModel):
     """One question to answer: for this data and metric, prompt, LoRA or full fine-tuning?"""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     version: Literal[1] = 1
     """Version of this file's format."""
     name: str
     """Name of the study; its files go to `runs/NAME`."""
     data: Data
     """Labelled rows."""
+    task: Literal["extract"] | None = None
+    """`extract`: answers are JSON objects that satisfy `schema`; the metric is then json_fields unless another one is
+    named."""
+    schema_file: PathText | None = Field(default=None, alias="schema")
+    """With `task: extract`: a file with the JSON schema of an object."""
     metric: PluginChoice
-    """A name in the metrics folder (accuracy, macro_f1, exact_match, rouge_l, bleu; for sets of labels micro_f1,
-    subset_accuracy), alone or with its settings: {NAME: {setting: value}}."""
+    """A name in the metrics folder (accuracy, macro_f1; for sets of labels micro_f1, subset_accuracy; for texts
+    exact_match, token_f1, rouge_l, bleu, chrf, json_fields, judge), alone or with its settings:
+    {NAME: {setting: value}}."""
     objectives: list[str] = Field(default=["quality", "cost_usd_per_1k", "latency_ms"], min_length=2, max_length=5)
     """What is optimised: two to five names in the objectives folder."""
     models: list[PathText] = Field(min_length=1)
@@ -286,6 +296,21 @@ class Task(StrictModel):
                 "and no reserved device name"
             )
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metric_of_extraction(cls, value: Any) -> Any:
+        if isinstance(value, dict) and (value.get("task") or value.get("schema")) and "metric" not in value:
+            return {**value, "metric": EXTRACTING}
+        return value
+
+    @model_validator(mode="after")
+    def _schema_of_extraction(self) -> "Task":
+        if self.task == "extract" and self.schema_file is None:
+            raise PlacedError(("task",), "extract needs the schema of the answers; give schema: FILE.json")
+        if self.schema_file is not None and self.task is None:
+            raise PlacedError(("schema",), "it is that of answers that are JSON objects; give task: extract, too")
+        return self
 
     @model_validator(mode="after")
     def _nothing_by_the_clock(self) -> "Task":

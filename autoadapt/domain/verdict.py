@@ -196,6 +196,16 @@ class LabelScore(StrictModel):
     test_right: float
 
 
+class PartScore(StrictModel):
+    """Mean score of a part of the answers, such as one field of them."""
+
+    part: str
+    validation_rows: int
+    validation_score: float
+    test_rows: int
+    test_score: float
+
+
 class Verdict(StrictModel):
     """What is written to ``verdict.json`` at the end of a search."""
 
@@ -218,6 +228,12 @@ class Verdict(StrictModel):
     labels: list[LabelScore] = Field(default=[])
     """Of the recommended option (or the best one), the worst on test rows first; empty: it is a cascade, or answers are
     no single labels."""
+    parts: list[PartScore] = Field(default=[])
+    """What the metric says of parts of the answers of the same option, such as their fields, in its order."""
+    parts_are: str = "part"
+    """What one of them is called."""
+    metric_notes: list[str] = Field(default=[])
+    """What the metric itself says of its figures, a sentence each."""
     optimism: Optimism
     final_fit: FinalFit | None = None
     """None: it was not made, because nothing is recommended that learns from rows, or the budget did not pay for it."""

@@ -181,7 +181,8 @@ def _answers(times: Times, seed: int, devices: int) -> Answers:
         )
         single = (fidelity.latency_requests + WARM_UP_REQUESTS * (fidelity.latency_requests > 0)) * latency / 1000
         timing = Usage(usd=fidelity.latency_requests * times.row_usd(candidate))
-        measurement = simulated.measurement.model_copy(update={"timing": timing})
+        judging = Usage(usd=fidelity.rows * times.judging_row_usd)
+        measurement = simulated.measurement.model_copy(update={"timing": timing, "judging": judging})
         return dataclasses.replace(simulated, measurement=measurement, seconds=simulated.seconds + single)
 
     return answer
@@ -263,7 +264,7 @@ def _costs(resolved: ResolvedTask, option: Option, times: Times, devices: int) -
         loading_seconds=times.load_seconds[option.method, option.model],
         devices=devices,
         hour_usd=float(resolved.task.economics.hour_usd),
-        row_usd=times.row_usd(candidate),
+        row_usd=times.row_usd(candidate) + times.judging_row_usd,
         samples=resolved.task.evaluation.latency_requests,
         trained=METHODS.get(option.method).tunes,
         part_share=1.0 if METHODS.get(option.method).tunes else None,

@@ -158,6 +158,7 @@ def _cheapest(resolved: ResolvedTask, times: Times, cold: float) -> tuple[float,
             test = min(evaluation.test_rows, len(splits.test))
             seconds = (cold + train + row * (rows + test) + latency / 1000 * evaluation.latency_requests) * devices
             billed = times.row_usd(candidate) * (rows + test + evaluation.latency_requests)
+            billed += times.judging_row_usd * (rows + test)
             runs.append((seconds, seconds / 3600 * hour + billed))
     return min(seconds for seconds, _ in runs), min(usd for _, usd in runs)
 

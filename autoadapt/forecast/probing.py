@@ -8,6 +8,7 @@ from pathlib import Path
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import Devices, Fidelity, Fit
+from autoadapt.domain.metric import QUALIFYING, Asking
 from autoadapt.domain.outcome import Failure, Measurement, Outcome
 from autoadapt.domain.plan import Plan, Probe, Probes
 from autoadapt.files import read_model, write_json
@@ -66,6 +67,7 @@ def key_of(resolved: ResolvedTask, hardware: str) -> str:
         ),
         **{k: identity[k] for k in ("methods", "search_space", "templates", "instructions", "data", "labels")},
         "answer": resolved.task.evaluation.max_new_tokens,
+        **({"metric": identity["metric"]} if resolved.asked else {}),
         "rows": [PROBE_ROWS, PROBE_STEPS],
     }
     return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
@@ -115,6 +117,9 @@ def probe(resolved: ResolvedTask, root: Path, skip: set[tuple[str, str]]) -> tup
             if known is not None:
                 return known, supervisor.devices, supervisor.slots
             resolved.splits.write(folder.root / "data")
+            usd = resolved.task.budget.usd
+            asking = Asking(folder.root, QUALIFYING, None if usd is None else float(usd))
+            resolved.metric.qualify(asking, resolved.asked)
             wanted = [c for c in first_candidates(resolved) if (c.method, c.model) not in skip]
             jobs = [_job(resolved, candidate, i) for i, candidate in enumerate(wanted)]
             outcomes = _run(supervisor, folder, jobs)
@@ -179,4 +184,5 @@ def _probe(job: Fit, outcome: Outcome) -> Probe:
         step_seconds=measurement.train_step_seconds,
         peak_memory_bytes=measurement.peak_memory_bytes,
         row_usd=measurement.answering.usd / len(measurement.rows),
+        judging_row_usd=measurement.judging.usd / len(measurement.rows),
     )

@@ -1,5 +1,6 @@
 """How long any candidate will take, from probes of a few: scaled by the text it reads and its passes over the rows."""
 
+import functools
 import math
 import statistics
 from collections.abc import Sequence
@@ -71,6 +72,12 @@ class Times:
     def _billed(self, candidate: Candidate) -> float:
         """Characters that a provider bills, those of reasoning at their higher price."""
         return candidate.samples * self._length(candidate)[1] + CHARACTERS * DEARER * candidate.written_first
+
+    @functools.cached_property
+    def judging_row_usd(self) -> float:
+        """What the metric's own model will be billed for a row."""
+        costs = [probe.judging_row_usd for group in self.probes.values() for probe in group]
+        return max(costs, default=0.0)  # answers that were judged before cost nothing, which lowers the others
 
     def _nearest(self, candidate: Candidate) -> Probe:
         group = self.probes[candidate.method, candidate.model]

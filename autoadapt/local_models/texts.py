@@ -7,8 +7,8 @@ from typing import Any
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 ROWS_PER_BATCH = {"cpu": 32, "cuda": 256}
 MOST_PADDING = {"cpu": 0.04, "cuda": 1.0}
-"""Padding that a batch may have as a share of its own tokens, once it has `FULL_TOKENS` of these: a CPU takes as long for
-padding as for tokens, and gains nothing by larger batches."""
+"""Padding that a batch may have as a share of its own tokens, once it has `FULL_TOKENS` of these: a CPU takes as long
+for padding as for tokens, and gains nothing by larger batches."""
 FULL_TOKENS = 256
 
 

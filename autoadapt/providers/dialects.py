@@ -110,7 +110,7 @@ class Responses(Dialect):
             body["reasoning"] = {"effort": self.model.reasoning_effort}
         if question.logprobs is not None:
             body |= {"top_logprobs": question.logprobs, "include": ["message.output_text.logprobs"]}
-        if question.choices and question.constraint == "json_schema":
+        if _is_held(question) and question.constraint == "json_schema":
             body["text"] = {"format": {"type": "json_schema", **_schema(question)}}
         return body
 
@@ -204,18 +204,44 @@ def _decided(answer: dict[str, Any], one: dict[str, Any], found: dict[str, Any])
 
 
 def _constrained(question: Question) -> dict[str, Any]:
-    """Fields that hold a chat server to the choices."""
-    if not question.choices or question.constraint is None:
+    """Fields that hold a chat server to the choices or to the schema."""
+    schema = question.answer_schema
+    if not _is_held(question):
         return {}
     if question.constraint == "structured_outputs":  # vLLM
-        return {"structured_outputs": {"choice": list(question.choices)}}
+        held = {"choice": list(question.choices)} if schema is None else {"json": schema}
+        return {"structured_outputs": held}
     if question.constraint == "grammar":  # llama.cpp
+        if schema is not None:
+            return {"json_schema": schema}
         alternatives = " | ".join(json.dumps(choice) for choice in question.choices)
         return {"grammar": f"root ::= {alternatives}"}
     return {"response_format": {"type": "json_schema", "json_schema": _schema(question)}}
 
 
+def _is_held(question: Question) -> bool:
+    """Whether something holds the answer to choices or to a schema."""
+    return question.constraint is not None and bool(question.choices or question.answer_schema)
+
+
+def _can_be_strict(schema: Any) -> bool:
+    """Whether every object in a schema requires all its fields and allows no others, as OpenAI's strict form has it."""
+    if isinstance(schema, list):
+        return all(map(_can_be_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    fields = schema.get("properties")
+    if isinstance(fields, dict) and (
+        schema.get("additionalProperties") is not False or {*schema.get("required", [])} != {*fields}
+    ):
+        return False
+    return all(map(_can_be_strict, schema.values()))
+
+
 def _schema(question: Question) -> dict[str, Any]:
+    if question.answer_schema is not None:
+        given = question.answer_schema
+        return {"name": "answer", "strict": _can_be_strict(given), "schema": given}
     properties = {LABEL_FIELD: {"type": "string", "enum": list(question.choices)}}
     schema = {"type": "object", "properties": properties, "required": [LABEL_FIELD], "additionalProperties": False}
     return {"name": "answer", "strict": True, "schema": schema}

@@ -17,7 +17,10 @@ class Question(StrictModel):
     choices: tuple[str, ...] = ()
     """The answers that are allowed; empty: any text."""
     constraint: str | None = None
-    """How a chat server is held to `choices`: json_schema, structured_outputs or grammar; None: it is not."""
+    """How a chat server is held to `choices` or `answer_schema`: json_schema, structured_outputs or grammar; None: it
+    is not."""
+    answer_schema: dict[str, Any] | None = None
+    """JSON schema of the answer; None: any text, or one of `choices`."""
     logprobs: int | None = None
     """Alternatives whose log-probabilities are wanted at each token, 0 for that of the token alone; None: none."""
     question: str = "Which of the choices answers the input?"

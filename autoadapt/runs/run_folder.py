@@ -16,6 +16,7 @@ runs/NAME/
   trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
   trials/0007/predictions-*    answers to validation and test rows
   answers.db                   answers of models behind servers, and the money booked for them
+  judge.json                   of `metric: judge`: its agreement with people, its bias, and what its server can do
   features/                    features of training rows, shared by all trials
   results.json                 options, raw numbers, advice, verdict, plan and spend of one moment; what readers read
   frontier.json, .csv          a part of it: the options with intervals

@@ -111,7 +111,7 @@ class EndCosts:
         loading_seconds: of every job, before it answers anything.
         devices: of a slot.
         hour_usd: price of a device-hour.
-        row_usd: that a provider bills for a row.
+        row_usd: that providers bill for a row, a judge of its answer included.
         samples: single requests that were timed.
         trained: whether training rows have changed it, so that there can be a learning curve.
         part_share: share of its training that a fit on a part of the rows takes: of a method that trains by gradient
@@ -156,7 +156,7 @@ class EndCosts:
             loading_seconds=LOADING_SECONDS + max(0.0, warm),
             devices=outcome.devices.count,
             hour_usd=float(economics.hour_usd),
-            row_usd=measurement.answering.usd / len(measurement.rows),
+            row_usd=(measurement.answering.usd + measurement.judging.usd) / len(measurement.rows),
             samples=len(measurement.latency_ms),
             trained=measurement.parameters_trained > 0,
             part_share=(scheduled_steps(measurement) / steps if steps else 1.0) if method.tunes else None,

@@ -51,14 +51,15 @@ class FurtherParts:
     def of(self, shown: Sequence[Option], among: Collection[int]) -> list[int]:
         """Those that are worth being scored on test rows, at most `MOST_SCORED`, the most useful first.
 
-        Options of a provider that bills its answers are left out: it is not known beforehand what scoring them costs.
+        Options whose answers or grades a provider bills are left out: it is not known beforehand what scoring costs.
 
         Args:
             shown: the trials that are scored in any case.
             among: the trials that may be chosen.
         """
         known = {option.trial for option in shown} | self._measured.gone
-        others = [t for t in self.near_frontier({*among} - known) if not self._measured.measurement(t).answering.usd]
+        near = {t: self._measured.measurement(t) for t in self.near_frontier({*among} - known)}
+        others = [t for t, measured in near.items() if not measured.answering.usd and not measured.judging.usd]
         if not others:
             return []
         useful = self._cascades.worth_scoring(shown, [self._option(t) for t in others[:MOST_WEIGHED]])

@@ -133,7 +133,7 @@ class Ledger:
         A tenth of the budget at most, unless the first of them alone needs more.
         """
         measured = [record.measurement for record in frontier if record.measurement is not None]
-        each = [MARGIN * m.answering.usd / len(m.rows) for m in measured]
+        each = [MARGIN * (m.answering.usd + m.judging.usd) / len(m.rows) for m in measured]
         most = math.inf if self.task.budget.usd is None else END_SHARE * float(self.task.budget.usd)
         return max(min(sum(each) * test_rows, most), sum(each[:1]) * min(test_rows, LEAST_TEST_ROWS))
 

@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage
 
 from autoadapt.domain.events import Event
 from autoadapt.domain.executor import Executor
+from autoadapt.domain.metric import QUALIFYING, Asking
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.sampler import Sampler
 from autoadapt.runs.lock import LOCK_FILE, changed_versions, check_same, read_lock, write_lock
@@ -82,7 +83,7 @@ def open_resources(
         stack.callback(folder.close)
         if folder.lasting:
             check_same(root / LOCK_FILE, resolved)
-        answering = list(_check_models(resolved, root)) if folder.lasting else []
+        answering = [*_check_models(resolved, root), *_qualify(resolved, root)] if folder.lasting else []
         compute = task.compute.model_copy(update={"slots": 1}) if task.search.deterministic else task.compute
         supervisor = Supervisor(executor, compute, root, folder.prepare, resolved.preload)
         stack.callback(supervisor.close)
@@ -112,6 +113,16 @@ def _check_models(resolved: ResolvedTask, root: Path) -> Iterator[str]:
     for name, model in resolved.models.items():
         if resolved.capabilities[name].remote and name in used:
             yield from FAMILIES.get(model.family).check(model, root, None if usd is None else float(usd))
+
+
+def _qualify(resolved: ResolvedTask, root: Path) -> list[str]:
+    """Finds out whether a metric that asks a server may be the objective; notes on what was found.
+
+    Raises:
+        UserError: it may not.
+    """
+    usd = resolved.task.budget.usd
+    return resolved.metric.qualify(Asking(root, QUALIFYING, None if usd is None else float(usd)), resolved.asked)
 
 
 def _freeze(resolved: ResolvedTask, folder: RunFolder, supervisor: Supervisor) -> Iterator[str]:

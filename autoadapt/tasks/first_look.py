@@ -9,6 +9,7 @@ from typing import Any
 
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.errors import Exit, UserError, did_you_mean
+from autoadapt.json_answers import read_answer
 from autoadapt.tasks.spellings import spellings
 from autoadapt.tasks.tables import FORMATS, as_text, list_in, records_of
 
@@ -27,6 +28,7 @@ METRICS: dict[str, AnswerKind] = {
     "micro_f1": "labels",
     "exact_match": "text",
     "rouge_l": "text",
+    "json_fields": "text",
 }
 """Metrics that are proposed -> the kind of answers that they take."""
 
@@ -105,6 +107,10 @@ class FirstLook:
             raise UserError(f"{self.path}: column '{column}' is empty; name another one with --output", Exit.DATA)
         if all(list_in(value) is not None for value in values):
             return Answers("micro_f1", "rows have a set of labels each")
+        if all(map(_is_object, values)):
+            return Answers(
+                "json_fields", "JSON objects; with a JSON schema in a file give `task: extract` and `schema: FILE` here"
+            )
         merged = {} if merged is None else merged
         counts = Counter(merged.get(text, text) for text in map(as_text, values))
         if len(counts) == 1:
@@ -152,6 +158,13 @@ class FirstLook:
         free = [column for column in self.columns if column not in taken]
         different = {column: len(set(self._texts(column))) for column in free}
         return min(free, key=lambda column: (different[column] < 2, different[column]))
+
+
+def _is_object(value: Any) -> bool:
+    """Whether a cell holds a JSON object, or its text."""
+    return isinstance(value, dict) or (
+        isinstance(value, str) and value.lstrip()[:1] == "{" and bool(read_answer(value))
+    )
 
 
 def first_look(path: Path, encoding: str | None = None) -> FirstLook:

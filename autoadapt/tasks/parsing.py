@@ -188,14 +188,14 @@ def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
         if get_origin(current) in (dict, list):
             current = get_args(current)[-1]
         else:
-            info = getattr(current, "model_fields", {}).get(key)
+            info = getattr(current, "model_fields", {}).get(key)  # a key with an alias holds a single value
             if info is None:
                 break
             current = info.annotation
         models = [a for a in get_args(current) if hasattr(a, "model_fields")]
         if models and get_origin(current) not in (dict, list):  # a union: the model in it
             current = models[0]
-    return list(getattr(current, "model_fields", {}))
+    return [info.alias or name for name, info in getattr(current, "model_fields", {}).items()]
 
 
 def to_yaml(model: BaseModel) -> str:

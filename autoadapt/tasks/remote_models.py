@@ -1,6 +1,6 @@
 """Models behind servers: their settings in the task and their prices, put together before anything is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from autoadapt.domain.model import Capabilities, ModelReference
@@ -57,13 +57,18 @@ def _priced(
     return remote.model_copy(update={"price": price, "price_source": quote.description}), [stale] if stale else []
 
 
-def check_names(task: Task, capabilities: Mapping[str, Capabilities]) -> None:
+def check_names(task: Task, capabilities: Mapping[str, Capabilities], asked: Collection[str] = ()) -> None:
     """Refuses settings of models that are not asked over a network.
+
+    Args:
+        task: with its settings of remote models.
+        capabilities: of its models, by name.
+        asked: models that its metric asks.
 
     Raises:
         UserError: names the first one.
     """
-    remote = [name for name, known in capabilities.items() if known.remote]
+    remote = [name for name, known in capabilities.items() if known.remote] + list(asked)
     for name in task.remote:
         if name not in remote:
             raise UserError(

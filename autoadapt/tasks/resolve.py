@@ -15,15 +15,18 @@ import numpy as np
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
-from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric, answered_rows
+from autoadapt.domain.metric import AnsweredRow, Metric, answered_rows
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
+from autoadapt.json_answers import AnswerSchema
 from autoadapt.model_files import unknown_model
 from autoadapt.registry import REFERENCE, expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
+from autoadapt.tasks.asked_models import models_asked
+from autoadapt.tasks.compatible import compatible_models, with_floor
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
 from autoadapt.tasks.library_space import TEXTS_OF_SPACE, check_prompts, instructions_of, with_library
 from autoadapt.tasks.parsing import parse
@@ -32,12 +35,11 @@ from autoadapt.tasks.remote_models import check_names, with_settings
 from autoadapt.tasks.space import JointSpace, Pairs, load_space
 from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
+from autoadapt.tasks.structured import check_of_references, read_schema, told_schema, with_room, with_schema
 from autoadapt.tasks.yaml_document import Document
 
 DRAWN = 50
 """Candidates that are looked at before a space is said to have none that can work."""
-FLOOR_MODEL = "classical"
-"""The model of words."""
 SAFE_TO_CHANGE = {"load_requests", "load_seconds", "learning_curve", "seeds", "final_fit"}
 """Of a task's `evaluation`: what no trial of the search depends on."""
 
@@ -60,6 +62,10 @@ class ResolvedTask:
     """Where the price of a device-hour comes from."""
     warnings: tuple[str, ...] = ()
     """Of old prices, and of methods that no model suits."""
+    schema: AnswerSchema | None = None
+    """Of answers that are JSON objects."""
+    asked: Mapping[str, ModelReference] = dataclasses.field(default_factory=dict)
+    """Models that the metric asks, by name, with their prices."""
     _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """By candidate."""
 
@@ -78,7 +84,7 @@ class ResolvedTask:
         None: answers are no labels, the metric asks a server, or there are no rows.
         """
         splits = self.splits
-        if self.metric.answers != "label" or self.task.metric.settings or not (splits.train and splits.validation):
+        if self.metric.answers != "label" or not self.metric.early_stopping or not (splits.train and splits.validation):
             return None
         frequent = Counter(row.outputs[0] for row in splits.train).most_common(1)[0][0]
         rows = splits.validation[: self.validation_rows]
@@ -98,8 +104,10 @@ class ResolvedTask:
     def identity(self) -> dict[str, Any]:
         """What may not change when a study is resumed, as JSON values; hashes stand for long texts."""
         task, space = self.task, self.space.space
+        files = self.metric.files_hash()
         return {
             "metric": task.metric.model_dump(mode="json"),
+            **({} if files is None else {"files of the metric": files}),
             "objectives": list(task.objectives),
             "models": list(task.models),
             "methods": list(task.methods),
@@ -173,6 +181,7 @@ class ResolvedTask:
             prompt=self._prompt(candidate),
             input_columns=task.data.columns.joined,
             max_new_tokens=int(candidate.params.get("max_new_tokens") or task.evaluation.max_new_tokens),
+            answer_schema=None if self.schema is None else self.schema.schema,
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),
             training=TrainingSettings(
@@ -199,30 +208,29 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     document = Document(path, text)
     task = parse(document, Task, overrides)
     base = path.resolve().parent
+    with _at(document, "schema"):
+        schema = read_schema(task, base)
+        task = with_schema(task, schema)
     metric = _check_names(document, task)
     task = with_floor(task, metric.answers)
     with _at(document, "economics", "price"):
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
-    space = _compose(document, task, base, metric.answers)
-    splits = make_splits(task, base, metric.answers)
+    space = _compose(document, task, base, metric.answers, schema)
+    splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
+    task = with_room(task, splits.train)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
     with _at(document, "search_space"):
         check_prompts(space.space, splits.labels or [], metric.answers == "labels")
-    models, capabilities = {}, {}
-    for i, name in enumerate(task.models):
-        with _at(document, "models", i):
-            models[name] = find_model(name, base, download)
-            capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-            if capabilities[name].remote:
-                models[name], old_prices = with_settings(models[name], task, base)
-                capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-                warnings = [*warnings, *old_prices]
+    models, capabilities, older_prices = _find_models(document, task, base, download)
+    with _at(document, "metric"):
+        asked, old_prices = models_asked(metric, task, base, find_model)
+        metric.check(base, [*splits.train, *splits.dev, *splits.validation, *splits.test])
     with _at(document, "remote"):
-        check_names(task, capabilities)
+        check_names(task, capabilities, asked)
     with _at(document, "methods"):
-        compatible, notes = _compatible(task, metric, capabilities)
+        compatible, notes = compatible_models(task, metric, capabilities)
     with _at(document, "objectives"):
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
@@ -230,8 +238,31 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     space = space.restricted(pairs, len(splits.labels or []))
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
-    resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+    notes = [*warnings, *older_prices, *old_prices, *notes]
+    resolved = ResolvedTask(
+        task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked
+    )
     return resolved.with_warnings(_length_notes(resolved, document))
+
+
+def _find_models(
+    document: Document, task: Task, base: Path, download: bool
+) -> tuple[dict[str, ModelReference], dict[str, Capabilities], list[str]]:
+    """The task's models and what can be done with them, by name, and warnings of old prices.
+
+    Raises:
+        UserError: one is not found, or its price is not known.
+    """
+    models, capabilities, warnings = {}, {}, list[str]()
+    for i, name in enumerate(task.models):
+        with _at(document, "models", i):
+            models[name] = find_model(name, base, download)
+            capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
+            if capabilities[name].remote:
+                models[name], old_prices = with_settings(models[name], task, base)
+                capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
+                warnings += old_prices
+    return models, capabilities, warnings
 
 
 def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
@@ -252,24 +283,6 @@ def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
                 raise UserError(f"{why}; shorten the rows, or name a model with a longer context", Exit.DATA)
     notes = [f"cannot be tried: {reason}" for reason in reasons.values()]
     return notes + cut_inputs_notes(resolved.models, resolved.capabilities, resolved.splits.validation)
-
-
-def with_floor(task: Task, answers: AnswerKind) -> Task:
-    """The task with the model of words and the simple methods that it is compared with, unless `floor` is off.
-
-    Args:
-        task: as written.
-        answers: what its metric asks for.
-    """
-    if not task.floor:
-        return task
-    simple = [name for name in METHODS.names() if METHODS.get(name).floor and answers in METHODS.get(name).answers]
-    return task.model_copy(
-        update={
-            "models": list(dict.fromkeys([*task.models, FLOOR_MODEL])),
-            "methods": list(dict.fromkeys([*simple, *task.methods])),
-        }
-    )
 
 
 def find_model(name: str, base: Path, download: bool) -> ModelReference:
@@ -301,7 +314,7 @@ def _check_names(document: Document, task: Task) -> Metric:
     """The metric, after every plug-in that the task names was found."""
     with _at(document, "metric"):
         metric = METRICS.new(task.metric.name, task.metric.settings)
-        if not task.metric.settings:  # a metric with settings may ask a server, which costs money
+        if metric.early_stopping:  # others ask a server, which costs money
             with METRICS.blamed(task.metric.name):
                 metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
     with _at(document, "methods"):
@@ -317,44 +330,16 @@ def _check_names(document: Document, task: Task) -> Metric:
     return metric
 
 
-def _compose(document: Document, task: Task, base: Path, answers: AnswerKind) -> JointSpace:
-    """The search space with those prompts of the library that it and the task name."""
+def _compose(
+    document: Document, task: Task, base: Path, answers: AnswerKind, schema: AnswerSchema | None
+) -> JointSpace:
+    """The search space with the schema of answers, and those prompts of the library that it and the task name."""
     with _at(document, "search_space"):
-        space = load_space(expanded(task.search_space), base)
+        space = told_schema(load_space(expanded(task.search_space), base), schema)
     with _at(document, "prompts"):
         space = with_library(space, task.prompts, base, answers)
     with _at(document, "search_space"):
         return JointSpace(space, task, answers)
-
-
-def _compatible(
-    task: Task, metric: Metric, capabilities: Mapping[str, Capabilities]
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Models that suit each method, and notes on methods that none suits.
-
-    Raises:
-        UserError: no pair of a method and a model suits.
-    """
-    compatible: dict[str, tuple[str, ...]] = {}
-    reasons: dict[str, str] = {}
-    for method in task.methods:
-        missing = {model: METHODS.get(method).lacks(c, metric.answers) for model, c in capabilities.items()}
-        compatible[method] = tuple(model for model, names in missing.items() if not names)
-        given = {
-            model: names for model, names in missing.items() if names and not (task.floor and model == FLOOR_MODEL)
-        }
-        reasons[method] = "; ".join(f"{model} lacks {', '.join(names)}" for model, names in given.items())
-    wanted = [method for method in task.methods if not METHODS.get(method).floor] or task.methods
-    if not any(compatible[method] for method in wanted):
-        lines = "\n".join(f"  {method}: {reasons[method]}" for method in wanted)
-        raise UserError(f"no method can be used with any of the models:\n{lines}\nName other methods or models.")
-    notes = [f"{m} is left out: {reasons[m]}" for m, models in compatible.items() if not models]
-    notes += [
-        f"{model} is left out: no method that the task names can be used with it"
-        for model in capabilities
-        if not any(model in models for models in compatible.values())
-    ]
-    return {method: models for method, models in compatible.items() if models}, notes
 
 
 def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:

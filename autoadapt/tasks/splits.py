@@ -8,7 +8,7 @@ there are too few, training rows put aside. The test file is opened once, at the
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,20 +65,23 @@ class Splits:
             write_rows(folder / f"{name}.jsonl", getattr(self, name))
 
 
-def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
+def make_splits(
+    task: Task, base: Path, answers: AnswerKind, mistake: Callable[[str], str | None] = lambda answer: None
+) -> Splits:
     """Reads and splits a task's data; the same data and seed give the same splits.
 
     Args:
         task: names files, columns and how many rows are used.
         base: folder of the task file.
         answers: whether outputs are labels, sets of labels, or free text.
+        mistake: what is wrong with an accepted answer of free text; None: nothing.
 
     Raises:
         UserError: exit code 3.
     """
     data, notes = task.data, []
     _check_keys(data, answers)
-    tables = _read(task, base, answers)
+    tables = _read(task, base, answers, mistake)
     notes += [note for table in tables.values() for note in table.notes]
     given = {name: table.rows for name, table in tables.items() if name != "train"}
     rows = _without_repeats(tables["train"].rows, tables["train"].name, notes)
@@ -110,11 +113,11 @@ def make_splits(task: Task, base: Path, answers: AnswerKind) -> Splits:
     return splits
 
 
-def _read(task: Task, base: Path, answers: AnswerKind) -> dict[str, Table]:
+def _read(task: Task, base: Path, answers: AnswerKind, mistake: Callable[[str], str | None]) -> dict[str, Table]:
     """The rows of every split that is given; those of ``train`` are split further where it is alone."""
     data = task.data
     given = {"train": data.path or data.train, "validation": data.validation, "test": data.test}
-    reading = Reading.of(data, task.seed)
+    reading = Reading.of(data, task.seed, mistake)
     return {
         name: read_table(expanded(source), base, data.columns, name, answers, reading)
         for name, source in given.items()

@@ -10,7 +10,7 @@ import math
 import re
 import stat
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,13 @@ class Reading:
     """Labels as they stand in the files -> the label that they are read as."""
     seed: int = 0
     """Of the choice of rows where a source has more than are used."""
+    mistake: Callable[[str], str | None] = lambda answer: None
+    """What is wrong with an accepted answer; None: nothing."""
 
     @classmethod
-    def of(cls, data: Data, seed: int = 0) -> "Reading":
+    def of(cls, data: Data, seed: int = 0, mistake: Callable[[str], str | None] = lambda answer: None) -> "Reading":
         """As the task's data say."""
-        return cls(data.encoding, data.merge_labels, seed)
+        return cls(data.encoding, data.merge_labels, seed, mistake)
 
 
 AS_IT_STANDS = Reading()
@@ -99,7 +101,7 @@ def read_table(
     else:
         raise UserError(f"{path}: no such file, and no hub id (owner/name)", Exit.DATA)
     table = Table(source, [], records.notes)
-    _fill(table, records, _RowReader(columns, answers, reading.merge_labels), reading.seed)
+    _fill(table, records, _RowReader(columns, answers, reading), reading.seed)
     return table
 
 
@@ -174,11 +176,11 @@ class _RowReader:
     Args:
         columns: which column is what.
         kind: what the output column holds.
-        merged: labels that are read as another one.
+        reading: labels that are read as another one, and what is wrong with an answer.
     """
 
-    def __init__(self, columns: Columns, kind: AnswerKind, merged: Mapping[str, str]) -> None:
-        self.columns, self.kind, self.merged = columns, kind, merged
+    def __init__(self, columns: Columns, kind: AnswerKind, reading: Reading) -> None:
+        self.columns, self.kind, self.merged, self.mistake = columns, kind, reading.merge_labels, reading.mistake
         self.characters = self.composed = 0
         self.forms: set[str] = set()
 
@@ -265,11 +267,18 @@ class _RowReader:
                     Exit.DATA,
                 )
             values = [value]
-        texts = [cell_text(v, where, columns.references or columns.output) for v in values]
+        column = columns.references or columns.output
+        if self.kind == "text":  # an answer that is an object is the text of its JSON
+            values = [json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for v in values]
+        texts = [cell_text(v, where, column) for v in values]
         if self.kind == "label":
             self.forms.update(form_of(value) for value, text in zip(values, texts, strict=True) if text.strip())
             return [self._label(text) for text in texts if text.strip()]
-        return [self.merged.get(text, text) for text in texts if text.strip()]
+        answers = [self.merged.get(text, text) for text in texts if text.strip()]
+        for answer in answers:
+            if (mistake := self.mistake(answer)) is not None:
+                raise UserError(f"{where}: column '{column}' holds {answer[:60]!r}: {mistake}", Exit.DATA)
+        return answers
 
 
 def form_of(value: Any) -> str:

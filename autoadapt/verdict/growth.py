@@ -145,7 +145,7 @@ def trained_again(metric: Metric, stats: Sequence[Any], trial: int, seed: int = 
     between = float(values.var(ddof=1)) / len(values)
     total = over_rows + between
     freedom = total**2 / (over_rows**2 / (count - 1) + between**2 / (len(values) - 1)) if total else 1.0
-    half = float(t.ppf(0.975, freedom)) * float(np.sqrt(total))
+    half = float(np.hypot(t.ppf(0.975, freedom) * np.sqrt(total), metric.shared_error(stats[0])))
     mean = float(values.mean())
     return Trained(
         trial=trial,

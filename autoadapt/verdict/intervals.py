@@ -1,5 +1,6 @@
 """95 % intervals of a metric over rows."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,19 @@ def mean_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]
 
 def interval(metric: Metric, stats: Any, seed: int = 0) -> tuple[float, float]:
     """The 95 % interval of a metric, from its rows' statistics of shape (rows, statistics).
+
+    An error that all rows share (`Metric.shared_error`) is independent of which rows were drawn: its variance is added.
+    """
+    low, high = _over_rows(metric, stats, seed)
+    shared = metric.shared_error(stats)
+    if not shared:
+        return low, high
+    value = metric.value(stats)
+    return max(0.0, value - math.hypot(value - low, shared)), min(1.0, value + math.hypot(high - value, shared))
+
+
+def _over_rows(metric: Metric, stats: Any, seed: int) -> tuple[float, float]:
+    """The interval that follows from the rows.
 
     Shares: Wilson (1927). Metrics that define their posterior distribution: percentiles of its draws. Others:
     bias-corrected accelerated bootstrap over rows (Efron 1987); where every resample gives the same value, from which

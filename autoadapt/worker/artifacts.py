@@ -52,6 +52,7 @@ def save_artifact(
             multi_label=job.multi_label,
             decoding=decoding,
             max_new_tokens=job.max_new_tokens,
+            answer_schema=job.answer_schema,
             precision=job.training.precision,
             few_shot=None if examples is None else examples.few_shot,
             shortlist=0 if examples is None or examples.shortlist is None else examples.shortlist.count,

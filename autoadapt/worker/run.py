@@ -18,11 +18,13 @@ from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.jobs import JOB, AnyJob, Fit, FitJob, LoadTest, OnnxTest, Refit, Score, TimeInTurn, Turn
 from autoadapt.domain.load import Load
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
+from autoadapt.domain.metric import Asking
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, OnnxTimes, Outcome, Stage, TimesInTurn
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, TooSlowError, UserError
 from autoadapt.files import is_full_disk, write_json
 from autoadapt.process_memory import return_freed_memory
+from autoadapt.providers.answer_store import OutOfMoneyError
 from autoadapt.shelves import METHODS, METRICS
 from autoadapt.worker.artifacts import load_artifact, saver
 from autoadapt.worker.energy import energy_counter, joules_between
@@ -158,13 +160,16 @@ def _bench(job: AnyJob, session: _Session) -> Bench:
     family = session.workshop.family(job.model.family)
     folder = session.folder.resolve()
     family.begin(folder.parents[2], folder, job)
+    metric = METRICS.new(job.metric.name, job.metric.settings)
+    tick = _heartbeat(session.place.heartbeat(session.folder))
+    metric.begin(Asking(folder.parents[2], f"{folder.parent.name}/{folder.name}", job.provider_usd_cap, tick))
     return Bench(
         job=job,
         run=folder.parents[2],
         devices=devices,
-        metric=METRICS.new(job.metric.name, job.metric.settings),
+        metric=metric,
         meters=_meters(family, devices.accelerator, session.workshop),
-        tick=_heartbeat(session.place.heartbeat(session.folder)),
+        tick=tick,
     )
 
 
@@ -314,6 +319,8 @@ def _failure_class(error: BaseException, workshop: Workshop) -> FailureClass:
         return "disk"
     if isinstance(error, MemoryError):
         return "oom"
+    if isinstance(error, OutOfMoneyError):
+        return "budget"
     return workshop.failure_class(error) or "crash"
 
 

@@ -61,6 +61,16 @@ def test_the_metric_follows_from_the_answers(tmp_path: Path, answers: list[objec
     assert f"metric: {metric} " in (tmp_path / "task.yaml").read_text()
 
 
+def test_answers_that_are_json_objects_are_scored_by_field(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    kinds = [{"kind": "fruit", "count": 1}, {"kind": "tool"}]
+    rows = [{"text": f"{i} apples", "answer": json.dumps(kinds[i % 2]) if i % 3 else kinds[i % 2]} for i in range(60)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert call("init", tmp_path, "--data", data).returncode == 0
+    assert "metric: json_fields  # JSON objects; with a JSON schema" in (tmp_path / "task.yaml").read_text()
+    assert call("check", tmp_path / "task.yaml").returncode == 0
+
+
 def test_unclear_columns_are_asked_for(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "rows.csv", "first,second", [(f"t{i}", "ab"[i % 2]) for i in range(60)])
     run = call("init", tmp_path, "--data", data)

@@ -154,6 +154,8 @@ def _tabs(answer: Answer) -> dict[str, Any]:
         "columns": columns,
         "trials": _json([trial_cells(r, columns) for r in study.rows]),
         "answers": answers(answer),
+        "parts": [part.model_dump() for part in outcome.parts] if outcome is not None else [],
+        "parts_are": outcome.parts_are if outcome is not None else "",
         "funnel": funnel(study),
         "spending": spending(study),
         **sections.volumes(study),

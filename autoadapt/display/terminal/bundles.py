@@ -73,6 +73,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
             quality = with_interval(one.quality, (one.low, one.high))
             line = f"{one.name} (option {one.option}): {evaluation.metric} {quality} on {evaluation.rows:,} rows"
             console.print(plain(f"{line}; {one.exported_quality:.3f} when it was exported."))
+            for part in one.parts:
+                console.print(plain(f"  {part.name}: {part.score:.3f} on {part.rows:,} rows"))
     if evaluation.first.labels:
         console.print(_label_table(evaluation))
     compared = evaluation.compared

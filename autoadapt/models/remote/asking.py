@@ -79,6 +79,7 @@ class RemoteAdapted:
     ) -> None:
         self._session, self._select = session, select
         self._labels, self._max_new_tokens = described.labels or [], described.max_new_tokens
+        self._answer_schema = described.answer_schema
         prompt, features = described.prompt, session.features
         offered = self._labels[: described.labels_offered or None]
         if (reason := unable(decoding, offered, features)) is not None:
@@ -157,7 +158,12 @@ class RemoteAdapted:
         if self._way is None:
             scored = 0 if features.logprobs else None
             prompt, stop = self._renderer.render(text, examples), stops_of(self._decoding)
-            return Question(prompt=prompt, max_tokens=self._max_new_tokens + room, logprobs=scored, stop=stop)
+            held: dict[str, Any] = {}
+            # an answer that is held to a schema leaves no room for reasoning
+            if self._answer_schema is not None and features.constraint is not None and not self._decoding.reasons:
+                held = {"answer_schema": self._answer_schema, "constraint": features.constraint}
+            most = self._max_new_tokens + room
+            return Question(prompt=prompt, max_tokens=most, logprobs=scored, stop=stop, **held)
         longest = max(len(label.encode()) for label in labels)
         if self._way == "logprobs":
             prompt = letter_list(labels) + self._renderer.render(text, with_letters(examples, labels), offered)
