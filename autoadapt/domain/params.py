@@ -22,7 +22,10 @@ class PromptedParams(StrictModel):
     template: str = ""
     """Name of a prompt template of the search space; absent for a model that reads no prompts."""
     instruction: str = "none"
-    """Name of an instruction of the search space."""
+    """Name of an instruction of the search space; absent with a slot above 0, whose instruction is used instead."""
+    slot: int = Field(default=0, ge=0)
+    """Where the instruction comes from: 0, from `instruction`; above 0, from the slot of that number, which a proposer
+    has filled during the search. Searched with `proposer` in the task alone."""
 
 
 class TunedParams(PromptedParams):

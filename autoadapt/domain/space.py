@@ -32,6 +32,10 @@ class Choices(StrictModel):
         return self
 
 
+class Names(Choices):
+    """Choices of which no two are nearer to each other than others, also where they are numbers."""
+
+
 class Range(StrictModel):
     """A number between `low` and `high`, both included; integers when both are written as integers."""
 

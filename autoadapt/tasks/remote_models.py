@@ -57,15 +57,21 @@ def _priced(
     return remote.model_copy(update={"price": price, "price_source": quote.description}), [stale] if stale else []
 
 
-def check_names(task: Task, capabilities: Mapping[str, Capabilities]) -> None:
+def check_names(task: Task, capabilities: Mapping[str, Capabilities], proposing: str | None = None) -> None:
     """Refuses settings of models that are not asked over a network.
+
+    Args:
+        task: its settings of remote models.
+        capabilities: of the models that are searched.
+        proposing: name of a remote model that writes instructions, if there is one.
 
     Raises:
         UserError: names the first one.
     """
-    remote = [name for name, known in capabilities.items() if known.remote]
+    remote = [*(name for name, known in capabilities.items() if known.remote), *([proposing] if proposing else [])]
     for name in task.remote:
         if name not in remote:
             raise UserError(
-                f"settings of '{name}', which is no model behind a server in `models`: {did_you_mean(name, remote)}"
+                f"settings of '{name}', which is no model behind a server in `models` or `proposer`: "
+                f"{did_you_mean(name, remote)}"
             )

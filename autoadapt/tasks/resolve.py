@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,17 +19,21 @@ from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric, answered_ro
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
+from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import Task
+from autoadapt.domain.usage import Usage
 from autoadapt.errors import Exit, UserError
-from autoadapt.model_files import unknown_model
 from autoadapt.prompts.limits import check_limited
 from autoadapt.prompts.rendering import check_prompt
-from autoadapt.registry import REFERENCE, expanded
+from autoadapt.registry import expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
+from autoadapt.tasks.found_models import found_model
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
-from autoadapt.tasks.remote_models import check_names, with_settings
+from autoadapt.tasks.proposing_model import ProposingModel, find_proposing_model, proposer_of
+from autoadapt.tasks.remote_models import check_names
+from autoadapt.tasks.slots import Slots, with_slots
 from autoadapt.tasks.space import JointSpace, Pairs, load_space
 from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
@@ -62,6 +65,10 @@ class ResolvedTask:
     """Where the price of a device-hour comes from."""
     warnings: tuple[str, ...] = ()
     """Of old prices, and of methods that no model suits."""
+    proposing: ProposingModel | None = None
+    """What writes instructions during the search; None: nothing does."""
+    slots: Slots = dataclasses.field(default_factory=Slots, compare=False)
+    """The instructions that were written so far."""
     _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """By candidate."""
 
@@ -113,10 +120,13 @@ class ResolvedTask:
             "evaluation": task.evaluation.model_dump(mode="json", exclude=SAFE_TO_CHANGE),
             "rungs": task.search.rungs,
             "seed": task.seed,
+            "proposer": None if task.proposer is None else task.proposer.model_dump(mode="json"),
         }
 
     def obstacle(self, candidate: Candidate) -> str | None:
         """Why a candidate cannot work, known without running it; None: nothing speaks against it."""
+        if (reason := self.slots.obstacle(candidate)) is not None:
+            return reason
         if (key := candidate.key()) not in self._obstacles:
             self._obstacles[key] = self._obstacle(candidate)
         return self._obstacles[key]
@@ -151,10 +161,9 @@ class ResolvedTask:
         space, params = self.space.space, candidate.params
         if "template" not in params:
             return PromptText(template="{{ input }}", instruction="")
-        return PromptText(
-            template=space.templates[str(params["template"])],
-            instruction=space.instructions[str(params["instruction"])],
-        )
+        filled = self.slots.of(candidate)
+        instruction = space.instructions[str(params["instruction"])] if filled is None else filled.instruction
+        return PromptText(template=space.templates[str(params["template"])], instruction=instruction)
 
     def fit_job(self, trial: int, candidate: Candidate, rung: int, fidelity: Fidelity) -> Fit:
         """The first attempt at a rung of a trial.
@@ -165,7 +174,7 @@ class ResolvedTask:
             rung: of its ladder, from 0.
             fidelity: how much of the work.
         """
-        task = self.task
+        task, filled = self.task, self.slots.of(candidate)
         return Fit(
             trial=trial,
             rung=rung,
@@ -185,6 +194,7 @@ class ResolvedTask:
                 precision=task.compute.precision,
             ),
             state_folder=f"trials/{trial:04d}",
+            instruction_usage=Usage() if filled is None else filled.usage,
         )
 
 
@@ -209,7 +219,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
     with _at(document, "search_space"):
-        space = JointSpace(load_space(expanded(task.search_space), base), task, metric.answers)
+        space = JointSpace(_space(document, task, base), task, metric.answers)
     splits = make_splits(task, base, metric.answers)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
@@ -218,14 +228,13 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     models, capabilities = {}, {}
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
-            models[name] = find_model(name, base, download)
-            capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-            if capabilities[name].remote:
-                models[name], old_prices = with_settings(models[name], task, base)
-                capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-                warnings = [*warnings, *old_prices]
+            found = found_model(name, task, base, download)
+            models[name], capabilities[name] = found.reference, found.capabilities
+            warnings = [*warnings, *found.warnings]
+    with _at(document, "proposer"):
+        proposing = find_proposing_model(task, base, download)
     with _at(document, "remote"):
-        check_names(task, capabilities)
+        check_names(task, capabilities, proposing.remote_name if proposing is not None else None)
     with _at(document, "methods"):
         compatible, notes = _compatible(task, metric, capabilities)
     with _at(document, "objectives"):
@@ -234,8 +243,21 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     space = space.restricted(Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities))
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
-    resolved = ResolvedTask(task, metric, goals, space, splits, models, capabilities, price_source, (*warnings, *notes))
+    every_note = (*warnings, *notes, *(proposing.notes if proposing is not None else ()))
+    resolved = ResolvedTask(
+        task, metric, goals, space, splits, models, capabilities, price_source, every_note, proposing
+    )
     return resolved.with_warnings(_length_notes(resolved, document))
+
+
+def _space(document: Document, task: Task, base: Path) -> SearchSpace:
+    """The search space of a task, with the slots of its proposer."""
+    space = load_space(expanded(task.search_space), base)
+    if task.proposer is None:
+        return space
+    with _at(document, "proposer"):
+        slots = proposer_of(task.proposer).settings.slots
+    return with_slots(space, slots)
 
 
 def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
@@ -274,31 +296,6 @@ def with_floor(task: Task, answers: AnswerKind) -> Task:
             "methods": list(dict.fromkeys([*simple, *task.methods])),
         }
     )
-
-
-def find_model(name: str, base: Path, download: bool) -> ModelReference:
-    """A base model by the family that claims its name.
-
-    Raises:
-        UserError: no family does, or it finds no such model.
-    """
-    asked = expanded(name)
-    families = FAMILIES.names()
-    claiming = [f for f in families if _claims(f, asked, base)]
-    if not claiming:
-        raise unknown_model(asked, base)
-    # third-party families come first, so that they can claim what a built-in one would take for a folder or a hub id
-    family = next((f for f in claiming if not FAMILIES.is_built_in(f)), claiming[0])
-    model = FAMILIES.get(family).find(asked, base, download)
-    location = model.location
-    for variable in REFERENCE.findall(name):
-        location = location.replace(os.environ[variable], f"${{{variable}}}")
-    return model.model_copy(update={"name": name, "location": location})
-
-
-def _claims(family: str, name: str, base: Path) -> bool:
-    with FAMILIES.blamed(family):
-        return FAMILIES.get(family).claims(name, base)
 
 
 def _check_names(document: Document, task: Task) -> Metric:

@@ -156,6 +156,7 @@ def _tabs(answer: Answer) -> dict[str, Any]:
         "answers": answers(answer),
         "funnel": funnel(study),
         "spending": spending(study),
+        "slots": sections.slots(study),
         **sections.volumes(study),
         **sections.money(study),
         "load": [answer.renamed(line) for line in sections.load_texts(study)],
