@@ -42,6 +42,8 @@ class Behaviour:
     streams_unasked: bool = False
     refuses_texts: str | None = None
     """Inputs with this word are declined."""
+    writes: tuple[str, ...] = ()
+    """Instructions that it writes, one after the other and again from the first, when it is asked for one."""
     seconds: float = 0.0
     busy_above: int | None = None
     """With more requests at a time it answers 429."""
@@ -190,6 +192,11 @@ class Chat:
 
     def _text(self, prompt: str, body: dict[str, Any]) -> str:
         b = self.behaviour
+        if b.writes and ("<instruction>" in prompt or "```" in prompt):
+            with self.lock:
+                number = sum("<instruction>" in str(x) or "```" in str(x) for x in self.ledger.bodies) - 1
+            text = b.writes[number % len(b.writes)]
+            return f"<instruction>\n{text}\n</instruction>" if "<instruction>" in prompt else f"```\n{text}\n```"
         label = guess(prompt, b.wrong_every)
         letters = dict(re.findall(r"^([A-T])\. (\w+)$", prompt, re.M))
         if letters and "letter alone" in prompt:

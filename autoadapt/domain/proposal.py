@@ -59,7 +59,8 @@ class FilledSlot(StrictModel):
     model: str
     """Name of the proposing model."""
     usage: Usage
-    """What filling the slot has used, failed attempts included. An option that uses the slot bears it."""
+    """What filling it and the slots before it has used, failed attempts included: their instructions were known when
+    this one was written. An option that uses the slot bears it."""
     proposal: Proposal
 
 

@@ -5,8 +5,9 @@ and takes the rewritten instruction on if it scores better on these same rows: t
 before any full evaluation. The tokens of a prompt are a second objective.
 """
 
+import contextlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -47,9 +48,9 @@ class Gepa(Proposer):
         scored = list(context.rows[: max(1, min(settings.rows, len(context.rows) // 2))])
         shown = list(context.rows[len(scored) :]) or scored
         adapter: Any  # gepa's protocols state more than gepa asks for
-        adapter, start = _Adapter(context), next((text for text in context.starts.values() if text), "")
-        calls = len(scored) * (1 + settings.rounds) + 2 * settings.batch_rows * settings.rounds
         rounds: Any = _Rounds(settings.rounds, context)
+        adapter, start = _Adapter(context, rounds), next((text for text in context.starts.values() if text), "")
+        calls = len(scored) * (1 + settings.rounds) + 2 * settings.batch_rows * settings.rounds
         result: Any = optimize(
             seed_candidate={COMPONENT: start},
             trainset=shown,
@@ -64,11 +65,13 @@ class Gepa(Proposer):
             logger=_Silent(),
             raise_on_exception=True,
         )
+        if rounds.failure is not None:
+            raise rounds.failure
         return _proposed(result, adapter, len(scored))
 
 
 class _Rounds:
-    """Counts proposals.
+    """Counts proposals, and keeps the first failure of a model: gepa would log it and go on.
 
     Args:
         most: of them.
@@ -77,16 +80,27 @@ class _Rounds:
 
     def __init__(self, most: int, context: ProposalContext) -> None:
         self._left, self._context = most, context
+        self.failure: Exception | None = None
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """While entered, a failure is kept and ends the work."""
+        try:
+            yield
+        except Exception as error:
+            self.failure = self.failure or error
+            raise
 
     def ask(self, prompt: Any) -> str:
         """The answer of the proposing model."""
         self._left -= 1
         text = prompt if isinstance(prompt, str) else "\n\n".join(str(part["content"]) for part in prompt)
-        return self._context.ask([text])[0]
+        with self.watched():
+            return self._context.ask([text])[0]
 
     def over(self, state: Any) -> bool:
         """Whether gepa shall end."""
-        return self._left <= 0 or not self._context.may_go_on()
+        return self.failure is not None or self._left <= 0 or not self._context.may_go_on()
 
 
 class _Adapter:
@@ -94,12 +108,13 @@ class _Adapter:
 
     Args:
         context: the models.
+        rounds: is told of failures.
     """
 
     propose_new_texts = None
 
-    def __init__(self, context: ProposalContext) -> None:
-        self._context = context
+    def __init__(self, context: ProposalContext, rounds: _Rounds) -> None:
+        self._context, self._rounds = context, rounds
         self.judged: dict[str, list[Judged]] = {}
         """All rows answered by instruction."""
 
@@ -108,7 +123,8 @@ class _Adapter:
         from gepa.core.adapter import EvaluationBatch
 
         text = plain_instruction(candidate[COMPONENT])[:MOST_CHARACTERS]
-        judged = self._context.judge(text, batch)
+        with self._rounds.watched():
+            judged = self._context.judge(text, batch)
         self.judged.setdefault(text, []).extend(judged)
         return EvaluationBatch(
             outputs=[one.answer for one in judged],

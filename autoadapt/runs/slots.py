@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from autoadapt.domain.proposal import FilledSlot
-from autoadapt.errors import Exit, UserError
 from autoadapt.files import read_model, write_json
 
 FOLDER = "slots"
@@ -14,20 +13,8 @@ def _file(root: Path, slot: int) -> Path:
 
 
 def read_slot(root: Path, slot: int) -> FilledSlot | None:
-    """A slot of a run folder; None: it is not filled.
-
-    Raises:
-        UserError: its file is damaged, so that nothing says what its trials were measured with; exit 8.
-    """
-    file = _file(root, slot)
-    found = read_model(file, FilledSlot)
-    if found is None and file.exists():
-        raise UserError(
-            f"{file}: damaged; restore it, or copy the instruction from the prompt of a trial that used slot {slot} "
-            "(trials/*/rung*/job.json)",
-            Exit.STORAGE,
-        )
-    return found
+    """A slot of a run folder; None: it is not filled, or its file was damaged and is set aside."""
+    return read_model(_file(root, slot), FilledSlot)
 
 
 def keep_slot(root: Path, filled: FilledSlot) -> FilledSlot:
@@ -43,10 +30,3 @@ def keep_slot(root: Path, filled: FilledSlot) -> FilledSlot:
     _file(root, filled.slot).parent.mkdir(exist_ok=True)
     write_json(_file(root, filled.slot), filled)
     return filled
-
-
-def read_slots(root: Path) -> list[FilledSlot]:
-    """Every filled slot of a run folder, by number; those whose files are damaged are left out."""
-    files = sorted((root / FOLDER).glob("slot-*.json"))
-    found = [read_model(file, FilledSlot) for file in files]
-    return sorted((slot for slot in found if slot is not None), key=lambda slot: slot.slot)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from autoadapt.domain.candidate import Candidate, Params
 from autoadapt.domain.events import EventKind
 from autoadapt.domain.executor import Finished
-from autoadapt.domain.jobs import Fidelity, JobBase, Propose, seed_of
+from autoadapt.domain.jobs import Fidelity, Fit, JobBase, Propose, seed_of
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.proposal import SLOT, FilledSlot, Proposal
 from autoadapt.domain.space import Choices
@@ -83,9 +83,7 @@ class Proposing:
             return
         self._records = [r for r in self.folder.records if isinstance(r.job, Propose)]
         for slot in self._numbers():
-            filled = read_slot(self.folder.root, slot)
-            if filled is None and (done := self._done(slot)) is not None:
-                filled = self._kept(done)
+            filled = read_slot(self.folder.root, slot) or self._lost(slot)
             if filled is not None:
                 self._open(filled)
         self._ended = any(
@@ -104,7 +102,11 @@ class Proposing:
         if job is None:
             return False
         self.running = job
-        self.emit("note", f"slot {job.slot} is filled: {job.proposing_model.name} writes an instruction", job.trial)
+        self.emit(
+            "note",
+            f"slot {job.slot}: {job.proposing_model.name} writes an instruction for the prompt of trial {job.trial}",
+            job.trial,
+        )
         self.supervisor.submit(job, self.folder.prepare(job))
         return True
 
@@ -145,6 +147,28 @@ class Proposing:
             None,
         )
 
+    def _lost(self, slot: int) -> FilledSlot | None:
+        """A slot whose file is not there: from the job that has written its instruction, or from one that used it."""
+        done = self._done(slot)
+        if done is not None:
+            return self._kept(done)
+        proposing = self.resolved.proposing
+        jobs = (r.job for r in self.folder.records if isinstance(r.job, Fit) and slot_of(r.job.candidate) == slot)
+        job = next(jobs, None)
+        if job is None or proposing is None or self.resolved.task.proposer is None:
+            return None
+        recovered = FilledSlot(
+            slot=slot,
+            instruction=job.prompt.instruction,
+            candidate=job.candidate,
+            trial=job.trial,
+            proposer=self.resolved.task.proposer.name,
+            model=proposing.reference.name,
+            usage=job.instruction_usage,
+            proposal=Proposal(instruction=job.prompt.instruction),
+        )
+        return keep_slot(self.folder.root, recovered)
+
     def _of(self, slot: int) -> list[Record]:
         return [r for r in self._records if isinstance(r.job, Propose) and r.job.slot == slot]
 
@@ -163,7 +187,12 @@ class Proposing:
                 trial=job.trial,
                 proposer=job.proposer.name,
                 model=job.proposing_model.name,
-                usage=total_usage(_usage(r.outcome) for r in self._of(job.slot) if r.outcome is not None),
+                # what the slots before it hold was known when it was written
+                usage=total_usage(
+                    _usage(r.outcome)
+                    for r in self._records
+                    if isinstance(r.job, Propose) and r.job.slot <= job.slot and r.outcome is not None
+                ),
                 proposal=proposal,
             ),
         )
