@@ -95,6 +95,8 @@ class Chat:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour, self.ledger, self.lock, self.active = behaviour, Ledger(), threading.Lock(), 0
+        self.written = 0
+        """Instructions that it has written."""
 
     def reply(self, path: str, body: dict[str, Any], key: str | None) -> tuple[int, dict[str, str], str]:
         """Status, headers and text."""
@@ -194,8 +196,8 @@ class Chat:
         b = self.behaviour
         if b.writes and ("<instruction>" in prompt or "```" in prompt):
             with self.lock:
-                number = sum("<instruction>" in str(x) or "```" in str(x) for x in self.ledger.bodies) - 1
-            text = b.writes[number % len(b.writes)]
+                text = b.writes[self.written % len(b.writes)]
+                self.written += 1
             return f"<instruction>\n{text}\n</instruction>" if "<instruction>" in prompt else f"```\n{text}\n```"
         label = guess(prompt, b.wrong_every)
         letters = dict(re.findall(r"^([A-T])\. (\w+)$", prompt, re.M))
