@@ -74,6 +74,8 @@ class Proposing:
     """The job that runs."""
     _ended: bool = False
     """Whether no further slot is filled."""
+    _too_early: tuple[int, int, int] = (-1, -1, -1)
+    """Revision of the trials, number of records and number of candidates with which it was too early."""
     _records: list[Record] = field(default_factory=list)
     """Finished jobs, those of earlier runs too."""
 
@@ -209,6 +211,10 @@ class Proposing:
         choice = self.resolved.task.proposer
         if self._ended or choice is None or self.running is not None or not self._writes():
             return None
+        now = (self.results.trials.revision, len(self.folder.records), len(tried))
+        if now == self._too_early:  # the search asks twice a second
+            return None
+        self._too_early = now
         slot = next((n for n in self._numbers() if n not in self.resolved.slots.filled), None)
         best = self._best()
         if slot is None or best is None or not self.budget.may_try():

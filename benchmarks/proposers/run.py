@@ -31,8 +31,15 @@ def write_task(file: Path, arguments: argparse.Namespace, proposer: str | None) 
     data = SHARED / arguments.data
     writer: dict[str, Any] = {"model": arguments.writer or arguments.model, "slots": 1, "tokens": arguments.tokens}
     writer |= {"max_new_tokens": 80, **PROPOSERS.get(proposer or "", {})}
-    space = SPACE.read_text().replace("shots: [0, 2, 4, 8, 16]", "shots: [0]").replace("when: {shots: [2, 4, 8, 16]}", "when: {shots: [2]}")
-    (file.parent / "space.yaml").write_text(space.split("\nfirst:")[0].split("  lora:")[0] + "\nfirst:\n  - {method: prompt, template: plain, instruction: options, shots: 0}\n")
+    space = (
+        SPACE.read_text()
+        .replace("shots: [0, 2, 4, 8, 16]", "shots: [0]")
+        .replace("when: {shots: [2, 4, 8, 16]}", "when: {shots: [2]}")
+    )
+    (file.parent / "space.yaml").write_text(
+        space.split("\nfirst:")[0].split("  lora:")[0]
+        + "\nfirst:\n  - {method: prompt, template: plain, instruction: options, shots: 0}\n"
+    )
     task = {
         "name": proposer or "library",
         "data": {
@@ -49,8 +56,8 @@ def write_task(file: Path, arguments: argparse.Namespace, proposer: str | None) 
         "economics": {"usd_per_hour": 1},
         "search": {"sampler": "random", "rungs": False},
         "evaluation": {
-            **{"rows": arguments.rows, "test_rows": arguments.test_rows, "latency_requests": 5, "load_requests": 0},
-            **{"onnx": False, "learning_curve": False, "final_fit": False},
+            "rows": arguments.rows, "test_rows": arguments.test_rows, "latency_requests": 5, "load_requests": 0,
+            "onnx": False, "learning_curve": False, "final_fit": False,
         },
         "compute": {"on_cpu": True, "slots": 1},
         **({"proposer": {proposer: writer}} if proposer else {}),
@@ -68,7 +75,9 @@ def course(root: Path) -> Iterator[tuple[int, int, float, int]]:
         if result["kind"] == "proposal":
             usage = result["usage"]
             tokens += usage["tokens_in"] + usage["tokens_cached"] + usage["tokens_out"]
-            texts = [one["text"] for one in result["tried"] if one["origin"] not in ("none", "short", "options", "choose")]
+            texts = [
+                one["text"] for one in result["tried"] if one["origin"] not in ("none", "short", "options", "choose")
+            ]
             print(f"    {usage['tokens_in'] + usage['tokens_out']:,} tokens, {result['requests']} requests, "
                   f"{result['answers']} rows, wrote {len(texts)}; filled: {result['instruction']!r}")  # fmt: skip
         elif result["kind"] == "measurement" and file.parent.name.startswith("rung"):
@@ -105,7 +114,10 @@ def main() -> None:
         results = json.loads((root / "results.json").read_text())
         for option in results["options"]:
             low, high = option["test_quality_ci"] or (0, 0)
-            print(f"    trial {option['trial']} {option['params']}: test {option['test_quality']} [{low:.2f} {high:.2f}]", flush=True)
+            print(
+                f"    trial {option['trial']} {option['params']}: test {option['test_quality']} [{low:.2f} {high:.2f}]",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from conftest import MakeTask, call
 from remote_server import PRICE, chat_server
-from searches import alive, events, read, search, start, wait_for, workers_of
+from searches import alive, events, search, start, wait_for, workers_of
 
 from autoadapt import Study
 from autoadapt.domain.choice import PluginChoice
-from autoadapt.runs.results import read_results
 from autoadapt.domain.proposal import FilledSlot
+from autoadapt.runs.results import read_results
 from autoadapt.runs.slots import read_slot
 
 BRIEF: dict[str, Any] = {
