@@ -93,7 +93,9 @@ class _Evolution:
 
     def run(self) -> Proposed:
         """Evolves until generations or limits end it."""
-        survivors = self._race([self._new(text, name, known=True) for name, text in self.context.starts.items()])
+        survivors = [self._new(text, name, known=True) for name, text in self.context.starts.items()]
+        # the mistakes of the best one are needed; the others race when there is something to race against
+        survivors[0].judged += self.context.judge(survivors[0].text, self.blocks[0])
         for generation in range(1, self.settings.generations + 1):
             if not self.context.may_go_on():
                 break
