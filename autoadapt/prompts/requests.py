@@ -88,4 +88,4 @@ def _labels(labels: Sequence[str]) -> str:
     if not labels:
         return ""
     more = ", ..." if len(labels) > SHOWN_LABELS else ""
-    return f" It must answer with one of these labels: {', '.join(map(inert, labels[:SHOWN_LABELS]))}{more}."
+    return f" Its answers are taken from these labels: {', '.join(map(inert, labels[:SHOWN_LABELS]))}{more}."

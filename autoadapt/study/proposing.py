@@ -7,7 +7,7 @@ and a slot is not filled unless the budget also pays for a trial that uses it.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from autoadapt.domain.candidate import Candidate, Params
@@ -19,6 +19,7 @@ from autoadapt.domain.proposal import SLOT, FilledSlot, Proposal
 from autoadapt.domain.space import Choices
 from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.economics.usage_costs import usage_usd
+from autoadapt.providers.answer_store import billed_by_job
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.runs.slots import keep_slot, read_slot
@@ -179,7 +180,7 @@ class Proposing:
         job, outcome = record.job, record.outcome
         if not isinstance(job, Propose) or outcome is None or not isinstance(outcome.result, Proposal):
             raise TypeError("a slot is filled by a proposal alone")
-        proposal = outcome.result
+        proposal, billed = outcome.result, billed_by_job(self.folder.root)
         return keep_slot(
             self.folder.root,
             FilledSlot(
@@ -191,7 +192,7 @@ class Proposing:
                 model=job.proposing_model.name,
                 # what the slots before it hold was known when it was written
                 usage=total_usage(
-                    _usage(r.outcome)
+                    _usage(r, r.outcome, billed)
                     for r in self._records
                     if isinstance(r.job, Propose) and r.job.slot <= job.slot and r.outcome is not None
                 ),
@@ -362,14 +363,20 @@ def _is_prompt(candidate: Candidate) -> bool:
     return "template" in candidate.params and not method.tunes and not method.floor
 
 
-def _usage(outcome: Outcome) -> Usage:
-    """All that a job has used: time held and money from its outcome, tokens from its result."""
-    result = outcome.result
+def _usage(record: Record, outcome: Outcome, billed: Mapping[str, float]) -> Usage:
+    """All that a job has used: time held and money from its outcome, tokens from its result.
+
+    Args:
+        record: of the job.
+        outcome: of the same.
+        billed: by providers, by job, that of jobs included which were killed before they could say so.
+    """
+    result, name = outcome.result, f"{record.folder.parent.name}/{record.folder.name}"
     tokens = result.usage if isinstance(result, Proposal | Failure) else Usage()
     return tokens.model_copy(
         update={
             "device_seconds": outcome.usage.device_seconds,
-            "usd": outcome.usage.usd,
+            "usd": max(outcome.usage.usd, billed.get(name, 0.0)),
             "usd_estimated": outcome.usage.usd_estimated,
         }
     )

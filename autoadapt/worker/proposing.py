@@ -101,7 +101,7 @@ class _Desk:
         return (
             (self.proposer.settings.tokens is None or tokens < self.proposer.settings.tokens)
             and (limit is None or time.monotonic() - self._began < limit)
-            and (self.job.most_usd is None or self.usage.usd < self.job.most_usd or self.usage.usd == 0)
+            and (self.job.most_usd is None or self.usage.usd < self.job.most_usd)
         )
 
     def judge(self, instruction: str, rows: Sequence[Row]) -> list[Judged]:

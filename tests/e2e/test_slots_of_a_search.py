@@ -215,22 +215,22 @@ def test_a_search_killed_while_an_instruction_is_written_writes_it_once(make_tas
 
 @pytest.mark.slow
 def test_writing_takes_no_more_than_its_share_of_the_budget(make_task: MakeTask) -> None:
-    proposer = scripted(steps=10_000, step_seconds=0.02, budget_share=0.1)
-    task = make_task(**{**BRIEF, "budget": {"usd": 0.004}}, models=["scripted:row_seconds=0.002"], proposer=proposer)
+    proposer = scripted(steps=10_000, step_seconds=0.05, budget_share=0.5)
+    task = make_task(**{**BRIEF, "budget": {"usd": 0.006}}, proposer=proposer)
     done = search(task, "--json")
     assert done.returncode == 0, done.stderr
     (outcome,) = proposals(task)
-    seconds = sum(outcome["usage"]["device_seconds"].values())
-    whole = 0.004 * 3600
-    assert 0.05 * whole < seconds < 0.1 * whole + 1
+    seconds, whole = sum(outcome["usage"]["device_seconds"].values()), 0.006 * 3600
+    assert 0.3 * whole < seconds < 0.5 * whole + 2
     assert outcome["result"]["instruction"] is not None
 
 
 @pytest.mark.slow
 def test_a_budget_that_pays_for_too_little_leaves_slots_empty(make_task: MakeTask) -> None:
-    task = make_task(**{**BRIEF, "budget": {"usd": 0.0006}}, models=["scripted:row_seconds=0.005"], proposer=scripted())
+    # a trial takes more than a second, and a tenth of the budget is less than that of two
+    task = make_task(**{**BRIEF, "budget": {"usd": 0.004}}, models=["scripted:row_seconds=0.025"], proposer=scripted())
     done = search(task, "--json")
-    assert done.returncode in (0, 5), done.stderr
+    assert done.returncode == 0, done.stderr
     assert proposals(task) == []
     assert "does not pay for writing an instruction" in done.stdout
 
