@@ -1,8 +1,8 @@
 """When an instruction is written during a search, what that may take, and what becomes of it.
 
 A slot is filled by one job. It is begun when the prompts that a study begins with have been tried and one was measured
-in full, when the best prompt still answers rows wrongly, and when the slot filled before was worth it: its best prompt
-is better than the best one without it. All slots together may take `budget_share` of the budget,
+in full, when the best prompt still answers rows wrongly, and when the slot filled before was worth it: the prompt that
+it was written for is better with it than without it. All slots together may take `budget_share` of the budget,
 and a slot is not filled unless the budget also pays for a trial that uses it.
 """
 
@@ -228,7 +228,7 @@ class Proposing:
             return None
         if 1 - self._quality(best) < LEAST_WRONG:
             return None
-        if slot > 1 and not self._was_worth_it(slot - 1):
+        if slot > 1 and not self._was_worth_it(slot - 1, tried):
             return None
         return self._affordable(self._job(slot, best))
 
@@ -260,11 +260,13 @@ class Proposing:
             raise TypeError("a prompt that was measured in full has a measurement")
         return self.resolved.metric.value(stats_array(record.measurement))
 
-    def _was_worth_it(self, slot: int) -> bool:
-        """Whether the best prompt with a slot is better than the best one without it."""
-        of_slot = [(slot_of(r.job.candidate) == slot, self._quality(r)) for r in self._prompts()]
-        own, others = ([quality for used, quality in of_slot if used is wanted] for wanted in (True, False))
-        return bool(own) and max(own) > max(others, default=0.0)
+    def _was_worth_it(self, slot: int, tried: dict[str, int]) -> bool:
+        """Whether the prompt that a slot was written for is better with it than without it."""
+        filled, measured = self.resolved.slots.filled[slot], self.results.trials
+        trial = tried.get(with_slot(filled.candidate, slot).key())
+        if trial is None or not {trial, filled.trial} <= {*measured.trials()}:
+            return False
+        return self._quality(measured.record(trial)) > self._quality(measured.record(filled.trial))
 
     def _job(self, slot: int, best: Record) -> Propose:
         """The job that fills a slot; one that was interrupted is done again as it was."""

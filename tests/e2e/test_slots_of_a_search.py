@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import MakeTask, call
 from remote_server import PRICE, chat_server
-from searches import alive, events, search, start, wait_for, workers_of
+from searches import alive, search, start, wait_for, workers_of
 
 from autoadapt import Study
 from autoadapt.domain.choice import PluginChoice
@@ -170,7 +170,7 @@ def test_a_failed_proposal_is_data_and_is_tried_twice_at_most(make_task: MakeTas
     assert done.returncode == 0, done.stderr
     assert len(proposals(task)) == 2
     assert "filling it has failed 2 times" in done.stdout
-    assert events(done)[-1]["status"]["spent"]["trials"] == 6, "the search goes on"
+    assert read_results(root_of(task)).spent.trials == 6, "the search goes on"
 
 
 @pytest.mark.slow
@@ -221,7 +221,7 @@ def test_writing_takes_no_more_than_its_share_of_the_budget(make_task: MakeTask)
     assert done.returncode == 0, done.stderr
     (outcome,) = proposals(task)
     seconds, whole = sum(outcome["usage"]["device_seconds"].values()), 0.006 * 3600
-    assert 0.3 * whole < seconds < 0.5 * whole + 2
+    assert 0.3 * whole < seconds < 0.5 * whole + 6, "and the step that was under way"
     assert outcome["result"]["instruction"] is not None
 
 
