@@ -192,6 +192,17 @@ def method_parameters() -> str:
     return "\n".join(parts)
 
 
+def proposer_settings() -> str:
+    from autoadapt.shelves import PROPOSERS
+
+    parts = []
+    for name in (one for one in PROPOSERS.names() if PROPOSERS.is_built_in(one)):
+        settings = PROPOSERS.new(name, {"model": "smollm2"}).Settings
+        rows = key_rows(settings.model_json_schema())
+        parts.append(f"### Settings of {name}\n\n" + table(["setting", "type", "default", "meaning"], rows) + "\n")
+    return "\n".join(parts)
+
+
 def files_of(folder: str) -> str:
     """The files of a folder of the repository, each as it stands."""
     files = sorted((ROOT / folder).glob("*.yaml"))

@@ -87,6 +87,8 @@ class Behaviour:
     streams_unasked: bool = False
     refuses_texts: str | None = None
     """Inputs with this word are declined."""
+    writes: tuple[str, ...] = ()
+    """Instructions that it writes, one after the other and again from the first, when it is asked for one."""
     seconds: float = 0.0
     busy_above: int | None = None
     """With more requests at a time it answers 429."""
@@ -161,6 +163,8 @@ class Chat:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour, self.ledger, self.lock, self.active = behaviour, Ledger(), threading.Lock(), 0
+        self.written = 0
+        """Instructions that it has written."""
 
     def reply(self, path: str, body: dict[str, Any], key: str | None) -> tuple[int, dict[str, str], str]:
         """Status, headers and text."""
@@ -269,6 +273,8 @@ class Chat:
         b = self.behaviour
         if prompt.startswith("You grade an answer."):
             return b.judges.reply(prompt)
+        if b.writes and ("<instruction>" in prompt or "```" in prompt):
+            return self._instruction(prompt)
         label = guess(prompt, b.wrong_every)
         if body.get("logit_bias") and b.tells_tokens:
             return chr(int(max(body["logit_bias"], key=body["logit_bias"].__getitem__)))
@@ -280,6 +286,16 @@ class Chat:
         letters = dict(re.findall(r"^([A-T])\. (\w+)$", prompt, re.M))
         if letters and "letter alone" in prompt:
             return next((letter for letter, name in letters.items() if name == label), b.likes or "A")
+        return self._constrained(prompt, body, label)
+
+    def _instruction(self, prompt: str) -> str:
+        with self.lock:
+            text = self.behaviour.writes[self.written % len(self.behaviour.writes)]
+            self.written += 1
+        return f"<instruction>\n{text}\n</instruction>" if "<instruction>" in prompt else f"```\n{text}\n```"
+
+    def _constrained(self, prompt: str, body: dict[str, Any], label: str) -> str:
+        b = self.behaviour
         if b.obeys_schema == "json_schema" and "json_schema" in str(body.get("response_format") or body.get("text")):
             format_ = body["response_format"]["json_schema"] if "response_format" in body else body["text"]["format"]
             if "label" not in format_["schema"]["properties"]:

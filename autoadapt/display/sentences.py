@@ -45,6 +45,15 @@ def _unmeasured_line(names: Sequence[str], reason: str) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]} were never measured in full: {reason}."
 
 
+def slot_lines(results: Results) -> list[str]:
+    """The instructions that were written during the search, a line each."""
+    return [
+        f"slot {filled.slot}, written by {filled.model} for trial {filled.trial} from {len(filled.proposal.tried)} "
+        f"instructions that were looked at: {' '.join(filled.instruction.split())}"
+        for filled in results.slots
+    ]
+
+
 def onnx_lines(options: Sequence[Option]) -> list[str]:
     """Which options are served in ONNX, and how much faster that is than PyTorch; a line for each serving class."""
     classes: dict[int, list[Option]] = {}

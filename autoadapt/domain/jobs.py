@@ -3,7 +3,8 @@
 A trial is one candidate under one Optuna number. It is fitted in one Fit per rung; its finished artifact is scored on
 test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows, on more of them
 or with another seed (Refit). Artifacts of several trials are timed in turn (TimeInTurn), and one is tried in ONNX
-(OnnxTest). A job that is tried again has a higher `attempt`; everything else in it is equal.
+(OnnxTest). An instruction is written for the prompt of the best trial (Propose). A job that is tried again has a higher
+`attempt`; everything else in it is equal.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.standards import Standards
 from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.usage import Usage
 
 MOST_TRUNCATED = 0.05
 """Largest share of rows whose prompt may be shortened; beyond it the numbers would be those of another task."""
@@ -135,6 +137,8 @@ class Fit(JobBase):
     standards: Standards | None = None
     """Options known so far: a candidate that one of them dominates is timed by few single requests; None: all of the
     requests are timed."""
+    instruction_usage: Usage = Usage()
+    """What writing the prompt's instruction has used, where it is that of a slot. The option bears it."""
 
 
 class Score(JobBase):
@@ -227,7 +231,23 @@ class TimeInTurn(JobBase):
     """Trials of the study that had been measured in full by then."""
 
 
-AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn | OnnxTest
+class Propose(JobBase):
+    """Writes an instruction for a slot: the proposing model writes, the candidate's model is asked training rows."""
+
+    kind: Literal["propose"] = "propose"
+    slot: int = Field(ge=1)
+    proposer: PluginChoice
+    """Name in the proposers folder, and its settings."""
+    proposing_model: ModelReference
+    starts: dict[str, str]
+    """Instructions known so far, by name, as Jinja sources; that of the candidate's prompt first."""
+    most_seconds: float | None = Field(default=None, gt=0)
+    """After which no further step is begun; None: no limit."""
+    most_usd: float | None = Field(default=None, ge=0)
+    """Billed by providers, after which no further step is begun; None: no limit."""
+
+
+AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn | OnnxTest | Propose
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 FitJob = Fit | Refit
 """Jobs that adapt a model; the others load a finished artifact."""

@@ -184,7 +184,7 @@ class RawOption(Scored):
     devices: int
     """Held while training; answers are given by one."""
     training: Usage
-    """What training the option used, in all."""
+    """What training the option used, in all, and what writing its instruction used where a proposer has written it."""
     answering: Usage
     """What answering `rows` in batches used."""
     inference_seconds: float

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.load import Load
+from autoadapt.domain.proposal import Proposal
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
@@ -45,6 +46,9 @@ class Measurement(StrictModel):
     """Models with the fingerprints of their configurations, as a server states them."""
     training: Usage = Usage()
     """What training used, earlier rungs of the same trial included."""
+    instruction_usage: Usage = Usage()
+    """What writing the instruction has used, where it is that of a slot: a part of what the option costs once. The
+    budget has paid it in the job that filled the slot."""
     answering: Usage = Usage()
     """What answering `rows` in batches used."""
     from_cache: Usage = Usage()
@@ -143,9 +147,9 @@ class Outcome(StrictModel):
     trial: int
     attempt: int
     """Of the job; an outcome of another attempt is not accepted."""
-    result: Annotated[Measurement | Load | TimesInTurn | OnnxTimes | Failure, Field(discriminator="kind")]
-    """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; OnnxTimes of OnnxTest; Failure
-    of any."""
+    result: Annotated[Measurement | Load | TimesInTurn | OnnxTimes | Proposal | Failure, Field(discriminator="kind")]
+    """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; OnnxTimes of OnnxTest; Proposal
+    of Propose; Failure of any."""
     devices: Devices
     seconds: float
     """Wall-clock seconds the job held its devices."""
@@ -162,7 +166,7 @@ class Outcome(StrictModel):
     def of(
         cls,
         job: JobBase,
-        result: Measurement | Load | TimesInTurn | OnnxTimes | Failure,
+        result: Measurement | Load | TimesInTurn | OnnxTimes | Proposal | Failure,
         devices: Devices,
         seconds: float,
         **more: Any,

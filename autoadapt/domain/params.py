@@ -22,7 +22,11 @@ class PromptedParams(StrictModel):
     template: str = ""
     """Name of a prompt template of the search space; absent for a model that reads no prompts."""
     instruction: str = "none"
-    """Name of an instruction of the search space; absent for a template of the prompt library, which has its own."""
+    """Name of an instruction of the search space; absent for a template of the prompt library, which has its own, and
+    with a slot above 0, whose instruction is used instead."""
+    slot: int = Field(default=0, ge=0)
+    """Where the instruction comes from: 0, from `instruction` or the template; above 0, from the slot of that number,
+    which a proposer has filled during the search. Searched with `proposer` in the task alone."""
 
 
 class DecodingParams(StrictModel):

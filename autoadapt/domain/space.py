@@ -39,6 +39,10 @@ class Choices(StrictModel):
         return self
 
 
+class Names(Choices):
+    """Choices of which no two are nearer to each other than others, also where they are numbers."""
+
+
 class Range(StrictModel):
     """A number between `low` and `high`, both included; integers when both are written as integers."""
 
@@ -197,15 +201,18 @@ class SearchSpace(StrictModel):
     first: list[dict[str, Scalar]] = Field(default=[])
     """Candidates tried before the sampler chooses: a `method` and any of its parameters; others the first choice."""
 
-    def prompt(self, params: Mapping[str, Scalar]) -> tuple[str, str]:
+    def prompt(self, params: Mapping[str, Scalar], written: str | None = None) -> tuple[str, str]:
         """Template and instruction of a candidate; of a model that reads no prompts, the input alone.
 
         Args:
             params: of the candidate.
+            written: the instruction of its slot; None: it uses none.
         """
         if "template" not in params:
             return "{{ input }}", ""
         name = str(params["template"])
+        if written is not None:
+            return self.templates[name], written
         if (entry := self.entries.get(name)) is not None:
             return self.templates[name], entry.bound_instruction
         return self.templates[name], self.instructions[str(params["instruction"])]

@@ -284,6 +284,10 @@ class Task(StrictModel):
     """The sampler, and whether candidates start at low fidelity."""
     compute: Compute = Compute()
     """Executor, slots, training backend, time limits."""
+    proposer: PluginChoice | None = None
+    """Writes instructions during the search, `prompt.slot`: a name in the proposers folder with the model that writes,
+    {capo: {model: NAME}} or {gepa: {model: NAME}}. What it uses is part of the search's cost, and an option that uses
+    its instruction bears it."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of everything random."""
 

@@ -23,6 +23,11 @@ def training_usd(measurement: Measurement, economics: Economics) -> Decimal:
     return usage_usd(measurement.training, economics)
 
 
+def instruction_usd(measurement: Measurement, economics: Economics) -> Decimal:
+    """USD of writing an option's instruction, where a proposer has written it."""
+    return usage_usd(measurement.instruction_usage, economics)
+
+
 def inference_usd_per_1k(measurement: Measurement, economics: Economics) -> Decimal:
     """USD of 1,000 answers: the device time of the batched evaluation, and what providers billed.
 
@@ -32,16 +37,18 @@ def inference_usd_per_1k(measurement: Measurement, economics: Economics) -> Deci
 
 
 def cost_usd_per_1k(measurement: Measurement, economics: Economics, share_trained: float = 1.0) -> Decimal:
-    """USD per 1,000 queries: ``c_inference + C_train / (V H / 1000)``, V queries a month, H months.
+    """USD per 1,000 queries: ``c_inference + C_once / (V H / 1000)``, V queries a month, H months.
+
+    C_once is what training takes, and what writing the instruction took.
 
     Args:
         measurement: of the option.
         economics: of the task, its price looked up.
-        share_trained: share of the training steps done, from above 0 to 1; C_train is the cost of all of them.
+        share_trained: share of the training steps done, from above 0 to 1; all of them are paid for.
     """
     return costs.total_usd_per_1k(
         inference_usd_per_1k(measurement, economics),
-        training_usd(measurement, economics) / Decimal(repr(share_trained)),
+        training_usd(measurement, economics) / Decimal(repr(share_trained)) + instruction_usd(measurement, economics),
         Decimal(economics.queries_per_month),
         Decimal(repr(economics.horizon_months)),
     )

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from autoadapt.domain.option import Calibration, Option, RawOption, Recommendation, Spent
 from autoadapt.domain.plan import Plan
+from autoadapt.domain.proposal import FilledSlot
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.verdict import Importance, Verdict
 from autoadapt.economics.queueing import scaled
@@ -62,6 +63,8 @@ class Results(StrictModel):
     """Trials by how they ended."""
     methods: dict[str, MethodUse] = Field(default={})
     """By name."""
+    slots: list[FilledSlot] = Field(default=[])
+    """Instructions that were written during the search, by number of their slot."""
     given_up: list[str] = Field(default=[])
     """Methods that are searched no further on a model because all of its first trials failed alike, a sentence each."""
 

@@ -14,7 +14,9 @@ runs/NAME/
   trials/0007/onnx/            the option in ONNX, in turn with itself in PyTorch and under load
   trials/0007/refit-85-0/      fitted again for the verdict: on 85 training rows (or `all`), with seed 0 (or another)
   trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
+  trials/0007/propose-1/       an instruction written for slot 1 from the failures of this trial's prompt
   trials/0007/predictions-*    answers to validation and test rows
+  slots/slot-1.json            the instruction of slot 1, who wrote it, what was tried and what it took; never changed
   answers.db                   answers of models behind servers, and the money booked for them
   judge.json                   of `metric: judge`: its agreement with people, its bias, and what its server can do
   features/                    features of training rows, shared by all trials
@@ -43,7 +45,7 @@ from typing import IO, Literal
 
 from pydantic import ValidationError
 
-from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Refit, TimeInTurn
+from autoadapt.domain.jobs import JOB, AnyJob, Devices, Fit, Propose, Refit, TimeInTurn
 from autoadapt.domain.outcome import Failure, Measurement, OnnxTimes, Outcome, RowResult, TimesInTurn
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import Exit, UserError
@@ -51,8 +53,8 @@ from autoadapt.files import content_of, read_model, write_json
 
 REBUILT = "run `autoadapt search` on its task again: it repeats no trial and writes the file again"
 """What to do about a file of a run folder that is lost or damaged."""
-JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|onnx|refit-\w+-\d+)(?:-retry(\d+))?")
-JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx"]
+JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|onnx|propose-\d+|refit-\w+-\d+)(?:-retry(\d+))?")
+JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx", "propose"]
 
 
 MOST_SHARED = 1000
@@ -286,6 +288,8 @@ def job_name(job: AnyJob) -> str:
     """Name of a job's folder at its first attempt."""
     if isinstance(job, Fit):
         return f"rung{job.rung}"
+    if isinstance(job, Propose):
+        return f"propose-{job.slot}"
     if isinstance(job, Refit):
         return f"refit-{'final' if job.final else job.train_rows or 'all'}-{job.seed_index}"
     return job.kind

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Fidelity, Fit, JobBase
+from autoadapt.domain.jobs import Fidelity, Fit, JobBase, Propose
 from autoadapt.runs.run_folder import Record
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import JobTime, JobTimes
@@ -172,7 +172,13 @@ class Budget:
     def _running(self, apart_from: int | None) -> list[tuple[float, float]]:
         """Of every running job of a trial, device-seconds predicted and held so far."""
         held = self._supervisor.running_seconds()
-        return [(self._trials[n].predicted, held[n]) for n in self._trials.numbers() if n != apart_from and n in held]
+        trials = [(self._trials[n].predicted, held[n]) for n in self._trials.numbers() if n != apart_from and n in held]
+        devices = self._supervisor.devices.count
+        return trials + [
+            ((job.most_seconds or 0.0) * devices, seconds * devices)
+            for job, seconds in self._supervisor.running_jobs()
+            if isinstance(job, Propose)
+        ]
 
     def _unscored(self) -> Sequence[Record]:
         return [self._results.trials.record(t) for t in self._results.unscored_trials()]

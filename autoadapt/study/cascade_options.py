@@ -69,7 +69,7 @@ def cascade_option(cascade: Cascade, scores: Scores, parts: Parts, reader: Reade
         values=read_values(reader.goals, measurement, reader.metric, reader.economics) | _quality(reader, scores),
         hardware=second.hardware,
         devices=max(first.devices, second.devices),
-        training=measurement.training,
+        training=measurement.training.plus(measurement.instruction_usage),
         answering=measurement.answering,
         train_seconds=measurement.train_seconds,
         inference_seconds=measurement.inference_seconds,
@@ -102,6 +102,7 @@ def together(cascade: Cascade, scores: Scores, parts: Parts) -> Measurement:
     return Measurement(
         rows=_rows(first, second, scores.kept),
         training=first.training.plus(second.training),
+        instruction_usage=first.instruction_usage.plus(second.instruction_usage),
         answering=first.answering.plus(second.answering.times(passed)),
         train_seconds=first.train_seconds + second.train_seconds,
         inference_seconds=first.inference_seconds + passed * second.inference_seconds,

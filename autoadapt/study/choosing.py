@@ -14,6 +14,7 @@ from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
 from autoadapt.study.budget import Budget
+from autoadapt.study.filled_slots import drawing_filled
 from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.repeated_failures import Pair, RepeatedFailures
@@ -63,7 +64,7 @@ class Chooser:
         can_work = functools.partial(self._can_work, left)
         return History(
             trials=self.histories.all(),
-            branches=resolved.space.arms,
+            branches=resolved.slots.open_arms(resolved.space.arms),
             models=tuple(task.models),
             tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
             floor=frozenset(m for m in resolved.space.methods if METHODS.get(m).floor),
@@ -103,6 +104,10 @@ class Chooser:
         to = "is finished" if decision.straight else f"is promoted to rung {opened.rung}"
         self.emit("trial_promoted", to, opened.number)
         return True
+
+    def reopen(self) -> None:
+        """Goes on after there is something new to be tried: a slot was filled."""
+        self.converged = self.spent = self.exhausted = False
 
     def _give_up_failing(self) -> None:
         """Reports methods that are searched no further on a model, and ends the search where nothing else is left."""
@@ -146,7 +151,8 @@ class Chooser:
         trials = study.get_trials(deepcopy=False)
         if FIXED not in trials[trial.number].system_attrs:
             earlier = trials[: trial.number]
-            again = optuna.create_study(directions=study.directions, sampler=self.sampler.build(seed, history))
+            drawn_by = drawing_filled(self.sampler.build(seed, history), history, seed)
+            again = optuna.create_study(directions=study.directions, sampler=drawn_by)
             again.add_trials(t for t in earlier if t.state != optuna.trial.TrialState.WAITING)
             drawn = again.ask()
             self.resolved.space.suggest(drawn)
@@ -217,7 +223,7 @@ class Chooser:
                 return False
             if history.first and not self.sampler.pauses:
                 self.portfolio.enqueue(history.first[0])
-            study.sampler = self.sampler.build(self._seed(), history)
+            study.sampler = drawing_filled(self.sampler.build(self._seed(), history), history, self._seed())
             trial = study.ask()
             self._asked = trial.number + 1
             if self.admit(trial, straight):

@@ -22,6 +22,10 @@ def nominal(measurement: Measurement) -> Measurement:
     return measurement.model_copy(
         update={
             "training": _on_device(measurement.training, training),
+            "instruction_usage": _on_device(
+                measurement.instruction_usage,
+                token_seconds * (measurement.instruction_usage.tokens_in + measurement.instruction_usage.tokens_out),
+            ),
             "answering": _on_device(measurement.answering, sum(rows)),
             "train_seconds": training,
             "inference_seconds": sum(rows),

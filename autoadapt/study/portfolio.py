@@ -10,6 +10,7 @@ import optuna
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.outcome import Measurement, Outcome
+from autoadapt.domain.proposal import SLOT
 from autoadapt.files import read_model
 from autoadapt.runs.results import read_results
 from autoadapt.runs.run_folder import read_job
@@ -42,7 +43,9 @@ class Portfolio:
             wanted: list[Any] = list(self.space.first())
             seconds: dict[tuple[str, str], list[float]] = {}
             for root in self.earlier:
-                options = sorted(read_results(root).options, key=lambda o: o.cost_usd_per_1k)
+                # a slot of another run holds another instruction, or none
+                told = [o for o in read_results(root).options if not o.params.get(SLOT)]
+                options = sorted(told, key=lambda o: o.cost_usd_per_1k)
                 fitting = [p for o in options if (p := self.space.fit(o.method, o.model, o.params)) is not None]
                 notes.append(f"warm start: {len(fitting)} of the {len(options)} options of {root} are in this space")
                 wanted += fitting
@@ -55,6 +58,14 @@ class Portfolio:
         self.candidates = {key: self.space.candidate(p) for key, p in self.params.items()}
         self.job_seconds = {(method, model): took for method, model, took in portfolio["seconds"]}
         return notes
+
+    def add(self, candidate: Candidate) -> None:
+        """Adds a candidate that was not known when the study began; it is added again when the study is resumed."""
+        params = self.space.fit(candidate.method, candidate.model, candidate.params)
+        if params is not None:
+            # what was written last is tried first
+            self.params = {candidate.key(): params, **self.params}
+            self.candidates = {candidate.key(): candidate, **self.candidates}
 
     def left(self, tried: Container[str]) -> list[Candidate]:
         """Those whose key is not among `tried`."""

@@ -9,7 +9,7 @@ the cheapest, and their mean alone would promise an early end.
 from dataclasses import dataclass, field
 
 from autoadapt.domain.events import EventKind, Phase, Running, Status
-from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Refit, Score, TimeInTurn
+from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Propose, Refit, Score, TimeInTurn
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
@@ -169,6 +169,8 @@ def stage_of(job: Job) -> str:
         return "in ONNX"
     if isinstance(job, TimeInTurn):
         return f"{len(job.options)} options in turn"
+    if isinstance(job, Propose):
+        return f"an instruction for slot {job.slot}"
     if isinstance(job, Refit):
         if job.final:
             return "final fit"

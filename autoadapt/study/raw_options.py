@@ -90,7 +90,7 @@ class RawOptions:
             values=values,
             hardware=outcome.devices.kind,
             devices=outcome.devices.count,
-            training=measurement.training,
+            training=measurement.training.plus(measurement.instruction_usage),
             answering=measurement.answering,
             shortlist_recall=measurement.shortlist_recall,
             train_seconds=measurement.train_seconds,

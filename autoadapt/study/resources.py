@@ -110,9 +110,11 @@ def _check_models(resolved: ResolvedTask, root: Path) -> Iterator[str]:
     """
     usd = resolved.task.budget.usd
     used = {name for models in resolved.space.pairs.models.values() for name in models}
-    for name, model in resolved.models.items():
-        if resolved.capabilities[name].remote and name in used:
-            yield from FAMILIES.get(model.family).check(model, root, None if usd is None else float(usd))
+    remote = [m for name, m in resolved.models.items() if resolved.capabilities[name].remote and name in used]
+    if (proposing := resolved.proposing) is not None and proposing.capabilities.remote:
+        remote += [proposing.reference] if proposing.reference.name not in used else []
+    for model in remote:
+        yield from FAMILIES.get(model.family).check(model, root, None if usd is None else float(usd))
 
 
 def _qualify(resolved: ResolvedTask, root: Path) -> list[str]:

@@ -19,8 +19,8 @@ from autoadapt.domain.candidate import Candidate, describe
 from autoadapt.domain.events import Event, EventKind, Phase, Status
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.history import History
-from autoadapt.domain.jobs import AnyJob, Fit
-from autoadapt.domain.outcome import Failure, FailureClass, Measurement
+from autoadapt.domain.jobs import AnyJob, Fit, Propose
+from autoadapt.domain.outcome import Failure, Measurement
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.run_folder import Record, full_disk
@@ -31,13 +31,14 @@ from autoadapt.study.choosing import Chooser
 from autoadapt.study.damaged import damaged_artifacts, mark_lost
 from autoadapt.study.job_times import cut_text
 from autoadapt.study.ledger import Ledger
+from autoadapt.study.next_job import next_job
 from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
 from autoadapt.study.progress import ENDED, Progress, first_line
+from autoadapt.study.proposing import Proposing
 from autoadapt.study.rebuilding import GONE, restore_jobs
 from autoadapt.study.resources import Resources
 from autoadapt.study.resuming import ended_trials, replay_rungs, retried_later, running_trials, was_tried
 from autoadapt.study.rung_judge import RungJudge
-from autoadapt.study.standards import standards_of
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.study_results import StudyResults
 from autoadapt.study.trial_histories import TrialHistories
@@ -63,6 +64,8 @@ class Search:
         self._judge = RungJudge(self.resolved, self._sampler.pauses)
         self._budget = Budget(self.resolved, self._ledger, self._supervisor, self._trials, self.results)
         self.progress = Progress(self._ledger, self._supervisor, self._trials, self.results, self._budget)
+        parts = (self._budget, self._ledger, self._supervisor, resources.portfolio, self.emit)
+        self._proposing = Proposing(self.resolved, self.folder, self.results, *parts)
         chosen_from = (self.resolved, self._sampler, resources.portfolio, self._trials, self._histories, self._budget)
         self._chooser = Chooser(*chosen_from, self.emit, self.results.failing, chance=self._judge.chance)
         self.stopped_by: str | None = None
@@ -80,6 +83,7 @@ class Search:
     def resume(self) -> None:
         """Continues what an earlier run left: ended trials are counted, open ones go on from their last outcome."""
         study = self._trials.study
+        self._proposing.resume()
         if self.folder.lasting:
             restore_jobs(study, self.folder, self.resolved, self._judge)
         interrupted = self.folder.settle_interrupted(self._supervisor.devices)
@@ -108,7 +112,7 @@ class Search:
         self._expect()
         while stop.code is None:
             self._fill_slots()
-            if all(self._histories.paused(n) for n in self._trials.numbers()):
+            if self._proposing.running is None and all(self._histories.paused(n) for n in self._trials.numbers()):
                 break
             finished = self._supervisor.next_finished(timeout=0.5)
             if finished is not None:
@@ -192,10 +196,12 @@ class Search:
 
     def _fill_slots(self) -> None:
         while self._supervisor.free:
+            if self.stopped_by is None and self._proposing.begin(self._trials.by_key):
+                continue
             if not self._trials.queue and (self.stopped_by is not None or not self._chooser.choose()):
                 return
             opened = self._trials[self._trials.queue.popleft()]
-            job, failed_before = self._next_job(opened)
+            job, failed_before = next_job(opened, self._judge, self.resolved, self.folder, self.results)
             timed = self._budget.timed(job) if self.stopped_by is None else None
             if timed is None:
                 self._leave_undone(opened.number)
@@ -207,22 +213,6 @@ class Search:
             if job.rung == 0 and job.attempt == 0:
                 self.emit("trial_started", describe(opened.candidate), opened.number)
 
-    def _next_job(self, opened: OpenTrial) -> tuple[Fit, list[FailureClass]]:
-        """The next job of a trial, and the classes of failure of earlier attempts at it."""
-        ladder = self._judge.ladder(opened.candidate, opened.straight)
-        # a study that was begun with another sampler may have reached a rung that this ladder has not
-        fidelity = ladder[min(opened.rung, len(ladder) - 1)]
-        job = self.resolved.fit_job(opened.number, opened.candidate, opened.rung, fidelity)
-        past = self.folder.of(opened.number)
-        here = [r for r in past if isinstance(r.job, Fit) and r.job.rung == opened.rung]
-        failures = [r.failure.failure_class for r in here if r.failure is not None]
-        memory = sum(r.failure is not None and r.failure.failure_class == "oom" for r in past)
-        training = job.training.model_copy(update={"micro_batches": 2**memory})
-        last = opened.rung + 1 >= len(ladder)
-        standards = standards_of(self.resolved, self.results.trials) if last and self.folder.lasting else None
-        change = {"attempt": len(here), "keep_checkpoint": not last, "training": training, "standards": standards}
-        return job.model_copy(update=change), [f for f in failures if f != "interrupted"]
-
     def _check_disk(self) -> None:
         if self.folder.lasting and (error := full_disk(self.folder.root)) is not None:
             self.stand_down()
@@ -233,8 +223,12 @@ class Search:
     def _handle(self, finished: Finished) -> None:
         record = Record(finished.folder, finished.job, finished.outcome)
         self.folder.add(finished.folder, finished.job, finished.outcome)
+        if isinstance(record.job, Propose) and self._proposing.take(finished):
+            self._chooser.reopen()
         if finished.retried:
             self.emit("note", f"trial {record.job.trial}: {record.failure}; it is tried once more", record.job.trial)
+        elif isinstance(record.job, Propose):
+            return
         elif record.failure is not None:
             self._handle_failure(record, record.failure)
         elif record.job.trial in self._trials:
@@ -388,7 +382,7 @@ class Search:
     def _hold_budget(self) -> None:
         """Ends running jobs once a limit is reached."""
         limit = self._budget.reached()
-        if limit is None or not self._trials.numbers():
+        if limit is None or not (self._trials.numbers() or self._proposing.running):
             return
         self.stopped_by = limit
         self.emit("note", f"{limit} is reached: running trials are ended")

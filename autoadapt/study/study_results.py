@@ -271,6 +271,7 @@ class StudyResults:
             failed=status.failed,
             cached=status.cached,
             methods=self.per_method(),
+            slots=[filled for _, filled in sorted(self.resolved.slots.filled.items())],
             given_up=list(self.failing.found().values()),
         )
         write_results(self.folder.root, results)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autoadapt.domain.space import Choices, Range, Scalar
+from autoadapt.domain.space import Choices, Names, Range, Scalar
 
 
 class Parameter:
@@ -111,6 +111,8 @@ def is_ordered(spec: Choices | Range) -> bool:
     """Whether its values are numbers in their order, of which neighbours are alike."""
     if isinstance(spec, Range):
         return True
+    if isinstance(spec, Names):
+        return False
     numbers = [c for c in spec.choices if isinstance(c, int | float) and not isinstance(c, bool)]
     return len(numbers) == len(spec.choices) > 2 and numbers == sorted(numbers)
 

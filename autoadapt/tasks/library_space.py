@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.prompt_entry import PromptEntry, PromptSettings
-from autoadapt.domain.space import Choices, SearchSpace
+from autoadapt.domain.space import Choices, Range, SearchSpace
 from autoadapt.errors import UserError, did_you_mean
 from autoadapt.prompts.limits import check_limited
 from autoadapt.prompts.linting import first_error
@@ -93,14 +93,15 @@ def _joined(space: SearchSpace, entries: Mapping[str, PromptEntry]) -> SearchSpa
     template, instruction = space.shared["template"], space.shared["instruction"]
     assert isinstance(template, Choices)
     assert isinstance(instruction, Choices)
-    others = {name: spec for name, spec in space.shared.items() if name not in ("template", "instruction")}
-    shared = {
+    changed: dict[str, Choices | Range] = {
         "template": template.model_copy(update={"choices": [*template.choices, *entries]}),
         "instruction": instruction.model_copy(
             update={"when": {"template": list(template.choices), **instruction.when}}
         ),
-        **others,
     }
+    names = [name for name in space.shared if name != "instruction"]
+    names.insert(names.index("template") + 1, "instruction")  # which is conditional on the template
+    shared = {name: changed.get(name, space.shared[name]) for name in names}
     bound = {name: entry.bound_template for name, entry in entries.items()}
     changes = {"entries": dict(entries), "templates": {**space.templates, **bound}, "shared": shared}
     return space.model_copy(update=changes)

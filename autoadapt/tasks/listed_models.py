@@ -8,8 +8,8 @@ from autoadapt.errors import UserError
 from autoadapt.model_files import check_model_folder, count_weights
 from autoadapt.named_models import NAMED, NamedModel, named_folder
 from autoadapt.shelves import FAMILIES
+from autoadapt.tasks.found_models import find_model
 from autoadapt.tasks.model_downloads import size_of
-from autoadapt.tasks.resolve import find_model
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo

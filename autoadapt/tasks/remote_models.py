@@ -63,7 +63,7 @@ def check_names(task: Task, capabilities: Mapping[str, Capabilities], asked: Col
     Args:
         task: with its settings of remote models.
         capabilities: of its models, by name.
-        asked: models that its metric asks.
+        asked: models that its metric asks, and those that write instructions.
 
     Raises:
         UserError: names the first one.
@@ -72,5 +72,6 @@ def check_names(task: Task, capabilities: Mapping[str, Capabilities], asked: Col
     for name in task.remote:
         if name not in remote:
             raise UserError(
-                f"settings of '{name}', which is no model behind a server in `models`: {did_you_mean(name, remote)}"
+                f"settings of '{name}', which is no model behind a server in `models` or `proposer`: "
+                f"{did_you_mean(name, remote)}"
             )

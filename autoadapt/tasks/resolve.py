@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +14,26 @@ import numpy as np
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit, PromptText, TrainingSettings, seed_of
-from autoadapt.domain.metric import AnsweredRow, Metric, answered_rows
+from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric, answered_rows
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
+from autoadapt.domain.usage import Usage
 from autoadapt.errors import Exit, UserError
 from autoadapt.json_answers import AnswerSchema
-from autoadapt.model_files import unknown_model
-from autoadapt.registry import REFERENCE, expanded
+from autoadapt.registry import expanded
 from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES, SAMPLERS
 from autoadapt.tasks.asked_models import models_asked
 from autoadapt.tasks.compatible import compatible_models, with_floor
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
+from autoadapt.tasks.found_models import found_model
 from autoadapt.tasks.library_space import TEXTS_OF_SPACE, check_prompts, instructions_of, with_library
 from autoadapt.tasks.parsing import parse
 from autoadapt.tasks.prices import look_up
-from autoadapt.tasks.remote_models import check_names, with_settings
+from autoadapt.tasks.proposing_model import ProposingModel, find_proposing_model, proposer_of
+from autoadapt.tasks.remote_models import check_names
+from autoadapt.tasks.slots import Slots, with_slots
 from autoadapt.tasks.space import JointSpace, Pairs, load_space
 from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
@@ -66,6 +68,10 @@ class ResolvedTask:
     """Of answers that are JSON objects."""
     asked: Mapping[str, ModelReference] = dataclasses.field(default_factory=dict)
     """Models that the metric asks, by name, with their prices."""
+    proposing: ProposingModel | None = None
+    """What writes instructions during the search; None: nothing does."""
+    slots: Slots = dataclasses.field(default_factory=Slots, compare=False)
+    """The instructions that were written so far."""
     _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """By candidate."""
 
@@ -119,10 +125,13 @@ class ResolvedTask:
             "evaluation": task.evaluation.model_dump(mode="json", exclude=SAFE_TO_CHANGE),
             "rungs": task.search.rungs,
             "seed": task.seed,
+            "proposer": None if task.proposer is None else task.proposer.model_dump(mode="json"),
         }
 
     def obstacle(self, candidate: Candidate) -> str | None:
         """Why a candidate cannot work, known without running it; None: nothing speaks against it."""
+        if (reason := self.slots.obstacle(candidate)) is not None:
+            return reason
         if (key := candidate.key()) not in self._obstacles:
             self._obstacles[key] = self._obstacle(candidate)
         return self._obstacles[key]
@@ -156,8 +165,10 @@ class ResolvedTask:
 
     def _prompt(self, candidate: Candidate) -> PromptText:
         """The prompt of a candidate; of a model that reads none, the input alone."""
-        template, instruction = self.space.space.prompt(candidate.params)
-        entry = self.space.space.entries.get(str(candidate.params.get("template")))
+        filled = self.slots.of(candidate)
+        written = None if filled is None else filled.instruction
+        template, instruction = self.space.space.prompt(candidate.params, written)
+        entry = None if written is not None else self.space.space.entries.get(str(candidate.params.get("template")))
         return PromptText(template=template, instruction=instruction, entry=entry.name if entry else "")
 
     def fit_job(self, trial: int, candidate: Candidate, rung: int, fidelity: Fidelity) -> Fit:
@@ -169,7 +180,7 @@ class ResolvedTask:
             rung: of its ladder, from 0.
             fidelity: how much of the work.
         """
-        task = self.task
+        task, filled = self.task, self.slots.of(candidate)
         return Fit(
             trial=trial,
             rung=rung,
@@ -190,6 +201,7 @@ class ResolvedTask:
                 precision=task.compute.precision,
             ),
             state_folder=f"trials/{trial:04d}",
+            instruction_usage=Usage() if filled is None else filled.usage,
         )
 
 
@@ -225,10 +237,12 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         check_prompts(space.space, splits.labels or [], metric.answers == "labels")
     models, capabilities, older_prices = _find_models(document, task, base, download)
     with _at(document, "metric"):
-        asked, old_prices = models_asked(metric, task, base, find_model)
+        asked, old_prices = models_asked(metric, task, base)
         metric.check(base, [*splits.train, *splits.dev, *splits.validation, *splits.test])
+    with _at(document, "proposer"):
+        proposing = find_proposing_model(task, base, download)
     with _at(document, "remote"):
-        check_names(task, capabilities, asked)
+        check_names(task, capabilities, [*asked, *([proposing.reference.name] if proposing is not None else [])])
     with _at(document, "methods"):
         compatible, notes = compatible_models(task, metric, capabilities)
     with _at(document, "objectives"):
@@ -238,9 +252,9 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     space = space.restricted(pairs, len(splits.labels or []))
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
-    notes = [*warnings, *older_prices, *old_prices, *notes]
+    notes = [*warnings, *older_prices, *old_prices, *notes, *(proposing.notes if proposing is not None else ())]
     resolved = ResolvedTask(
-        task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked
+        task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked, proposing
     )
     return resolved.with_warnings(_length_notes(resolved, document))
 
@@ -256,12 +270,9 @@ def _find_models(
     models, capabilities, warnings = {}, {}, list[str]()
     for i, name in enumerate(task.models):
         with _at(document, "models", i):
-            models[name] = find_model(name, base, download)
-            capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-            if capabilities[name].remote:
-                models[name], old_prices = with_settings(models[name], task, base)
-                capabilities[name] = FAMILIES.get(models[name].family).capabilities(models[name])
-                warnings += old_prices
+            found = found_model(name, task, base, download)
+            models[name], capabilities[name] = found.reference, found.capabilities
+            warnings += found.warnings
     return models, capabilities, warnings
 
 
@@ -283,31 +294,6 @@ def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
                 raise UserError(f"{why}; shorten the rows, or name a model with a longer context", Exit.DATA)
     notes = [f"cannot be tried: {reason}" for reason in reasons.values()]
     return notes + cut_inputs_notes(resolved.models, resolved.capabilities, resolved.splits.validation)
-
-
-def find_model(name: str, base: Path, download: bool) -> ModelReference:
-    """A base model by the family that claims its name.
-
-    Raises:
-        UserError: no family does, or it finds no such model.
-    """
-    asked = expanded(name)
-    families = FAMILIES.names()
-    claiming = [f for f in families if _claims(f, asked, base)]
-    if not claiming:
-        raise unknown_model(asked, base)
-    # third-party families come first, so that they can claim what a built-in one would take for a folder or a hub id
-    family = next((f for f in claiming if not FAMILIES.is_built_in(f)), claiming[0])
-    model = FAMILIES.get(family).find(asked, base, download)
-    location = model.location
-    for variable in REFERENCE.findall(name):
-        location = location.replace(os.environ[variable], f"${{{variable}}}")
-    return model.model_copy(update={"name": name, "location": location})
-
-
-def _claims(family: str, name: str, base: Path) -> bool:
-    with FAMILIES.blamed(family):
-        return FAMILIES.get(family).claims(name, base)
 
 
 def _check_names(document: Document, task: Task) -> Metric:
@@ -333,9 +319,14 @@ def _check_names(document: Document, task: Task) -> Metric:
 def _compose(
     document: Document, task: Task, base: Path, answers: AnswerKind, schema: AnswerSchema | None
 ) -> JointSpace:
-    """The search space with the schema of answers, and those prompts of the library that it and the task name."""
+    """The search space with the schema of answers, the slots of the task's proposer, and prompts of the library."""
     with _at(document, "search_space"):
         space = told_schema(load_space(expanded(task.search_space), base), schema)
+    if task.proposer is not None:
+        with _at(document, "proposer"):
+            slots = proposer_of(task.proposer).settings.slots
+        with _at(document, "search_space"):
+            space = with_slots(space, slots)
     with _at(document, "prompts"):
         space = with_library(space, task.prompts, base, answers)
     with _at(document, "search_space"):

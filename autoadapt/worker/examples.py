@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from autoadapt.domain.artifact import EXAMPLES_FILE, SHORTLIST_FOLDER, VECTORS_FILE, ArtifactDescription, FewShot
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import FitJob
+from autoadapt.domain.jobs import JobBase
 from autoadapt.domain.method import Training
 from autoadapt.domain.params import WordParams
 from autoadapt.domain.rows import Row
@@ -182,7 +182,7 @@ def few_shot_of(candidate: Candidate, seed: int) -> FewShot | None:
     )
 
 
-def choose_examples(job: FitJob, training_rows: Callable[[], list[Row]]) -> tuple[Examples | None, float]:
+def choose_examples(job: JobBase, training_rows: Callable[[], list[Row]]) -> tuple[Examples | None, float]:
     """What a job's prompts show, and the seconds that it took to prepare it.
 
     Args:
@@ -207,7 +207,7 @@ def _import_libraries(few_shot: FewShot | None, rows: Sequence[Row], count: int)
         SELECTORS.get(few_shot.selector).prepare(rows[:2], 1, few_shot.seed)
 
 
-def _fitted(job: FitJob, rows: Sequence[Row], count: int) -> Shortlist:
+def _fitted(job: JobBase, rows: Sequence[Row], count: int) -> Shortlist:
     from autoadapt.word_models import fit_words
 
     texts, truth = [row.input for row in rows], [row.outputs[0] for row in rows]

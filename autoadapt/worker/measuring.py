@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, LoadBase, TimeInTurn
+from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, LoadBase, Propose, TimeInTurn
 from autoadapt.domain.method import Adapted, Answer, TimesItself, Training
 from autoadapt.domain.metric import Metric, Scores, answered_rows
 from autoadapt.domain.outcome import FailureClass, Measurement, RowResult
@@ -48,6 +48,8 @@ class Bench:
 
     def rows(self) -> list[Row]:
         """The rows that this job answers."""
+        if isinstance(self.job, Propose):
+            raise TypeError("writing an instruction answers rows that its proposer chooses")
         count = self.job.fidelity.rows if isinstance(self.job, Fit) else self.job.rows
         return rows_of(self.run, self.split, count)
 
@@ -140,6 +142,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         rows=results,
         **_counts(rows, answers),
         training=_training_usage(bench.devices, training, training_joules),
+        instruction_usage=bench.job.instruction_usage if isinstance(bench.job, Fit) else Usage(),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
         judging=scores.usage,
         train_seconds=training.seconds,

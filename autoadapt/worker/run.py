@@ -15,11 +15,12 @@ import psutil
 from pydantic import ValidationError
 
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.jobs import JOB, AnyJob, Fit, FitJob, LoadTest, OnnxTest, Refit, Score, TimeInTurn, Turn
+from autoadapt.domain.jobs import JOB, AnyJob, Fit, FitJob, LoadTest, OnnxTest, Propose, Refit, Score, TimeInTurn, Turn
 from autoadapt.domain.load import Load
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
 from autoadapt.domain.metric import Asking
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, OnnxTimes, Outcome, Stage, TimesInTurn
+from autoadapt.domain.proposal import Proposal
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, TooSlowError, UserError
 from autoadapt.files import is_full_disk, write_json
@@ -35,11 +36,12 @@ from autoadapt.worker.load import load_test
 from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_measured, rows_of
 from autoadapt.worker.meters import Meters
 from autoadapt.worker.place import Place
+from autoadapt.worker.proposing import propose
 from autoadapt.worker.stopping import StopRequest
 from autoadapt.worker.training_energy import add_training_joules
 from autoadapt.worker.workshop import Workshop
 
-Result = Measurement | Load | TimesInTurn | OnnxTimes
+Result = Measurement | Load | TimesInTurn | OnnxTimes | Proposal
 FAILURE_OF_EXIT: dict[Exit, FailureClass] = {Exit.DATA: "data", Exit.PROVIDER: "provider"}
 """Classes of user errors by their exit code; all others are mistakes in the configuration."""
 
@@ -150,6 +152,11 @@ def _result(job: AnyJob, session: _Session) -> Result:
     try:
         if isinstance(job, Fit | Refit):
             return _fit_and_measure(bench, job, session)
+        if isinstance(job, Propose):
+            watch.stage = "fit"
+            if session.place.rank > 0:
+                return nothing_measured(bench, 0)  # one device answers
+            return propose(bench, job, session.folder, workshop)
         return _load_and_measure(bench, job, session)
     finally:
         watch.fit_measure_seconds = time.monotonic() - began - (workshop.loading_seconds - loading)

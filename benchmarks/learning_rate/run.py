@@ -16,7 +16,7 @@ from autoadapt.domain.jobs import Devices, Fidelity, Fit, PromptText
 from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.rows import Row
 from autoadapt.files import write_json, write_rows
-from autoadapt.tasks.resolve import find_model
+from autoadapt.tasks.found_models import find_model
 from autoadapt.worker.place import Place
 from autoadapt.worker.run import run_job
 from autoadapt.worker.workshop import Workshop

@@ -16,7 +16,7 @@ from autoadapt.model_files import ENCODERS, POSITIONS_BEHIND_PADDING, context_le
 from autoadapt.models.encoder.encoder_model import input_reader, load
 from autoadapt.named_models import named_folder
 from autoadapt.shelves import FAMILIES
-from autoadapt.tasks.resolve import find_model
+from autoadapt.tasks.found_models import find_model
 from autoadapt.worker.artifacts import load_artifact
 from autoadapt.worker.measuring import rows_of
 from autoadapt.worker.workshop import Workshop

@@ -9,6 +9,7 @@ them, several ranks meet as real ones do, and an artifact holds all that answeri
 import json
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,12 @@ def tuned_quality(candidate: Candidate, adapter: bool, steps: int) -> float:
     peak, best_rate = (0.86, 3e-3) if adapter else (0.9, 1e-3)
     peak -= 0.05 * math.log10(rate / best_rate) ** 2
     return 0.45 + (peak - 0.45) * (1 - math.exp(-steps / STEPS_TO_LEARN)) + _jitter(candidate)
+
+
+def gain_of(instruction: str) -> float:
+    """What an instruction adds to the quality: the number that it states, as in ``Name the kind. (+0.2)``."""
+    stated = re.search(r"\(([+-][0-9.]+)\)", instruction)
+    return float(stated.group(1)) if stated else 0.0
 
 
 def _jitter(candidate: Candidate) -> float:
@@ -197,7 +204,7 @@ class ScriptedModel(Model):
 
     def prompt(self, decoding: Decoding) -> Adapted:
         job = self.context.job
-        script = self._script(prompted_quality(job.candidate))
+        script = self._script(prompted_quality(job.candidate) + gain_of(job.prompt.instruction))
         self.context.save_artifact(decoding, "none", fill_with(script))
         return self._adapted(script, Training(artifact_bytes=len(job.prompt.template + job.prompt.instruction)))
 

@@ -9,7 +9,8 @@ from scripted_task import write_scripted_task
 
 from autoadapt.errors import UserError
 from autoadapt.shelves import OBJECTIVES
-from autoadapt.tasks.resolve import ResolvedTask, find_model, resolve
+from autoadapt.tasks.found_models import find_model
+from autoadapt.tasks.resolve import ResolvedTask, resolve
 
 FROZEN = "scripted:trains=false,adapters=false"
 """A model that can only be prompted."""

@@ -158,6 +158,7 @@ def _tabs(answer: Answer) -> dict[str, Any]:
         "parts_are": outcome.parts_are if outcome is not None else "",
         "funnel": funnel(study),
         "spending": spending(study),
+        "slots": sections.slots(study),
         **sections.volumes(study),
         **sections.money(study),
         "load": [answer.renamed(line) for line in sections.load_texts(study)],

@@ -8,6 +8,7 @@ from autoadapt.display.method_style import MethodStyle
 from autoadapt.display.option_names import method_name, option_names
 from autoadapt.display.sentences import break_even_line, idle_line, load_lines, plan_line, trials_text
 from autoadapt.display.text import duration
+from autoadapt.domain.proposal import SLOT
 from autoadapt.economics.pricer import load_test
 from autoadapt.pareto.frontier import frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import hypervolume_share
@@ -70,6 +71,28 @@ def money(study: "Study") -> dict[str, Any]:
             for m, part in study.results.methods.items()
         ],
     }
+
+
+def slots(study: "Study") -> list[dict[str, Any]]:
+    """Instructions that were written during the search: who wrote them, what they took and which trials use them."""
+    hour_usd = float(study.task.economics.hour_usd)
+    rows = []
+    for filled in study.results.slots:
+        used = [row.trial for row in study.rows if row.params.get(SLOT) == filled.slot]
+        usd = filled.usage.total_device_seconds / 3600 * hour_usd + filled.usage.usd
+        looked_at = len(filled.proposal.tried)
+        rows.append(
+            {
+                "slot": filled.slot,
+                "text": filled.instruction,
+                "model": filled.model,
+                "how": f"{filled.proposer}, for the prompt of trial {filled.trial}; {looked_at} instructions looked at",
+                "usd": f"{usd:.4f}",
+                "tokens": f"{filled.usage.tokens_in + filled.usage.tokens_cached + filled.usage.tokens_out:,}",
+                "trials": ", ".join(map(str, used)) or "none",
+            }
+        )
+    return rows
 
 
 def price_source(study: "Study") -> str:

@@ -13,6 +13,7 @@ from autoadapt.display.sentences import (
     load_lines,
     onnx_lines,
     plan_line,
+    slot_lines,
     trials_text,
     verdict_lines,
 )
@@ -130,6 +131,8 @@ def _print_spent(console: Console, study: "Study") -> None:
         console.print(idle)
     for method, part in results.methods.items():
         console.print(f"  {method}: {part.trials} trials, {duration(part.device_seconds)} of device time")
+    for line in slot_lines(results):
+        console.print(plain(f"  {line}"))
     for line in results.given_up:
         console.print(plain(f"  given up: {line}"))
     if study.plan is not None:

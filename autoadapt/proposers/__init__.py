@@ -1,0 +1,1 @@
+"""Who writes instructions during a search: one file per proposer."""

@@ -1,0 +1,396 @@
+"""When an instruction is written during a search, what that may take, and what becomes of it.
+
+A slot is filled by one job. It is begun when the prompts that a study begins with have been tried and one was measured
+in full, when the best prompt still answers rows wrongly, and when the slot filled before was worth it: the prompt that
+it was written for is better with it than without it. All slots together may take `budget_share` of the budget,
+and a slot is not filled unless the budget also pays for a trial that uses it.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from autoadapt.domain.candidate import Candidate, Params
+from autoadapt.domain.events import EventKind
+from autoadapt.domain.executor import Finished
+from autoadapt.domain.jobs import Fidelity, Fit, JobBase, Propose, seed_of
+from autoadapt.domain.outcome import Failure, Outcome
+from autoadapt.domain.proposal import SLOT, FilledSlot, Proposal
+from autoadapt.domain.space import Choices
+from autoadapt.domain.usage import Usage, total_usage
+from autoadapt.economics.usage_costs import usage_usd
+from autoadapt.providers.answer_store import billed_by_job
+from autoadapt.row_statistics import stats_array
+from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.runs.slots import keep_slot, read_slot
+from autoadapt.shelves import METHODS
+from autoadapt.study.budget import Budget
+from autoadapt.study.ledger import Ledger
+from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.study_results import StudyResults
+from autoadapt.supervision.supervisor import Supervisor
+from autoadapt.tasks.proposing_model import LEAST_ROWS, proposer_of
+from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.tasks.slots import slot_of
+
+Emit = Callable[[EventKind, str, int | None], None]
+LEAST_WRONG = 0.02
+"""Share of the best quality there can be that the best prompt must lack, or nothing is to be gained."""
+LEAST_WORK = 2.0
+"""Times the work of the best prompt's fit that filling a slot must be able to take, or it would learn nothing."""
+ENOUGH_TIME = 2.0
+"""Times the limit after which no further step is begun, when the job is ended."""
+LAST_STEP_SECONDS = 60.0
+"""Further seconds for the step that is under way then, and for loading two models."""
+MOST_FAILURES = 2
+"""Failed jobs after which nothing more is written."""
+FIRST_PROMPTS = 3
+"""Prompts measured in full for which those that a study begins with need not be awaited: some may be too expensive."""
+
+
+@dataclass
+class Proposing:
+    """The slots of one search.
+
+    Args:
+        resolved: the task.
+        folder: what was measured.
+        results: the same as options.
+        budget: what is left.
+        ledger: what was spent.
+        supervisor: runs jobs.
+        portfolio: what is tried first.
+        emit: reports what happens.
+    """
+
+    resolved: ResolvedTask
+    folder: RunFolder
+    results: StudyResults
+    budget: Budget
+    ledger: Ledger
+    supervisor: Supervisor
+    portfolio: Portfolio
+    emit: Emit
+    running: Propose | None = None
+    """The job that runs."""
+    _ended: bool = False
+    """Whether no further slot is filled."""
+    _too_early: tuple[int, int, int] = (-1, -1, -1)
+    """Revision of the trials, number of records and number of candidates with which it was too early."""
+    _records: list[Record] = field(default_factory=list)
+    """Finished jobs, those of earlier runs too."""
+
+    def resume(self) -> None:
+        """Takes what an earlier run has left: slots that are filled stay as they are."""
+        if self.resolved.task.proposer is None or not self.folder.lasting:
+            return
+        self._records = [r for r in self.folder.records if isinstance(r.job, Propose)]
+        for slot in self._numbers():
+            filled = read_slot(self.folder.root, slot) or self._lost(slot)
+            if filled is not None:
+                self._open(filled)
+        self._ended = any(
+            isinstance(r.outcome.result, Proposal) and r.outcome.result.instruction is None
+            for r in self._records
+            if r.outcome is not None
+        )
+
+    def begin(self, tried: dict[str, int]) -> bool:
+        """Begins to fill a slot if it is time; whether it has.
+
+        Args:
+            tried: candidates that were tried or run, by key.
+        """
+        job = self._due(tried)
+        if job is None:
+            return False
+        self.running = job
+        self.emit(
+            "note",
+            f"slot {job.slot}: {job.proposing_model.name} writes an instruction for the prompt of trial {job.trial}",
+            job.trial,
+        )
+        self.supervisor.submit(job, self.folder.prepare(job))
+        return True
+
+    def take(self, finished: Finished) -> bool:
+        """Takes what came of a job that `begin` has begun; whether a slot is filled now."""
+        job, outcome = finished.job, finished.outcome
+        record = Record(finished.folder, job, outcome)
+        self._records.append(record)
+        if not isinstance(job, Propose) or finished.retried:
+            return False
+        self.running = None
+        result = outcome.result
+        if isinstance(result, Proposal) and result.instruction is not None:
+            filled = self._kept(record)
+            self._open(filled)
+            self.emit("note", f"slot {job.slot} is filled{_told(filled)}", job.trial)
+            return True
+        if isinstance(result, Proposal):
+            self._end(f"slot {job.slot} stays empty: no instruction was better than those known{_spent(outcome)}")
+        elif isinstance(result, Failure):
+            self.emit("note", f"slot {job.slot} was not filled: {result}", job.trial)
+        return False
+
+    # -- slots that are filled
+
+    def _numbers(self) -> Iterator[int]:
+        spec = self.resolved.space.space.shared[SLOT]
+        return (int(c) for c in (spec.choices if isinstance(spec, Choices) else ()) if c)
+
+    def _done(self, slot: int) -> Record | None:
+        """The first job that has written an instruction for a slot."""
+        return next(
+            (
+                r
+                for r in self._of(slot)
+                if r.outcome is not None and isinstance(r.outcome.result, Proposal) and r.outcome.result.instruction
+            ),
+            None,
+        )
+
+    def _lost(self, slot: int) -> FilledSlot | None:
+        """A slot whose file is not there: from the job that has written its instruction, or from one that used it."""
+        done = self._done(slot)
+        if done is not None:
+            return self._kept(done)
+        proposing = self.resolved.proposing
+        jobs = (r.job for r in self.folder.records if isinstance(r.job, Fit) and slot_of(r.job.candidate) == slot)
+        job = next(jobs, None)
+        if job is None or proposing is None or self.resolved.task.proposer is None:
+            return None
+        recovered = FilledSlot(
+            slot=slot,
+            instruction=job.prompt.instruction,
+            candidate=job.candidate,
+            trial=job.trial,
+            proposer=self.resolved.task.proposer.name,
+            model=proposing.reference.name,
+            usage=job.instruction_usage,
+            proposal=Proposal(instruction=job.prompt.instruction),
+        )
+        return keep_slot(self.folder.root, recovered)
+
+    def _of(self, slot: int) -> list[Record]:
+        return [r for r in self._records if isinstance(r.job, Propose) and r.job.slot == slot]
+
+    def _kept(self, record: Record) -> FilledSlot:
+        """The slot as it stands in the run folder, where it is written once."""
+        job, outcome = record.job, record.outcome
+        if not isinstance(job, Propose) or outcome is None or not isinstance(outcome.result, Proposal):
+            raise TypeError("a slot is filled by a proposal alone")
+        proposal, billed = outcome.result, billed_by_job(self.folder.root)
+        return keep_slot(
+            self.folder.root,
+            FilledSlot(
+                slot=job.slot,
+                instruction=proposal.instruction or "",
+                candidate=job.candidate,
+                trial=job.trial,
+                proposer=job.proposer.name,
+                model=job.proposing_model.name,
+                # what the slots before it hold was known when it was written
+                usage=total_usage(
+                    _usage(r, r.outcome, billed)
+                    for r in self._records
+                    if isinstance(r.job, Propose) and r.job.slot <= job.slot and r.outcome is not None
+                ),
+                proposal=proposal,
+            ),
+        )
+
+    def _open(self, filled: FilledSlot) -> None:
+        """Lets a slot be drawn; the prompt that it was written for is tried with it first."""
+        self.resolved.slots.filled[filled.slot] = filled
+        self.portfolio.add(with_slot(filled.candidate, filled.slot))
+
+    # -- whether another one is worth it
+
+    def _due(self, tried: dict[str, int]) -> Propose | None:
+        """The job that should be begun now; None: it is too early, or nothing more is to be gained."""
+        choice = self.resolved.task.proposer
+        if self._ended or choice is None or self.running is not None or not self._writes():
+            return None
+        now = (self.results.trials.revision, len(self.folder.records), len(tried))
+        if now == self._too_early:  # the search asks twice a second
+            return None
+        self._too_early = now
+        slot = next((n for n in self._numbers() if n not in self.resolved.slots.filled), None)
+        best = self._best()
+        if slot is None or best is None or not self.budget.may_try():
+            return None
+        if len(self._prompts()) < FIRST_PROMPTS and self._first_left(tried):
+            return None
+        failures = [r.failure.failure_class for r in self._of(slot) if r.failure is not None]
+        if len(failures) - failures.count("interrupted") >= MOST_FAILURES:
+            self._end(f"slot {slot} stays empty: filling it has failed {MOST_FAILURES} times")
+            return None
+        if 1 - self._quality(best) < LEAST_WRONG:
+            return None
+        if slot > 1 and not self._was_worth_it(slot - 1, tried):
+            return None
+        return self._affordable(self._job(slot, best))
+
+    def _writes(self) -> bool:
+        return self.folder.lasting and self.supervisor.saves and len(self.resolved.splits.train) >= LEAST_ROWS
+
+    def _best(self) -> Record | None:
+        """The best prompt measured in full."""
+        return max(self._prompts(), key=lambda r: (self._quality(r), -r.job.trial), default=None)
+
+    def _prompts(self) -> list[Record]:
+        """Prompts of models that are not trained, measured in full."""
+        records = (self.results.trials.record(trial) for trial in self.results.trials.trials())
+        return [record for record in records if _is_prompt(record.job.candidate)]
+
+    def _first_left(self, tried: dict[str, int]) -> bool:
+        """Whether prompts with which the study begins are still to be tried."""
+        left, failing = self.budget.device_seconds_left(), self.results.failing.found()
+        return any(
+            _is_prompt(c)
+            and (c.method, c.model) not in failing
+            and self.resolved.obstacle(c) is None
+            and self.budget.pays_for(c, left)
+            for c in self.portfolio.left(tried)
+        )
+
+    def _quality(self, record: Record) -> float:
+        if record.measurement is None:
+            raise TypeError("a prompt that was measured in full has a measurement")
+        return self.resolved.metric.value(stats_array(record.measurement))
+
+    def _was_worth_it(self, slot: int, tried: dict[str, int]) -> bool:
+        """Whether the prompt that a slot was written for is better with it than without it."""
+        filled, measured = self.resolved.slots.filled[slot], self.results.trials
+        trial = tried.get(with_slot(filled.candidate, slot).key())
+        if trial is None or not {trial, filled.trial} <= {*measured.trials()}:
+            return False
+        return self._quality(measured.record(trial)) > self._quality(measured.record(filled.trial))
+
+    def _job(self, slot: int, best: Record) -> Propose:
+        """The job that fills a slot; one that was interrupted is done again as it was."""
+        earlier = self._of(slot)
+        if earlier and isinstance(earlier[-1].job, Propose):
+            return earlier[-1].job.model_copy(update={"attempt": len(earlier)})
+        resolved, choice = self.resolved, self.resolved.task.proposer
+        if choice is None or resolved.proposing is None:
+            raise TypeError("a slot is filled by a proposer alone")
+        candidate, trial = best.job.candidate, best.job.trial
+        fit = resolved.fit_job(trial, candidate, 0, Fidelity(rows=1, steps=1.0, latency_requests=0))
+        shared = {name: getattr(fit, name) for name in JobBase.model_fields}
+        return Propose(
+            **{
+                **shared,
+                "seed": seed_of(resolved.task.seed, -slot),
+                "state_folder": f"trials/{trial:04d}/propose-{slot}",
+            },
+            slot=slot,
+            proposer=choice,
+            proposing_model=resolved.proposing.reference,
+            starts=self._starts(candidate),
+        )
+
+    def _starts(self, best: Candidate) -> dict[str, str]:
+        """Instructions known so far, that of the best prompt first."""
+        space = self.resolved.space.space
+        spec = space.shared["instruction"]
+        names = [str(choice) for choice in spec.choices] if isinstance(spec, Choices) else []
+        starts = {name: space.instructions[name] for name in names}
+        starts |= {f"slot {n}": filled.instruction for n, filled in sorted(self.resolved.slots.filled.items())}
+        used = f"slot {slot_of(best)}" if slot_of(best) else str(best.params.get("instruction"))
+        return {name: starts[name] for name in sorted(starts, key=lambda name: name != used)}
+
+    # -- what it may take
+
+    def _affordable(self, job: Propose) -> Propose | None:
+        """A job with the most that it may take; None: its share of the budget, or what is left of it, is too little."""
+        settings = proposer_of(job.proposer).settings
+        slots_left = sum(n not in self.resolved.slots.filled for n in self._numbers())
+        spent = total_usage(r.outcome.usage for r in self._records if r.outcome is not None)
+        trial = self.results.trials.record(job.trial)
+        devices = self.supervisor.devices.count
+        trial_seconds = trial.outcome.device_seconds if trial.outcome is not None else 0.0
+        whole, left = self.ledger.device_seconds_of_budget(), self.budget.device_seconds_left()
+        seconds = math.inf
+        if whole is not None:
+            seconds = (settings.budget_share * whole - spent.total_device_seconds) / slots_left
+            seconds = min(seconds, (math.inf if left is None else left) - trial_seconds)
+            if seconds < LEAST_WORK * trial_seconds:
+                self._end(
+                    f"slot {job.slot} stays empty: {settings.budget_share:.0%} of the budget, or what is left of it, "
+                    f"does not pay for writing an instruction for trial {job.trial} and for trying it"
+                )
+                return None
+        usd = self._usd(job, trial, settings.budget_share, slots_left, spent)
+        if usd is not None and usd <= 0:
+            self._end(f"slot {job.slot} stays empty: the budget does not pay what providers would bill for it")
+            return None
+        limits = {"most_usd": usd}
+        if math.isfinite(seconds):
+            limits |= {
+                "most_seconds": seconds / devices,
+                "longest_seconds": ENOUGH_TIME * seconds / devices + LAST_STEP_SECONDS,
+            }
+        return self.budget.capped(job.model_copy(update=limits), 0.0 if math.isinf(seconds) else seconds)
+
+    def _usd(self, job: Propose, trial: Record, share: float, slots_left: int, spent: Usage) -> float | None:
+        """What providers may bill before no further step is begun; None: no limit, or nothing is billed."""
+        limit, models = self.resolved.task.budget.usd, self.resolved.capabilities
+        proposing = self.resolved.proposing
+        remote = models[job.model.name].remote or (proposing is not None and proposing.capabilities.remote)
+        if limit is None or not remote:
+            return None
+        measured = trial.measurement
+        a_trial = 0.0 if measured is None else measured.answering.usd + measured.timing.usd
+        left = float(limit) - self.ledger.spent(0).usd - a_trial
+        used = float(usage_usd(spent, self.resolved.task.economics))
+        most = min((share * float(limit) - used) / slots_left, left)
+        return most if most >= LEAST_WORK * a_trial else 0.0
+
+    def _end(self, reason: str) -> None:
+        self._ended = True
+        self.emit("note", reason, None)
+
+
+def with_slot(candidate: Candidate, slot: int) -> Candidate:
+    """A candidate whose instruction is that of a slot."""
+    params: Params = {SLOT: slot, **{n: v for n, v in candidate.params.items() if n not in (SLOT, "instruction")}}
+    return candidate.model_copy(update={"params": params})
+
+
+def _is_prompt(candidate: Candidate) -> bool:
+    """Whether a candidate is a model behind a prompt that is not trained."""
+    method = METHODS.get(candidate.method)
+    return "template" in candidate.params and not method.tunes and not method.floor
+
+
+def _usage(record: Record, outcome: Outcome, billed: Mapping[str, float]) -> Usage:
+    """All that a job has used: time held and money from its outcome, tokens from its result.
+
+    Args:
+        record: of the job.
+        outcome: of the same.
+        billed: by providers, by job, that of jobs included which were killed before they could say so.
+    """
+    result, name = outcome.result, f"{record.folder.parent.name}/{record.folder.name}"
+    tokens = result.usage if isinstance(result, Proposal | Failure) else Usage()
+    return tokens.model_copy(
+        update={
+            "device_seconds": outcome.usage.device_seconds,
+            "usd": max(outcome.usage.usd, billed.get(name, 0.0)),
+            "usd_estimated": outcome.usage.usd_estimated,
+        }
+    )
+
+
+def _told(filled: FilledSlot) -> str:
+    proposal = filled.proposal
+    best = next((t for t in proposal.tried if t.text == filled.instruction and t.score is not None), None)
+    score = f", {best.score:.3f} on {best.rows} training rows" if best is not None and best.score is not None else ""
+    return f" ({len(proposal.tried)} instructions looked at, {proposal.requests} requests{score})"
+
+
+def _spent(outcome: Outcome) -> str:
+    result = outcome.result
+    return f" ({len(result.tried)} were looked at)" if isinstance(result, Proposal) else ""
