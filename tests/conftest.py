@@ -217,6 +217,7 @@ EVALUATION = {
     "latency_requests": 60,
     "load_requests": 0,
     "onnx": False,
+    "robustness": False,
     "learning_curve": False,
     "final_fit": False,
 }

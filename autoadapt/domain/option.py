@@ -6,6 +6,7 @@ from pydantic import Field
 
 from autoadapt.domain.candidate import Params
 from autoadapt.domain.load import Load
+from autoadapt.domain.robustness import Robustness
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
@@ -127,6 +128,8 @@ class Scored(StrictModel):
     """On test rows the search never saw."""
     test_quality_ci: tuple[float, float] | None = None
     test_rows: int = 0
+    robustness: Robustness | None = None
+    """Under other wordings of its prompt and other spellings of rows; None: it was not scored so, as no cascade is."""
     train_seconds: float
     artifact_bytes: int
     peak_memory_bytes: int

@@ -122,6 +122,10 @@ class Limits(StrictModel):
     """Greatest peak memory in megabytes."""
     artifact_mb: float | None = Field(default=None, gt=0)
     """Greatest size in megabytes of what is deployed in addition to the base model."""
+    robustness_points: float | None = Field(default=None, gt=0, le=100)
+    """Most points of quality that an option may lose on average under any kind of perturbation that `evaluation:
+    {robustness: true}` applies to it, by the upper end of the 95 % interval. An option that was not scored so does not
+    satisfy it."""
 
 
 class Constraints(Limits):
@@ -151,6 +155,15 @@ class Evaluation(StrictModel):
     """At the end, if a tenth of the budget pays for it, also try encoders and classifiers on states in ONNX, one of
     each serving class; where that is faster the class is served so. Only on CPUs, where ``autoadapt[onnx]`` is
     installed."""
+    robustness: bool = True
+    """At the end, if a tenth of the budget pays for it, also score the options shown under other wordings of their
+    prompt (instruction, order of labels, separators, order and draw of examples) and under typing errors and other
+    capitals in rows. What providers bill for it is at most a tenth of what they have billed for the search, unless
+    `constraints.robustness_points` asks for it."""
+    robustness_variants: int = Field(default=3, ge=2, le=20)
+    """Variants of each kind of perturbation."""
+    robustness_rows: int = Field(default=200, ge=20)
+    """Test rows that each of them answers; fewer, but at least 100, where no more can be paid for."""
     learning_curve: bool = True
     """At the end, if a tenth of the budget pays for it, also train the recommended tuned option on an eighth, a quarter
     and half of the rows, for as many optimizer steps each, to estimate the gain of more labels."""

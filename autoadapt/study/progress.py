@@ -9,7 +9,7 @@ the cheapest, and their mean alone would promise an early end.
 from dataclasses import dataclass, field
 
 from autoadapt.domain.events import EventKind, Phase, Running, Status
-from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Refit, Score, TimeInTurn
+from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Refit, RobustnessTest, Score, TimeInTurn
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
@@ -167,6 +167,8 @@ def stage_of(job: Job) -> str:
         return "load test"
     if isinstance(job, OnnxTest):
         return "in ONNX"
+    if isinstance(job, RobustnessTest):
+        return f"{len(job.variants)} perturbations"
     if isinstance(job, TimeInTurn):
         return f"{len(job.options)} options in turn"
     if isinstance(job, Refit):

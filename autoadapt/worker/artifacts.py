@@ -162,11 +162,12 @@ def load_artifact(folder: Path, workshop: Workshop, devices: Devices, tick: Call
     """
     description = placed(folder, read_description(folder))
     return workshop.family(description.model.family).load(
-        folder, description, devices, tick, _stored_examples(folder, description.few_shot)
+        folder, description, devices, tick, stored_examples(folder, description.few_shot)
     )
 
 
-def _stored_examples(folder: Path, few_shot: FewShot | None) -> Select | None:
+def stored_examples(folder: Path, few_shot: FewShot | None) -> Select | None:
+    """The function from a query to its examples, from the rows in an artifact; None: its prompt shows none."""
     if few_shot is None:
         return None
     rows = read_rows(folder / EXAMPLES_FILE)
