@@ -15,6 +15,7 @@ from autoadapt.economics.rates import least_samples, percentiles
 from autoadapt.pareto.ties import SURE
 from autoadapt.runs.results import Results
 from autoadapt.verdict.comparisons import difference_text
+from autoadapt.verdict.robustness import robustness_sentence
 
 MOST_LABELS = 5
 """Labels that are named where test rows differ."""
@@ -41,6 +42,11 @@ def _unmeasured_line(names: Sequence[str], reason: str) -> str:
     if len(names) == 1:
         return f"{names[0]} was never measured in full: {reason}."
     return f"{', '.join(names[:-1])} and {names[-1]} were never measured in full: {reason}."
+
+
+def robustness_lines(options: Sequence[Option]) -> list[str]:
+    """What perturbed prompts and rows cost, a sentence or two for each option that was scored under them."""
+    return [f"{o.title}: {robustness_sentence(o.robustness)}" for o in options if o.robustness is not None]
 
 
 def onnx_lines(options: Sequence[Option]) -> list[str]:

@@ -15,7 +15,7 @@ from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.counts import WholeCount
 from autoadapt.domain.data import Data
 from autoadapt.domain.remote import RemoteSettings
-from autoadapt.domain.strict import PathText, StrictModel, Usd
+from autoadapt.domain.strict import PathText, PlacedError, StrictModel, Usd
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MOST_SLOTS = 1024
@@ -306,6 +306,13 @@ class Task(StrictModel):
             )
         if self.search.deterministic and self.compute.slots not in (1, "auto"):
             raise ValueError("search.deterministic: several slots end by the clock; set compute.slots to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _limited_is_measured(self) -> "Task":
+        if self.constraints.robustness_points is not None and not self.evaluation.robustness:
+            message = "needs evaluation.robustness: true; without it no option would satisfy the limit"
+            raise PlacedError(("constraints", "robustness_points"), message)
         return self
 
     @field_validator("models", "methods", "objectives")

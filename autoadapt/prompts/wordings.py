@@ -30,7 +30,15 @@ SYNONYMS = (
     ("labels", "categories"),
 )
 """Words of instructions, and others that mean the same there."""
-PREFIXES = ("Please", "Your task:", "Instruction:")
+VERBS = re.compile(
+    r"(answer|assign|categori[sz]e|choose|classify|decide|determine|find|give|label|list|name|pick|predict|read|rewrite|"
+    r"say|select|tell|write)\b",
+    re.IGNORECASE,
+)
+"""With which an instruction begins that can be asked for politely."""
+PREFIXES = ("Your task:", "Instruction:")
+LONGEST_NAME = 60
+"""Characters of an instruction that the name of a variant shows."""
 TAGS = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
 """What of a template is no literal text."""
 PROBE = [Row(id=0, input="a probe of the input", outputs=["a probe of the output"])]
@@ -61,7 +69,9 @@ class Wordings:
     ) -> None:
         self._text, self._labels, self._multi_label = text, list(labels), multi_label
         self._others, self._shots, self._lists_labels = list(others), shots, lists_labels
+        self._shown = PROBE if shots[0] else []
         self._own = self._prompt(text)
+        self._own_rendered = self._rendered(text)
 
     def variants(self, count: int) -> list[Variant]:
         """Variants of every kind that this prompt can have.
@@ -75,6 +85,10 @@ class Wordings:
     def _prompt(self, text: PromptText, labels: Sequence[str] | None = None) -> Prompt:
         return Prompt(text.template, text.instruction, self._labels if labels is None else labels, self._multi_label)
 
+    def _rendered(self, text: PromptText, labels: Sequence[str] | None = None) -> str:
+        """A prompt with as many examples as the option has, none or some, by which prompts are compared."""
+        return self._prompt(text, labels).render(PROBE[0].input, self._shown)
+
     def _instructions(self) -> Iterator[Variant]:
         own = self._own.instruction
         if not own:
@@ -84,7 +98,8 @@ class Wordings:
             if reworded in seen or not self._names_the_same_labels(reworded):
                 continue
             seen.add(reworded)
-            yield Variant(kind="instruction", name=f"instruction: {reworded}", instruction=literal(reworded))
+            name = f"instruction {len(seen) - 1}: {shortened(reworded)}"
+            yield Variant(kind="instruction", name=name, instruction=literal(reworded))
 
     def _alike(self) -> Iterator[str]:
         """Other instructions of the search space, rendered."""
@@ -102,23 +117,20 @@ class Wordings:
     def _label_orders(self) -> Iterator[Variant]:
         if len(self._labels) < 2:
             return
-        own = self._own.render(PROBE[0].input, PROBE)
         for i, order in enumerate(orders(len(self._labels))):
             labels = [self._labels[k] for k in order]
-            if self._lists_labels or self._prompt(self._text, labels).render(PROBE[0].input, PROBE) != own:
+            if self._lists_labels or self._rendered(self._text, labels) != self._own_rendered:
                 yield Variant(kind="label_order", name=f"label order {i + 1}", labels=labels)
 
     def _separators(self) -> Iterator[Variant]:
-        own = self._own.render(PROBE[0].input, PROBE)
-        seen = {own}
+        seen = {self._own_rendered}
         for name, template in separated(self._text.template):
             try:
-                rendered = self._prompt(self._text.model_copy(update={"template": template})).render(
-                    PROBE[0].input, PROBE
-                )
+                rendered = self._rendered(self._text.model_copy(update={"template": template}))
             except UserError:  # the replaced text was part of what the template computes
                 continue
-            if rendered not in seen and all(part in rendered for part in (PROBE[0].input, PROBE[0].outputs[0])):
+            shown = [PROBE[0].input, *(row.outputs[0] for row in self._shown)]
+            if rendered not in seen and all(part in rendered for part in shown):
                 seen.add(rendered)
                 yield Variant(kind="separators", name=f"separators: {name}", template=template)
 
@@ -151,10 +163,18 @@ def rewordings(instruction: str) -> Iterator[str]:
             yield instruction[: match.start()] + new + instruction[match.end() :]
     if re.match(r"[A-Z][a-z]", instruction):
         lower = instruction[0].lower() + instruction[1:]
-        yield from (f"{prefix} {lower if prefix == 'Please' else instruction}" for prefix in PREFIXES)
+        if VERBS.match(instruction):
+            yield f"Please {lower}"
+        yield from (f"{prefix} {instruction}" for prefix in PREFIXES)
         yield lower
     bare = instruction.rstrip(".:! ")
     yield from (bare + end for end in ("", ":", "!"))
+
+
+def shortened(text: str) -> str:
+    """A text in one line of at most `LONGEST_NAME` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
 
 
 def literal(text: str) -> str:

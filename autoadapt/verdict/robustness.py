@@ -100,8 +100,47 @@ def robustness_violations(option: Scored, limit: float | None) -> list[str]:
     if option.robustness is None:
         return ["what perturbations cost it is unknown (it was not scored under them)"]
     worst = option.robustness.worst_kind
-    lost = f"{100 * worst.mean:+.1f} points [{100 * worst.low:+.1f}, {100 * worst.high:+.1f}]"
+    lost = loss_text(worst.mean, worst.low, worst.high)
     return [f"{KIND_NAMES[worst.kind]} may cost it more than {limit:g} points ({lost})"]
+
+
+def spread_text(found: Spread) -> str:
+    """Such as ``2.1 points [0.0, 5.0]``."""
+    return loss_text(found.deviation, found.low, found.high)
+
+
+def loss_text(loss: float, low: float, high: float) -> str:
+    """A loss with its interval, such as ``2.1 points [-0.5, 5.0]``; below 0 it is a gain."""
+    numbers = [round(100 * value, 1) + 0.0 for value in (loss, low, high)]  # never a negative zero
+    return f"{numbers[0]:.1f} points [{numbers[1]:.1f}, {numbers[2]:.1f}]"
+
+
+def robustness_clauses(found: Robustness) -> list[str]:
+    """What perturbations cost, in clauses: the spread among wordings, the kind of wording that costs most, and rows."""
+    clauses = []
+    if found.spread is not None:
+        clauses.append(f"{found.spread.wordings} other wordings of its prompt spread by {spread_text(found.spread)}")
+    wordings = [kind for kind in found.kinds if kind.kind in WORDING_KINDS]
+    costly = [max(wordings, key=lambda kind: kind.mean)] if wordings else []
+    costly += [kind for kind in found.kinds if kind.kind == "typos"]
+    return clauses + [f"{KIND_NAMES[kind.kind]} cost {loss_text(kind.mean, kind.low, kind.high)}" for kind in costly]
+
+
+def robustness_sentence(found: Robustness) -> str:
+    """All of it in words."""
+    losses = [f"{KIND_NAMES[kind.kind]} {loss_text(kind.mean, kind.low, kind.high)}" for kind in found.kinds]
+    worst = max(found.kinds, key=lambda kind: kind.worst)
+    text = (
+        f"On {found.rows:,} test rows perturbations cost on average: {', '.join(losses)}. The one that cost most is "
+        f"'{worst.worst_name}': {loss_text(worst.worst, worst.worst_low, worst.worst_high)}."
+    )
+    if found.spread is None:
+        return text
+    return (
+        f"{text} The quality of {found.spread.wordings} other wordings of its prompt has a standard deviation of "
+        f"{spread_text(found.spread)}, without what the choice of rows adds to it (with it "
+        f"{100 * found.spread.observed:.1f})."
+    )
 
 
 def _loss(kind: PerturbationKind, losses: dict[str, Array], seed: int) -> KindLoss:
