@@ -54,6 +54,8 @@ class EndOfSearch:
         self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits, further)
         self._not_fitted_finally: set[str] = set()
         """Options of which was said that the budget does not pay for their final fit."""
+        self._not_perturbed: set[int] = set()
+        """Options of which was said that the budget does not pay for perturbations."""
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
@@ -133,7 +135,8 @@ class EndOfSearch:
             what = f"{len(jobs)} options are scored on {jobs[0].rows:,} test rows under {variants} perturbations in all"
             self._search.emit("assessing", what)
             self._run(jobs, stop, self._slots, "scored under perturbations")
-        self._not_paid_for("scoring {} under perturbations", _names(self._robustness.left_out))
+        self._not_paid_for("scoring {} under perturbations", _names(self._robustness.left_out - self._not_perturbed))
+        self._not_perturbed |= self._robustness.left_out
 
     def _measure_load(self, stop: StopSignals, first: bool = False) -> None:
         """Measures options under load, the recommended one first.

@@ -15,6 +15,8 @@ LEAST_ROWS = 100
 """Rows that a variant answers at least, or all that were scored: on fewer, losses that matter cannot be told apart."""
 MOST_ATTEMPTS = 2
 """At scoring an option so, all runs of a study together."""
+MOST_OF_TIMEOUT = 0.8
+"""Of `compute.trial_timeout_s`, so that a slow option ends with the variants that it has answered."""
 LISTING_WAYS = ("schema", "logprobs", "decisions")
 """Ways of a server in which labels are sent in their order, whatever the prompt says."""
 
@@ -114,12 +116,13 @@ class RobustnessTests:
         return costs.score(rows * len(self.variants(trial)))
 
     def _job(self, trial: int, rows: int) -> RobustnessTest:
+        timeout = self._jobs.resolved.task.compute.trial_timeout_s
         return RobustnessTest(
             **self._jobs.common(trial),
             attempt=len(self._jobs.folder.of(trial, "robustness")),
             rows=rows,
             variants=self.variants(trial),
-            seconds=max(1.0, MARGIN * self._use(trial, rows).seconds),
+            seconds=min(max(1.0, MARGIN * self._use(trial, rows).seconds), MOST_OF_TIMEOUT * timeout),
         )
 
     def variants(self, trial: int) -> list[Variant]:

@@ -85,7 +85,8 @@ def row_values(metric: Metric, stats: Array) -> Array:
         return scores
     without = np.array([metric.value(np.delete(stats, i, axis=0)) for i in range(rows)])
     values: Array = rows * whole - (rows - 1) * without
-    return values + (whole - values.mean())
+    values += whole - values.mean()
+    return values
 
 
 def greatest_loss(option: Scored) -> float:
