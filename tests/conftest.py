@@ -369,6 +369,8 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
             "load_requests": 20,
             "load_seconds": 1,
             "seeds": 2,
+            "robustness_variants": 2,
+            "robustness_rows": 20,
         },
         "compute": {"on_cpu": True},
     }

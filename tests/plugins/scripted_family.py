@@ -32,6 +32,8 @@ from autoadapt.prompts.rendering import Prompt, common_prefix
 from autoadapt.training import checkpoints
 
 FILE = "scripted.json"
+PROBE = "a probe of the prompt"
+"""An input by which prompts are compared."""
 STEPS_TO_LEARN = 40.0
 """Training steps after which about two thirds of what can be learned is learned."""
 
@@ -104,7 +106,7 @@ class Script:
     table: dict[str, tuple[int, list[str]]]
     """Input -> its position in its split and the accepted answers."""
     prompt: str = ""
-    """As it was saved: the rendered prompt of an empty input."""
+    """As it was saved, rendered for `PROBE`; empty: wording does not matter to this model."""
 
     def text(self, query: str, labels: Sequence[str], lost: float = 0.0) -> str:
         """The answer to one input; right for a share of every prefix of a split that comes near the quality.
@@ -156,8 +158,10 @@ class ScriptedAdapted:
         self.by_digits = {re.sub(r"\D", "", text): text for text in script.table} if settings.typos else {}
 
     def _lost_by_wording(self) -> float:
-        rendered = self.renderer.render("", self.select("") if self.select else [])
-        if rendered == self.script.prompt or not self.settings.wording:
+        if not self.settings.wording:
+            return 0.0
+        rendered = self.renderer.render(PROBE, self.select(PROBE) if self.select else [])
+        if rendered == self.script.prompt:
             return 0.0
         return self.settings.wording * random.Random(rendered).random()
 
@@ -298,10 +302,13 @@ class ScriptedModel(Model):
                 continue
             table |= {row.input: (position, row.outputs) for position, row in enumerate(rows)}
         shift = random.Random(self.context.job.seed).random()
+        rendered = self._rendered() if self.settings.wording else ""
+        return Script(min(0.98, max(0.02, quality + self.settings.quality)), shift, table, rendered)
+
+    def _rendered(self) -> str:
         context, job = self.context, self.context.job
         prompt = Prompt(job.prompt.template, job.prompt.instruction, job.labels or [])
-        rendered = prompt.render("", context.select("") if context.select else [])
-        return Script(min(0.98, max(0.02, quality + self.settings.quality)), shift, table, rendered)
+        return prompt.render(PROBE, context.select(PROBE) if context.select else [])
 
     def _adapted(self, script: Script, training: Training) -> Adapted:
         context = self.context
