@@ -95,6 +95,14 @@ def test_terminal_and_page_show_it_and_a_resumed_search_does_not_repeat_it(task:
     assert jobs(task) == before
 
 
+def test_an_export_and_its_model_card_state_it(task: Path, tmp_path: Path) -> None:
+    exported = call("export", task.parent / "runs" / "fruits", tmp_path / "bundle")
+    assert exported.returncode == 0, exported.stderr
+    assert "Robustness: On 80 test rows perturbations cost on average" in (tmp_path / "bundle/README.md").read_text()
+    figures = json.loads((tmp_path / "bundle/option.json").read_text())["figures"]
+    assert figures["robustness"] == options(task)[figures["method"]]["robustness"]
+
+
 def test_another_limit_is_weighed_without_running_anything(task: Path) -> None:
     folder = task.parent / "runs" / "fruits"
     wide = call("recommend", folder, "--robustness-points", "60", "--json")
