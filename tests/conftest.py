@@ -217,6 +217,7 @@ EVALUATION = {
     "latency_requests": 60,
     "load_requests": 0,
     "onnx": False,
+    "robustness": False,
     "learning_curve": False,
     "final_fit": False,
 }
@@ -379,6 +380,8 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
             "load_requests": 20,
             "load_seconds": 1,
             "seeds": 2,
+            "robustness_variants": 2,
+            "robustness_rows": 20,
         },
         "compute": {"on_cpu": True},
     }

@@ -13,10 +13,12 @@ from autoadapt.assess.phases import (
     IN_ONNX,
     IN_TURN,
     LOADS,
+    PERTURBED,
     SCORES,
     VERDICT,
     Phases,
 )
+from autoadapt.assess.robustness import RobustnessTests
 from autoadapt.assess.turns import Turns
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import AnyJob, LoadTest, Refit
@@ -31,10 +33,10 @@ from autoadapt.study.stop_signals import StopSignals
 class EndOfSearch:
     """Assesses the options of a search, as far as a tenth of its budget pays.
 
-    First test rows, then options in ONNX where that may be faster, then the recommended option under load, then trials
-    near the frontier that may be parts of cascades, then (as far as the whole budget pays) the final fit of the
-    recommended option on validation rows too, then what else is fitted again, then the other options under load, then
-    single requests to all of them in turn.
+    First test rows, then perturbed prompts and rows, then options in ONNX where that may be faster, then the
+    recommended option under load, then trials near the frontier that may be parts of cascades, then (as far as the
+    whole budget pays) the final fit of the recommended option on validation rows too, then what else is fitted again,
+    then the other options under load, then single requests to all of them in turn.
 
     Args:
         search: that has run.
@@ -47,11 +49,13 @@ class EndOfSearch:
         self._search, self._slots, self._beside = search, slots, 1 if alone else slots
         self.jobs = AssessmentJobs(search.resolved, search.folder, search.results, slots)
         self._allowance = Allowance(search, slots)
-        self._turns, self._onnx = Turns(self.jobs), OnnxTests(self.jobs)
-        timed = (self._turns, self._onnx)
-        self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits, timed)
+        self._turns, self._onnx, self._robustness = Turns(self.jobs), OnnxTests(self.jobs), RobustnessTests(self.jobs)
+        further = (self._turns, self._onnx, self._robustness)
+        self._phases = Phases(search, self.jobs, slots, self._beside, self._wanted_refits, further)
         self._not_fitted_finally: set[str] = set()
         """Options of which was said that the budget does not pay for their final fit."""
+        self._not_perturbed: set[int] = set()
+        """Options of which was said that the budget does not pay for perturbations."""
 
     def run(self, stop: StopSignals) -> None:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
@@ -61,6 +65,8 @@ class EndOfSearch:
         self._score(stop)
         if stop.code is not None or any(not self.jobs.scored_rows(trial) for trial in self.jobs.needed()):
             return  # the budget did not even pay for that
+        self._phases.enter(PERTURBED)
+        self._perturb(stop)
         self._phases.enter(IN_ONNX)
         self._try_in_onnx(stop)
         self._phases.enter(FIRST_LOAD)
@@ -75,6 +81,7 @@ class EndOfSearch:
         self._phases.enter(IN_TURN)
         self._time_in_turn(stop)
         self._score(stop)  # options that the times under load or in turn have brought onto the frontier
+        self._perturb(stop)
         self._fit_finally(stop)  # of another option, where what was measured has made another one the recommended one
 
     def begin_verdict(self) -> None:
@@ -109,6 +116,27 @@ class EndOfSearch:
             return
         self._search.emit("assessing", f"{len(jobs)} trials near the frontier are scored as possible parts of cascades")
         self._run(jobs, stop, self._slots, "scored on test rows")
+
+    def _perturb(self, stop: StopSignals) -> None:
+        """Scores options under perturbations, as far as half of what is left pays for it.
+
+        Where the task limits what these may cost, nothing can be recommended without them: then all that is left of the
+        budget may pay for it.
+        """
+        if stop.code is not None:
+            return
+        left = self._allowance.left(self._slots).times(0.5)
+        if self._search.resolved.task.constraints.robustness_points is not None:
+            whole = self._allowance.left_in_all().minus(Use(report_seconds(self._search.resolved.task)))
+            left = Use(whole.seconds * self._slots, whole.device_seconds, whole.usd)
+        jobs = self._robustness.jobs(left, self._slots)
+        if jobs:
+            variants = sum(len(job.variants) for job in jobs)
+            what = f"{len(jobs)} options are scored on {jobs[0].rows:,} test rows under {variants} perturbations in all"
+            self._search.emit("assessing", what)
+            self._run(jobs, stop, self._slots, "scored under perturbations")
+        self._not_paid_for("scoring {} under perturbations", _names(self._robustness.left_out - self._not_perturbed))
+        self._not_perturbed |= self._robustness.left_out
 
     def _measure_load(self, stop: StopSignals, first: bool = False) -> None:
         """Measures options under load, the recommended one first.

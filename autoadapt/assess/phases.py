@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.assess.onnx_tests import OnnxTests
+from autoadapt.assess.robustness import RobustnessTests
 from autoadapt.assess.turns import Turns
 from autoadapt.domain.events import Phase
 from autoadapt.domain.jobs import Refit
 from autoadapt.study.end_costs import REPORT_SECONDS
 from autoadapt.study.search import Search
 
-SCORES, IN_ONNX = "scores on test rows", "options in ONNX"
+SCORES, PERTURBED, IN_ONNX = "scores on test rows", "perturbed prompts and rows", "options in ONNX"
 FIRST_LOAD, FINAL_FIT = "load test of the recommended option", "final fit"
 FURTHER_FITS, LOADS = "learning curve and further seeds", "load tests of the other options"
 IN_TURN, VERDICT = "options timed in turn", "verdict"
@@ -25,7 +26,7 @@ class Phases:
         slots: jobs side by side.
         beside: load tests side by side.
         refits: further fits that are wanted.
-        timed: options that are timed in turn, and those that are tried in ONNX.
+        further: options that are timed in turn, those that are tried in ONNX, and those that are perturbed.
     """
 
     def __init__(
@@ -35,10 +36,10 @@ class Phases:
         slots: int,
         beside: int,
         refits: Callable[[], Sequence[Refit]],
-        timed: tuple[Turns, OnnxTests],
+        further: tuple[Turns, OnnxTests, RobustnessTests],
     ) -> None:
         self._search, self._jobs, self._slots, self._beside, self._refits = search, jobs, slots, beside, refits
-        self._turns, self._onnx = timed
+        self._turns, self._onnx, self._robustness = further
         self._names: list[str] = []
         """Of the phases that there will be, in their order."""
 
@@ -62,6 +63,7 @@ class Phases:
     def _estimates(self) -> dict[str, Callable[[], float]]:
         return {
             SCORES: self._scores,
+            PERTURBED: lambda: self._robustness.wanted().seconds / self._slots,
             IN_ONNX: lambda: self._onnx.wanted().seconds,
             FIRST_LOAD: lambda: self._loads(recommended=True),
             FINAL_FIT: self._final_fit,

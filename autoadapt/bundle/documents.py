@@ -12,6 +12,7 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 from autoadapt.bundle.description import ADAPTER_FOLDER, MODEL_FOLDER, BundleDescription, OnnxFigures, Part
 from autoadapt.domain.artifact import EXAMPLES_FILE, ArtifactDescription
 from autoadapt.files import read_rows
+from autoadapt.verdict.robustness import robustness_sentence
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM takes for --max-lora-rank."""
@@ -166,12 +167,7 @@ def model_card(description: BundleDescription) -> str:
 
 
 def _card_lines(description: BundleDescription) -> list[str]:
-    figures = description.figures
-    lines = [f"# {description.task}", "", _sentence(description), ""]
-    lines += [f"- Quality: {description.quality_text}."]
-    lines += [f"- Cost: ${figures.cost_usd_per_1k:.2g} for 1,000 queries, as the run has priced them."]
-    if figures.latency_p95_ms is not None:
-        lines += [f"- Latency: p95 {figures.latency_p95_ms:.1f} ms on {description.hardware.get('kind', 'a device')}."]
+    lines = [f"# {description.task}", "", _sentence(description), "", *_figure_lines(description)]
     for part in description.parts:
         licence = part.licence or "not known; read the licence of the base model before you pass this on"
         if part.kind != "words":
@@ -198,6 +194,17 @@ def _card_lines(description: BundleDescription) -> list[str]:
             if part.kind == "prompted":
                 lines += gguf_commands((Path(part.folder) / MODEL_FOLDER).as_posix(), part.method)
         lines += ["```"]
+    return lines
+
+
+def _figure_lines(description: BundleDescription) -> list[str]:
+    figures = description.figures
+    lines = [f"- Quality: {description.quality_text}."]
+    lines += [f"- Cost: ${figures.cost_usd_per_1k:.2g} for 1,000 queries, as the run has priced them."]
+    if figures.latency_p95_ms is not None:
+        lines += [f"- Latency: p95 {figures.latency_p95_ms:.1f} ms on {description.hardware.get('kind', 'a device')}."]
+    if figures.robustness is not None:
+        lines += [f"- Robustness: {robustness_sentence(figures.robustness)}"]
     return lines
 
 

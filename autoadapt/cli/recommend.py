@@ -20,6 +20,9 @@ def recommend(
     training_usd: Annotated[float | None, typer.Option(help="Greatest cost of training in USD.")] = None,
     memory_mb: Annotated[float | None, typer.Option(help="Greatest peak memory in megabytes.")] = None,
     artifact_mb: Annotated[float | None, typer.Option(help="Greatest size in megabytes of what is deployed.")] = None,
+    robustness_points: Annotated[
+        float | None, typer.Option(help="Most points of quality that perturbations may cost.")
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Weights of objectives, such as quality=2,cost=1,latency=1.")
     ] = None,
@@ -37,6 +40,7 @@ def recommend(
         training_usd=training_usd,
         memory_mb=memory_mb,
         artifact_mb=artifact_mb,
+        robustness_points=robustness_points,
         weights=_weights(weights, [goal.name for goal in study.goals]) if weights is not None else None,
         knee=knee,
     )

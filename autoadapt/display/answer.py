@@ -12,6 +12,7 @@ from autoadapt.display.text import money
 from autoadapt.domain.option import Option, number_text, trial_name
 from autoadapt.domain.verdict import Verdict
 from autoadapt.verdict.comparisons import difference_text, pairs_with, points
+from autoadapt.verdict.robustness import robustness_clauses
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -111,6 +112,13 @@ class Answer:
         if self.chosen.latency_p95_ms is None:
             return f"half of the answers within {self.chosen.latency_p50_ms:.3g} ms{within}"
         return f"95 % of answers within {self.chosen.latency_p95_ms:.3g} ms{within}"
+
+    @property
+    def robustness(self) -> str:
+        """What perturbed prompts and rows cost it; empty: that was not measured."""
+        if self.chosen is None or self.chosen.robustness is None:
+            return ""
+        return "; ".join(robustness_clauses(self.chosen.robustness))
 
     def against(self) -> list[Against]:
         """The floor, the untuned prompt and the best hosted model, each where it was measured."""

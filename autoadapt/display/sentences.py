@@ -15,6 +15,7 @@ from autoadapt.economics.rates import least_samples, percentiles
 from autoadapt.pareto.ties import SURE
 from autoadapt.runs.results import Results
 from autoadapt.verdict.comparisons import difference_text
+from autoadapt.verdict.robustness import robustness_sentence
 
 MOST_LABELS = 5
 """Labels that are named where test rows differ."""
@@ -52,6 +53,11 @@ def slot_lines(results: Results) -> list[str]:
         f"instructions that were looked at: {' '.join(filled.instruction.split())}"
         for filled in results.slots
     ]
+
+
+def robustness_lines(options: Sequence[Option]) -> list[str]:
+    """What perturbed prompts and rows cost, a sentence or two for each option that was scored under them."""
+    return [f"{o.title}: {robustness_sentence(o.robustness)}" for o in options if o.robustness is not None]
 
 
 def onnx_lines(options: Sequence[Option]) -> list[str]:

@@ -2,8 +2,9 @@
 
 A trial is one candidate under one Optuna number. It is fitted in one Fit per rung; its finished artifact is scored on
 test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows, on more of them
-or with another seed (Refit). Artifacts of several trials are timed in turn (TimeInTurn), and one is tried in ONNX
-(OnnxTest). An instruction is written for the prompt of the best trial (Propose). A job that is tried again has a higher
+or with another seed (Refit). Artifacts of several trials are timed in turn (TimeInTurn), one is tried in ONNX
+(OnnxTest), and one answers perturbed prompts and rows (RobustnessTest). An instruction is written for the prompt of the
+best trial (Propose). A job that is tried again has a higher
 `attempt`; everything else in it is equal.
 """
 
@@ -15,6 +16,7 @@ from pydantic import Field, TypeAdapter
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.model import ModelReference
+from autoadapt.domain.robustness import Variant
 from autoadapt.domain.standards import Standards
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
@@ -247,7 +249,18 @@ class Propose(JobBase):
     """Billed by providers, after which no further step is begun; None: no limit."""
 
 
-AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn | OnnxTest | Propose
+class RobustnessTest(JobBase):
+    """Loads a finished artifact and answers test rows under other wordings of its prompt and with other spellings."""
+
+    kind: Literal["robustness"] = "robustness"
+    rows: int = Field(ge=1)
+    variants: list[Variant] = Field(min_length=1)
+    """In the order in which they are answered."""
+    seconds: float = Field(gt=0)
+    """Longest time; the variants that were answered by then count."""
+
+
+AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn | OnnxTest | RobustnessTest | Propose
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 FitJob = Fit | Refit
 """Jobs that adapt a model; the others load a finished artifact."""

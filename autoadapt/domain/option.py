@@ -6,6 +6,7 @@ from pydantic import Field
 
 from autoadapt.domain.candidate import Params
 from autoadapt.domain.load import Load
+from autoadapt.domain.robustness import Robustness
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
@@ -129,6 +130,8 @@ class Scored(StrictModel):
     test_rows: int = 0
     shortlist_recall: float | None = None
     """Share of validation rows whose right label was among those that their prompt offered; None: all labels are."""
+    robustness: Robustness | None = None
+    """Under other wordings of its prompt and other spellings of rows; None: it was not scored so, as no cascade is."""
     train_seconds: float
     artifact_bytes: int
     peak_memory_bytes: int

@@ -7,6 +7,7 @@ from pydantic import Field
 from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.load import Load
 from autoadapt.domain.proposal import Proposal
+from autoadapt.domain.robustness import VariantScores
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
@@ -123,6 +124,18 @@ class OnnxTimes(StrictModel):
     usage: Usage = Usage()
 
 
+class Perturbed(StrictModel):
+    """What an option scored under other wordings of its prompt and other spellings of rows."""
+
+    kind: Literal["robustness"] = "robustness"
+    rows: int = Field(ge=1)
+    """The first ones of the test split."""
+    variants: list[VariantScores] = Field(min_length=1)
+    left_out: dict[str, str] = Field(default={})
+    """Why a variant counts for nothing, by its name."""
+    usage: Usage = Usage()
+
+
 class Failure(StrictModel):
     """Why a job did not finish."""
 
@@ -140,6 +153,10 @@ class Failure(StrictModel):
         return f"{self.failure_class} in {self.stage}: {self.reason}"
 
 
+Result = Measurement | Load | TimesInTurn | OnnxTimes | Perturbed | Proposal
+"""What a job that did not fail gave."""
+
+
 class Outcome(StrictModel):
     """What is written to ``outcome.json``."""
 
@@ -147,9 +164,9 @@ class Outcome(StrictModel):
     trial: int
     attempt: int
     """Of the job; an outcome of another attempt is not accepted."""
-    result: Annotated[Measurement | Load | TimesInTurn | OnnxTimes | Proposal | Failure, Field(discriminator="kind")]
-    """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; OnnxTimes of OnnxTest; Proposal
-    of Propose; Failure of any."""
+    result: Annotated[Result | Failure, Field(discriminator="kind")]
+    """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; OnnxTimes of OnnxTest;
+    Perturbed of RobustnessTest; Proposal of Propose; Failure of any."""
     devices: Devices
     seconds: float
     """Wall-clock seconds the job held its devices."""
@@ -166,7 +183,7 @@ class Outcome(StrictModel):
     def of(
         cls,
         job: JobBase,
-        result: Measurement | Load | TimesInTurn | OnnxTimes | Proposal | Failure,
+        result: Result | Failure,
         devices: Devices,
         seconds: float,
         **more: Any,

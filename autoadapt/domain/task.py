@@ -125,6 +125,10 @@ class Limits(StrictModel):
     """Greatest peak memory in megabytes."""
     artifact_mb: float | None = Field(default=None, gt=0)
     """Greatest size in megabytes of what is deployed in addition to the base model."""
+    robustness_points: float | None = Field(default=None, gt=0, le=100)
+    """Most points of quality that an option may lose on average under any kind of perturbation that `evaluation:
+    {robustness: true}` applies to it, by the upper end of the 95 % interval. An option that was not scored so does not
+    satisfy it."""
 
 
 class Constraints(Limits):
@@ -154,6 +158,15 @@ class Evaluation(StrictModel):
     """At the end, if a tenth of the budget pays for it, also try encoders and classifiers on states in ONNX, one of
     each serving class; where that is faster the class is served so. Only on CPUs, where ``autoadapt[onnx]`` is
     installed."""
+    robustness: bool = True
+    """At the end, if a tenth of the budget pays for it, also score the options shown under other wordings of their
+    prompt (instruction, order of labels, separators, order and draw of examples) and under typing errors and other
+    capitals in rows. What providers bill for it is at most a tenth of what they have billed for the search, unless
+    `constraints.robustness_points` asks for it."""
+    robustness_variants: int = Field(default=3, ge=2, le=20)
+    """Variants of each kind of perturbation."""
+    robustness_rows: int = Field(default=200, ge=20)
+    """Test rows that each of them answers; fewer, but at least 100, where no more can be paid for."""
     learning_curve: bool = True
     """At the end, if a tenth of the budget pays for it, also train the recommended tuned option on an eighth, a quarter
     and half of the rows, for as many optimizer steps each, to estimate the gain of more labels."""
@@ -325,6 +338,13 @@ class Task(StrictModel):
             )
         if self.search.deterministic and self.compute.slots not in (1, "auto"):
             raise ValueError("search.deterministic: several slots end by the clock; set compute.slots to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _limited_is_measured(self) -> "Task":
+        if self.constraints.robustness_points is not None and not self.evaluation.robustness:
+            message = "needs evaluation.robustness: true; without it no option would satisfy the limit"
+            raise PlacedError(("constraints", "robustness_points"), message)
         return self
 
     @field_validator("models", "methods", "objectives")

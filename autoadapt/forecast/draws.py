@@ -34,6 +34,7 @@ from autoadapt.study.end_costs import (
     rows_to_score,
     total,
     wanted_in_turn,
+    wording_kinds,
 )
 from autoadapt.study.search import Search
 from autoadapt.study.served_trials import serving_class
@@ -221,6 +222,8 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
     answered, scored = rows_to_score(options, needed, payable, evaluation, rows, slots)
     use = total(options[trial].score(answered) for trial in scored)
     left = left.minus(use)
+    perturbed = _perturbed(options, evaluation, answered, left)
+    use, left = use.plus(perturbed), left.minus(perturbed)
     trained = next((costs for costs in options.values() if costs.trained), None)
     curve = trained.curve(answered) if trained is not None and evaluation.learning_curve else Use()
     longest = trained.fit_part(max(SHARES), answered).seconds if curve.seconds and trained is not None else 0.0
@@ -235,6 +238,12 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
     final = _final_fit(resolved, options[best], answered, end_limits(resolved.task, slots, devices, FINAL_SHARE))
     wall = report + use.seconds / slots + loads.seconds / under_load + turns.seconds + final.seconds
     return _End(wall, total([use, loads, turns, final]), paid)
+
+
+def _perturbed(options: Mapping[int, EndCosts], evaluation: Evaluation, rows: int, left: Use) -> Use:
+    """What scoring options under perturbations takes: all of it, or half of what is left where that is less."""
+    wanted = total(costs.robustness(evaluation, rows) for costs in options.values())
+    return wanted.times(max(0.0, min(1.0, left.times(0.5).units(Use(), wanted))))
 
 
 def _in_turn(options: Mapping[int, EndCosts], evaluation: Evaluation, left: Use) -> Use:
@@ -270,4 +279,5 @@ def _costs(resolved: ResolvedTask, option: Option, times: Times, devices: int) -
         part_share=1.0 if METHODS.get(option.method).tunes else None,
         remote=resolved.capabilities[option.model].remote,
         serving=serving_class(candidate),
+        wordings=wording_kinds(candidate),
     )

@@ -12,10 +12,11 @@ runs/NAME/
   trials/0007/load_test/       the option under load: times of batches, latencies at every rate simulated from them
   trials/0007/in_turn/         the option and others, timed in turn
   trials/0007/onnx/            the option in ONNX, in turn with itself in PyTorch and under load
+  trials/0007/robustness/      the option under other wordings of its prompt and other spellings of rows
   trials/0007/refit-85-0/      fitted again for the verdict: on 85 training rows (or `all`), with seed 0 (or another)
   trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
   trials/0007/propose-1/       an instruction written for slot 1 from the failures of this trial's prompt
-  trials/0007/predictions-*    answers to validation and test rows
+  trials/0007/predictions-*    answers to validation and test rows, and to perturbed ones
   slots/slot-1.json            the instruction of slot 1, who wrote it, what was tried and what it took; never changed
   answers.db                   answers of models behind servers, and the money booked for them
   judge.json                   of `metric: judge`: its agreement with people, its bias, and what its server can do
@@ -53,8 +54,10 @@ from autoadapt.files import content_of, read_model, write_json
 
 REBUILT = "run `autoadapt search` on its task again: it repeats no trial and writes the file again"
 """What to do about a file of a run folder that is lost or damaged."""
-JOB_FOLDER = re.compile(r"(rung(\d+)|score|load_test|in_turn|onnx|propose-\d+|refit-\w+-\d+)(?:-retry(\d+))?")
-JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx", "propose"]
+JOB_FOLDER = re.compile(
+    r"(rung(\d+)|score|load_test|in_turn|onnx|robustness|propose-\d+|refit-\w+-\d+)(?:-retry(\d+))?"
+)
+JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx", "robustness", "propose"]
 
 
 MOST_SHARED = 1000

@@ -213,7 +213,7 @@ class Study:
             weights: of objectives, instead of the cheapest option that is as good as the best.
             knee: equal weights.
             limits: constraints by their names in a task (quality, latency_p95_ms, cost_usd_per_1k, training_usd,
-                memory_mb, artifact_mb); None leaves the task's.
+                memory_mb, artifact_mb, robustness_points); None leaves the task's.
 
         Raises:
             UserError: a limit is unknown or out of range, or no option was measured in full.

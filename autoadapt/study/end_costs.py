@@ -17,6 +17,8 @@ from autoadapt.domain.outcome import Measurement, Outcome
 from autoadapt.domain.task import Economics, Evaluation, Task
 from autoadapt.economics.batching import FIRST_SIZES
 from autoadapt.economics.rates import least_samples, typical_ms
+from autoadapt.prompts.spellings import CASES
+from autoadapt.prompts.wordings import kinds_expected
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import scheduled_steps
 from autoadapt.study.served_trials import serving_class
@@ -122,6 +124,7 @@ class EndCosts:
         on_frontier: whether no other option dominates it.
         default: whether it is the best default, with which the recommended option is compared.
         serving: its serving class; empty: one of its own.
+        wordings: kinds of other wordings that its prompt may have; 0: it is not prompted, or has no prompt of its own.
     """
 
     row_seconds: float
@@ -140,6 +143,7 @@ class EndCosts:
     on_frontier: bool = True
     default: bool = False
     serving: tuple[str, ...] = ()
+    wordings: int = 0
 
     @classmethod
     def of(cls, measurement: Measurement, outcome: Outcome, economics: Economics, candidate: Candidate) -> "EndCosts":
@@ -164,6 +168,7 @@ class EndCosts:
             alone=outcome.devices.accelerator == "cpu",
             remote=not measurement.answering.device_seconds,
             serving=serving_class(candidate),
+            wordings=wording_kinds(candidate),
         )
 
     def use(self, seconds: float, usd: float = 0.0) -> Use:
@@ -189,6 +194,16 @@ class EndCosts:
         """To be scored on test rows, and timed by single requests."""
         alone = (requests + WARM_UP_REQUESTS) * self.alone_seconds if requests else 0.0
         return self.row.times(rows).plus(self.use(self.loading_seconds + alone))
+
+    def robustness(self, evaluation: Evaluation, rows: int) -> Use:
+        """To be scored under other wordings and other spellings, of so many test rows that it is scored on."""
+        variants = self.variants(evaluation)
+        return self.score(variants * min(rows, evaluation.robustness_rows)) if variants else Use()
+
+    def variants(self, evaluation: Evaluation) -> int:
+        """Variants under which it is scored, where its prompt has as many as the task asks for; 0: it is not."""
+        count = evaluation.robustness_variants
+        return (self.wordings + 1) * count + min(count, len(CASES)) if evaluation.robustness else 0
 
     def least_load_seconds(self, evaluation: Evaluation) -> float:
         """Shortest load test that is worth its loading: it states a p95 at the rate that is expected, and the greatest
@@ -228,6 +243,16 @@ class EndCosts:
     def curve(self, rows: float) -> Use:
         """To be fitted again on every part of the training rows that a learning curve needs."""
         return total(self.fit_part(share, rows) for share in SHARES)
+
+
+def is_prompted(candidate: Candidate) -> bool:
+    """Whether a candidate is a prompt of a model that is not trained."""
+    return "template" in candidate.params and not METHODS.get(candidate.method).tunes
+
+
+def wording_kinds(candidate: Candidate) -> int:
+    """Kinds of other wordings that the prompt of a candidate may have; 0: it is not prompted."""
+    return kinds_expected(candidate.params) if is_prompted(candidate) else 0
 
 
 def one_of_each_class(options: Mapping[int, EndCosts]) -> list[int]:
@@ -273,9 +298,10 @@ def wanted_at_the_end(
 ) -> float:
     """Device-seconds to be kept back for the end of a search.
 
-    What scores, load tests, times in turn, a learning curve and further seeds of these options will probably take, but
-    never more than `most`, unless the best option and the floor alone need more to be scored. Nothing is kept for a
-    learning curve or for seeds that cannot be paid for beside the scores and a load test of the best option.
+    What scores, load tests, times in turn, perturbations, a learning curve and further seeds of these options will
+    probably take, but never more than `most`, unless the best option and the floor alone need more to be scored.
+    Nothing is kept for perturbations, a learning curve or seeds that cannot be paid for beside the scores and a load
+    test of the best option.
 
     Args:
         options: that are still to be scored, the best first.
@@ -291,7 +317,8 @@ def wanted_at_the_end(
     turns = wanted_in_turn(dict(enumerate(options)), evaluation).device_seconds * idle
     wanted, least = scores + sum(loads) + turns, scores + loads[0]
     trained = [option for option in options if option.trained]
-    extras = [trained[0].curve(rows)] if trained and evaluation.learning_curve else []
+    extras = [total(option.robustness(evaluation, rows) for option in options)] if evaluation.robustness else []
+    extras += [trained[0].curve(rows)] if trained and evaluation.learning_curve else []
     extras += [option.fit(1.0, rows).times(evaluation.seeds - 1) for option in trained]
     for extra in extras:
         if least + extra.device_seconds <= most:

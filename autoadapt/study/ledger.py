@@ -128,14 +128,17 @@ class Ledger:
         return max(0.0, budget - self.usd(sums.device_seconds + wanted) - max(0.0, others) - kept_back)
 
     def kept_back_usd(self, frontier: Sequence[Record], test_rows: int) -> float:
-        """USD that providers will probably bill for scoring these trials on test rows.
+        """USD that providers will probably bill for scoring these trials on test rows, as they are and perturbed.
 
         A tenth of the budget at most, unless the first of them alone needs more.
         """
-        measured = [record.measurement for record in frontier if record.measurement is not None]
-        each = [MARGIN * (m.answering.usd + m.judging.usd) / len(m.rows) for m in measured]
+        evaluation, each, perturbed = self.task.evaluation, [], 0.0
+        for costs in self._end_costs(frontier):
+            each.append(MARGIN * costs.row_usd)
+            variants, rows = costs.variants(evaluation), min(test_rows, evaluation.robustness_rows)
+            perturbed += MARGIN * costs.row_usd * variants * rows
         most = math.inf if self.task.budget.usd is None else END_SHARE * float(self.task.budget.usd)
-        return max(min(sum(each) * test_rows, most), sum(each[:1]) * min(test_rows, LEAST_TEST_ROWS))
+        return max(min(sum(each) * test_rows + perturbed, most), sum(each[:1]) * min(test_rows, LEAST_TEST_ROWS))
 
     def usd(self, device_seconds: float) -> float:
         """USD of device-seconds."""
@@ -152,11 +155,7 @@ class Ledger:
             test_rows: there are.
             grown: labelled rows of a final fit over training rows.
         """
-        options = [
-            EndCosts.of(record.measurement, record.outcome, self.task.economics, record.job.candidate)
-            for record in frontier
-            if record.measurement is not None and record.outcome is not None
-        ]
+        options = self._end_costs(frontier)
         rows = min(test_rows, evaluation.test_rows)
         # a slot that stands idle while an option is measured alone takes wall time as if it worked
         idle = self.slots if self.task.budget.hours is not None else 1
@@ -164,6 +163,13 @@ class Ledger:
         if evaluation.final_fit:
             wanted += wanted_for_final_fit(options, grown, rows, self._most(FINAL_SHARE) / MARGIN, idle)
         return MARGIN * wanted
+
+    def _end_costs(self, frontier: Sequence[Record]) -> list[EndCosts]:
+        return [
+            EndCosts.of(record.measurement, record.outcome, self.task.economics, record.job.candidate)
+            for record in frontier
+            if record.measurement is not None and record.outcome is not None
+        ]
 
     def _most(self, share: float) -> float:
         """Device-seconds that a share of every limit of the budget pays for."""

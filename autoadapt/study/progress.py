@@ -9,7 +9,7 @@ the cheapest, and their mean alone would promise an early end.
 from dataclasses import dataclass, field
 
 from autoadapt.domain.events import EventKind, Phase, Running, Status
-from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Propose, Refit, Score, TimeInTurn
+from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Propose, Refit, RobustnessTest, Score, TimeInTurn
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
@@ -161,20 +161,32 @@ def running_of(job: Job, seconds: float) -> Running:
 
 def stage_of(job: Job) -> str:
     """What a job does, in a few words."""
-    if isinstance(job, Score):
-        return f"{job.rows:,} test rows"
-    if isinstance(job, LoadTest):
-        return "load test"
-    if isinstance(job, OnnxTest):
-        return "in ONNX"
-    if isinstance(job, TimeInTurn):
-        return f"{len(job.options)} options in turn"
-    if isinstance(job, Propose):
-        return f"an instruction for slot {job.slot}"
-    if isinstance(job, Refit):
-        if job.final:
-            return "final fit"
-        return "another seed" if job.seed_index else f"{job.train_rows:,} training rows"
+    match job:
+        case Score():
+            return f"{job.rows:,} test rows"
+        case LoadTest():
+            return "load test"
+        case OnnxTest():
+            return "in ONNX"
+        case RobustnessTest():
+            return f"{len(job.variants)} perturbations"
+        case TimeInTurn():
+            return f"{len(job.options)} options in turn"
+        case Propose():
+            return f"an instruction for slot {job.slot}"
+        case Refit():
+            return _fitted_again(job)
+        case Fit():
+            return _fitted(job)
+
+
+def _fitted_again(job: Refit) -> str:
+    if job.final:
+        return "final fit"
+    return "another seed" if job.seed_index else f"{job.train_rows:,} training rows"
+
+
+def _fitted(job: Fit) -> str:
     if not job.keep_checkpoint:
         return "in full"
     if METHODS.get(job.candidate.method).tunes and job.fidelity.steps < 1:

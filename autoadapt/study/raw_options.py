@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from autoadapt.domain.load import Load
 from autoadapt.domain.option import RawOption
-from autoadapt.domain.outcome import Measurement, OnnxTimes
+from autoadapt.domain.outcome import Measurement, OnnxTimes, Perturbed
+from autoadapt.domain.robustness import Robustness
 from autoadapt.economics.queueing import at_pace, scaled
 from autoadapt.economics.rates import decode_share, percentile
 from autoadapt.row_statistics import stats_array
@@ -18,6 +19,7 @@ from autoadapt.shelves import METHODS
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.intervals import interval, mean_interval
+from autoadapt.verdict.robustness import robustness
 
 Split = Literal["validation", "test"]
 
@@ -61,6 +63,8 @@ class RawOptions:
         self.resolved, self.folder, self.measured = resolved, folder, measured
         self._sums: dict[tuple[int, int], _Sums] = {}
         """By trial and single requests that timed it."""
+        self._robust: dict[int, tuple[tuple[int, int], Robustness | None]] = {}
+        """By trial, with the records that it was computed from: a bootstrap takes its time."""
         self._intervals: dict[tuple[int, Split, int, float], tuple[float, float]] = {}
         """By trial, split, number of rows and quality on them: an option may be scored again on more rows."""
         for option in earlier:
@@ -87,6 +91,7 @@ class RawOptions:
             quality_ci=quality_ci,
             quality_expected=self.measured.expected_quality(trial),
             **self._tested(trial),
+            robustness=self._robustness(trial),
             values=values,
             hardware=outcome.devices.kind,
             devices=outcome.devices.count,
@@ -206,6 +211,17 @@ class RawOptions:
             return {}
         quality, quality_ci = self._quality(trial, "test", tested)
         return {"test_quality": quality, "test_quality_ci": quality_ci, "test_rows": len(tested.rows)}
+
+    def _robustness(self, trial: int) -> Robustness | None:
+        """What perturbations cost against its score on the same test rows; None: it was not scored so."""
+        scored, perturbed = self.folder.last_done(trial, "score"), self._result(trial, "robustness")
+        if not isinstance(perturbed, Perturbed) or scored is None or scored.measurement is None:
+            return None
+        state = (id(scored), id(perturbed))
+        if trial not in self._robust or self._robust[trial][0] != state:
+            own, task = stats_array(scored.measurement), self.resolved.task
+            self._robust[trial] = state, robustness(self.resolved.metric, own, perturbed.variants, task.seed)
+        return self._robust[trial][1]
 
     def _quality(self, trial: int, split: Split, measurement: Measurement) -> tuple[float, tuple[float, float]]:
         """Quality on the rows of a measurement, and its 95 % interval."""

@@ -102,6 +102,7 @@ class StudyResults:
             trial in trials.frontier(),
             trial in trials.gone,
             id(folder.last_done(trial, "score")),
+            id(folder.last_done(trial, "robustness")),
             folder.number_of("load_test") + folder.number_of("onnx"),
         )
 

@@ -20,6 +20,7 @@ from autoadapt.verdict.comparisons import (
 )
 from autoadapt.verdict.floor import best_floor, floor_sentence
 from autoadapt.verdict.option_values import latency_ms
+from autoadapt.verdict.robustness import greatest_loss, robustness_violations
 
 LEAST_LIMIT = 1e-6
 """In place of a limit of 0 where a ratio to it is formed."""
@@ -179,7 +180,7 @@ def violations(option: Option, constraints: Constraints) -> list[str]:
     ):
         if limit is not None and size > limit * 1e6:
             clauses.append(f"its {name} of {size / 1e6:.0f} MB is above {limit:g} MB")
-    return clauses
+    return clauses + robustness_violations(option, constraints.robustness_points)
 
 
 def _latency_violations(option: Option, target: float) -> list[str]:
@@ -234,6 +235,7 @@ def _distance(option: Option, constraints: Constraints) -> float:
         (constraints.training_usd, option.training_usd),
         (constraints.memory_mb, option.peak_memory_bytes / 1e6),
         (constraints.artifact_mb, option.artifact_bytes / 1e6),
+        (constraints.robustness_points, greatest_loss(option)),
     )
     over = sum(
         figure / max(limit, LEAST_LIMIT) - 1 for limit, figure in figures if limit is not None and figure > limit

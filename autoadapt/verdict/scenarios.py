@@ -17,6 +17,7 @@ from autoadapt.pareto.ties import on_frontier, standing
 from autoadapt.verdict.break_evens import break_evens
 from autoadapt.verdict.option_values import option_values
 from autoadapt.verdict.recommendation import Trade, binding, recommend, violations
+from autoadapt.verdict.robustness import greatest_loss
 
 PRICED = ("quality", COST, LATENCY)
 """Objectives that `contenders` compares by the raw figures they are computed from."""
@@ -99,6 +100,7 @@ def _losses(raw: RawOption, terms: Terms, goals: Sequence[Goal]) -> list[float]:
         raw.latency_p95_ms if raw.latency_p95_ms is not None else raw.latency_p50_ms,
         raw.peak_memory_bytes if limits.memory_mb is not None else 0,
         raw.artifact_bytes if limits.artifact_mb is not None else 0,
+        greatest_loss(raw) if limits.robustness_points is not None else 0,
         raw.decode_share if raw.free_text else 0,
         -float(raw.shares_base) if terms.scenario.hosting == "shared" else 0,
         -raw.quality if limits.quality is not None else 0,

@@ -221,17 +221,65 @@ def stored_examples(folder: Path, description: ArtifactDescription) -> Examples 
         folder: of the artifact.
         description: its ``option.json``.
     """
-    few_shot, shortlist = description.few_shot, None
-    if few_shot is None and not description.shortlist:
+    few_shot, shortlist = description.few_shot, _stored_shortlist(folder, description)
+    if few_shot is None and shortlist is None:
         return None
-    if description.shortlist:
-        from autoadapt.word_models import load_words
-
-        shortlist = Shortlist(load_words(folder / SHORTLIST_FOLDER), description.scored_labels, description.shortlist)
     rows = read_rows(folder / EXAMPLES_FILE) if few_shot is not None else []
     if few_shot is None or few_shot.all_rows:
         return Examples(few_shot, rows, shortlist, arranged=True)
     return _Chosen(rows)
+
+
+def _stored_shortlist(folder: Path, description: ArtifactDescription) -> Shortlist | None:
+    if not description.shortlist:
+        return None
+    from autoadapt.word_models import load_words
+
+    return Shortlist(load_words(folder / SHORTLIST_FOLDER), description.scored_labels, description.shortlist)
+
+
+def redrawn_examples(
+    folder: Path, description: ArtifactDescription, seed: int, training_rows: Sequence[Row]
+) -> Examples:
+    """What the prompts of an artifact would show if their examples had been drawn by another seed.
+
+    Args:
+        folder: of the artifact.
+        description: its ``option.json``; it shows examples, and not by vectors.
+        seed: of the draw.
+        training_rows: from which they are drawn.
+    """
+    few_shot = description.few_shot
+    if few_shot is None:
+        raise ValueError("a prompt without examples cannot show others")
+    shortlist = _stored_shortlist(folder, description)
+    return Examples(few_shot.model_copy(update={"seed": seed}), training_rows, shortlist)
+
+
+class Reordered(PromptChoices):
+    """Examples in another order.
+
+    Args:
+        examples: as they are.
+        places: of those that are shown first, second and so on.
+    """
+
+    def __init__(self, examples: Examples, places: Sequence[int]) -> None:
+        self.rows, self.needs_vectors = examples.rows, examples.needs_vectors
+        self._examples, self._places = examples, places
+
+    def __call__(self, query: str) -> list[Row]:
+        rows = self._examples(query)
+        return [rows[i] for i in self._places if i < len(rows)]
+
+    def offered(self, query: str) -> list[str]:
+        return self._examples.offered(query)
+
+    def use(self, vectors: Vectors, embed: Callable[[Sequence[str]], Vectors]) -> None:
+        self._examples.use(vectors, embed)
+
+    def expect(self, queries: Sequence[str]) -> None:
+        self._examples.expect(queries)
 
 
 class _Chosen(Examples):

@@ -134,7 +134,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
     before = counter()
     answers, seconds = bench.meters.timed(lambda: adapted.answer(inputs))
     joules = joules_between(before, counter())
-    scores = _scores(bench, rows, answers)
+    scores = scores_of(bench, rows, answers)
     results = _row_results(rows, answers, scores)
     _write_predictions(bench, rows, answers, results)
     training = adapted.training
@@ -230,7 +230,12 @@ def nothing_measured(bench: Bench, parameters_total: int) -> Measurement:
     )
 
 
-def _scores(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Scores:
+def scores_of(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> Scores:
+    """The metric's statistics of answers.
+
+    Raises:
+        JobFailedError: too many prompts were shortened, or the metric gave a number that is not finite.
+    """
     truncated = sum(answer.truncated for answer in answers)
     prompted = "template" in bench.job.candidate.params  # others read the beginning of an input, as they will in use
     if prompted and truncated > MOST_TRUNCATED * len(rows):

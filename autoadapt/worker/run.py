@@ -15,12 +15,24 @@ import psutil
 from pydantic import ValidationError
 
 from autoadapt.domain.family import ModelFamily
-from autoadapt.domain.jobs import JOB, AnyJob, Fit, FitJob, LoadTest, OnnxTest, Propose, Refit, Score, TimeInTurn, Turn
-from autoadapt.domain.load import Load
+from autoadapt.domain.jobs import (
+    JOB,
+    AnyJob,
+    Fit,
+    FitJob,
+    LoadTest,
+    OnnxTest,
+    Propose,
+    Refit,
+    RobustnessTest,
+    Score,
+    TimeInTurn,
+    Turn,
+)
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArtifact, Weights
 from autoadapt.domain.metric import Asking
-from autoadapt.domain.outcome import Failure, FailureClass, Measurement, OnnxTimes, Outcome, Stage, TimesInTurn
-from autoadapt.domain.proposal import Proposal
+from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Result, Stage
+from autoadapt.domain.robustness import Variant
 from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, TooSlowError, UserError
 from autoadapt.files import is_full_disk, write_json
@@ -37,11 +49,11 @@ from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_m
 from autoadapt.worker.meters import Meters
 from autoadapt.worker.place import Place
 from autoadapt.worker.proposing import propose
+from autoadapt.worker.robustness import load_variant, robustness_test
 from autoadapt.worker.stopping import StopRequest
 from autoadapt.worker.training_energy import add_training_joules
 from autoadapt.worker.workshop import Workshop
 
-Result = Measurement | Load | TimesInTurn | OnnxTimes | Proposal
 FAILURE_OF_EXIT: dict[Exit, FailureClass] = {Exit.DATA: "data", Exit.PROVIDER: "provider"}
 """Classes of user errors by their exit code; all others are mistakes in the configuration."""
 
@@ -229,7 +241,9 @@ def _training_joules(bench: Bench, job: FitJob, method: Method, joules: float | 
     return add_training_joules(bench.state, rung, joules)
 
 
-def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn | OnnxTest, session: _Session) -> Result:
+def _load_and_measure(
+    bench: Bench, job: Score | LoadTest | TimeInTurn | OnnxTest | RobustnessTest, session: _Session
+) -> Result:
     place, watch = session.place, session.watch
     if place.rank > 0:
         return nothing_measured(bench, 0)  # one device answers
@@ -242,7 +256,16 @@ def _load_and_measure(bench: Bench, job: Score | LoadTest | TimeInTurn | OnnxTes
         family = session.workshop.family(turn.family)
         return load(turn.artifact_folder), _meters(family, place.devices.accelerator, session.workshop)
 
+    def load_worded(variant: Variant | None) -> Adapted:
+        folder, workshop = bench.run / job.artifact_folder, session.workshop
+        if variant is None:
+            return load()
+        return load_variant(folder, variant, bench.run, workshop, place.devices, bench.tick)
+
     bench.meters.reset_peak_memory()
+    if isinstance(job, RobustnessTest):
+        watch.stage = "measure"
+        return robustness_test(bench, job, load_worded)
     if isinstance(job, TimeInTurn):
         watch.stage = "measure"
         return time_in_turn(bench, job, load_beside)

@@ -28,6 +28,7 @@ EVALUATION = {
     "test_rows": TEST_ROWS,
     "latency_requests": 5,
     "load_requests": 0,
+    "robustness": False,
     "learning_curve": False,
     "final_fit": False,
 }

@@ -21,7 +21,14 @@ from autoadapt.errors import UserError
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a scripted search with a final fit."""
     folder = tmp_path_factory.mktemp("finished")
-    evaluation = {"rows": 36, "test_rows": 60, "latency_requests": 60, "load_requests": 0, "learning_curve": False}
+    evaluation = {
+        "rows": 36,
+        "test_rows": 60,
+        "latency_requests": 60,
+        "load_requests": 0,
+        "robustness": False,
+        "learning_curve": False,
+    }
     task = write_scripted_task(folder, rows=400, evaluation=evaluation, methods=["prompt", "lora"])
     done = call("search", task, "--runs", folder / "runs")
     assert done.returncode == 0, done.stderr

@@ -33,6 +33,7 @@ def run_of(folder: Path, informs: float) -> Path:
             "test_rows": ROWS,
             "latency_requests": 60,
             "load_requests": 0,
+            "robustness": False,
             "learning_curve": False,
         },
     )

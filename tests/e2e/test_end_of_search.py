@@ -336,7 +336,7 @@ def check_in_turn(outcome: Path, root: Path) -> None:
 def test_importances_are_stored_at_the_end_and_computed_for_results_without_them(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = {**EVALUATION, "learning_curve": False, "load_requests": 0, "final_fit": False}
+    quick = {**EVALUATION, "robustness": False, "learning_curve": False, "load_requests": 0, "final_fit": False}
     task = make_task(methods=["prompt"], search={"sampler": "random"}, budget={"trials": 6}, evaluation=quick)
     assert search(task).returncode == 0
     file = task.parent / "runs" / "fruits" / "results.json"

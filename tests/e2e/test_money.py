@@ -24,6 +24,7 @@ EVALUATION = {
     "latency_requests": 60,
     "load_requests": 60,
     "load_seconds": 5,
+    "robustness": False,
     "learning_curve": False,
 }
 

@@ -132,6 +132,7 @@ def test_free_text_is_searched_too(make_real_task: MakeTask) -> None:
             "latency_requests": 60,
             "max_new_tokens": 6,
             "load_requests": 0,
+            "robustness": False,
             "learning_curve": False,
         },
     )

@@ -20,6 +20,7 @@ EVALUATION = {
     "latency_requests": 5,
     "load_requests": 20,
     "load_seconds": 0.5,
+    "robustness": False,
     "learning_curve": False,
 }
 

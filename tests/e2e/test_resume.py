@@ -33,13 +33,20 @@ WIDE: dict[str, Any] = {
         "test_rows": 30,
         "latency_requests": 10,
         "load_requests": 0,
+        "robustness": False,
         "learning_curve": False,
     },
     "compute": {"on_cpu": True, "slots": 1},
 }
 """So many validation rows that prompts have a first rung."""
 UNLOADED: dict[str, Any] = {
-    "evaluation": {"latency_requests": 10, "load_requests": 0, "learning_curve": False, "final_fit": False},
+    "evaluation": {
+        "latency_requests": 10,
+        "load_requests": 0,
+        "robustness": False,
+        "learning_curve": False,
+        "final_fit": False,
+    },
     "budget": {"trials": 4},
     "search": {"sampler": "random"},
 }
@@ -174,7 +181,14 @@ def test_paused_trials_are_promoted_after_a_kill(make_task: MakeTask) -> None:
         models=SLOW,
         search={"sampler": "cost_aware"},
         budget={"trials": 10},
-        evaluation={"rows": 120, "test_rows": 30, "latency_requests": 10, "load_requests": 0, "learning_curve": False},
+        evaluation={
+            "rows": 120,
+            "test_rows": 30,
+            "latency_requests": 10,
+            "load_requests": 0,
+            "robustness": False,
+            "learning_curve": False,
+        },
         compute={"on_cpu": True, "slots": 1},
     )
     process = start(task)

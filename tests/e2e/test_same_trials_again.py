@@ -24,7 +24,13 @@ class KilledError(BaseException):
 def searched(folder: Path, sampler: str, rows: int, trials: int, evaluation: dict[str, Any], **search: Any) -> Path:
     """Writes a task."""
     folder.mkdir(exist_ok=True)
-    unloaded = {"latency_requests": 5, "load_requests": 0, "learning_curve": False, "final_fit": False}
+    unloaded = {
+        "latency_requests": 5,
+        "load_requests": 0,
+        "robustness": False,
+        "learning_curve": False,
+        "final_fit": False,
+    }
     return task_writer(folder, "scripted")(
         rows=rows,
         methods=["prompt", "lora"] if trials > 10 else ["prompt"],

@@ -52,7 +52,13 @@ FAULTY: dict[str, Any] = {
     "methods": ["prompt", "full"],
     "search": {"sampler": "random", "rungs": False},
     "budget": {"trials": 4},
-    "evaluation": {"latency_requests": 10, "load_requests": 0, "learning_curve": False, "final_fit": False},
+    "evaluation": {
+        "latency_requests": 10,
+        "load_requests": 0,
+        "robustness": False,
+        "learning_curve": False,
+        "final_fit": False,
+    },
 }
 
 

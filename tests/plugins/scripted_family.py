@@ -32,6 +32,8 @@ from autoadapt.prompts.rendering import Prompt, common_prefix
 from autoadapt.training import checkpoints
 
 FILE = "scripted.json"
+PROBE = "a probe of the prompt"
+"""An input by which prompts are compared."""
 STEPS_TO_LEARN = 40.0
 """Training steps after which about two thirds of what can be learned is learned."""
 
@@ -49,6 +51,10 @@ class Settings(StrictModel):
     """How much a confidence says: 0 nothing, 1 almost everything."""
     loading_seconds: float = Field(default=0.0, ge=0)
     """Loading the model into a process takes so long, once."""
+    wording: float = Field(default=0.0, ge=0)
+    """Quality that a prompt worded otherwise than the one that was saved may lose, at most."""
+    typos: float = Field(default=0.0, ge=0)
+    """Quality that rows lose which are spelled otherwise; rows are known by the digits in them."""
     checkpoint_steps: int = Field(default=0, ge=0)
     """A checkpoint is written after so many steps too; 0: at the end of a rung only."""
     parameters: int = 1_000_000
@@ -105,11 +111,19 @@ class Script:
     """Which rows are right at a given quality, from 0 to 1; differs from seed to seed."""
     table: dict[str, tuple[int, list[str]]]
     """Input -> its position in its split and the accepted answers."""
+    prompt: str = ""
+    """As it was saved, rendered for `PROBE`; empty: wording does not matter to this model."""
 
-    def text(self, query: str, labels: Sequence[str]) -> str:
-        """The answer to one input; right for a share of every prefix of a split that comes near the quality."""
+    def text(self, query: str, labels: Sequence[str], lost: float = 0.0) -> str:
+        """The answer to one input; right for a share of every prefix of a split that comes near the quality.
+
+        Args:
+            query: the input.
+            labels: to choose from.
+            lost: of the quality, from 0 to 1.
+        """
         position, outputs = self.table.get(query, (0, []))
-        if outputs and (_radical_inverse(position) + self.shift) % 1.0 < self.quality:
+        if outputs and (_radical_inverse(position) + self.shift) % 1.0 < self.quality - lost:
             return outputs[0]
         return next((label for label in labels if label not in outputs), "")
 
@@ -146,6 +160,22 @@ class ScriptedAdapted:
         self.parameters_total = settings.parameters
         self.labels = described.labels or []
         self.renderer = Prompt(described.prompt.template, described.prompt.instruction, self.labels)
+        self.lost = self._lost_by_wording()
+        self.by_digits = {re.sub(r"\D", "", text): text for text in script.table} if settings.typos else {}
+
+    def _lost_by_wording(self) -> float:
+        if not self.settings.wording:
+            return 0.0
+        rendered = self.renderer.render(PROBE, self.select(PROBE) if self.select else [])
+        if rendered == self.script.prompt:
+            return 0.0
+        return self.settings.wording * random.Random(rendered).random()
+
+    def _text(self, query: str) -> str:
+        if query in self.script.table:
+            return self.script.text(query, self.labels, self.lost)
+        meant = self.by_digits.get(re.sub(r"\D", "", query), query)
+        return self.script.text(meant, self.labels, self.lost + self.settings.typos)
 
     def _tokens(self, text: str) -> list[str]:
         return self.renderer.render(text, self.select(text) if self.select else []).split()
@@ -156,7 +186,7 @@ class ScriptedAdapted:
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         begun, answers = time.perf_counter(), []
         for query in inputs:
-            text, tokens, room = self.script.text(query, self.labels), self._tokens(query), self.settings.context_length
+            text, tokens, room = self._text(query), self._tokens(query), self.settings.context_length
             spend(self.settings.row_seconds, self.tick)
             done = time.perf_counter() - begun
             tokens_in, truncated = min(len(tokens), room), len(tokens) > room
@@ -278,7 +308,13 @@ class ScriptedModel(Model):
                 continue
             table |= {row.input: (position, row.outputs) for position, row in enumerate(rows)}
         shift = random.Random(self.context.job.seed).random()
-        return Script(min(0.98, max(0.02, quality + self.settings.quality)), shift, table)
+        rendered = self._rendered() if self.settings.wording else ""
+        return Script(min(0.98, max(0.02, quality + self.settings.quality)), shift, table, rendered)
+
+    def _rendered(self) -> str:
+        context, job = self.context, self.context.job
+        prompt = Prompt(job.prompt.template, job.prompt.instruction, job.labels or [])
+        return prompt.render(PROBE, context.select(PROBE) if context.select else [])
 
     def _adapted(self, script: Script, training: Training) -> Adapted:
         context = self.context

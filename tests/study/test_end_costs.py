@@ -23,7 +23,7 @@ from autoadapt.study.end_costs import (
     wanted_at_the_end,
 )
 
-PLAIN = Evaluation(load_requests=0, learning_curve=False)
+PLAIN = Evaluation(load_requests=0, robustness=False, learning_curve=False)
 
 
 def left(seconds: float) -> Use:
@@ -129,7 +129,7 @@ def test_more_is_kept_back_where_the_best_option_and_the_floor_need_it_to_be_sco
 
 
 def test_a_learning_curve_is_kept_back_for_only_where_it_can_be_paid_for() -> None:
-    wanted = Evaluation(load_requests=0)
+    wanted = Evaluation(load_requests=0, robustness=False)
     cheap, costly = option(0.01, trained=True, train_seconds=20.0), option(0.01, trained=True, train_seconds=100.0)
     curve = 20.0 * (1 / 8 + 1 / 4 + 1 / 2) + 3 * (1 + 0.01 * 1000)
     assert wanted_at_the_end([cheap], wanted, 1000, most=100.0) == pytest.approx(11 + curve)
@@ -148,7 +148,7 @@ def test_a_learning_curve_of_a_gradient_trained_option_takes_its_whole_training_
 
 
 def test_seeds_are_kept_back_for_only_where_they_can_be_paid_for() -> None:
-    wanted = Evaluation(load_requests=0, learning_curve=False, seeds=3)
+    wanted = Evaluation(load_requests=0, robustness=False, learning_curve=False, seeds=3)
     trained = option(0.01, trained=True, train_seconds=20.0)
     assert wanted_at_the_end([trained], wanted, 1000, most=100.0) == pytest.approx(11 + 2 * (20 + 11))
     assert wanted_at_the_end([trained], wanted, 1000, most=60.0) == pytest.approx(11)
@@ -162,7 +162,7 @@ def test_an_option_is_scored_in_one_slot_however_many_there_are() -> None:
 
 
 def test_slots_that_stand_idle_during_a_load_test_are_kept_back_too() -> None:
-    loads = Evaluation(load_requests=100, load_seconds=20, learning_curve=False)
+    loads = Evaluation(load_requests=100, load_seconds=20, robustness=False, learning_curve=False)
     alone, shared = option(0.01), option(0.01, alone=False)
     load = min(20.0, 100 * 0.01 + BATCHED_ROWS * 0.01) + SIMULATION_SECONDS + 1
     assert wanted_at_the_end([alone], loads, 100, most=math.inf, idle=2) == pytest.approx(2 + 2 * load)
@@ -192,3 +192,16 @@ def test_uses_add_up_and_what_is_left_is_never_below_nothing() -> None:
     assert Use(6, 6, 20).minus(use) == Use(1, 0, 11)
     assert Use(5, 7, 9).pays_for(use)
     assert not Use(5, 6.9, 9).pays_for(use)
+
+
+def test_perturbations_are_kept_back_for_where_they_can_be_paid_for_beside_the_scores() -> None:
+    wanted = Evaluation(load_requests=0, learning_curve=False, robustness_variants=3, robustness_rows=200)
+    prompt, trained = option(0.01, wordings=3, serving=("one",)), option(0.01, serving=("one",))
+    assert (prompt.variants(wanted), trained.variants(wanted)) == (3 * 4 + 2, 3 + 2)
+    assert prompt.robustness(wanted, 1000).seconds == pytest.approx(1 + 0.01 * 14 * 200)
+    assert prompt.robustness(wanted, 50).seconds == pytest.approx(1 + 0.01 * 14 * 50)
+    assert prompt.robustness(PLAIN, 1000) == Use()
+    both = 1 + 0.01 * 14 * 200 + 1 + 0.01 * 5 * 200
+    scores = 2 * (1 + 0.01 * 1000)
+    assert wanted_at_the_end([prompt, trained], wanted, 1000, most=100.0) == pytest.approx(scores + both)
+    assert wanted_at_the_end([prompt, trained], wanted, 1000, most=scores + both - 1) == pytest.approx(scores)

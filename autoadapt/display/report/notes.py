@@ -46,6 +46,15 @@ GLOSSARY = (
     ),
     ("Cascade", "Two options in a row: the second one answers only what the first one is not sure of."),
     (
+        "Spread of wordings",
+        "Standard deviation of quality among other wordings of a prompt (instruction, order of labels, separators, "
+        "examples), without the differences that come from few rows alone.",
+    ),
+    (
+        "Typing errors",
+        "By how many points quality changes where one word in ten of a row, and at least one, has a typing error.",
+    ),
+    (
         "Calibration",
         "Whether answers of 80 % confidence are right in 80 % of cases. Two numbers are the average error "
         "in points, as the model states it and after correction by one factor (temperature).",

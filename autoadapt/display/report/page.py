@@ -26,7 +26,14 @@ from autoadapt.display.report.funnel import funnel, spending
 from autoadapt.display.report.notes import ABSENT, GLOSSARY, TABS
 from autoadapt.display.report.trials import trial_cells, trial_columns
 from autoadapt.display.report.what_if import what_if
-from autoadapt.display.sentences import calibration_line, cascade_lines, first_lines, onnx_lines, verdict_lines
+from autoadapt.display.sentences import (
+    calibration_line,
+    cascade_lines,
+    first_lines,
+    onnx_lines,
+    robustness_lines,
+    verdict_lines,
+)
 from autoadapt.domain.objective import Goal
 from autoadapt.errors import UserError
 from autoadapt.files import output_file, output_target, write_atomic
@@ -133,7 +140,7 @@ def _top(answer: Answer) -> dict[str, Any]:
 def _tabs(answer: Answer) -> dict[str, Any]:
     """What the tabs show."""
     study, outcome, columns = answer.study, answer.study.verdict, trial_columns(answer.study.goals)
-    notes = [*cascade_lines(study.options), *onnx_lines(study.options)]
+    notes = [*cascade_lines(study.options), *robustness_lines(study.options), *onnx_lines(study.options)]
     notes += verdict_lines(outcome) if outcome is not None else []
     why = outcome.why if outcome is not None else [study.recommendation.reason]
     methods = MethodStyle.of(study).methods

@@ -8,8 +8,9 @@ from autoadapt.display.sentences import cascade_rule
 from autoadapt.display.text import dollars, money, params_text, with_interval
 from autoadapt.domain.option import Option, number_text
 from autoadapt.domain.trial_state import TrialState
-from autoadapt.verdict.comparisons import LEVEL
+from autoadapt.verdict.comparisons import LEVEL, difference_text
 from autoadapt.verdict.explanation import SHOWN_AS, p_text
+from autoadapt.verdict.robustness import spread_text
 
 if TYPE_CHECKING:
     from autoadapt.runs.study import Study
@@ -97,7 +98,22 @@ def option_row(option: Option, answer: Answer) -> dict[str, Any]:
         "further": [goal_text(option, goal) for goal in further_goals(study.goals)],
         "params": answer.renamed(cascade_rule(option)) or params_text(option),
         "calibration": _calibration(option, study),
+        "spread": _spread(option),
+        "typos": _typos(option),
     }
+
+
+def _spread(option: Option) -> str:
+    """The spread of quality among wordings of its prompt; a dash where it is not known."""
+    found = option.robustness.spread if option.robustness is not None else None
+    return "-" if found is None else spread_text(found)
+
+
+def _typos(option: Option) -> str:
+    """What typing errors in rows cost; a dash where it is not known."""
+    kinds = option.robustness.kinds if option.robustness is not None else []
+    found = next((kind for kind in kinds if kind.kind == "typos"), None)
+    return "-" if found is None else difference_text(-found.mean, -found.high, -found.low)
 
 
 def _calibration(option: Option, study: "Study") -> str:

@@ -169,6 +169,8 @@ const whatIf = (data) => {
     if (limits.training_usd !== null && o.training_usd > limits.training_usd) found.push("training costs too much");
     if (limits.memory_mb !== null && o.memory_mb > limits.memory_mb) found.push("needs too much memory");
     if (limits.artifact_mb !== null && o.artifact_mb > limits.artifact_mb) found.push("too large");
+    if (limits.robustness_points !== null && (o.may_lose === null || o.may_lose > limits.robustness_points))
+      found.push(o.may_lose === null ? "not scored under perturbations" : "perturbations may cost too much");
     return found;
   };
   const main = Math.max(0, data.goals.findIndex((goal) => goal.uncertain));

@@ -24,6 +24,7 @@ from autoadapt.economics.queueing import HALVINGS, SIMULATED, margin
 from autoadapt.economics.rates import keeps_up, least_samples
 from autoadapt.tasks.prices import terms
 from autoadapt.verdict.option_values import option_value
+from autoadapt.verdict.robustness import greatest_loss
 from autoadapt.verdict.scenarios import contenders
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def _option(raw: RawOption, own: Terms, study: "Study", loads: "_Loads", names: 
         "p95_high": raw.p95_high,
         "memory_mb": raw.peak_memory_bytes / 1e6,
         "artifact_mb": raw.artifact_bytes / 1e6,
+        "may_lose": None if raw.robustness is None else greatest_loss(raw),
         "cost_error": raw.cost_error,
         "latency_error": raw.latency_error,
         "served": raw.serving_class,

@@ -13,6 +13,7 @@ from autoadapt.display.sentences import (
     load_lines,
     onnx_lines,
     plan_line,
+    robustness_lines,
     slot_lines,
     trials_text,
     verdict_lines,
@@ -43,7 +44,9 @@ def print_result(study: "Study", report: Path | None) -> None:
     _print_params(console, study)
     console.print()
     _print_recommendation(console, study)
-    for line in [*cascade_lines(study.options), *onnx_lines(study.options), *_verdict_lines(study)]:
+    options = study.options
+    described = [*cascade_lines(options), *robustness_lines(options), *onnx_lines(options)]
+    for line in [*described, *_verdict_lines(study)]:
         console.print(plain(line))
     _print_spent(console, study)
     console.print(f"Files: {study.root}" + (f"; open {report}" if report else ""), soft_wrap=True)

@@ -1,5 +1,6 @@
 """The end of a search on one screen: the advice, what it is against, a few options, caveats, and what to type next."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from autoadapt.runs.study import Study
 
 LONGEST_NAME, SHORTEST_NAME = 44, 16
-NUMBERS = 54
-"""Columns of a table beside the names."""
+NUMBERS, SPREAD = 54, 8
+"""Columns of a table beside the names; those of the spread of quality, where it is known of any option."""
 
 
 def print_summary(study: "Study", report: Path | None) -> None:
@@ -56,6 +57,7 @@ def _print_advice(console: Console, answer: Answer) -> None:
     console.print(Text("Recommended: ", style="bold").append_text(plain(advice)))
     for name, text in (
         ("quality", answer.quality),
+        ("robust", answer.robustness),
         ("cost", answer.cost),
         ("latency", answer.latency),
         ("against", answer.compared),
@@ -78,9 +80,11 @@ def _table(answer: Answer, width: int) -> Table:
     """
     options = answer.top_options()
     million = max((answer.month_usd(o) for o in options), default=0.0) < 1
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("option", no_wrap=True, max_width=max(SHORTEST_NAME, min(LONGEST_NAME, width - NUMBERS)))
-    for name in ("trial", "quality [95 %]", "$ per million" if million else "$ a month", "ms, 95 %"):
+    table, spreads = Table(box=None, pad_edge=False, header_style="bold"), _spreads(options)
+    numbers = NUMBERS + (SPREAD if spreads else 0)
+    table.add_column("option", no_wrap=True, max_width=max(SHORTEST_NAME, min(LONGEST_NAME, width - numbers)))
+    cost_name = "$ per million" if million else "$ a month"
+    for name in ("trial", "quality [95 %]", *(["spread"] if spreads else []), cost_name, "ms, 95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     for option in options:
         chosen = option.trial == answer.study.recommendation.trial
@@ -89,16 +93,25 @@ def _table(answer: Answer, width: int) -> Table:
             plain(answer.name(option)),
             ("*" if chosen else "") + number_text(option.trial).replace(" ", ""),
             quality_text(option, interval=True),
+            *([spreads.get(option.trial, "-")] if spreads else []),
             cost,
             _latency(option),
             style="bold green" if chosen else None,
         )
     left = len(answer.study.options) - len(options)
     below = [note] if (note := validation_note(options)) else []
+    if spreads:
+        below.append("spread: standard deviation of quality among other wordings of the prompt, in points.")
     if left > 0:
         below.append(f"and {left} more: report --all")
     table.caption, table.caption_justify = "\n".join(below) or None, "left"
     return table
+
+
+def _spreads(options: Sequence[Option]) -> dict[int, str]:
+    """By trial, the spread of quality among wordings of a prompt, in points."""
+    known = {o.trial: o.robustness.spread for o in options if o.robustness is not None}
+    return {trial: f"{100 * spread.deviation:.1f}" for trial, spread in known.items() if spread is not None}
 
 
 def _latency(option: Option) -> str:
