@@ -265,7 +265,7 @@ def test_lint_ends_with_2_where_there_is_an_error(own: Path, make_task: MakeTask
     assert [f["severity"] for f in found["bad.yaml"]["findings"]] == ["error", "warning"]
     assert "not valid YAML" in found["none.yaml"]["findings"][0]["message"]
     assert (found["bad.yaml"]["costs"], found["mine.yaml"]["findings"]) == ([], [])
-    assert "1 prompts, 0 errors" in call("prompts", "lint", "classify-terse").stdout
+    assert "prompts: 1, errors: 0" in call("prompts", "lint", "classify-terse").stdout
 
 
 def test_lint_with_a_task_finds_its_rows_and_counts_with_its_models(
