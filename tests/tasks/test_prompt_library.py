@@ -159,7 +159,7 @@ def test_candidates_with_an_entry_have_no_instruction(own: Path, make_task: Make
     space: JointSpace = resolved.space
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2))
     seen: dict[str, set[bool]] = {}
-    for _ in range(120):
+    for _ in range(60):
         trial = study.ask()
         candidate = space.suggest(trial)
         METHODS.get(candidate.method).Params.model_validate(candidate.params)
@@ -178,8 +178,8 @@ def test_sampler_draws_an_instruction_with_the_other_templates_alone(own: Path, 
     space = resolve(make_task(prompts={"folders": ["my_prompts"]})).space
     features, random = Features(space.arms, ["scripted"]), np.random.default_rng(1)
     for arm in space.arms:
-        drawn = features.draw_many(arm, 60, random)
-        pool = features.pool(arm, [drawn, features.move_many(arm, [features.draw(arm, random)], 60, random)])
+        drawn = features.draw_many(arm, 30, random)
+        pool = features.pool(arm, [drawn, features.move_many(arm, [features.draw(arm, random)], 30, random)])
         candidates = [pool[i] for i in range(len(pool))]
         assert {candidate.params["template"] for candidate in candidates} == {"plain", "arrow", "mine"}
         for candidate in [*candidates, *(features.move(candidate, random) for candidate in candidates)]:
