@@ -1,6 +1,7 @@
 """A search with entries of the prompt library: what it records, that it resumes, and what is saved of it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from conftest import EVALUATION, SPACE, MakeTask, call, task_writer
 from searches import read, search, states
 
 from autoadapt import Bundle, Study, lint_prompts
+from autoadapt.runs.lock import check_same
+from autoadapt.runs.winning_prompt import winning_prompt
 from autoadapt.tasks.prompt_library import PromptLibrary, read_entry
 from autoadapt.tasks.resolve import resolve
 
@@ -60,15 +63,15 @@ def test_another_value_of_a_variable_is_another_question(searched: Path, tmp_pat
     assert "templates.classify-expert: was" in refused.stderr
 
 
-def test_lock_without_entries_is_that_of_earlier_versions(make_task: MakeTask) -> None:
-    task = make_task(methods=["prompt"], budget={"trials": 1}, compute={"on_cpu": True, "executor": "inline"})
-    assert search(task).returncode == 0
-    lock = task.parent / "runs" / "fruits" / "task.lock.yaml"
-    content = json.loads(lock.read_text())
+def test_lock_of_an_earlier_version_is_read_and_resumed(finished: Path, tmp_path: Path) -> None:
+    content = json.loads((finished.parent / "runs" / "fruits" / "task.lock.yaml").read_text())
     del content["prompts"], content["task"]["prompts"]
-    lock.write_text(json.dumps(content))
-    assert Study.load(lock.parent).task.prompts.folders == []
-    assert search(task, "--set", "budget.trials=2").returncode == 0
+    root = tmp_path / "fruits"
+    shutil.copytree(finished.parent / "runs" / "fruits", root)
+    (root / "task.lock.yaml").write_text(json.dumps(content))
+    assert Study.load(root).task.prompts.folders == []
+    check_same(root / "task.lock.yaml", resolve(finished))
+    assert winning_prompt(Study.load(root)).id.startswith("fruits-")
 
 
 def test_best_prompt_is_saved_with_its_score_and_used_again(

@@ -159,7 +159,7 @@ def test_candidates_with_an_entry_have_no_instruction(own: Path, make_task: Make
     space: JointSpace = resolved.space
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2))
     seen: dict[str, set[bool]] = {}
-    for _ in range(120):
+    for _ in range(60):
         trial = study.ask()
         candidate = space.suggest(trial)
         METHODS.get(candidate.method).Params.model_validate(candidate.params)
@@ -178,8 +178,8 @@ def test_sampler_draws_an_instruction_with_the_other_templates_alone(own: Path, 
     space = resolve(make_task(prompts={"folders": ["my_prompts"]})).space
     features, random = Features(space.arms, ["scripted"]), np.random.default_rng(1)
     for arm in space.arms:
-        drawn = features.draw_many(arm, 60, random)
-        pool = features.pool(arm, [drawn, features.move_many(arm, [features.draw(arm, random)], 60, random)])
+        drawn = features.draw_many(arm, 30, random)
+        pool = features.pool(arm, [drawn, features.move_many(arm, [features.draw(arm, random)], 30, random)])
         candidates = [pool[i] for i in range(len(pool))]
         assert {candidate.params["template"] for candidate in candidates} == {"plain", "arrow", "mine"}
         for candidate in [*candidates, *(features.move(candidate, random) for candidate in candidates)]:
@@ -265,7 +265,7 @@ def test_lint_ends_with_2_where_there_is_an_error(own: Path, make_task: MakeTask
     assert [f["severity"] for f in found["bad.yaml"]["findings"]] == ["error", "warning"]
     assert "not valid YAML" in found["none.yaml"]["findings"][0]["message"]
     assert (found["bad.yaml"]["costs"], found["mine.yaml"]["findings"]) == ([], [])
-    assert "1 prompts, 0 errors" in call("prompts", "lint", "classify-terse").stdout
+    assert "prompts: 1, errors: 0" in call("prompts", "lint", "classify-terse").stdout
 
 
 def test_lint_with_a_task_finds_its_rows_and_counts_with_its_models(

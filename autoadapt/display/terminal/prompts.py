@@ -84,7 +84,7 @@ def print_findings(linted: Sequence[LintedPrompt]) -> None:
             console.print(plain(f"  {_cost_line(cost)}"))
     errors = sum(finding.severity == "error" for one in linted for finding in one.findings)
     warnings = sum(finding.severity == "warning" for one in linted for finding in one.findings)
-    console.print(f"{len(linted)} prompts, {errors} errors, {warnings} warnings")
+    console.print(f"prompts: {len(linted)}, errors: {errors}, warnings: {warnings}")
 
 
 def _cost_line(cost: PromptCost) -> str:
