@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoadapt.domain.artifact import EXAMPLES_FILE, SHORTLIST_FOLDER, VECTORS_FILE, ArtifactDescription, FewShot
-from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import JobBase
 from autoadapt.domain.method import Training
 from autoadapt.domain.params import WordParams
@@ -158,24 +157,19 @@ def in_order(rows: list[Row], order: Order) -> list[Row]:
     return rows
 
 
-def few_shot_of(candidate: Candidate, seed: int) -> FewShot | None:
-    """How a candidate's examples are chosen; None: its prompt shows none.
-
-    Args:
-        candidate: its parameters `shots`, `selector`, `order` and `shortlist` decide.
-        seed: of the job.
-    """
-    params = candidate.params
+def few_shot_of(job: JobBase) -> FewShot | None:
+    """How a job's examples are chosen; None: its prompts show none."""
+    params = job.candidate.params
     shots = params.get("shots")
     if not isinstance(shots, int) or shots < 1:
         return None
     selector = str(params.get("selector", "balanced"))
-    varies = not SELECTORS.get(selector).same_for_every_query or bool(params.get("shortlist"))
+    varies = not SELECTORS.get(selector).same_for_every_query or job.labels_offered > 0
     return FewShot.model_validate(
         {
             "selector": selector,
             "shots": shots,
-            "seed": seed,
+            "seed": job.seed,
             "all_rows": varies,
             "order": params.get("order", "best_last"),
         }
@@ -189,7 +183,7 @@ def choose_examples(job: JobBase, training_rows: Callable[[], list[Row]]) -> tup
         job: its candidate decides.
         training_rows: gives the rows of the split `train`, where they are needed.
     """
-    few_shot, count = few_shot_of(job.candidate, job.seed), job.labels_offered
+    few_shot, count = few_shot_of(job), job.labels_offered
     if few_shot is None and not count:
         return None, 0.0
     rows = training_rows()
