@@ -89,7 +89,7 @@ def test_a_search_pays_what_the_server_bills_and_a_resumed_one_pays_nothing(make
 
 def test_faults_and_a_small_budget(make_task: MakeTask) -> None:
     """F16: several workers, a spoilt fifth of the requests, and money that ends in the middle."""
-    with chat_server() as (url, chat), faulty_proxy(url, seed=11, quiet=5) as (spoilt, injected):
+    with chat_server() as (url, chat), faulty_proxy(url, seed=11, quiet=7) as (spoilt, injected):
         cap = 0.006
         task = task_on(
             make_task,
