@@ -286,6 +286,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "command_line": command_line,
     "plugins": plugins,
     "method_parameters": method_parameters,
+    "proposer_settings": proposer_settings,
     "search_space_files": lambda: files_of("search_spaces"),
     "run_folder": run_folder,
     "exit_codes": exit_codes,

@@ -41,6 +41,6 @@ class ScriptedProposer(Proposer):
         if settings.fails:
             raise RuntimeError("it was told to fail")
         written = sum(name.startswith("slot ") for name in context.starts)
-        text = f"Name the kind of thing. (+{settings.gain * 1.5**written:.3f})"
+        text = f"Name the kind of thing. ({settings.gain * 1.5**written:+.3f})"
         tried = [TriedInstruction(text=start, origin="library", rows=10, score=0.5)]
         return Proposed(text if settings.writes else None, tried)
