@@ -245,9 +245,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         check_names(task, capabilities, [*asked, *([proposing.reference.name] if proposing is not None else [])])
     with _at(document, "methods"):
         compatible, notes = compatible_models(task, metric, capabilities)
-    with _at(document, "objectives"):
-        goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
-        split_goals(goals)
+    goals = _goals(document, task)
     pairs = Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities)
     space = space.restricted(pairs, len(splits.labels or []))
     with _at(document, "search_space"):
@@ -257,6 +255,14 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked, proposing
     )
     return resolved.with_warnings(_length_notes(resolved, document))
+
+
+def _goals(document: Document, task: Task) -> tuple[Goal, ...]:
+    """The task's objectives."""
+    with _at(document, "objectives"):
+        goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
+        split_goals(goals)
+    return goals
 
 
 def _find_models(
