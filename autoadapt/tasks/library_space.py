@@ -15,9 +15,13 @@ from autoadapt.tasks.prompt_library import PromptLibrary, StoredEntry, folders_o
 
 TEXTS_OF_SPACE = {"templates", "instructions", "prompts", "entries"}
 """Fields of a space that are identified by their texts, each apart."""
+SCHEMA = "schema"
+"""The variable of an entry that stands for the schema of answers."""
 
 
-def with_library(space: SearchSpace, settings: PromptSettings, base: Path, answers: AnswerKind) -> SearchSpace:
+def with_library(
+    space: SearchSpace, settings: PromptSettings, base: Path, answers: AnswerKind, schema: str | None = None
+) -> SearchSpace:
     """A space with those entries of the library that it and the task name.
 
     Args:
@@ -25,6 +29,8 @@ def with_library(space: SearchSpace, settings: PromptSettings, base: Path, answe
         settings: of the task.
         base: folder of the task file.
         answers: what the metric asks for.
+        schema: of answers that are JSON objects, which entries with a variable `schema` are told unless the task sets
+            it; None: there is none.
 
     Raises:
         UserError: an entry is unknown, wrong, for tasks of another kind, or its name is taken.
@@ -39,7 +45,9 @@ def with_library(space: SearchSpace, settings: PromptSettings, base: Path, answe
         chosen += [stored for stored in library.own if stored.entry.fits(answers, settings.task_type)]
     else:
         chosen += _of_patterns(settings.use, library, settings, answers, strict=True)
-    return _joined(space, _named([stored.entry for stored in chosen], settings.variables))
+    entries = [stored.entry for stored in chosen]
+    told = {} if schema is None or not any(SCHEMA in entry.variables for entry in entries) else {SCHEMA: schema}
+    return _joined(space, _named(entries, {**told, **settings.variables}))
 
 
 def _of_patterns(

@@ -334,7 +334,7 @@ def _compose(
         with _at(document, "search_space"):
             space = with_slots(space, slots)
     with _at(document, "prompts"):
-        space = with_library(space, task.prompts, base, answers)
+        space = with_library(space, task.prompts, base, answers, None if schema is None else schema.text())
     with _at(document, "search_space"):
         return JointSpace(space, task, answers)
 

@@ -77,6 +77,14 @@ def test_first_prompt_names_the_fields_and_another_one_shows_the_schema(task: Pa
     assert {"none", "fields", "schema"} <= {*resolved.space.space.shared["instruction"].choices}  # type: ignore[union-attr]
 
 
+def test_prompt_of_the_library_is_told_the_schema(task: Path) -> None:
+    space = resolve(task, ['prompts.use=["extract-schema"]']).space.space
+    template, instruction = space.prompt({"template": "extract-schema"})
+    assert f"Its schema is:\n{json.dumps(SCHEMA)}\n" in Prompt(template, instruction, []).instruction
+    own = resolve(task, ['prompts.use=["extract-schema"]', "prompts.variables={schema: my own}"]).space.space
+    assert "Its schema is:\nmy own\n" in Prompt(*own.prompt({"template": "extract-schema"}), []).instruction
+
+
 def test_instruction_of_a_space_may_place_the_schema(task: Path) -> None:
     space = {
         "version": 1,
