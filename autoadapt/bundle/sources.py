@@ -115,8 +115,8 @@ def _option(study: Study, number: int) -> Option:
     """The option under the task's own economics; one that the report does not show is priced anew."""
     option = study.option(number)
     if option is None:
-        priced = study.hosted(study.task.economics.hosting).options
-        option = next(one for one in priced if one.trial == number)
+        _, _, every = study.recommend()
+        option = next(one for one in every if one.trial == number)
     return option
 
 

@@ -10,9 +10,10 @@ from exporting import fitted, job_run, source_of_jobs
 from job_runs import CLASSICAL
 from scripted_task import write_scripted_task
 
+from autoadapt import Study
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.making import make_bundle
-from autoadapt.bundle.sources import number_of
+from autoadapt.bundle.sources import number_of, source_of
 from autoadapt.domain.option import cascade_number
 from autoadapt.errors import UserError
 
@@ -145,3 +146,10 @@ def test_push_without_a_token_says_so_before_anything_is_written(
 def test_cascade_is_named_as_the_report_names_it() -> None:
     assert number_of("7") == 7
     assert number_of("3 > 12") == cascade_number(3, 12)
+
+
+def test_every_option_with_weights_can_be_exported_shown_or_not(finished: Path) -> None:
+    study = Study.load(finished)
+    study.options.clear()  # as if the report showed none of them
+    weighed = [raw.trial for raw in study.results.weighed]
+    assert [source_of(study, trial).option.trial for trial in weighed] == weighed
