@@ -215,6 +215,7 @@ class MadeUp:
         baseline=0,
     )
     results = SimpleNamespace(
+        slots=[],
         weighed=RAWS,
         calibration=[
             Calibration(
