@@ -107,7 +107,7 @@ def test_labels_behind_reasoning_equal_a_computation_without_any_shortcut(tiny_m
     assert answer.log_probs == pytest.approx(torch.tensor(sums).log_softmax(-1).tolist(), abs=1e-3)
     assert (answer.tokens_in, answer.tokens_out) == (
         len(prompt),
-        len(written) + len(model._label_ids[labels.index(answer.text)]),
+        len(written) + len(model.scorer.labels[labels.index(answer.text)]),
     )
 
 
@@ -128,7 +128,7 @@ def test_calibration_behind_reasoning_subtracts_the_labels_own_likelihood(tiny_m
     model.prepare(INPUTS)
     raw.prepare(INPUTS)
     blank = model.encoder.encode("N/A").ids + model.encoder.answer("\nAnswer:")
-    bias = model._score([Encoded(blank, False)])[0]
+    bias = model.scorer.scores([Encoded(blank, False)])[0]
     expected = (torch.tensor(raw.answer(INPUTS[:1])[0].log_probs) - bias).log_softmax(-1)
     assert model.answer(INPUTS[:1])[0].log_probs == pytest.approx(expected.tolist(), abs=1e-3)
 
