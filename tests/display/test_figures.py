@@ -7,6 +7,7 @@ import pytest
 from made_up import FAILED, HARM, MadeUp
 
 from autoadapt.display.figures import figure, kinds
+from autoadapt.display.figures._style import axis
 from autoadapt.display.goals import pairs
 from autoadapt.display.method_style import GREY, MethodStyle
 from autoadapt.display.paper import draw, staircase
@@ -91,3 +92,9 @@ def test_a_staircase_keeps_what_improves_quality() -> None:
 def test_paper_figures_refuse_unknown_formats(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown format"):
         draw([], tmp_path / "figure.gif")
+
+
+def test_values_that_hardly_differ_are_not_told_apart_by_an_axis() -> None:
+    low, high = axis([11.386, 11.386 + 1e-8])["range"]
+    assert low < 11.3
+    assert high > 11.5

@@ -16,6 +16,8 @@ LETTER, LINE = 6.6, 17
 """Pixels of a letter and of a line of a label."""
 LINEAR_UP_TO = 20.0
 """Ratio of the greatest value to the median up to which an axis is linear: beyond it most points would crowd."""
+LEAST_WIDTH = 0.05
+"""What a linear axis shows at least, as a share of its greatest value."""
 LONGEST = 44
 """Letters of a label beside a plot."""
 COINCIDE = 0.02
@@ -87,7 +89,10 @@ def _linear_axis(known: Sequence[float], money: bool) -> dict[str, Any]:
     low, high = min(known), max(known)
     if low >= 0 and low < 0.5 * high:
         low = 0.0
-    margin = 0.06 * ((high - low) or abs(high) or 1.0)
+    if high - low < LEAST_WIDTH * abs(high):  # values that hardly differ would get ticks of many digits
+        centre = (low + high) / 2
+        low, high = centre - LEAST_WIDTH * abs(high) / 2, centre + LEAST_WIDTH * abs(high) / 2
+    margin = 0.06 * ((high - low) or 1.0)
     return {
         "type": "linear",
         "range": [low - (0.4 * margin if low == 0 else margin), high + margin],
