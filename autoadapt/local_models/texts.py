@@ -32,7 +32,9 @@ def inert(text: str, tokenizer: Any) -> str:
     return text
 
 
-def batches(encoded: Sequence[Encoded], device: str, written: int = 0, known: int = 0) -> Iterator[list[int]]:
+def batches(
+    encoded: Sequence[Encoded], device: str, written: int = 0, known: int = 0, generates: bool = False
+) -> Iterator[list[int]]:
     """Indices of texts in batches of similar length.
 
     Args:
@@ -40,13 +42,14 @@ def batches(encoded: Sequence[Encoded], device: str, written: int = 0, known: in
         device: type of the device, which bounds the size of a batch.
         written: tokens that each row takes in addition to its own.
         known: tokens at the beginning of each row that have been computed already.
+        generates: whether answers are written token by token, where large batches gain more than padding costs.
     """
     batch: list[int] = []
     tokens = 0
     for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids)):
         size = max(1, len(encoded[i].ids) - known) + written
         rows, together = len(batch) + 1, (len(batch) + 1) * size
-        padded = tokens >= FULL_TOKENS and together - tokens - size > MOST_PADDING[device] * tokens
+        padded = not generates and tokens >= FULL_TOKENS and together - tokens - size > MOST_PADDING[device] * tokens
         if batch and (padded or rows > ROWS_PER_BATCH[device] or together > TOKENS_PER_BATCH[device]):
             yield batch
             batch, tokens = [], 0

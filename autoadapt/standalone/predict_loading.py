@@ -62,14 +62,16 @@ def start_ids(tokenizer: Any) -> list[int]:
     return list(first) if first == [tokenizer.bos_token_id] else []
 
 
-def batches(lengths: list[int], device: str, written: int = 0, known: int = 0) -> list[list[int]]:
+def batches(
+    lengths: list[int], device: str, written: int = 0, known: int = 0, generates: bool = False
+) -> list[list[int]]:
     """Numbers of texts in batches of similar length."""
     done: list[list[int]] = [[]]
     tokens = 0
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         size = max(1, lengths[i] - known) + written
         rows, together = len(done[-1]) + 1, (len(done[-1]) + 1) * size
-        padded = tokens >= FULL_TOKENS and together - tokens - size > MOST_PADDING[device] * tokens
+        padded = not generates and tokens >= FULL_TOKENS and together - tokens - size > MOST_PADDING[device] * tokens
         if done[-1] and (padded or rows > ROWS_PER_BATCH[device] or together > TOKENS_PER_BATCH[device]):
             done.append([])
             tokens = 0

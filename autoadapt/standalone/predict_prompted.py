@@ -74,7 +74,8 @@ class Option:
         bias = self._prepare(encoded) if self.labels else None
         answers: list[dict[str, Any]] = [{} for _ in texts]
         written = self._most_tokens() * self.decoding["num_beams"]
-        for batch in loading.batches([len(ids) for ids in encoded], self.device, written, len(self.prefix)):
+        lengths = [len(ids) for ids in encoded]
+        for batch in loading.batches(lengths, self.device, written, len(self.prefix), not self.labels):
             chosen = [encoded[i] for i in batch]
             if self.labels:
                 done = self._choose(chosen, bias, [offered[i] for i in batch] if self.examples.count else None)
@@ -269,7 +270,7 @@ class Option:
         seeds = [writing.seed_of_sample(decoding["seed"], text, k) for text in texts for k in range(count)]
         samples: list[dict[str, Any]] = [{} for _ in every]
         written = self.reasoning_room + self._most_tokens()
-        for batch in loading.batches([len(ids) for ids in every], self.device, written):
+        for batch in loading.batches([len(ids) for ids in every], self.device, written, generates=True):
             chosen, own = [every[i] for i in batch], [seeds[i] for i in batch]
             draws = writing.Draws(own, decoding) if decoding["temperature"] > 0 else None
             if self.reasons:

@@ -82,6 +82,8 @@ GAPS: Mapping[str, Mapping[Arm, tuple[float, float]]] = {
 """Of the quality between chance and the best: how much the best candidate of each arm lacks, by the family that wins."""
 USD_PER_HOUR = 0.10
 USD_PER_TOKEN = 0.25e-6
+LIKE = {"nearest_embedding": "nearest", "diverse": "nearest", "hard": "balanced"}
+"""Selector -> the one that it is like here; so instances are those of the results that are stored."""
 SHOWS_LABELS = ("schema", "logprobs", "decisions")
 """Ways to ask a server that name the labels, whatever the instruction."""
 MONEY_TRIALS = 15

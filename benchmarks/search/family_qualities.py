@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from family_natures import CAUSAL, HOSTED, SHOWS_LABELS, WORDS, Arm, Nature
+from family_natures import CAUSAL, HOSTED, LIKE, SHOWS_LABELS, WORDS, Arm, Nature
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.tasks.space import JointSpace
@@ -103,7 +103,8 @@ class Qualities:
         if model == CAUSAL and shots > 4:
             loss += 0.02 * max(0.0, self.effect("loses the thread")) * math.log2(shots / 4)
         if shots:
-            loss += self.lost("selector", p["selector"], ("random", "balanced", "nearest"), 0.015, model)
+            selector = LIKE.get(str(p["selector"]), p["selector"])
+            loss += self.lost("selector", selector, ("random", "balanced", "nearest"), 0.015, model)
         return loss
 
     def off_rate(self, candidate: Candidate) -> float:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from family_natures import LIKE
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity
@@ -112,7 +113,7 @@ class Task:
         if candidate.method == "prompt":
             shots = int(p["shots"])
             gain = shape.shots_add * (1 - math.exp(-shots / self.half_shots)) if shots else 0.0
-            gain *= 1 + (self.selector_adds[str(p["selector"])] if shots else 0.0)
+            gain *= 1 + (self.selector_adds[LIKE.get(str(p["selector"]), str(p["selector"]))] if shots else 0.0)
             if candidate.model == "small" and shots > 8:
                 gain -= 0.03  # small models lose the thread
             value = shape.zero_shot[size] + gain + shape.wording * self.wording(candidate)

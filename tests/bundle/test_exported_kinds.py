@@ -75,7 +75,7 @@ def test_causal_model(kind: str, tmp_path: Path, tiny_model: Path) -> None:
     assert description.parts[0].adapter_rank == (4 if kind == "lora" else None)
     written = yaml.safe_load((tmp_path / "bundle" / "prompt.yaml").read_text())
     assert written["labels"] == ["animal", "fruit", "tool"]
-    assert len(written.get("few_shot", {}).get("rows", [])) == (30 if kind == "few-shot" else 0)
+    assert len(written.get("few_shot", {}).get("rows", [])) == (30 if params.get("shots") else 0)
 
 
 def test_chat_template(tmp_path: Path, chat_model: Path) -> None:

@@ -39,7 +39,9 @@ def test_a_fit_measures_validation_rows_and_leaves_predictions(jobs: JobRun) -> 
     measurement = jobs.measure(job)
     assert len(measurement.rows) == SPLITS["validation"]
     assert len(measurement.latency_ms) == 3
-    assert measurement.training == measurement.judging == type(measurement.judging)()
+    assert measurement.judging == type(measurement.judging)()
+    assert measurement.training.total_device_seconds < 1, "of choosing examples"
+    assert measurement.training.model_copy(update={"device_seconds": {}}) == type(measurement.judging)()
     assert len(jobs.predictions(job).splitlines()) == SPLITS["validation"]
 
 

@@ -88,7 +88,9 @@ class Answerer:
         answers: list[Answer | None] = [None] * len(encoded)
         answer = self._most_tokens(encoded) if self.labels else self.max_new_tokens
         written = answer * self.decoding.num_beams
-        for batch in batches(encoded, self.lm.device.type, written, known=len(self.scorer.prefix)):
+        for batch in batches(
+            encoded, self.lm.device.type, written, known=len(self.scorer.prefix), generates=not self.labels
+        ):
             chosen = [encoded[i] for i in batch]
             first = FirstToken()
             ones = self._label(chosen) if self.labels else self._write(chosen, first)

@@ -123,7 +123,9 @@ def largest_batch(
     texts = [Encoded([0] * sample[i % len(sample)], False) for i in range(count)]
     sizes = (
         (len(batch) * beams, max(len(texts[i].ids) for i in batch) + written)
-        for batch in batches(texts, accelerator, written * beams, int(shared))
+        for batch in batches(
+            texts, accelerator, written * beams, int(shared), generates=not labels or _reasoning(job) > 0
+        )
     )
     return max(sizes, key=math.prod)
 

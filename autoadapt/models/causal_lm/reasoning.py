@@ -37,7 +37,7 @@ class WritingAnswerer(Answerer):
         samples: list[Answer | None] = [None] * len(every)
         answers_at_once = not (self.labels or self.decoding.reasons)
         answer = self._most_tokens(encoded) if self.labels else self.max_new_tokens
-        for batch in batches(every, self.lm.device.type, self.decoding.reasoning_room + answer):
+        for batch in batches(every, self.lm.device.type, self.decoding.reasoning_room + answer, generates=True):
             first = FirstToken()
             drawn = self._drawn([every[i] for i in batch], [seeds[i] for i in batch], first)
             done = time.perf_counter() - begun
