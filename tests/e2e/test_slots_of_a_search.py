@@ -69,7 +69,7 @@ def test_an_instruction_is_written_from_the_best_prompt_and_tried_with_it_first(
     assert (slot.slot, slot.trial, slot.candidate.params) == (1, 0, first["candidate"]["params"])
     assert second["candidate"]["params"]["slot"] == 1
     assert "instruction" not in second["candidate"]["params"]
-    assert second["prompt"] == {"template": first["prompt"]["template"], "instruction": slot.instruction}
+    assert second["prompt"] == {**first["prompt"], "instruction": slot.instruction, "entry": ""}
     measured = {raw.trial: raw for raw in read_results(root_of(filled)).measured}
     assert measured[1].quality > measured[0].quality + 0.1, "the scripted model answers better behind it"
 
