@@ -80,13 +80,13 @@ def test_models_that_take_the_same_are_one_arm() -> None:
 def test_efforts_are_those_of_the_model() -> None:
     branch = BRANCH.validate_python(dict(Remote.branches["prompt"]))
     able = Capabilities(reasons=True, reasoning_efforts=["low", "none"])
-    assert specs_on(branch, able, DEFAULTS)["reasoning_effort"].choices == ["none", "low"]  # type: ignore[union-attr]
-    assert "reasoning_effort" not in specs_on(branch, Capabilities(reasons=True), DEFAULTS)
+    assert specs_on(branch, able, DEFAULTS, 4)["reasoning_effort"].choices == ["none", "low"]  # type: ignore[union-attr]
+    assert "reasoning_effort" not in specs_on(branch, Capabilities(reasons=True), DEFAULTS, 4)
 
 
 @pytest.mark.parametrize("answers", ["label", "text"])
 def test_servers_reason_in_free_text_alone(answers: str) -> None:
-    specs = specs_on(BRANCH.validate_python(dict(Remote.branches["prompt"])), Capabilities(reasons=True), DEFAULTS)
+    specs = specs_on(BRANCH.validate_python(dict(Remote.branches["prompt"])), Capabilities(reasons=True), DEFAULTS, 4)
     arm = Branch("prompt", specs, 0, answers, ("m",))
     reasoning = Parameter("reasoning", arm.specs["reasoning"], 0, arm.specs["reasoning"].when)
     assert reasoning.applies({}), "free text has no way of asking for labels"
