@@ -50,14 +50,14 @@ def with_unlabelled(task: Task, base: Path, splits: Splits, answers: AnswerKind)
     rows = [row for text, row in first.items() if text not in known]
     notes = [*table.notes]
     if repeated := len(table.rows) - len(first):
-        notes.append(f"{UNLABELLED}: {repeated} repeated rows are left out")
+        notes.append(f"{table.name}: {repeated} repeated rows are left out")
     if overlap := len(first) - len(rows):
-        notes.append(f"{UNLABELLED}: {overlap} rows whose input is also in a labelled split are left out")
+        notes.append(f"{table.name}: {overlap} rows whose input is also in a labelled split are left out")
     counts = [count for count in task.teacher.rows if count <= len(rows)]
     if len(counts) < 2:
         least = task.teacher.rows[1]
         raise UserError(
-            f"{UNLABELLED} has {len(rows)} usable rows, fewer than the least to be learned from ({least}): give more "
+            f"{table.name} has {len(rows)} usable rows, fewer than the least to be learned from ({least}): give more "
             "rows, or lower teacher.rows",
             Exit.DATA,
         )
