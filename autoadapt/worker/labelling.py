@@ -31,7 +31,7 @@ def label(bench: Bench, job: Label, folder: Path, workshop: Workshop) -> Labelli
     """
     select, _ = choose_examples(job, lambda: rows_of(bench.run, "train"))
     rows = rows_of(bench.run, UNLABELLED, job.rows)
-    kept, began = _Kept(job), time.monotonic()
+    kept, began = Kept(job), time.monotonic()
     adapted = opened(bench, as_fit(job), select, workshop)
     try:
         adapted.prepare([row.input for row in rows])
@@ -48,7 +48,7 @@ def label(bench: Bench, job: Label, folder: Path, workshop: Workshop) -> Labelli
 
 
 @dataclass
-class _Kept:
+class Kept:
     """The rows that were labelled so far."""
 
     job: Label
