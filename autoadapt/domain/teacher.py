@@ -86,8 +86,10 @@ class TeacherLabels(StrictModel):
 
     @property
     def share_kept(self) -> float:
-        """Share of the rows answered that were labelled."""
-        return self.kept / self.labelling.answered if self.labelling.answered else 0.0
+        """Share of the rows answered of which the teacher was sure enough, rows behind the last label included."""
+        done = self.labelling
+        lacking = done.unsure + done.without_confidence + done.unusable
+        return 1 - lacking / done.answered if done.answered else 0.0
 
     def usage_of(self, rows: int) -> Usage:
         """What an option that learns from the first of the labelled rows bears.

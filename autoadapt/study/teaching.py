@@ -1,8 +1,8 @@
 """When rows without an answer are labelled during a search, what that may take, and what becomes of it.
 
 Rows are labelled by one job, once. It is begun when the prompts that a study begins with have been tried and one on a
-model that may teach was measured in full: the best of these labels. Labelling may take `teacher.budget_share` of the
-budget, and is not begun unless the budget also pays for training on the labels afterwards.
+model that may teach was measured in full that states confidences: the best of these labels. Labelling may take
+`teacher.budget_share` of the budget, and is not begun unless the budget also pays for a training on the labels.
 """
 
 import math
@@ -46,6 +46,8 @@ class Teaching(Surroundings):
     """The job that runs."""
     _ended: bool = False
     """Whether no more is labelled: it was done, or it cannot be."""
+    _waits: bool = False
+    """Whether it was said that no prompt states a confidence."""
     _too_early: tuple[int, int, int] = (-1, -1, -1)
     """Revision of the trials, number of records and number of candidates with which it was too early."""
     _records: list[Record] = field(default_factory=list)
@@ -108,7 +110,7 @@ class Teaching(Surroundings):
         if not isinstance(job, Label) or outcome is None or not isinstance(outcome.result, Labelling):
             raise TypeError("labels come from labelling alone")
         labelling, billed = outcome.result, billed_by_job(self.folder.root)
-        rows = self._validation_rows(job.trial)
+        rows = self._validation_rows(self.folder.last_done(job.trial, "fit"))
         sure = _sure(rows, job.least_confidence)
         labels = TeacherLabels(
             trial=job.trial,
@@ -127,9 +129,8 @@ class Teaching(Surroundings):
             self._end(f"the labels of trial {job.trial} are lost: {record.folder / KEPT_ROWS} is not there")
             return None
 
-    def _validation_rows(self, trial: int) -> list[RowResult]:
-        last = self.folder.last_done(trial, "fit")
-        return [] if last is None or last.measurement is None else last.measurement.rows
+    def _validation_rows(self, record: Record | None) -> list[RowResult]:
+        return [] if record is None or record.measurement is None else record.measurement.rows
 
     def _first(self, labelled: int) -> list[Candidate]:
         """The best candidate of each method that learns from rows, with as many labels as there are."""
@@ -166,29 +167,31 @@ class Teaching(Surroundings):
         if now == self._too_early:  # the search asks twice a second
             return None
         self._too_early = now
-        best = self._teacher()
-        if best is None or not self.budget.may_try() or self.too_few_prompts(tried):
+        able = self._able()
+        if not able or not self.budget.may_try() or self.too_few_prompts(tried):
             return None
+        sure = [record for record in able if any(r.confidence is not None for r in self._validation_rows(record))]
+        if not sure:
+            if not self._waits:
+                self.emit("note", "no rows are labelled before a prompt states a confidence in its answers", None)
+            self._waits = True
+            return None
+        best = max(sure, key=lambda r: (self.quality(r), -r.job.trial))
         if has_failed_enough(self._records):
             self._end(f"no rows are labelled: it has failed {MOST_FAILURES} times")
             return None
         return self._affordable(best)
 
-    def _teacher(self) -> Record | None:
-        """Whose prompt labels: the best one measured in full on a model that may teach."""
+    def _able(self) -> list[Record]:
+        """Prompts measured in full on models that may teach."""
         models = teacher_models(self.resolved.task, self.resolved.space.pairs)
-        able = [record for record in self.prompts() if record.job.candidate.model in models]
-        return max(able, key=lambda r: (self.quality(r), -r.job.trial), default=None)
+        return [record for record in self.prompts() if record.job.candidate.model in models]
 
     def _expected(self, teacher: Record) -> int | None:
         """Rows that must probably be answered for as many labels as are wanted; None: too few would come of it."""
         settings, there = self.resolved.task.teacher, len(self.resolved.splits.unlabelled)
-        rows = self._validation_rows(teacher.job.trial)
-        sure, stated = _sure(rows, settings.least_confidence), [r for r in rows if r.confidence is not None]
-        if not stated:
-            self._end(f"no rows are labelled: trial {teacher.job.trial} states no confidence in its answers")
-            return None
-        share = len(sure) / len(rows)
+        rows = self._validation_rows(teacher)
+        share = len(_sure(rows, settings.least_confidence)) / len(rows)
         if share * there < LEAST_HOPE * self._least():
             self._end(
                 f"no rows are labelled: trial {teacher.job.trial} is sure of {share:.0%} of its answers to validation "

@@ -21,6 +21,7 @@ from typing import Any
 from autoadapt.api.search import run_search
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.events import Event
 from autoadapt.domain.jobs import Devices, PromptText, Refit
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.outcome import Failure, Measurement
@@ -42,8 +43,7 @@ templates:
 instructions: {options: "One of: {{ labels | join(', ') }}."}
 shared: {template: [plain], instruction: [options]}
 branches:
-  prompt: {shots: [0], label_way: [decisions]}
-  head: {pooling: [mean], scaling: [standard], depth: [0.7, 1.0], C: [30.0]}
+  prompt@remote: {shots: [0], label_way: [decisions]}
 """
 CANDIDATES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("tfidf", "classical", {"units": "both", "classifier": "logistic_regression", "C": 10.0}),
@@ -103,6 +103,12 @@ def teacher(truth: dict[str, str], labels: list[str], accuracy: float) -> Iterat
         server.shutdown()
 
 
+def say(event: Event) -> None:
+    """Prints what a search notes."""
+    if event.kind == "note":
+        print(f"  {event.message}")
+
+
 def lines(file: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
@@ -133,11 +139,11 @@ def write_task(folder: Path, data: Path, seed: int, rows: int, url: str) -> Path
             "train_rows": len(own),
         },
         "metric": "accuracy",
-        "models": [model, "embedded"],
-        "methods": ["prompt", "head"],
+        "models": [model],
+        "methods": ["prompt"],
         "remote": {model: {"price": {"input": 1.0, "output": 4.0}, "concurrency": 8}},
         "search_space": "space.yaml",
-        "budget": {"trials": 4},
+        "budget": {"trials": 2},
         "economics": {"usd_per_hour": 0.1},
         "evaluation": {"rows": 100, "test_rows": 1000, "load_requests": 0, "onnx": False, "robustness": False,
                        "learning_curve": False, "final_fit": False, "latency_requests": 5},
@@ -149,7 +155,9 @@ def write_task(folder: Path, data: Path, seed: int, rows: int, url: str) -> Path
     return file
 
 
-def fitted(run: Path, number: int, method: str, model: ModelReference, params: dict[str, Any], labels: list[str]) -> Any:
+def fitted(
+    run: Path, number: int, method: str, model: ModelReference, params: dict[str, Any], labels: list[str]
+) -> Any:
     """Statistics of the test rows that a candidate answers, and the seconds that fitting it took."""
     job = Refit(
         trial=number,
@@ -180,7 +188,7 @@ def measure(name: str, seed: int, rows: int, accuracy: float) -> None:
     labels = sorted({row["label"] for row in every})
     with TemporaryDirectory() as temporary, teacher(truth, labels, accuracy) as url:
         folder = Path(temporary)
-        _, run = run_search(write_task(folder, data, seed, rows, url), runs=folder / "runs")
+        _, run = run_search(write_task(folder, data, seed, rows, url), runs=folder / "runs", on_event=say)
         results = read_results(run)
         if results.labels is None or results.verdict is None or results.verdict.bought_labels is None:
             raise SystemExit("nothing was labelled")
@@ -199,7 +207,7 @@ def measure(name: str, seed: int, rows: int, accuracy: float) -> None:
                 number += 1
                 change = paired(Accuracy(), found[count], found[0], (1, 0), seed)
                 text = difference_text(change.difference, change.low, change.high) if count else ""
-                print(f"| {name} | {seed} | {method} | {count} | {found[count].mean():.3f} | {text} | {seconds:.2f} |")
+                print(f"| {name} | {seed} | {method} | {count} | {found[count].mean():.3f} | {text} | {seconds:.2f} |", flush=True)
 
 
 def main() -> None:

@@ -87,7 +87,11 @@ def finished_task(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_best_prompt_labels_once_and_options_learn_from_it(finished_task: Path) -> None:
     labels, (job,) = labels_of(finished_task), jobs(finished_task, "label")
     rows = lines(root_of(finished_task) / "teacher/labels.jsonl")
-    assert (labels.trial, labels.kept, labels.labelling.answered) == (job["trial"], len(rows), labels.labelling.answered)
+    assert (labels.trial, labels.kept, labels.labelling.answered) == (
+        job["trial"],
+        len(rows),
+        labels.labelling.answered,
+    )
     assert labels.kept >= 20
     fits = jobs(finished_task, "rung")
     learning = [fit for fit in fits if fit["candidate"]["params"].get("teacher_rows")]
@@ -172,10 +176,11 @@ def test_other_settings_of_the_teacher_are_another_question(finished_task: Path)
 
 
 @pytest.mark.parametrize(
-    "sampler", ["cost_aware", pytest.param("random", marks=pytest.mark.slow), pytest.param("tpe", marks=pytest.mark.slow)]
+    "sampler",
+    ["cost_aware", pytest.param("random", marks=pytest.mark.slow), pytest.param("tpe", marks=pytest.mark.slow)],
 )
 def test_a_teacher_that_is_never_sure_labels_nothing(sampler: str, make_task: MakeTask) -> None:
-    task = taught(make_task, teacher={"least_confidence": 1.0}, search={"sampler": sampler})
+    task = taught(make_task, teacher={"least_confidence": 1.0}, search={"sampler": sampler}, budget={"trials": 5})
     done = search(task, "--json")
     assert done.returncode == 0, done.stderr
     assert jobs(task, "label") == []
@@ -248,7 +253,7 @@ def test_a_server_without_confidences_labels_nothing(make_task: MakeTask) -> Non
         task = hosted(make_task, url, space=HOSTED_SPACE.replace("[logprobs]", "[schema]"))
         done = search(task, "--json")
         assert done.returncode == 0, done.stderr
-        assert "states no confidence in its answers" in done.stdout
+        assert "before a prompt states a confidence in its answers" in done.stdout
         assert jobs(task, "label") == []
 
 
