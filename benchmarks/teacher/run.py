@@ -1,6 +1,6 @@
 """What rows labelled by a teacher that is right nine times in ten buy, for methods with 100 labelled rows.
 
-python benchmarks/teacher/run.py [--data trec6 banking77] [--seeds 0 1] [--rows 100] [--accuracy 0.9]
+python benchmarks/teacher/run.py [--data trec6] [--seeds 0] [--rows 100] [--accuracy 0.9]
 
 For each data set and seed a search runs: a server of this script is the hosted model, labels rows as its only prompt is
 asked to, and says that it is sure of all of them. Then the same candidates are fitted on the labelled rows and on 0, 500
@@ -212,8 +212,8 @@ def measure(name: str, seed: int, rows: int, accuracy: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="*", default=["trec6", "banking77"])
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
+    parser.add_argument("--data", nargs="*", default=["trec6"])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--accuracy", type=float, default=0.9)
     chosen = parser.parse_args()
