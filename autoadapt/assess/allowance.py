@@ -55,7 +55,7 @@ class Allowance:
         seconds = held = billed = 0.0
         for record in self._search.folder.records:
             final = isinstance(record.job, Refit) and record.job.final  # paid for by the rest of the budget
-            if record.job.kind not in ("fit", "propose") and not final and record.outcome is not None:
+            if record.job.kind not in ("fit", "propose", "label") and not final and record.outcome is not None:
                 seconds += record.outcome.seconds
                 held += record.outcome.usage.total_device_seconds
                 billed += record.outcome.usage.usd

@@ -204,7 +204,7 @@ class AssessmentJobs:
     def training(self, job: Refit) -> Use:
         """What the training of a job will probably take at most; one that was ended by its time, as much for a row."""
         measurement = self.results.trials.measurement(job.trial)
-        grown = self.rows_learned(job) / len(self.resolved.splits.train)
+        grown = self._grown(job)
         margin = MARGIN if trained_share(measurement) == 1 else 1.0
         return self.costs(job.trial).use(measurement.train_seconds * grown * margin)
 
@@ -215,8 +215,13 @@ class AssessmentJobs:
             return 1.0
         return min(1.0, self.results.trials.measurement(job.trial).train_seconds / training)
 
+    def _grown(self, job: Refit) -> float:
+        """Rows from which a fit learns over those of its trial; the rows of a teacher are the same in both."""
+        taught = job.candidate.teacher_rows
+        return (self.rows_learned(job) + taught) / (len(self.resolved.splits.train) + taught)
+
     def rows_learned(self, job: Refit) -> int:
-        """Rows from which a fit learns."""
+        """Labelled rows from which a fit learns, those of a teacher apart."""
         rows = sum(len(getattr(self.resolved.splits, split)) for split in job.splits)
         return rows if job.train_rows is None else min(job.train_rows, rows)
 
@@ -265,7 +270,7 @@ class AssessmentJobs:
 
     def predicted(self, job: Refit) -> Use:
         """What fitting again will probably take, from the option's own training and validation."""
-        share, costs = self.rows_learned(job) / len(self.resolved.splits.train), self.costs(job.trial)
+        share, costs = self._grown(job), self.costs(job.trial)
         return (costs.fit if job.train_rows is None else costs.fit_part)(share, job.rows).times(MARGIN)
 
     def common(self, trial: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
 from autoadapt.domain.rows import Row
 from autoadapt.domain.verdict import (
+    BoughtLabels,
     Compared,
     Curve,
     LabelScore,
@@ -20,8 +21,10 @@ from autoadapt.domain.verdict import (
     Unmeasured,
     Verdict,
 )
+from autoadapt.economics.usage_costs import usage_usd
 from autoadapt.row_statistics import stats_array
 from autoadapt.study.search import Search
+from autoadapt.verdict.bought_labels import bought_labels
 from autoadapt.verdict.comparisons import compared_with, dominated_within_error
 from autoadapt.verdict.explanation import next_steps, reasons
 from autoadapt.verdict.gain import gain
@@ -51,6 +54,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
     raws = {t: results.raw(t) for t in results.option_trials()} | {b.raw.trial: b.raw for b in results.cascades()}
     return Verdict(
         gain=gain(recommendation, options, raws, pairs, results.defaults()),
+        bought_labels=_bought_labels(search, pairs),
         unmeasured=list(unmeasured),
         best=best.trial,
         compared=compared,
@@ -75,6 +79,17 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         why=reasons(options, recommendation, compared, resolved.task.constraints),
         next=_next_steps(search, options, recommendation, learning),
     )
+
+
+def _bought_labels(search: Search, pairs: Sequence[Paired]) -> BoughtLabels | None:
+    """What the labels of a teacher have bought; None: there are none."""
+    labels, results = search.resolved.taught.labels, search.results
+    if labels is None:
+        return None
+    usd = float(usage_usd(labels.usage, search.resolved.task.economics))
+    trial, other = results.taught_pair.found()
+    taught = None if trial is None else (trial, results.trials.record(trial).job.candidate.teacher_rows)
+    return bought_labels(labels, usd, taught, other, pairs)
 
 
 def _same_rows(stats: dict[int, Any]) -> dict[int, Any]:

@@ -167,6 +167,14 @@ class Answer:
             return ""
         return self.renamed(verdict.gain.sentence.removeprefix(GAIN))
 
+    @property
+    def labels(self) -> str:
+        """What the labels of a teacher have bought; empty: no rows were labelled."""
+        verdict = self.study.verdict
+        if verdict is None or verdict.bought_labels is None:
+            return ""
+        return self.renamed(verdict.bought_labels.sentence)
+
     def top_options(self) -> list[Option]:
         """At most seven options: the recommended one, what it is against, and the best others."""
         advice = self.study.recommendation

@@ -28,11 +28,11 @@ BUSY = 0.1
 
 
 def first_lines(verdict: Verdict | None) -> list[str]:
-    """What the search gained over what it began with, what a final fit gives, and methods that were never measured in
-    full, a line per reason."""
+    """What the search gained over what it began with, what labels have bought, what a final fit gives, and methods that
+    were never measured in full, a line per reason."""
     if verdict is None:
         return []
-    lines = [one.sentence for one in (verdict.gain, verdict.final_fit) if one is not None]
+    lines = [one.sentence for one in (verdict.gain, verdict.bought_labels, verdict.final_fit) if one is not None]
     by_reason: dict[str, list[str]] = {}
     for one in verdict.unmeasured:
         by_reason.setdefault(one.reason, []).append(one.name)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 
-from autoadapt.domain.params import MOST_PAIRS, DecodingParams
+from autoadapt.domain.params import MOST_PAIRS, TEACHER_ROWS, DecodingParams
 from autoadapt.domain.space import Scalar
 from autoadapt.domain.strict import StrictModel
 
@@ -32,6 +32,19 @@ class Candidate(StrictModel):
         return float(self.params.get("num_train_epochs") or 1.0) * float(self.params.get("pairs_per_row") or 1.0)
 
     @property
+    def teacher_rows(self) -> int:
+        """Rows labelled by a teacher that it learns from, beside the training rows."""
+        return int(self.params.get(TEACHER_ROWS) or 0)
+
+    def passes_over(self, rows: int) -> float:
+        """`passes`, where those over the rows of a teacher are counted as passes over the training rows.
+
+        Args:
+            rows: for training, those of a teacher apart; 0: not known.
+        """
+        return self.passes * (1 + self.teacher_rows / rows) if rows else self.passes
+
+    @property
     def written_first(self) -> float:
         """Tokens of reasoning that it may write before it answers, over all of its samples, to which the time of its
         answers is about in proportion; 0 for what does not reason."""
@@ -49,9 +62,10 @@ class Candidate(StrictModel):
         """Optimizer steps of its whole training.
 
         Args:
-            rows: for training.
+            rows: for training, those of a teacher apart.
         """
         pairs, batch = self.params.get("pairs_per_row"), int(self.params.get("batch_size") or 16)
+        rows += self.teacher_rows
         examples = min(rows * int(pairs), MOST_PAIRS) if pairs else rows
         return math.ceil(examples / batch) * int(self.params.get("num_train_epochs") or 1)
 

@@ -60,6 +60,9 @@ class Data(StrictModel):
     """Rows the search measures on; taken from `train` where absent."""
     test: PathText | None = None
     """Rows the search never sees; taken from `train` where absent."""
+    unlabelled: PathText | None = None
+    """Rows without an answer, of which the best prompt of the search labels some for other methods to learn from (see
+    `teacher`); only their input columns are read."""
     columns: Columns = Columns()
     """Column names."""
     encoding: str | None = None

@@ -72,6 +72,7 @@ class History:
             its steps and is no better says nothing of what it will reach.
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
             the training rows (`Candidate.passes`).
+        rows: for training, those of a teacher apart; 0: not known.
     """
 
     trials: tuple[TrialHistory, ...]
@@ -90,6 +91,7 @@ class History:
     closed: frozenset[str] = frozenset()
     chance: float | None = None
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    rows: int = 0
 
     def silent(self, trial: TrialHistory, reached: Reached) -> bool:
         """Whether a rung says nothing of its trial: a part of a training after which it is at chance."""

@@ -4,8 +4,8 @@ A trial is one candidate under one Optuna number. It is fitted in one Fit per ru
 test rows (Score), measured under load (LoadTest), and its candidate may be fitted again on fewer rows, on more of them
 or with another seed (Refit). Artifacts of several trials are timed in turn (TimeInTurn), one is tried in ONNX
 (OnnxTest), and one answers perturbed prompts and rows (RobustnessTest). An instruction is written for the prompt of the
-best trial (Propose). A job that is tried again has a higher
-`attempt`; everything else in it is equal.
+best trial (Propose), and rows without an answer are labelled by it (Label). A job that is tried again has a
+higher `attempt`; everything else in it is equal.
 """
 
 import hashlib
@@ -141,6 +141,8 @@ class Fit(JobBase):
     requests are timed."""
     instruction_usage: Usage = Usage()
     """What writing the prompt's instruction has used, where it is that of a slot. The option bears it."""
+    labels_usage: Usage = Usage()
+    """What labelling the rows of a teacher has used from which it learns. The option bears it."""
 
 
 class Score(JobBase):
@@ -249,6 +251,21 @@ class Propose(JobBase):
     """Billed by providers, after which no further step is begun; None: no limit."""
 
 
+class Label(JobBase):
+    """Answers rows that have no label with the candidate's prompt, and keeps those answers of which it is sure."""
+
+    kind: Literal["label"] = "label"
+    rows: int = Field(ge=1)
+    """Rows answered at most, the first of the split."""
+    wanted: int = Field(ge=1)
+    """Rows kept after which it ends."""
+    least_confidence: float = Field(gt=0, le=1)
+    most_seconds: float | None = Field(default=None, gt=0)
+    """After which no further rows are answered; None: no limit."""
+    most_usd: float | None = Field(default=None, ge=0)
+    """Billed by providers, after which no further rows are answered; None: no limit."""
+
+
 class RobustnessTest(JobBase):
     """Loads a finished artifact and answers test rows under other wordings of its prompt and with other spellings."""
 
@@ -260,7 +277,7 @@ class RobustnessTest(JobBase):
     """Longest time; the variants that were answered by then count."""
 
 
-AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn | OnnxTest | RobustnessTest | Propose
+AnyJob = Fit | Score | LoadTest | Refit | TimeInTurn | OnnxTest | RobustnessTest | Propose | Label
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 FitJob = Fit | Refit
 """Jobs that adapt a model; the others load a finished artifact."""

@@ -17,6 +17,7 @@ from autoadapt.domain.model import Capabilities
 from autoadapt.domain.params import ContrastParams, DecodingParams, HeadParams, WordModel, WordParams
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
+from autoadapt.domain.teacher import TEACHER
 from autoadapt.domain.usage import Usage
 
 Weights = Literal["none", "adapter", "head", "full"]
@@ -207,11 +208,20 @@ class Context:
         return self.job.train_steps if isinstance(self.job, Refit) else None
 
     def training_rows(self) -> list[Row]:
-        """The rows that this job may learn from."""
+        """The rows that this job may learn from: labelled ones, then those that a teacher has labelled."""
+        return [*self.labelled_rows(), *self.teacher_rows()]
+
+    def labelled_rows(self) -> list[Row]:
+        """Of these, the rows of the task; a learning curve uses a part of them."""
         if isinstance(self.job, Refit):
             rows = [row for split in self.job.splits for row in self.rows(split)]
             return rows[: self.job.train_rows]
         return self.rows("train")
+
+    def teacher_rows(self) -> list[Row]:
+        """Of these, the rows that a teacher has labelled."""
+        count = self.job.candidate.teacher_rows
+        return self.rows(TEACHER, count) if count else []
 
 
 @dataclass(frozen=True)

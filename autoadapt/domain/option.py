@@ -10,7 +10,7 @@ from autoadapt.domain.robustness import Robustness
 from autoadapt.domain.strict import StrictModel
 from autoadapt.domain.usage import Usage
 
-Role = Literal["floor", "baseline", "default", "part"]
+Role = Literal["floor", "baseline", "default", "taught", "part"]
 """Why an option is shown although it is dominated: it is the best of the simple methods, the untuned prompt, the best
 of the candidates that the study began with, or a part of a cascade that is shown."""
 CASCADE_NUMBERS = 1_000_000

@@ -9,6 +9,7 @@ from autoadapt.domain.load import Load
 from autoadapt.domain.proposal import Proposal
 from autoadapt.domain.robustness import VariantScores
 from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.teacher import Labelling
 from autoadapt.domain.usage import Usage
 
 Stage = Literal["start", "load", "fit", "measure", "save"]
@@ -50,6 +51,8 @@ class Measurement(StrictModel):
     instruction_usage: Usage = Usage()
     """What writing the instruction has used, where it is that of a slot: a part of what the option costs once. The
     budget has paid it in the job that filled the slot."""
+    labels_usage: Usage = Usage()
+    """What labelling the rows of a teacher has used from which it learns: a part of what the option costs once, too."""
     answering: Usage = Usage()
     """What answering `rows` in batches used."""
     from_cache: Usage = Usage()
@@ -92,6 +95,11 @@ class Measurement(StrictModel):
     """Size of what must be deployed in addition to the base model."""
     parameters_trained: int = 0
     parameters_total: int
+
+    @property
+    def written_for_it(self) -> Usage:
+        """What other jobs have written that it needs: its instruction, and the labels of a teacher."""
+        return self.instruction_usage.plus(self.labels_usage)
 
 
 class TimesInTurn(StrictModel):
@@ -153,7 +161,7 @@ class Failure(StrictModel):
         return f"{self.failure_class} in {self.stage}: {self.reason}"
 
 
-Result = Measurement | Load | TimesInTurn | OnnxTimes | Perturbed | Proposal
+Result = Measurement | Load | TimesInTurn | OnnxTimes | Perturbed | Proposal | Labelling
 """What a job that did not fail gave."""
 
 
@@ -166,7 +174,7 @@ class Outcome(StrictModel):
     """Of the job; an outcome of another attempt is not accepted."""
     result: Annotated[Result | Failure, Field(discriminator="kind")]
     """Measurement of Fit, Score and Refit; Load of LoadTest; TimesInTurn of TimeInTurn; OnnxTimes of OnnxTest;
-    Perturbed of RobustnessTest; Proposal of Propose; Failure of any."""
+    Perturbed of RobustnessTest; Proposal of Propose; Labelling of Label; Failure of any."""
     devices: Devices
     seconds: float
     """Wall-clock seconds the job held its devices."""

@@ -16,6 +16,17 @@ QUALITY_ALONE: frozenset[Effect] = frozenset()
 TRAINING: frozenset[Effect] = frozenset({"training"})
 
 
+TEACHER_ROWS = "teacher_rows"
+
+
+class LearningParams(StrictModel):
+    """What every method has that learns from rows."""
+
+    teacher_rows: int = Field(default=0, ge=0)
+    """Rows of `data.unlabelled` that it learns from too, by the labels that the best prompt has given them during the
+    search. Searched where the task has such rows alone."""
+
+
 class PromptedParams(StrictModel):
     """The prompt of a model that reads prompts; other models are given the input alone."""
 
@@ -64,7 +75,7 @@ class DecodingParams(StrictModel):
     """Models behind a server: how much a model that reasons unasked shall do so; empty: as its settings say."""
 
 
-class TunedParams(PromptedParams):
+class TunedParams(PromptedParams, LearningParams):
     """Parameters of the training loop, with the names transformers uses."""
 
     effects: ClassVar[Effects] = {
@@ -73,6 +84,7 @@ class TunedParams(PromptedParams):
         "weight_decay": QUALITY_ALONE,
         "num_train_epochs": TRAINING,
         "batch_size": TRAINING,
+        TEACHER_ROWS: TRAINING,
     }
 
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
@@ -109,10 +121,10 @@ class ContrastParams(TunedParams):
     """Inverse of the strength of the logistic regression's L2 regularisation, as scikit-learn calls it."""
 
 
-class HeadParams(StrictModel):
+class HeadParams(LearningParams):
     """A logistic regression on frozen features of a model."""
 
-    effects: ClassVar[Effects] = {"scaling": TRAINING, "C": TRAINING}
+    effects: ClassVar[Effects] = {"scaling": TRAINING, "C": TRAINING, TEACHER_ROWS: TRAINING}
 
     pooling: Literal["mean", "cls", "last"] = "mean"
     """How the vectors of a text's tokens become one: their mean, the first one (encoders), or the last one (causal
@@ -130,10 +142,10 @@ WordModel = Literal["majority", "tfidf", "nearest"]
 """Models of words: the most frequent answer; TF-IDF with a linear classifier; the answer of the nearest row."""
 
 
-class WordParams(StrictModel):
+class WordParams(LearningParams):
     """Parameters of models of words; the most frequent answer needs none of them."""
 
-    effects: ClassVar[Effects] = {"C": TRAINING}
+    effects: ClassVar[Effects] = {"C": TRAINING, TEACHER_ROWS: frozenset({"training", "answering", "artifact"})}
 
     units: Literal["words", "characters", "both"] = "both"
     """What is counted: single words and pairs of words, or two to five characters within words, or both."""

@@ -17,6 +17,7 @@ from autoadapt.domain.data import Data
 from autoadapt.domain.prompt_entry import PromptSettings
 from autoadapt.domain.remote import RemoteSettings
 from autoadapt.domain.strict import PathText, PlacedError, StrictModel, Usd
+from autoadapt.domain.teacher import TeacherSettings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MOST_SLOTS = 1024
@@ -301,6 +302,9 @@ class Task(StrictModel):
     """Writes instructions during the search, `prompt.slot`: a name in the proposers folder with the model that writes,
     {capo: {model: NAME}} or {gepa: {model: NAME}}. What it uses is part of the search's cost, and an option that uses
     its instruction bears it."""
+    teacher: TeacherSettings = TeacherSettings()
+    """With `data.unlabelled`: how its rows are labelled during the search. What labelling uses is part of the search's
+    cost, and an option that learns from the labels bears it."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of everything random."""
 
@@ -338,6 +342,12 @@ class Task(StrictModel):
             )
         if self.search.deterministic and self.compute.slots not in (1, "auto"):
             raise ValueError("search.deterministic: several slots end by the clock; set compute.slots to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _taught_rows_given(self) -> "Task":
+        if self.data.unlabelled is None and self.teacher != TeacherSettings():
+            raise PlacedError(("teacher",), "there is nothing to label; give data.unlabelled: FILE, or remove it")
         return self
 
     @model_validator(mode="after")

@@ -169,6 +169,36 @@ class Gain(StrictModel):
     """All of this in words."""
 
 
+class BoughtLabels(StrictModel):
+    """What the labels of a teacher have bought: the best option that learns from them against the best one of the
+    methods that could but does not."""
+
+    teacher: int
+    """The trial whose prompt has labelled."""
+    model: str
+    """Its model."""
+    labelled: int
+    """Rows that it was sure enough of."""
+    share_kept: float
+    """Of the rows that it has answered."""
+    sure_rows: int
+    """Validation rows that it was sure enough of in its trial."""
+    sure_right: float | None
+    """Mean score of its answers to these; None: there are none."""
+    usd: float
+    """What labelling has cost, failed attempts included."""
+    trial: int | None
+    """The option that learns from labels, by expected quality on validation rows; None: none was measured in full."""
+    other: int | None
+    """The option that learns from none."""
+    rows: int
+    """Labels that `trial` learns from."""
+    quality: Paired | None
+    """Quality of `trial` minus that of `other` on the same test rows; None: they were not both scored."""
+    sentence: str
+    """All of this in words."""
+
+
 class Unmeasured(StrictModel):
     """A method on a family of models of which no candidate was measured in full."""
 
@@ -211,6 +241,8 @@ class Verdict(StrictModel):
 
     gain: Gain | None = None
     """What the search has gained over the candidates that it began with; None: an earlier version has written it."""
+    bought_labels: BoughtLabels | None = None
+    """What the labels of a teacher have bought; None: no rows were labelled."""
     unmeasured: list[Unmeasured] = Field(default=[])
     """Methods of which no candidate was measured in full, on each family of models that they suit."""
     best: int

@@ -23,9 +23,9 @@ def training_usd(measurement: Measurement, economics: Economics) -> Decimal:
     return usage_usd(measurement.training, economics)
 
 
-def instruction_usd(measurement: Measurement, economics: Economics) -> Decimal:
-    """USD of writing an option's instruction, where a proposer has written it."""
-    return usage_usd(measurement.instruction_usage, economics)
+def written_usd(measurement: Measurement, economics: Economics) -> Decimal:
+    """USD of an option's instruction, where a proposer has written it, and of the labels of a teacher."""
+    return usage_usd(measurement.written_for_it, economics)
 
 
 def inference_usd_per_1k(measurement: Measurement, economics: Economics) -> Decimal:
@@ -39,7 +39,7 @@ def inference_usd_per_1k(measurement: Measurement, economics: Economics) -> Deci
 def cost_usd_per_1k(measurement: Measurement, economics: Economics, share_trained: float = 1.0) -> Decimal:
     """USD per 1,000 queries: ``c_inference + C_once / (V H / 1000)``, V queries a month, H months.
 
-    C_once is what training takes, and what writing the instruction took.
+    C_once is what training takes, and what writing the instruction and labelling the rows of a teacher took.
 
     Args:
         measurement: of the option.
@@ -48,7 +48,7 @@ def cost_usd_per_1k(measurement: Measurement, economics: Economics, share_traine
     """
     return costs.total_usd_per_1k(
         inference_usd_per_1k(measurement, economics),
-        training_usd(measurement, economics) / Decimal(repr(share_trained)) + instruction_usd(measurement, economics),
+        training_usd(measurement, economics) / Decimal(repr(share_trained)) + written_usd(measurement, economics),
         Decimal(economics.queries_per_month),
         Decimal(repr(economics.horizon_months)),
     )

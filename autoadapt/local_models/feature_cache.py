@@ -46,6 +46,15 @@ class CachedFeatures:
     tokens: NDArray[np.int64]
     """Of each text."""
 
+    def first(self, count: int) -> "CachedFeatures":
+        """Those of the first texts."""
+        return CachedFeatures(**{name: array[:count] for name, array in vars(self).items()})
+
+    def followed_by(self, other: "CachedFeatures") -> "CachedFeatures":
+        """Those of both, as of one list of texts."""
+        behind = dataclasses.replace(other, texts=other.texts + len(self.texts))
+        return joined([self, behind])
+
 
 ARRAYS = tuple(field.name for field in dataclasses.fields(CachedFeatures))
 """Of a file."""

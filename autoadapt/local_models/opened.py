@@ -132,25 +132,32 @@ class OpenedLocalModel(Model, Generic[M]):
         labels = job.labels or []
         lm = self.models.borrow(self.base, self.accelerator, self.dtype)
         rows = context.training_rows()
-        cached = self.cached_features(lm, params)
+        cached = self.features_of_rows(lm, params)
         begun = time.perf_counter()
         targets = label_targets(job, rows)
-        head = fit_head(cached.vectors[: len(rows)], targets, len(labels), params).to(lm.device)
-        seconds = float(cached.seconds[: len(rows)].sum()) + time.perf_counter() - begun
+        head = fit_head(cached.vectors, targets, len(labels), params).to(lm.device)
+        seconds = float(cached.seconds.sum()) + time.perf_counter() - begun
         context.save_artifact(Decoding(), "head", head.write)
         training = Training(
             seconds=seconds,
-            tokens=int(cached.tokens[: len(rows)].sum()),
+            tokens=int(cached.tokens.sum()),
             parameters_trained=sum(p.numel() for p in head.parameters()),
             artifact_bytes=(context.artifact / HEAD_FILE).stat().st_size,
         )
         return HeadAnswerer(lm, head, self.reader(lm), labels, training=training, tick=context.tick)
 
-    def cached_features(self, lm: M, params: HeadParams) -> CachedFeatures:
-        """Features of whole splits, shared by all trials of the run, of which some jobs use the first rows alone."""
+    def features_of_rows(self, lm: M, params: HeadParams) -> CachedFeatures:
+        """Features of the rows that a job learns from: of its splits, and of the rows that a teacher has labelled."""
+        own = self.cached_features(lm, params).first(len(self.context.labelled_rows()))
+        taught = [row.input for row in self.context.teacher_rows()]
+        return own.followed_by(self.cached_features(lm, params, taught)) if taught else own
+
+    def cached_features(self, lm: M, params: HeadParams, texts: Sequence[str] = ()) -> CachedFeatures:
+        """Features of texts, shared by all trials of the run; by default of the job's splits, of which some jobs use
+        the first rows alone."""
         context, job = self.context, self.context.job
         splits = job.splits if isinstance(job, Refit) else ("train",)
-        texts = [row.input for split in splits for row in context.rows(split)]
+        texts = texts or [row.input for split in splits for row in context.rows(split)]
         features, read = Features(lm, params.pooling, params.depth), self.reader(lm)
 
         def compute(known: frozenset[int]) -> Iterator[CachedFeatures]:

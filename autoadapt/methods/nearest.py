@@ -7,11 +7,10 @@ from pydantic import BaseModel
 
 from autoadapt.domain.method import Adapted, Context, Method, Model
 from autoadapt.domain.metric import AnswerKind
-from autoadapt.domain.params import WordParams
-from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.params import LearningParams, WordParams
 
 
-class NearestParams(StrictModel):
+class NearestParams(LearningParams):
     """What is counted of a text."""
 
     units: Literal["words", "characters", "both"] = "both"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from autoadapt.domain.jobs import Devices, seed_of
 from autoadapt.domain.rows import Row
+from autoadapt.domain.teacher import UNLABELLED
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import SpecialFileError, content_of, read_rows, set_aside, write_atomic
 from autoadapt.runs.run_folder import REBUILT, read_job
@@ -109,7 +110,7 @@ def _whole_lock(path: Path) -> dict[str, Any] | None:
 
 def _other_rows(folder: Path, resolved: ResolvedTask) -> Iterator[str]:
     """Splits that hold other rows than the frozen ones; a file that was cut short holds the first of them."""
-    for name in ("train", "dev", "validation", "test"):
+    for name in ("train", "dev", "validation", "test", UNLABELLED):
         now: list[Row] = getattr(resolved.splits, name)
         with contextlib.suppress(OSError, ValidationError, UnicodeDecodeError):
             frozen = read_rows(folder / f"{name}.jsonl")

@@ -18,6 +18,7 @@ from autoadapt.domain.option import Calibration, Option, RawOption, Recommendati
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.proposal import FilledSlot
 from autoadapt.domain.strict import StrictModel
+from autoadapt.domain.teacher import TeacherLabels
 from autoadapt.domain.verdict import Importance, Verdict
 from autoadapt.economics.queueing import scaled
 from autoadapt.errors import Exit, UserError
@@ -63,6 +64,8 @@ class Results(StrictModel):
     """Trials by how they ended."""
     methods: dict[str, MethodUse] = Field(default={})
     """By name."""
+    labels: TeacherLabels | None = None
+    """What a teacher has labelled during the search; None: nothing."""
     slots: list[FilledSlot] = Field(default=[])
     """Instructions that were written during the search, by number of their slot."""
     given_up: list[str] = Field(default=[])

@@ -16,8 +16,11 @@ runs/NAME/
   trials/0007/refit-85-0/      fitted again for the verdict: on 85 training rows (or `all`), with seed 0 (or another)
   trials/0007/refit-final-0/   fitted again on training and validation rows; with its artifact, the one to deploy
   trials/0007/propose-1/       an instruction written for slot 1 from the failures of this trial's prompt
+  trials/0007/label/           rows without an answer, labelled by this trial's prompt
   trials/0007/predictions-*    answers to validation and test rows, and to perturbed ones
   slots/slot-1.json            the instruction of slot 1, who wrote it, what was tried and what it took; never changed
+  teacher/labels.jsonl         the rows that the teacher has labelled, and labels.json: which trial it is, how sure it
+                               was, what labelling took; never changed
   answers.db                   answers of models behind servers, and the money booked for them
   judge.json                   of `metric: judge`: its agreement with people, its bias, and what its server can do
   features/                    features of training rows, shared by all trials
@@ -55,9 +58,9 @@ from autoadapt.files import content_of, read_model, write_json
 REBUILT = "run `autoadapt search` on its task again: it repeats no trial and writes the file again"
 """What to do about a file of a run folder that is lost or damaged."""
 JOB_FOLDER = re.compile(
-    r"(rung(\d+)|score|load_test|in_turn|onnx|robustness|propose-\d+|refit-\w+-\d+)(?:-retry(\d+))?"
+    r"(rung(\d+)|score|load_test|in_turn|onnx|robustness|propose-\d+|label|refit-\w+-\d+)(?:-retry(\d+))?"
 )
-JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx", "robustness", "propose"]
+JobKind = Literal["fit", "score", "load_test", "refit", "in_turn", "onnx", "robustness", "propose", "label"]
 
 
 MOST_SHARED = 1000

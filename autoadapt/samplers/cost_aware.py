@@ -95,7 +95,7 @@ class CostAware(Sampler):
         decision = self.decide(seed, history)
         candidate = decision.candidate
         if candidate is None:  # asked for a candidate although a paused trial would be worth more
-            features = Features(history.branches, history.models)
+            features = Features(history.branches, history.models, history.rows)
             candidate = draw_least_seen(history, features, np.random.default_rng(seed))
         return Planned(candidate)
 
@@ -314,7 +314,9 @@ class _Choice:
         places, last = self.belief.places_of(paused), [t.reached[-1] for t in paused]
         left = np.array([(1 - r.share) ** exponent(self.history, t) for t, r in zip(paused, last, strict=True)])
         gain = self._gain(uncertain_alone, places, self.belief.axes.known_of(last))
-        seconds = self.belief.job_seconds(np.array([t.candidate.passes for t in paused]), places, left)
+        seconds = self.belief.job_seconds(
+            np.array([t.candidate.passes_over(self.history.rows) for t in paused]), places, left
+        )
         worth = self._worth(gain, seconds, uncertain_alone)
         i = int(np.argmax(worth))
         return [(float(worth[i]), float(gain.max()), Decision(promote=paused[i].number))] if worth[i] >= 0 else []

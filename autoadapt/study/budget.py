@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Fidelity, Fit, JobBase, Propose
+from autoadapt.domain.jobs import Fidelity, Fit, JobBase, Label, Propose
 from autoadapt.runs.run_folder import Record
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import JobTime, JobTimes
@@ -46,7 +46,7 @@ class Budget:
     ) -> None:
         self._resolved, self._ledger, self._supervisor = resolved, ledger, supervisor
         self._trials, self._results = trials, results
-        self._times = JobTimes(ledger.folder)
+        self._times = JobTimes(ledger.folder, len(resolved.splits.train))
         self._kept_back_of = ((-1, -1), 0.0)
         """Revision of the trials and number of records, and what is kept back with them."""
 
@@ -177,7 +177,7 @@ class Budget:
         return trials + [
             ((job.most_seconds or 0.0) * devices, seconds * devices)
             for job, seconds in self._supervisor.running_jobs()
-            if isinstance(job, Propose)
+            if isinstance(job, Propose | Label)
         ]
 
     def _unscored(self) -> Sequence[Record]:

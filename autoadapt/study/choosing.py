@@ -10,6 +10,7 @@ from autoadapt.domain.candidate import Candidate, describe
 from autoadapt.domain.events import EventKind
 from autoadapt.domain.history import History
 from autoadapt.domain.jobs import seed_of
+from autoadapt.domain.params import TEACHER_ROWS
 from autoadapt.domain.sampler import Sampler
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
@@ -64,7 +65,7 @@ class Chooser:
         can_work = functools.partial(self._can_work, left)
         return History(
             trials=self.histories.all(),
-            branches=resolved.slots.open_arms(resolved.space.arms),
+            branches=resolved.open_arms(),
             models=tuple(task.models),
             tunes=frozenset(m for m in resolved.space.methods if METHODS.get(m).tunes),
             floor=frozenset(m for m in resolved.space.methods if METHODS.get(m).floor),
@@ -79,6 +80,7 @@ class Chooser:
             unpaid=functools.partial(self._is_unpaid, left),
             closed=frozenset(m for m in resolved.space.methods if self._is_closed(m)),
             job_seconds=self.portfolio.job_seconds,
+            rows=len(resolved.splits.train),
         )
 
     def choose(self) -> bool:
@@ -106,7 +108,7 @@ class Chooser:
         return True
 
     def reopen(self) -> None:
-        """Goes on after there is something new to be tried: a slot was filled."""
+        """Goes on after there is something new to be tried: a slot was filled, or rows were labelled."""
         self.converged = self.spent = self.exhausted = False
 
     def _give_up_failing(self) -> None:
@@ -201,20 +203,29 @@ class Chooser:
         """
         if (failing := self.failing.found().get((candidate.method, candidate.model))) is not None:
             return failing
-        if self._is_closed(candidate.method) and candidate.key() not in self.trials.by_key:
+        if self._is_closed(candidate.method, candidate.teacher_rows > 0) and candidate.key() not in self.trials.by_key:
             most = METHODS.get(candidate.method).most_trials
             return f"{candidate.method} is searched no further after {most} candidates"
         if not self.budget.pays_for(candidate, left):
             return f"{UNPAID} {candidate.method} on {candidate.model}"
         return self.resolved.obstacle(candidate)
 
-    def _is_closed(self, method: str) -> bool:
-        """Whether a method is searched no further."""
+    def _is_closed(self, method: str, taught: bool | None = None) -> bool:
+        """Whether a method is searched no further.
+
+        Args:
+            method: its name.
+            taught: with rows of a teacher, or without them, which are counted apart; None: in either way.
+        """
+        if taught is None:
+            learns = TEACHER_ROWS in METHODS.get(method).Params.model_fields and self.resolved.taught.rows
+            ways = (False, True) if learns else (False,)
+            return all(self._is_closed(method, way) for way in ways)
         found, models = self.failing.found(), self.resolved.space.pairs.models[method]
         if found and all((method, model) in found for model in models):
             return True
         most = METHODS.get(method).most_trials
-        return most is not None and self.histories.count(method) >= most
+        return most is not None and self.histories.count(method, taught) >= most
 
     def _ask(self, history: History, straight: bool = False) -> bool:
         study, unpaid = self.trials.study, self._unpaid

@@ -74,10 +74,11 @@ class JobTimes:
 
     Args:
         folder: the jobs that are on record.
+        rows: for training, those of a teacher apart; 0: not known.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder, self._settled = folder, 0
+    def __init__(self, folder: RunFolder, rows: int = 0) -> None:
+        self._folder, self._rows, self._settled = folder, rows, 0
         self._taken: set[Path] = set()
         """Jobs behind the first `_settled` records whose outcomes are taken: a killed run leaves jobs without one."""
         self._seen: dict[tuple[str, str, bool], _Seen] = {}
@@ -96,7 +97,7 @@ class JobTimes:
         if seen is None:
             return None
         share = max(0.0, fidelity.steps - done)
-        training = fmean(seen.per_pass) * candidate.passes * share if seen.per_pass else 0.0
+        training = fmean(seen.per_pass) * candidate.passes_over(self._rows) * share if seen.per_pass else 0.0
         other = _other(seen.other or seen.cold, fidelity.rows) * (candidate.written_first or 1.0)
         return JobTime(float(MARGIN * training), float(MARGIN * other))
 
@@ -135,7 +136,7 @@ class JobTimes:
             for (method, model, _), seen in self._seen.items()
             if model == candidate.model and seen.per_pass and not METHODS.get(method).tunes
         ]
-        return PASS_OF_FORWARD * max(forwards, default=0.0) * candidate.passes
+        return PASS_OF_FORWARD * max(forwards, default=0.0) * candidate.passes_over(self._rows)
 
     def elsewhere(self, candidate: Candidate, rows: int) -> float:
         """Device-seconds that a job of a candidate's method has taken on that other model on which it takes longest.
@@ -184,7 +185,7 @@ class JobTimes:
         devices, trained = outcome.devices.count, measurement.train_seconds
         share = job.fidelity.steps * trained_share(measurement)
         if trained > 0:
-            seen.per_pass.append(trained * devices / share / job.candidate.passes)
+            seen.per_pass.append(trained * devices / share / job.candidate.passes_over(self._rows))
         earlier = [m.train_seconds for _, m in self._earlier(job)]
         other = outcome.usage.total_device_seconds - (trained - max(earlier, default=0.0)) * devices
         other = max(0.0, other) / (job.candidate.written_first or 1.0)
@@ -197,7 +198,7 @@ class JobTimes:
         if whole is None:
             seen.other.append((held / (job.candidate.written_first or 1.0), rows))
             return
-        seen.per_pass.append(whole * outcome.devices.count / job.candidate.passes)
+        seen.per_pass.append(whole * outcome.devices.count / job.candidate.passes_over(self._rows))
         seen.other.append((self._answering(job.candidate.model, rows) or held, rows))
 
 

@@ -22,10 +22,8 @@ def nominal(measurement: Measurement) -> Measurement:
     return measurement.model_copy(
         update={
             "training": _on_device(measurement.training, training),
-            "instruction_usage": _on_device(
-                measurement.instruction_usage,
-                token_seconds * (measurement.instruction_usage.tokens_in + measurement.instruction_usage.tokens_out),
-            ),
+            "instruction_usage": _by_tokens(measurement.instruction_usage, token_seconds),
+            "labels_usage": _by_tokens(measurement.labels_usage, token_seconds),
             "answering": _on_device(measurement.answering, sum(rows)),
             "train_seconds": training,
             "inference_seconds": sum(rows),
@@ -34,6 +32,10 @@ def nominal(measurement: Measurement) -> Measurement:
             "peak_memory_bytes": 4 * (measurement.parameters_total + 3 * measurement.parameters_trained),
         }
     )
+
+
+def _by_tokens(usage: Usage, token_seconds: float) -> Usage:
+    return _on_device(usage, token_seconds * (usage.tokens_in + usage.tokens_out))
 
 
 def _on_device(usage: Usage, seconds: float) -> Usage:

@@ -101,7 +101,7 @@ class MeasuredTrials:
             self._stale |= self.serving.add(trial, record)
             if not measurement.parameters_trained and record.job.candidate.params.get("shots") == 0:
                 self._zero_shot.add(trial)
-            if METHODS.get(record.job.candidate.method).floor:
+            if METHODS.get(record.job.candidate.method).floor and not record.job.candidate.teacher_rows:
                 self._simple = sorted({*self._simple, trial})
             elif measurement.parameters_trained > 0:
                 self._trained.add(trial)

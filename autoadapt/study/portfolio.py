@@ -10,6 +10,7 @@ import optuna
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fit
 from autoadapt.domain.outcome import Measurement, Outcome
+from autoadapt.domain.params import TEACHER_ROWS
 from autoadapt.domain.proposal import SLOT
 from autoadapt.files import read_model
 from autoadapt.runs.results import read_results
@@ -43,8 +44,9 @@ class Portfolio:
             wanted: list[Any] = list(self.space.first())
             seconds: dict[tuple[str, str], list[float]] = {}
             for root in self.earlier:
-                # a slot of another run holds another instruction, or none
-                told = [o for o in read_results(root).options if not o.params.get(SLOT)]
+                # a slot of another run holds another instruction, or none, and its teacher has given other labels
+                options = read_results(root).options
+                told = [o for o in options if not (o.params.get(SLOT) or o.params.get(TEACHER_ROWS))]
                 options = sorted(told, key=lambda o: o.cost_usd_per_1k)
                 fitting = [p for o in options if (p := self.space.fit(o.method, o.model, o.params)) is not None]
                 notes.append(f"warm start: {len(fitting)} of the {len(options)} options of {root} are in this space")
@@ -84,6 +86,8 @@ def _job_seconds(root: Path) -> dict[tuple[str, str], list[float]]:
     for path in sorted((root / "trials").glob("*/rung*/outcome.json")):
         job, outcome = read_job(path.parent), read_model(path, Outcome)
         if not isinstance(job, Fit) or outcome is None or not isinstance(outcome.result, Measurement):
+            continue
+        if job.candidate.teacher_rows:  # its passes go over other rows too
             continue
         trials[job.trial] = trials.get(job.trial, 0.0) + outcome.fit_measure_seconds * outcome.devices.count
         if not job.keep_checkpoint:  # the last rung

@@ -9,7 +9,7 @@ the cheapest, and their mean alone would promise an early end.
 from dataclasses import dataclass, field
 
 from autoadapt.domain.events import EventKind, Phase, Running, Status
-from autoadapt.domain.jobs import Fit, Job, LoadTest, OnnxTest, Propose, Refit, RobustnessTest, Score, TimeInTurn
+from autoadapt.domain.jobs import Fit, Job, Label, LoadTest, OnnxTest, Propose, Refit, RobustnessTest, Score, TimeInTurn
 from autoadapt.domain.option import Option
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
@@ -174,6 +174,8 @@ def stage_of(job: Job) -> str:
             return f"{len(job.options)} options in turn"
         case Propose():
             return f"an instruction for slot {job.slot}"
+        case Label():
+            return f"labels for {job.wanted:,} rows"
         case Refit():
             return _fitted_again(job)
         case Fit():

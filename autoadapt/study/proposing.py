@@ -7,11 +7,10 @@ and a slot is not filled unless the budget also pays for a trial that uses it.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from autoadapt.domain.candidate import Candidate, Params
-from autoadapt.domain.events import EventKind
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.jobs import Fidelity, Fit, JobBase, Propose, seed_of
 from autoadapt.domain.outcome import Failure, Outcome
@@ -20,57 +19,29 @@ from autoadapt.domain.space import Choices
 from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.economics.usage_costs import usage_usd
 from autoadapt.providers.answer_store import billed_by_job
-from autoadapt.row_statistics import stats_array
-from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.runs.run_folder import Record
 from autoadapt.runs.slots import keep_slot, read_slot
-from autoadapt.shelves import METHODS
-from autoadapt.study.budget import Budget
-from autoadapt.study.ledger import Ledger
-from autoadapt.study.portfolio import Portfolio
-from autoadapt.study.study_results import StudyResults
-from autoadapt.supervision.supervisor import Supervisor
+from autoadapt.study.during_search import (
+    ENOUGH_TIME,
+    LAST_STEP_SECONDS,
+    MOST_FAILURES,
+    Surroundings,
+    has_failed_enough,
+    used,
+)
 from autoadapt.tasks.proposing_model import LEAST_ROWS, proposer_of
-from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.tasks.slots import slot_of
 
-Emit = Callable[[EventKind, str, int | None], None]
 LEAST_WRONG = 0.02
 """Share of the best quality there can be that the best prompt must lack, or nothing is to be gained."""
 LEAST_WORK = 2.0
 """Times the work of the best prompt's fit that filling a slot must be able to take, or it would learn nothing."""
-ENOUGH_TIME = 2.0
-"""Times the limit after which no further step is begun, when the job is ended."""
-LAST_STEP_SECONDS = 60.0
-"""Further seconds for the step that is under way then, and for loading two models."""
-MOST_FAILURES = 2
-"""Failed jobs after which nothing more is written."""
-FIRST_PROMPTS = 3
-"""Prompts measured in full for which those that a study begins with need not be awaited: some may be too expensive."""
 
 
 @dataclass
-class Proposing:
-    """The slots of one search.
+class Proposing(Surroundings):
+    """The slots of one search."""
 
-    Args:
-        resolved: the task.
-        folder: what was measured.
-        results: the same as options.
-        budget: what is left.
-        ledger: what was spent.
-        supervisor: runs jobs.
-        portfolio: what is tried first.
-        emit: reports what happens.
-    """
-
-    resolved: ResolvedTask
-    folder: RunFolder
-    results: StudyResults
-    budget: Budget
-    ledger: Ledger
-    supervisor: Supervisor
-    portfolio: Portfolio
-    emit: Emit
     running: Propose | None = None
     """The job that runs."""
     _ended: bool = False
@@ -192,7 +163,7 @@ class Proposing:
                 model=job.proposing_model.name,
                 # what the slots before it hold was known when it was written
                 usage=total_usage(
-                    _usage(r, r.outcome, billed)
+                    used(r, r.outcome, billed)
                     for r in self._records
                     if isinstance(r.job, Propose) and r.job.slot <= job.slot and r.outcome is not None
                 ),
@@ -220,13 +191,12 @@ class Proposing:
         best = self._best()
         if slot is None or best is None or not self.budget.may_try():
             return None
-        if len(self._prompts()) < FIRST_PROMPTS and self._first_left(tried):
+        if self.too_few_prompts(tried):
             return None
-        failures = [r.failure.failure_class for r in self._of(slot) if r.failure is not None]
-        if len(failures) - failures.count("interrupted") >= MOST_FAILURES:
+        if has_failed_enough(self._of(slot)):
             self._end(f"slot {slot} stays empty: filling it has failed {MOST_FAILURES} times")
             return None
-        if 1 - self._quality(best) < LEAST_WRONG:
+        if 1 - self.quality(best) < LEAST_WRONG:
             return None
         if slot > 1 and not self._was_worth_it(slot - 1, tried):
             return None
@@ -237,28 +207,7 @@ class Proposing:
 
     def _best(self) -> Record | None:
         """The best prompt measured in full."""
-        return max(self._prompts(), key=lambda r: (self._quality(r), -r.job.trial), default=None)
-
-    def _prompts(self) -> list[Record]:
-        """Prompts of models that are not trained, measured in full."""
-        records = (self.results.trials.record(trial) for trial in self.results.trials.trials())
-        return [record for record in records if _is_prompt(record.job.candidate)]
-
-    def _first_left(self, tried: dict[str, int]) -> bool:
-        """Whether prompts with which the study begins are still to be tried."""
-        left, failing = self.budget.device_seconds_left(), self.results.failing.found()
-        return any(
-            _is_prompt(c)
-            and (c.method, c.model) not in failing
-            and self.resolved.obstacle(c) is None
-            and self.budget.pays_for(c, left)
-            for c in self.portfolio.left(tried)
-        )
-
-    def _quality(self, record: Record) -> float:
-        if record.measurement is None:
-            raise TypeError("a prompt that was measured in full has a measurement")
-        return self.resolved.metric.value(stats_array(record.measurement))
+        return max(self.prompts(), key=lambda r: (self.quality(r), -r.job.trial), default=None)
 
     def _was_worth_it(self, slot: int, tried: dict[str, int]) -> bool:
         """Whether the prompt that a slot was written for is better with it than without it."""
@@ -266,7 +215,7 @@ class Proposing:
         trial = tried.get(with_slot(filled.candidate, slot).key())
         if trial is None or not {trial, filled.trial} <= {*measured.trials()}:
             return False
-        return self._quality(measured.record(trial)) > self._quality(measured.record(filled.trial))
+        return self.quality(measured.record(trial)) > self.quality(measured.record(filled.trial))
 
     def _job(self, slot: int, best: Record) -> Propose:
         """The job that fills a slot; one that was interrupted is done again as it was."""
@@ -298,8 +247,8 @@ class Proposing:
         names = [str(choice) for choice in spec.choices] if isinstance(spec, Choices) else []
         starts = {name: space.instructions[name] for name in names}
         starts |= {f"slot {n}": filled.instruction for n, filled in sorted(self.resolved.slots.filled.items())}
-        used = f"slot {slot_of(best)}" if slot_of(best) else str(best.params.get("instruction"))
-        return {name: starts[name] for name in sorted(starts, key=lambda name: name != used)}
+        shown = f"slot {slot_of(best)}" if slot_of(best) else str(best.params.get("instruction"))
+        return {name: starts[name] for name in sorted(starts, key=lambda name: name != shown)}
 
     # -- what it may take
 
@@ -344,8 +293,8 @@ class Proposing:
         measured = trial.measurement
         a_trial = 0.0 if measured is None else measured.answering.usd + measured.timing.usd
         left = float(limit) - self.ledger.spent(0).usd - a_trial
-        used = float(usage_usd(spent, self.resolved.task.economics))
-        most = min((share * float(limit) - used) / slots_left, left)
+        paid = float(usage_usd(spent, self.resolved.task.economics))
+        most = min((share * float(limit) - paid) / slots_left, left)
         return most if most >= LEAST_WORK * a_trial else 0.0
 
     def _end(self, reason: str) -> None:
@@ -357,31 +306,6 @@ def with_slot(candidate: Candidate, slot: int) -> Candidate:
     """A candidate whose instruction is that of a slot."""
     params: Params = {SLOT: slot, **{n: v for n, v in candidate.params.items() if n not in (SLOT, "instruction")}}
     return candidate.model_copy(update={"params": params})
-
-
-def _is_prompt(candidate: Candidate) -> bool:
-    """Whether a candidate is a model behind a prompt that is not trained."""
-    method = METHODS.get(candidate.method)
-    return "template" in candidate.params and not method.tunes and not method.floor
-
-
-def _usage(record: Record, outcome: Outcome, billed: Mapping[str, float]) -> Usage:
-    """All that a job has used: time held and money from its outcome, tokens from its result.
-
-    Args:
-        record: of the job.
-        outcome: of the same.
-        billed: by providers, by job, that of jobs included which were killed before they could say so.
-    """
-    result, name = outcome.result, f"{record.folder.parent.name}/{record.folder.name}"
-    tokens = result.usage if isinstance(result, Proposal | Failure) else Usage()
-    return tokens.model_copy(
-        update={
-            "device_seconds": outcome.usage.device_seconds,
-            "usd": max(outcome.usage.usd, billed.get(name, 0.0)),
-            "usd_estimated": outcome.usage.usd_estimated,
-        }
-    )
 
 
 def _told(filled: FilledSlot) -> str:

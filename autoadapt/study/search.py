@@ -19,7 +19,7 @@ from autoadapt.domain.candidate import Candidate, describe
 from autoadapt.domain.events import Event, EventKind, Phase, Status
 from autoadapt.domain.executor import Finished
 from autoadapt.domain.history import History
-from autoadapt.domain.jobs import AnyJob, Fit, Propose
+from autoadapt.domain.jobs import AnyJob, Fit
 from autoadapt.domain.outcome import Failure, Measurement
 from autoadapt.domain.trial_state import TrialState
 from autoadapt.errors import Exit, UserError
@@ -34,11 +34,11 @@ from autoadapt.study.ledger import Ledger
 from autoadapt.study.next_job import next_job
 from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
 from autoadapt.study.progress import ENDED, Progress, first_line
-from autoadapt.study.proposing import Proposing
 from autoadapt.study.rebuilding import GONE, restore_jobs
 from autoadapt.study.resources import Resources
 from autoadapt.study.resuming import ended_trials, replay_rungs, retried_later, running_trials, was_tried
 from autoadapt.study.rung_judge import RungJudge
+from autoadapt.study.side_jobs import SideJobs, is_side_job
 from autoadapt.study.stop_signals import StopSignals
 from autoadapt.study.study_results import StudyResults
 from autoadapt.study.trial_histories import TrialHistories
@@ -65,7 +65,7 @@ class Search:
         self._budget = Budget(self.resolved, self._ledger, self._supervisor, self._trials, self.results)
         self.progress = Progress(self._ledger, self._supervisor, self._trials, self.results, self._budget)
         parts = (self._budget, self._ledger, self._supervisor, resources.portfolio, self.emit)
-        self._proposing = Proposing(self.resolved, self.folder, self.results, *parts)
+        self._side_jobs = SideJobs(self.resolved, self.folder, self.results, *parts)
         chosen_from = (self.resolved, self._sampler, resources.portfolio, self._trials, self._histories, self._budget)
         self._chooser = Chooser(*chosen_from, self.emit, self.results.failing, chance=self._judge.chance)
         self.stopped_by: str | None = None
@@ -83,7 +83,7 @@ class Search:
     def resume(self) -> None:
         """Continues what an earlier run left: ended trials are counted, open ones go on from their last outcome."""
         study = self._trials.study
-        self._proposing.resume()
+        self._side_jobs.resume()
         if self.folder.lasting:
             restore_jobs(study, self.folder, self.resolved, self._judge)
         interrupted = self.folder.settle_interrupted(self._supervisor.devices)
@@ -112,7 +112,7 @@ class Search:
         self._expect()
         while stop.code is None:
             self._fill_slots()
-            if self._proposing.running is None and all(self._histories.paused(n) for n in self._trials.numbers()):
+            if not self._side_jobs.running and all(self._histories.paused(n) for n in self._trials.numbers()):
                 break
             finished = self._supervisor.next_finished(timeout=0.5)
             if finished is not None:
@@ -196,7 +196,7 @@ class Search:
 
     def _fill_slots(self) -> None:
         while self._supervisor.free:
-            if self.stopped_by is None and self._proposing.begin(self._trials.by_key):
+            if self.stopped_by is None and self._side_jobs.begin(self._trials.by_key):
                 continue
             if not self._trials.queue and (self.stopped_by is not None or not self._chooser.choose()):
                 return
@@ -223,11 +223,11 @@ class Search:
     def _handle(self, finished: Finished) -> None:
         record = Record(finished.folder, finished.job, finished.outcome)
         self.folder.add(finished.folder, finished.job, finished.outcome)
-        if isinstance(record.job, Propose) and self._proposing.take(finished):
+        if is_side_job(record.job) and self._side_jobs.take(finished):
             self._chooser.reopen()
         if finished.retried:
             self.emit("note", f"trial {record.job.trial}: {record.failure}; it is tried once more", record.job.trial)
-        elif isinstance(record.job, Propose):
+        elif is_side_job(record.job):
             return
         elif record.failure is not None:
             self._handle_failure(record, record.failure)
@@ -382,7 +382,7 @@ class Search:
     def _hold_budget(self) -> None:
         """Ends running jobs once a limit is reached."""
         limit = self._budget.reached()
-        if limit is None or not (self._trials.numbers() or self._proposing.running):
+        if limit is None or not (self._trials.numbers() or self._side_jobs.running):
             return
         self.stopped_by = limit
         self.emit("note", f"{limit} is reached: running trials are ended")

@@ -22,6 +22,7 @@ from autoadapt.study.further_parts import FurtherParts
 from autoadapt.study.options import MeasuredTrials
 from autoadapt.study.raw_options import RawOptions
 from autoadapt.study.repeated_failures import RepeatedFailures
+from autoadapt.study.taught_pair import TaughtPair
 from autoadapt.tasks.prices import task_terms
 from autoadapt.tasks.resolve import ResolvedTask
 from autoadapt.verdict.comparisons import all_pairs
@@ -60,6 +61,8 @@ class StudyResults:
         self._confidences = Confidences(folder, self.trials)
         self._cascading = Cascades(resolved, self._raw, self._confidences, self._terms)
         self._defaults = DefaultTrials(resolved, self.trials)
+        self.taught_pair = TaughtPair(resolved, self.trials)
+        """What is compared for the labels of a teacher."""
         self._further = FurtherParts(self.trials, self._cascading, resolved.metric, task.seed, self.option)
         self._cascades: list[Built] = []
         self._cascades_of = (-1, -1)
@@ -138,7 +141,7 @@ class StudyResults:
         return [self.option(trial) for trial in self.trials.frontier()]
 
     def shown_trials(self) -> list[int]:
-        """The frontier, and baseline, floor and best default even where they are dominated."""
+        """The frontier, and baseline, floor, best default and what is compared for labels even where dominated."""
         return list(dict.fromkeys([*self.trials.frontier(), *self._roles()]))
 
     def _roles(self) -> dict[int, Role]:
@@ -147,6 +150,7 @@ class StudyResults:
             ("baseline", self.trials.baseline()),
             ("floor", self.trials.floor()),
             ("default", self.defaults().best),
+            *(("taught", trial) for trial in self.taught_pair.shown()),
         )
         roles: dict[int, Role] = {}
         for role, trial in known:
@@ -196,12 +200,12 @@ class StudyResults:
         return self._further.clearly_worse(trial, other)
 
     def discard_dominated(self) -> set[int]:
-        """Gives up dominated trials, but neither the best default nor possible parts of cascades.
+        """Gives up dominated trials, but not the best default, parts of cascades, and what labels are judged by.
 
         Returns:
             All trials that were given up, also before.
         """
-        kept = self._defaults.kept()
+        kept = self._defaults.kept() | self.taught_pair.kept()
         dominated = self.trials.dominated() - kept
         if dominated and self.folder.lasting:
             kept |= {*self._further.kept(self._trial_options(), dominated)}
@@ -272,6 +276,7 @@ class StudyResults:
             failed=status.failed,
             cached=status.cached,
             methods=self.per_method(),
+            labels=self.resolved.taught.labels,
             slots=[filled for _, filled in sorted(self.resolved.slots.filled.items())],
             given_up=list(self.failing.found().values()),
         )

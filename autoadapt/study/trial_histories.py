@@ -37,7 +37,7 @@ class TrialHistories:
         self.resolved, self.folder = resolved, folder
         self._by_number: dict[int, TrialHistory] = {}
         self._finished = 0
-        self._of_method: Counter[str] = Counter()
+        self._of_method: Counter[tuple[str, bool]] = Counter()
 
     def all(self) -> tuple[TrialHistory, ...]:
         """Every trial, by number."""
@@ -52,11 +52,11 @@ class TrialHistories:
         """A trial that is to be run."""
         if number not in self._by_number:
             self._by_number[number] = TrialHistory(number, candidate, (), TrialState.RUNNING)
-            self._of_method[candidate.method] += 1
+            self._of_method[candidate.method, candidate.teacher_rows > 0] += 1
 
-    def count(self, method: str) -> int:
-        """Trials of a method."""
-        return self._of_method[method]
+    def count(self, method: str, taught: bool) -> int:
+        """Trials of a method with rows of a teacher, or without them."""
+        return self._of_method[method, taught]
 
     def set_state(self, number: int, state: TrialState) -> None:
         """What a trial does now."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autoadapt.domain.candidate import Candidate, Params
+from autoadapt.domain.params import TEACHER_ROWS
 from autoadapt.domain.space import Scalar
 from autoadapt.surrogates.parameters import Parameter
 
@@ -30,6 +31,7 @@ class Drawn:
         kept: shape (m, parameters), bool: where the value is that of another candidate instead.
         others: candidates of which values are kept.
         source: shape (m,), which of the others each candidate was moved from.
+        rows: for training, those of a teacher apart; 0: not known.
     """
 
     parameters: Sequence[Parameter]
@@ -38,6 +40,7 @@ class Drawn:
     kept: Any
     others: Sequence[Candidate] = ()
     source: Any = None
+    rows: int = 0
 
     def __len__(self) -> int:
         return len(self.models)
@@ -68,12 +71,15 @@ class Drawn:
 
     @property
     def passes(self) -> Any:
-        """Passes over the training rows of each candidate, shape (m,): see `Candidate.passes`."""
+        """Passes over the training rows of each candidate, shape (m,): see `Candidate.passes_over`."""
         passes = np.ones(len(self))
         for j, parameter in enumerate(self.parameters):
             if parameter.name in PASSES:
                 drawn = np.array([_factor(value) for value in parameter.values(self.units[:, j])])
                 passes *= np.where(self.applies[:, j], self._figures(j, drawn, _factor), 1.0)
+            elif parameter.name == TEACHER_ROWS and self.rows:
+                drawn = np.array([_count(value) for value in parameter.values(self.units[:, j])])
+                passes *= 1 + np.where(self.applies[:, j], self._figures(j, drawn, _count), 0.0) / self.rows
         return passes
 
     @cached_property
@@ -137,3 +143,7 @@ def moved(drawn: Drawn, others: Sequence[Candidate], models: Any, random: np.ran
 
 def _factor(value: Any) -> float:
     return float(value or 1.0)
+
+
+def _count(value: Any) -> float:
+    return float(value or 0.0)

@@ -23,9 +23,11 @@ class Features:
     Args:
         branches: arm -> its parameters; those of the prompt are the same in all arms that have them.
         models: base models.
+        rows: for training, as of `History.rows`.
     """
 
-    def __init__(self, branches: Mapping[str, Branch], models: Sequence[str]) -> None:
+    def __init__(self, branches: Mapping[str, Branch], models: Sequence[str], rows: int = 0) -> None:
+        self.rows = rows
         self.branches, self.models, self.arms = dict(branches), list(models), list(branches)
         self._models_of = {arm: list(branch.models or models) for arm, branch in branches.items()}
         self._arm_of = {(b.method, model): arm for arm, b in branches.items() for model in self._models_of[arm]}
@@ -107,7 +109,7 @@ class Features:
         parameters, models = self._parameters[arm], [self.models.index(model) for model in self._models_of[arm]]
         units = random.random((count, len(parameters)))
         of_model = np.array(models)[random.integers(len(models), size=count)]
-        return Drawn(parameters, of_model, units, np.zeros(units.shape, bool))
+        return Drawn(parameters, of_model, units, np.zeros(units.shape, bool), rows=self.rows)
 
     def move_many(self, arm: str, others: Sequence[Candidate], count: int, random: np.random.Generator) -> Drawn:
         """Candidates of an arm near others of it, of which there is at least one, by the rules of `move`."""
@@ -120,7 +122,7 @@ class Features:
         of_others = np.array([self.columns_of(c) for c in others]).reshape(-1, len(empty))
         points = np.concatenate([*(one.points(empty) for one in drawn), of_others])
         places = Places(self.columns, points, np.full(len(points), self.arms.index(arm)))
-        return Pool(places, drawn, others, partial(self._built, arm))
+        return Pool(places, drawn, others, partial(self._built, arm), self.rows)
 
     def _draw_model(self, arm: str, random: np.random.Generator) -> int:
         models = self._models_of[arm]

@@ -30,7 +30,7 @@ class Memory:
     def features(self, history: History) -> Features:
         """The history's space as columns."""
         if self._space is None or self._space[0] is not history.branches or self._space[1] != history.models:
-            self._space = history.branches, history.models, Features(history.branches, history.models)
+            self._space = history.branches, history.models, Features(history.branches, history.models, history.rows)
             self._where = None
         return self._space[2]
 

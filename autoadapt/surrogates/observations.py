@@ -50,7 +50,10 @@ def observed(history: History, trial: TrialHistory) -> tuple[Observation, ...]:
         # a prompt's later rung answers the earlier rows too: it replaces what they showed
         if tunes or reached is trial.reached[-1]:
             missing = math.log(1 / (reached.share * reached.trained)) / math.log(9) if tunes else 0.0
-            log_job, silent = math.log10(seconds / trial.candidate.passes), history.silent(trial, reached)
+            log_job, silent = (
+                math.log10(seconds / trial.candidate.passes_over(history.rows)),
+                history.silent(trial, reached),
+            )
             own.append(Observation(trial, reached, missing, log_job, silent))
         before = reached.share
     return tuple(own)

@@ -26,8 +26,9 @@ class Pool:
         drawn: Sequence[Drawn],
         others: Sequence[Candidate],
         build: Callable[[int, Params], Candidate],
+        rows: int = 0,
     ) -> None:
-        self.places, self._drawn, self._others, self._build = places, drawn, others, build
+        self.places, self._drawn, self._others, self._build, self._rows = places, drawn, others, build, rows
 
     def __len__(self) -> int:
         return len(self.places)
@@ -41,5 +42,7 @@ class Pool:
 
     @property
     def passes(self) -> Any:
-        """Passes over the training rows of each candidate, shape (m,): see `Candidate.passes`."""
-        return np.concatenate([*(part.passes for part in self._drawn), np.array([c.passes for c in self._others])])
+        """Passes over the training rows of each candidate, shape (m,): see `Candidate.passes_over`."""
+        return np.concatenate(
+            [*(part.passes for part in self._drawn), np.array([c.passes_over(self._rows) for c in self._others])]
+        )

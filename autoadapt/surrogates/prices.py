@@ -27,6 +27,7 @@ class Prices:
         """Every finished rung, by time."""
         self.places = np.array([features.place(o.trial.candidate) for o in seen], int).reshape(-1, 2)
         """Indices of the arm and the model of each, shape (n, 2)."""
+        self.rows = history.rows
         earlier = [
             (features.arms.index(arm), features.models.index(model), log(seconds))
             for (method, model), seconds in history.job_seconds.items()
@@ -48,7 +49,7 @@ class Prices:
         """Device-seconds of the candidate's whole work."""
         arm, model = self.features.place(candidate)
         seconds = float(10.0 ** self.trend(np.array([arm]), np.array([model]))[0])
-        return seconds * candidate.passes + self.overheads[candidate.model]
+        return seconds * candidate.passes_over(self.rows) + self.overheads[candidate.model]
 
     def _overheads(self) -> dict[str, float]:
         """By model; of one that was not seen, the least known."""

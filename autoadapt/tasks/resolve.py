@@ -18,6 +18,7 @@ from autoadapt.domain.metric import AnsweredRow, AnswerKind, Metric, answered_ro
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.objective import Goal, split_goals
 from autoadapt.domain.rows import Row
+from autoadapt.domain.space import Branch
 from autoadapt.domain.task import Task
 from autoadapt.domain.usage import Usage
 from autoadapt.errors import Exit, UserError
@@ -38,6 +39,8 @@ from autoadapt.tasks.space import JointSpace, Pairs, load_space
 from autoadapt.tasks.split_differences import few_rows_notes
 from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.structured import check_of_references, read_schema, told_schema, with_room, with_schema
+from autoadapt.tasks.taught import Taught
+from autoadapt.tasks.unlabelled import check_teacher, with_unlabelled
 from autoadapt.tasks.yaml_document import Document
 
 DRAWN = 50
@@ -72,6 +75,8 @@ class ResolvedTask:
     """What writes instructions during the search; None: nothing does."""
     slots: Slots = dataclasses.field(default_factory=Slots, compare=False)
     """The instructions that were written so far."""
+    taught: Taught = dataclasses.field(default_factory=Taught, compare=False)
+    """The rows that a teacher has labelled so far."""
     _obstacles: dict[str, str | None] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """By candidate."""
 
@@ -126,11 +131,12 @@ class ResolvedTask:
             "rungs": task.search.rungs,
             "seed": task.seed,
             "proposer": None if task.proposer is None else task.proposer.model_dump(mode="json"),
+            "teacher": None if task.data.unlabelled is None else task.teacher.model_dump(mode="json"),
         }
 
     def obstacle(self, candidate: Candidate) -> str | None:
         """Why a candidate cannot work, known without running it; None: nothing speaks against it."""
-        if (reason := self.slots.obstacle(candidate)) is not None:
+        if (reason := self.slots.obstacle(candidate) or self.taught.obstacle(candidate)) is not None:
             return reason
         if (key := candidate.key()) not in self._obstacles:
             self._obstacles[key] = self._obstacle(candidate)
@@ -145,6 +151,10 @@ class ResolvedTask:
         if model.family not in FAMILIES.names():
             return None  # of a simulation
         return FAMILIES.get(model.family).obstacle(model, self._whole_job(candidate), self._rows)
+
+    def open_arms(self) -> Mapping[str, Branch]:
+        """The arms of the space without slots that are not filled and without labels that are not given."""
+        return self.taught.open_arms(self.slots.open_arms(self.space.arms))
 
     def cached_numbers(self, candidate: Candidate, accelerator: str) -> int:
         """Numbers that a candidate's model keeps while it answers (`ModelFamily.cached_numbers`)."""
@@ -202,6 +212,7 @@ class ResolvedTask:
             ),
             state_folder=f"trials/{trial:04d}",
             instruction_usage=Usage() if filled is None else filled.usage,
+            labels_usage=self.taught.usage(candidate),
         )
 
 
@@ -231,6 +242,8 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     space = _compose(document, task, base, metric.answers, schema)
     splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
     task = with_room(task, splits.train)
+    with _at(document, "data", "unlabelled"):
+        task, splits = with_unlabelled(task, base, splits, metric.answers)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
     with _at(document, "search_space"):
@@ -247,7 +260,9 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         compatible, notes = compatible_models(task, metric, capabilities)
     goals = _goals(document, task)
     pairs = Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities)
-    space = space.restricted(pairs, len(splits.labels or []))
+    space = space.restricted(pairs, len(splits.labels or []), task)
+    with _at(document, "teacher"):
+        check_teacher(task, pairs, space.arms)
     with _at(document, "search_space"):
         _check_some_candidate(space, splits, task.seed)
     notes = [*warnings, *older_prices, *old_prices, *notes, *(proposing.notes if proposing is not None else ())]

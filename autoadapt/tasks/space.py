@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.model import Capabilities
+from autoadapt.domain.params import TEACHER_ROWS
 from autoadapt.domain.space import Branch, Choices, Range, Scalar, SearchSpace, Spec, applies, arm_of, specs_on
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError, did_you_mean
@@ -123,9 +124,9 @@ class JointSpace:
         for candidate in self.first():
             self.candidate(candidate)
 
-    def restricted(self, pairs: Pairs, labels: int = 0) -> "JointSpace":
-        """The same space for these pairs of method and models alone, and for so many labels."""
-        return JointSpace(self.space, self.task, self.answers, pairs, labels)
+    def restricted(self, pairs: Pairs, labels: int = 0, task: Task | None = None) -> "JointSpace":
+        """The same space for these pairs of method and models alone, for so many labels, and as a task now stands."""
+        return JointSpace(self.space, task or self.task, self.answers, pairs, labels)
 
     # -- arms
 
@@ -183,7 +184,7 @@ class JointSpace:
                 brought = brought if brought is not None else plugin.branch
                 branch = BRANCH.validate_python(dict(brought))
                 self._added[name] = [brought, self._brought_first(name, method)]
-        known = [n for n in plugin.Params.model_fields if n not in self.space.shared]
+        known = [n for n in plugin.Params.model_fields if n not in self.space.shared and n != TEACHER_ROWS]
         for parameter, spec in branch.items():
             if parameter not in known:
                 raise UserError(
@@ -191,6 +192,8 @@ class JointSpace:
                 )
             for value in spec.choices if isinstance(spec, Choices) else (spec.low, spec.high):
                 _check_value(name, plugin.Params, parameter, value)
+        if TEACHER_ROWS in plugin.Params.model_fields and self.task.data.unlabelled is not None:
+            branch = {**branch, TEACHER_ROWS: Choices(choices=[*self.task.teacher.rows])}
         return branch
 
     @staticmethod
@@ -354,6 +357,7 @@ class JointSpace:
 def _check_names(space: SearchSpace) -> None:
     """Shared parameters must be those of some method, and branches of families name families that there are."""
     parameters = {name for method in METHODS.names() for name in METHODS.get(method).Params.model_fields}
+    parameters -= {TEACHER_ROWS}  # it comes with rows without a label
     for name in space.shared:
         if name not in parameters:
             raise UserError(f"search space, shared.{name}: unknown parameter: {did_you_mean(name, parameters)}")

@@ -17,6 +17,7 @@ from autoadapt.domain.label_sets import SEPARATOR, labels_in
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
+from autoadapt.domain.teacher import UNLABELLED
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
 from autoadapt.registry import expanded
@@ -42,6 +43,8 @@ class Splits:
     notes: list[str]
     differences: list[str] = field(default_factory=list)
     """What is different in test rows, see `split_differences`."""
+    unlabelled: list[Row] = field(default_factory=list)
+    """Rows without an answer, in the order in which a teacher labels them."""
 
     @property
     def growth(self) -> float:
@@ -51,7 +54,7 @@ class Splits:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each split's content and order."""
         found = {}
-        for name in ("train", "dev", "validation", "test"):
+        for name in self._names():
             digest = hashlib.sha256()
             for row in getattr(self, name):
                 digest.update(row.model_dump_json().encode())
@@ -59,10 +62,14 @@ class Splits:
         return found
 
     def write(self, folder: Path) -> None:
-        """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl``, ``test.jsonl``."""
+        """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl``, ``test.jsonl``, and ``unlabelled.jsonl`` where
+        there are such rows."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("train", "dev", "validation", "test"):
+        for name in self._names():
             write_rows(folder / f"{name}.jsonl", getattr(self, name))
+
+    def _names(self) -> list[str]:
+        return ["train", "dev", "validation", "test", *([UNLABELLED] if self.unlabelled else [])]
 
 
 def make_splits(
@@ -150,34 +157,35 @@ def stratified(rows: Sequence[Row], by_label: bool, seed: str) -> list[Row]:
     return [row for _, _, row in sorted(placed, key=lambda p: p[:2])]
 
 
-def _same(row: Row) -> str:
+def same_input(row: Row) -> str:
+    """Its input apart from case and white space."""
     return " ".join(row.input.casefold().split())
 
 
 def _without_repeats(rows: list[Row], name: str, notes: list[str]) -> list[Row]:
     """One row per input and output, so that none stands in two splits."""
-    kept = list({(_same(r), tuple(r.outputs)): r for r in reversed(rows)}.values())[::-1]
+    kept = list({(same_input(r), tuple(r.outputs)): r for r in reversed(rows)}.values())[::-1]
     if len(kept) < len(rows):
         notes.append(f"{name}: {len(rows) - len(kept)} repeated rows are left out")
     first: dict[str, str] = {}
-    doubtful = sum(first.setdefault(_same(r), r.outputs[0]) != r.outputs[0] for r in kept)
+    doubtful = sum(first.setdefault(same_input(r), r.outputs[0]) != r.outputs[0] for r in kept)
     if doubtful:
         notes.append(f"{name}: {doubtful} inputs come with different outputs; all are kept")
     return kept
 
 
 def _without_overlap(train: list[Row], parts: dict[str, list[Row]], notes: list[str]) -> list[Row]:
-    measured = {_same(row) for part in parts.values() for row in part}
-    remaining = [row for row in train if _same(row) not in measured]
+    measured = {same_input(row) for part in parts.values() for row in part}
+    remaining = [row for row in train if same_input(row) not in measured]
     if len(remaining) < len(train):
         notes.append(
             f"{len(train) - len(remaining)} training rows whose input is also in validation or test "
             "(apart from case and white space) are left out"
         )
-    both = {_same(r) for r in parts["validation"]} & {_same(r) for r in parts["test"]}
+    both = {same_input(r) for r in parts["validation"]} & {same_input(r) for r in parts["test"]}
     if both:
         notes.append(f"{len(both)} inputs are in validation and in test; the validation rows are left out")
-        parts["validation"] = [r for r in parts["validation"] if _same(r) not in both]
+        parts["validation"] = [r for r in parts["validation"] if same_input(r) not in both]
     return remaining
 
 

@@ -45,6 +45,8 @@ class Reading:
     """Of the choice of rows where a source has more than are used."""
     mistake: Callable[[str], str | None] = lambda answer: None
     """What is wrong with an accepted answer; None: nothing."""
+    inputs_alone: bool = False
+    """Whether rows have no answer: their output column is not looked at."""
 
     @classmethod
     def of(cls, data: Data, seed: int = 0, mistake: Callable[[str], str | None] = lambda answer: None) -> "Reading":
@@ -93,7 +95,7 @@ def read_table(
         raise UserError(f"data {source!r}: a path holds no NUL character; write it again", Exit.DATA)
     path = (base / source).expanduser()
     if path.suffix.lower() in FORMATS or path.exists():
-        records = records_of(path, reading.encoding, needed_columns(columns))
+        records = records_of(path, reading.encoding, needed_columns(columns, reading.inputs_alone))
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
         from autoadapt.tasks.dataset_files import hub_records
 
@@ -105,11 +107,12 @@ def read_table(
     return table
 
 
-def needed_columns(columns: Columns) -> set[str] | None:
+def needed_columns(columns: Columns, inputs_alone: bool = False) -> set[str] | None:
     """The columns that rows are made of; None: which ones cannot be known before rows are read."""
-    if columns.references is not None:
-        return None
-    return {columns.output, *([columns.input] if isinstance(columns.input, str) else columns.input)}
+    inputs = {columns.input} if isinstance(columns.input, str) else {*columns.input}
+    if inputs_alone:
+        return inputs
+    return None if columns.references is not None else {columns.output, *inputs}
 
 
 def records_of(path: Path, encoding: str | None = None, wanted: Collection[str] | None = None) -> Records:
@@ -181,6 +184,7 @@ class _RowReader:
 
     def __init__(self, columns: Columns, kind: AnswerKind, reading: Reading) -> None:
         self.columns, self.kind, self.merged, self.mistake = columns, kind, reading.merge_labels, reading.mistake
+        self.inputs_alone = reading.inputs_alone
         self.characters = self.composed = 0
         self.forms: set[str] = set()
 
@@ -192,8 +196,10 @@ class _RowReader:
         """
         where, record = located
         text = self._input(record, where)
-        answers = self._label_set(record, where) if self.kind == "labels" else self._answers(record, where)
-        if not text.strip() or not answers:
+        answers: list[str] = []
+        if not self.inputs_alone:
+            answers = self._label_set(record, where) if self.kind == "labels" else self._answers(record, where)
+        if not text.strip() or not (answers or self.inputs_alone):
             return None
         self.characters += len(text) + sum(map(len, answers))
         if self.characters > MOST_CHARACTERS:
@@ -302,11 +308,13 @@ def _fill(table: Table, records: Records, reader: _RowReader, seed: int) -> None
         )
     table.rows = [row for row in rows if row is not None]
     if len(table.rows) < len(rows):
-        table.notes.append(f"{table.name}: {len(rows) - len(table.rows)} rows without input or output are left out")
+        lacking = "input" if reader.inputs_alone else "input or output"
+        table.notes.append(f"{table.name}: {len(rows) - len(table.rows)} rows without {lacking} are left out")
     table.notes += reader.notes(table.name)
     table.forms = reader.forms
     if not table.rows:
-        raise UserError(f"{table.name}: no usable row; each needs text in its input and its output column", Exit.DATA)
+        columns = "its input column" if reader.inputs_alone else "its input and its output column"
+        raise UserError(f"{table.name}: no usable row; each needs text in {columns}", Exit.DATA)
 
 
 def label_with_separator(label: str) -> str:

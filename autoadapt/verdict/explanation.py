@@ -15,6 +15,7 @@ SHOWN_AS: Mapping[Role, str] = {
     "floor": "the floor",
     "baseline": "the untuned prompt",
     "default": "the best default",
+    "taught": "compared for what labels bought",
     "part": "a part of a cascade",
 }
 """What a dominated option is that is shown all the same."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, LoadBase, Propose, TimeInTurn
+from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, Label, LoadBase, Propose, TimeInTurn
 from autoadapt.domain.method import Adapted, Answer, TimesItself, Training
 from autoadapt.domain.metric import Metric, Scores, answered_rows
 from autoadapt.domain.outcome import FailureClass, Measurement, RowResult
 from autoadapt.domain.rows import Row
+from autoadapt.domain.teacher import LABELS_FILE, TEACHER
 from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.files import read_rows, write_atomic
 from autoadapt.worker.energy import energy_counter, joules_between
@@ -50,6 +51,8 @@ class Bench:
         """The rows that this job answers."""
         if isinstance(self.job, Propose):
             raise TypeError("writing an instruction answers rows that its proposer chooses")
+        if isinstance(self.job, Label):
+            raise TypeError("rows without an answer are labelled, not measured")
         count = self.job.fidelity.rows if isinstance(self.job, Fit) else self.job.rows
         return rows_of(self.run, self.split, count)
 
@@ -112,8 +115,8 @@ class SingleRequests:
 
 
 def rows_of(run: Path, split: str, limit: int | None = None) -> list[Row]:
-    """Rows of a split frozen in the run folder, in its fixed order."""
-    return read_rows(run / "data" / f"{split}.jsonl", limit)
+    """Rows of a split frozen in the run folder, in its fixed order; those of a teacher as they were labelled."""
+    return read_rows(run / LABELS_FILE if split == TEACHER else run / "data" / f"{split}.jsonl", limit)
 
 
 def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None) -> Measurement:
@@ -143,6 +146,7 @@ def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None
         **_counts(rows, answers),
         training=_training_usage(bench.devices, training, training_joules),
         instruction_usage=bench.job.instruction_usage if isinstance(bench.job, Fit) else Usage(),
+        labels_usage=bench.job.labels_usage if isinstance(bench.job, Fit) else Usage(),
         answering=_answering_usage(bench.devices, answers, shared, seconds, joules),
         judging=scores.usage,
         train_seconds=training.seconds,

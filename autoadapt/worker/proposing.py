@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.jobs import Fidelity, Fit, JobBase, PromptText, Propose
-from autoadapt.domain.method import Adapted, Answer, Context
+from autoadapt.domain.jobs import Fit, PromptText, Propose
+from autoadapt.domain.method import Answer
 from autoadapt.domain.metric import answered_rows
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.proposal import Proposal, plain_instruction
@@ -17,9 +17,10 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
 from autoadapt.prompts.rendering import Prompt
-from autoadapt.shelves import METHODS, PROPOSERS, SELECTORS
+from autoadapt.shelves import PROPOSERS, SELECTORS
 from autoadapt.worker.examples import choose_examples
 from autoadapt.worker.measuring import Bench, rows_of
+from autoadapt.worker.unsaved import as_fit, opened, used_apart_from_time
 from autoadapt.worker.workshop import Workshop
 
 MOST_ROWS = 1000
@@ -108,7 +109,7 @@ class _Desk:
         new = [row for row in rows if (instruction, row.id) not in self._known]
         if new:
             job = self._fit(self.job.model, self.job.candidate, self.job.prompt.template, instruction)
-            answers = self._answers(job, self._select, [row.input for row in new], job.candidate.method)
+            answers = self._answers(job, self._select, [row.input for row in new])
             texts = [answer.text for answer in answers]
             scores = self.bench.metric.score(answered_rows(new, texts, self.job.labels))
             self._count(scores.usage)
@@ -131,7 +132,7 @@ class _Desk:
                     "max_new_tokens": self.proposer.settings.max_new_tokens,
                 }
             )
-            answers = self._answers(job, None, new, WRITER)
+            answers = self._answers(job, None, new)
             self.requests += len(new)
             self._asked |= {text: answer.text for text, answer in zip(new, answers, strict=True)}
         return [self._asked[text] for text in requests]
@@ -143,26 +144,20 @@ class _Desk:
 
     def _fit(self, model: ModelReference, candidate: Candidate, template: str, instruction: str) -> Fit:
         """A job as a fit states it, for a model behind another prompt."""
-        shared = {name: getattr(self.job, name) for name in JobBase.model_fields if name not in ("model", "candidate")}
         prompt = PromptText(template=template, instruction=instruction)
-        part = Fidelity(rows=1, steps=1.0, latency_requests=0)
-        return Fit(**{**shared, "prompt": prompt}, model=model, candidate=candidate, rung=0, fidelity=part)
+        return as_fit(self.job, prompt=prompt, model=model, candidate=candidate)
 
-    def _answers(self, job: Fit, select: Select | None, inputs: Sequence[str], method: str) -> list[Answer]:
-        adapted = self._opened(job, select, method)
+    def _answers(self, job: Fit, select: Select | None, inputs: Sequence[str]) -> list[Answer]:
+        adapted = opened(self.bench, job, select, self.workshop)
         try:
             adapted.prepare(inputs)
             answers = adapted.answer(inputs)
         finally:
             adapted.close()
         for answer in answers:
-            self._count(_usage(answer))
+            self._count(used_apart_from_time(answer))
         self.bench.tick()
         return answers
-
-    def _opened(self, job: Fit, select: Select | None, method: str) -> Adapted:
-        context = _context(self.bench, job, select)
-        return METHODS.get(method).fit(context, self.workshop.family(job.model.family).open(context, job.model))
 
     def _count(self, usage: Usage) -> None:
         self.usage = self.usage.plus(usage)
@@ -178,35 +173,3 @@ def _by_words(job: Propose) -> Propose:
         return job
     candidate = job.candidate.model_copy(update={"params": {**params, "selector": "nearest"}})
     return job.model_copy(update={"candidate": candidate})
-
-
-def _usage(answer: Answer) -> Usage:
-    """What an answer has used apart from time on this machine, which the whole job holds."""
-    if answer.cached:
-        return Usage()
-    if answer.usage is not None:
-        return answer.usage.model_copy(update={"device_seconds": {}})
-    return Usage(tokens_in=answer.tokens_in, tokens_out=answer.tokens_out)
-
-
-def _context(bench: Bench, job: Fit, select: Select | None) -> Context:
-    """What a model is given that is asked for a moment: no artifact is kept."""
-
-    def rows(split: str, limit: int | None = None) -> list[Row]:
-        return rows_of(bench.run, split, limit)
-
-    def nothing(*arguments: object, **named: object) -> None:
-        return None
-
-    return Context(
-        job=job,
-        state=bench.state,
-        run=bench.run,
-        artifact=bench.state / "artifact",
-        devices=bench.devices,
-        tick=bench.tick,
-        rows=rows,
-        save_artifact=nothing,
-        metric=bench.metric,
-        select=select,
-    )

@@ -20,6 +20,7 @@ from autoadapt.domain.jobs import (
     AnyJob,
     Fit,
     FitJob,
+    Label,
     LoadTest,
     OnnxTest,
     Propose,
@@ -44,6 +45,7 @@ from autoadapt.worker.energy import energy_counter, joules_between
 from autoadapt.worker.examples import Examples, choose_examples, with_examples
 from autoadapt.worker.in_onnx import onnx_test
 from autoadapt.worker.in_turn import time_in_turn
+from autoadapt.worker.labelling import label
 from autoadapt.worker.load import load_test
 from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_measured, rows_of
 from autoadapt.worker.meters import Meters
@@ -164,10 +166,12 @@ def _result(job: AnyJob, session: _Session) -> Result:
     try:
         if isinstance(job, Fit | Refit):
             return _fit_and_measure(bench, job, session)
-        if isinstance(job, Propose):
+        if isinstance(job, Propose | Label):
             watch.stage = "fit"
             if session.place.rank > 0:
                 return nothing_measured(bench, 0)  # one device answers
+            if isinstance(job, Label):
+                return label(bench, job, session.folder, workshop)
             return propose(bench, job, session.folder, workshop)
         return _load_and_measure(bench, job, session)
     finally:

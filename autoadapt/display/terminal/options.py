@@ -9,7 +9,13 @@ from autoadapt.display.text import dollars, p95_text, too_few, with_interval
 from autoadapt.domain.objective import DEFAULT_GOALS, Goal
 from autoadapt.domain.option import Option, Role, number_text
 
-SHOWN_AS: dict[Role, str] = {"floor": "floor", "baseline": "base", "default": "default", "part": "part"}
+SHOWN_AS: dict[Role, str] = {
+    "floor": "floor",
+    "baseline": "base",
+    "default": "default",
+    "taught": "labels",
+    "part": "part",
+}
 """What a dominated option is that is shown all the same, in a word that fits into a table."""
 CORRECTED = 0.005
 """Difference of measured and expected quality from which a table states that the frontier is chosen by the latter."""

@@ -62,6 +62,7 @@ def _print_advice(console: Console, answer: Answer) -> None:
         ("latency", answer.latency),
         ("against", answer.compared),
         ("gain", answer.gain),
+        ("labels", answer.labels),
     ):
         if text:
             grid = Table.grid(padding=(0, 2))

@@ -1,0 +1,113 @@
+"""What jobs share that make something for later candidates while a search runs: an instruction, or labels."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.events import EventKind
+from autoadapt.domain.outcome import Failure, Outcome
+from autoadapt.domain.proposal import Proposal
+from autoadapt.domain.teacher import Labelling
+from autoadapt.domain.usage import Usage
+from autoadapt.row_statistics import stats_array
+from autoadapt.runs.run_folder import Record, RunFolder
+from autoadapt.study.budget import Budget
+from autoadapt.study.ledger import Ledger
+from autoadapt.study.portfolio import Portfolio
+from autoadapt.study.study_results import StudyResults
+from autoadapt.supervision.supervisor import Supervisor
+from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.tasks.unlabelled import is_prompt
+
+Emit = Callable[[EventKind, str, int | None], None]
+ENOUGH_TIME = 2.0
+"""Times the limit after which no further step is begun, when the job is ended."""
+LAST_STEP_SECONDS = 60.0
+"""Further seconds for the step that is under way then, and for loading models."""
+MOST_FAILURES = 2
+"""Failed jobs after which no further one is begun."""
+FIRST_PROMPTS = 3
+"""Prompts measured in full for which those that a study begins with need not be awaited: some may be too expensive."""
+
+
+@dataclass
+class Surroundings:
+    """The study in which such jobs run.
+
+    Args:
+        resolved: the task.
+        folder: what was measured.
+        results: the same as options.
+        budget: what is left.
+        ledger: what was spent.
+        supervisor: runs jobs.
+        portfolio: what is tried first.
+        emit: reports what happens.
+    """
+
+    resolved: ResolvedTask
+    folder: RunFolder
+    results: StudyResults
+    budget: Budget
+    ledger: Ledger
+    supervisor: Supervisor
+    portfolio: Portfolio
+    emit: Emit
+
+    def prompts(self) -> list[Record]:
+        """Prompts of models that are not trained, measured in full."""
+        records = (self.results.trials.record(trial) for trial in self.results.trials.trials())
+        return [record for record in records if prompted(record.job.candidate)]
+
+    def too_few_prompts(self, tried: dict[str, int]) -> bool:
+        """Whether prompts with which the study begins are still to be tried, and few were measured so far.
+
+        Args:
+            tried: candidates that were tried or run, by key.
+        """
+        if len(self.prompts()) >= FIRST_PROMPTS:
+            return False
+        left, failing = self.budget.device_seconds_left(), self.results.failing.found()
+        return any(
+            prompted(c)
+            and (c.method, c.model) not in failing
+            and self.resolved.obstacle(c) is None
+            and self.budget.pays_for(c, left)
+            for c in self.portfolio.left(tried)
+        )
+
+    def quality(self, record: Record) -> float:
+        """Quality of a candidate that was measured in full, on validation rows."""
+        if record.measurement is None:
+            raise TypeError("a prompt that was measured in full has a measurement")
+        return self.resolved.metric.value(stats_array(record.measurement))
+
+
+def prompted(candidate: Candidate) -> bool:
+    """Whether a candidate is a model behind a prompt that is not trained."""
+    return "template" in candidate.params and is_prompt(candidate.method)
+
+
+def has_failed_enough(records: list[Record]) -> bool:
+    """Whether so many jobs have failed, interrupted ones apart, that no further one is begun."""
+    failures = [r.failure.failure_class for r in records if r.failure is not None]
+    return len(failures) - failures.count("interrupted") >= MOST_FAILURES
+
+
+def used(record: Record, outcome: Outcome, billed: Mapping[str, float]) -> Usage:
+    """All that a job has used: time held and money from its outcome, tokens from its result.
+
+    Args:
+        record: of the job.
+        outcome: of the same.
+        billed: by providers, by job, that of jobs included which were killed before they could say so.
+    """
+    result, name = outcome.result, f"{record.folder.parent.name}/{record.folder.name}"
+    tokens = result.usage if isinstance(result, Proposal | Labelling | Failure) else Usage()
+    return tokens.model_copy(
+        update={
+            "device_seconds": outcome.usage.device_seconds,
+            "usd": max(outcome.usage.usd, billed.get(name, 0.0)),
+            "usd_estimated": outcome.usage.usd_estimated,
+        }
+    )
