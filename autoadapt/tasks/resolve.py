@@ -27,6 +27,7 @@ from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES,
 from autoadapt.tasks.asked_models import models_asked
 from autoadapt.tasks.compatible import compatible_models, with_floor
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
+from autoadapt.tasks.documents import sampled_rows, with_documents
 from autoadapt.tasks.found_models import found_model
 from autoadapt.tasks.library_space import TEXTS_OF_SPACE, check_prompts, instructions_of, with_library
 from autoadapt.tasks.parsing import parse
@@ -156,7 +157,8 @@ class ResolvedTask:
 
     @property
     def _rows(self) -> Mapping[str, Sequence[Row]]:
-        return {"train": self.splits.train, "validation": self.splits.validation}
+        documents = sampled_rows(self.splits.documents or [])
+        return {"train": self.splits.train, "validation": self.splits.validation, "documents": documents}
 
     def _whole_job(self, candidate: Candidate) -> Fit:
         """A fit in full."""
@@ -192,6 +194,7 @@ class ResolvedTask:
             prompt=self._prompt(candidate),
             input_columns=task.data.columns.joined,
             max_new_tokens=int(candidate.params.get("max_new_tokens") or task.evaluation.max_new_tokens),
+            no_answer=None if task.documents is None else task.documents.no_answer,
             answer_schema=None if self.schema is None else self.schema.schema,
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),
@@ -325,7 +328,7 @@ def _check_names(document: Document, task: Task) -> Metric:
 def _compose(
     document: Document, task: Task, base: Path, answers: AnswerKind, schema: AnswerSchema | None
 ) -> JointSpace:
-    """The search space with the schema of answers, the slots of the task's proposer, and prompts of the library."""
+    """The search space with the schema, the slots of the task's proposer, prompts of the library, and documents."""
     with _at(document, "search_space"):
         space = told_schema(load_space(expanded(task.search_space), base), schema)
     if task.proposer is not None:
@@ -336,7 +339,7 @@ def _compose(
     with _at(document, "prompts"):
         space = with_library(space, task.prompts, base, answers, None if schema is None else schema.text())
     with _at(document, "search_space"):
-        return JointSpace(space, task, answers)
+        return JointSpace(with_documents(space, task.documents, answers), task, answers)
 
 
 def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:

@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoadapt.domain.data import Data
+from autoadapt.domain.documents import Document
 from autoadapt.domain.label_sets import SEPARATOR, labels_in
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row
 from autoadapt.domain.task import Task
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
+from autoadapt.passage_search import DOCUMENTS_FILE, write_documents
 from autoadapt.registry import expanded
+from autoadapt.tasks.documents import hash_of, read_folder
 from autoadapt.tasks.label_forms import forms_notes, read_as_note, with_known_labels
 from autoadapt.tasks.spellings import spellings_notes
 from autoadapt.tasks.split_differences import split_differences
@@ -42,6 +45,8 @@ class Splits:
     notes: list[str]
     differences: list[str] = field(default_factory=list)
     """What is different in test rows, see `split_differences`."""
+    documents: list[Document] | None = None
+    """Of which prompts show passages; None: the task has none."""
 
     @property
     def growth(self) -> float:
@@ -56,13 +61,17 @@ class Splits:
             for row in getattr(self, name):
                 digest.update(row.model_dump_json().encode())
             found[name] = digest.hexdigest()
+        if self.documents is not None:
+            found["documents"] = hash_of(self.documents)
         return found
 
     def write(self, folder: Path) -> None:
-        """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl``, ``test.jsonl``."""
+        """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl``, ``test.jsonl``, and ``documents.jsonl``."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("train", "dev", "validation", "test"):
             write_rows(folder / f"{name}.jsonl", getattr(self, name))
+        if self.documents is not None:
+            write_documents(folder / DOCUMENTS_FILE, self.documents)
 
 
 def make_splits(
@@ -108,7 +117,8 @@ def make_splits(
     validation = validation[: task.evaluation.rows]
     differences = split_differences(train, validation, test, answers == "label")
     notes += [f"test rows differ from validation rows: {difference}" for difference in differences]
-    splits = Splits(train, dev, validation, test, labels, notes, differences)
+    documents = None if task.documents is None else read_folder(task.documents, base)
+    splits = Splits(train, dev, validation, test, labels, notes, differences, documents)
     _check_sizes(splits)
     return splits
 
