@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import call, task_writer
+from conftest import SPACE, call, task_writer
 from searches import read, search, states
 from town_documents import questions, write_documents
 
@@ -67,7 +67,7 @@ def test_verdict_and_report_tell_rows_that_documents_answer_from_others(searched
     assert sum(parts.values()) == len(Study.load(searched.parent / "runs" / "fruits").answered(verdict["best"]))
     report = (searched.parent / "runs" / "fruits" / "report.html").read_text()
     assert "not answered by them" in report
-    shown = call("report", searched.parent / "runs" / "fruits").stdout
+    shown = call("report", searched.parent / "runs" / "fruits", "--all").stdout
     assert "by kind of row: answered by the documents" in " ".join(shown.split())
 
 
@@ -115,16 +115,17 @@ def test_proposed_instructions_are_tried_with_passages(tmp_path: Path) -> None:
 
 
 def test_real_model_is_searched_exported_and_asked(tmp_path: Path, tiny_model: Path) -> None:
-    space = (tmp_path / "space.yaml", "shared:\n", "shared:\n  passages: [2, 0]\n  chunk_words: [15]\n")
-    task = write_task(tmp_path, str(tiny_model), budget={"trials": 2})
-    space[0].write_text(space[0].read_text().replace(*space[1:]))
+    space = SPACE.replace("shared:\n", "shared:\n  passages: [2, 0]\n  chunk_words: [15]\n")
+    brief = {**BRIEF["evaluation"], "rows": 10, "test_rows": 10, "robustness": False, "max_new_tokens": 3}
+    task = write_task(tmp_path, str(tiny_model), budget={"trials": 2}, evaluation=brief)
+    (tmp_path / "space.yaml").write_text(space)
     found = search(task)
     assert found.returncode == 0, found.stderr
     root = tmp_path / "runs" / "fruits"
     results = read_results(root)
     assert {raw.params["passages"] for raw in results.options} == {0, 2}
     trial = next(raw.trial for raw in results.options if raw.params["passages"] == 2)
-    exported = call("export", root, "--option", trial, "--to", tmp_path / "bundle")
+    exported = call("export", root, tmp_path / "bundle", "--option", trial)
     assert exported.returncode == 0, exported.stderr
     (tmp_path / "asked.jsonl").write_text(json.dumps({"input": "What is the mayor of Arden?"}) + "\n")
     asked = call("predict", tmp_path / "bundle", tmp_path / "asked.jsonl")
