@@ -188,19 +188,21 @@ def common_prefix(sequences: Sequence[S]) -> S:
 
 
 def check_prompt(template: str, instruction: str, labels: Sequence[str], multi_label: bool = False) -> None:
-    """Renders a probe with and without an example; arguments as of `Prompt`.
+    """Renders a probe with and without an example and a passage; arguments as of `Prompt`.
 
     Raises:
-        UserError: the template fails, or does not show the input or the example's output.
+        UserError: the template fails, or does not show the input, the example's output or a passage that it reads.
     """
     prompt = Prompt(template, instruction, labels, multi_label)
-    probe, answer = "probe-input-6174", "probe-output-6174"
+    probe, answer, passage = "probe-input-6174", "probe-output-6174", "probe-passage-6174"
     if probe not in prompt.render(probe):
         raise UserError("prompt template: the input does not appear in the result; it should contain {{ input }}")
     if answer not in prompt.render(probe, [Row(id=0, input="x", outputs=[answer])]):
         raise UserError(
             "prompt template: few-shot examples do not appear; loop over examples, see search_spaces/joint.yaml"
         )
+    if shows_passages(template) and passage not in prompt.render(probe, passages=Passages((passage,))):
+        raise UserError("prompt template: it reads passages and does not show them; loop over passages")
     # what grows with the input or with the examples shows on long ones
     many = [Row(id=i, input=LONG_INPUT, outputs=[answer]) for i in range(MANY_EXAMPLES)]
-    prompt.render(LONG_INPUT, many)
+    prompt.render(LONG_INPUT, many, passages=Passages((LONG_INPUT,) * MANY_EXAMPLES))

@@ -335,8 +335,8 @@ def with_examples(training: Training, seconds: float, artifact: Path) -> Trainin
 
 
 def with_recall(measurement: Measurement, bench: Bench, examples: Examples | None) -> Measurement:
-    """A measurement with the recall of the passages that prompts show; as it is where they show none."""
-    if examples is None or examples.search is None:
+    """A measurement with the recall of passages; as it is where prompts show none, or where answers are labels."""
+    if examples is None or examples.search is None or bench.job.labels is not None:
         return measurement
     recall = examples.search.recall(bench.rows(), bench.job.no_answer or "")
     return measurement.model_copy(update={"retrieval_recall": recall})

@@ -89,6 +89,13 @@ def test_template_that_places_passages_has_no_position(task: Path) -> None:
         assert ("passage_position" in one) == (one["passages"] > 0 and one["template"] == "plain")
 
 
+def test_template_that_reads_passages_and_hides_them_is_refused(task: Path) -> None:
+    hiding = OWN.replace("{{ p }}", "-")
+    space_of(task, "templates:\n", f"templates:\n  own: {json.dumps(hiding)}\n")
+    with pytest.raises(UserError, match="template 'own'.*reads passages and does not show them"):
+        resolve(task)
+
+
 def test_own_choices_of_a_space_stay(task: Path) -> None:
     space_of(task, "shared:\n", "shared:\n  passages: [3, 6]\n")
     resolved = resolve(task)
