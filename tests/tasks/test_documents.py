@@ -92,7 +92,7 @@ def test_template_that_places_passages_has_no_position(task: Path) -> None:
 def test_template_that_reads_passages_and_hides_them_is_refused(task: Path) -> None:
     hiding = OWN.replace("{{ p }}", "-")
     space_of(task, "templates:\n", f"templates:\n  own: {json.dumps(hiding)}\n")
-    with pytest.raises(UserError, match="template 'own'.*reads passages and does not show them"):
+    with pytest.raises(UserError, match=r"template 'own'.*reads passages and does not show them"):
         resolve(task)
 
 
