@@ -231,6 +231,7 @@ def exportable(tmp_path: Path, tiny_model: Path) -> JobRun:
     return made
 
 
+@pytest.mark.slow  # a search with a tiny model exports too
 def test_bundle_answers_as_the_run_did_with_and_without_autoadapt(exportable: JobRun, tmp_path: Path) -> None:
     jobs = exportable
     job = fit(jobs, {**FOUND, "shots": 2, "selector": "nearest"})

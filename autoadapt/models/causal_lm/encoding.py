@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 
-from autoadapt.domain.documents import Passages
+from autoadapt.domain.documents import NO_PASSAGES, Passages
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import PromptChoices, Select, labels_offered, passages_shown
 from autoadapt.errors import Exit, UserError
@@ -38,7 +38,9 @@ class Encoder:
         self.chat = lm.chats
         self._limits = UseLimits()
 
-    def _ids(self, text: str, examples: Sequence[Row], offered: Sequence[str], passages: Passages) -> list[int]:
+    def _ids(
+        self, text: str, examples: Sequence[Row], offered: Sequence[str], passages: Passages = NO_PASSAGES
+    ) -> list[int]:
         shown = [
             Row(id=r.id, input=inert(r.input, self.lm.tokenizer), outputs=[inert(r.outputs[0], self.lm.tokenizer)])
             for r in examples
