@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from autoadapt.assess.answer_parts import parts_are, parts_of
 from autoadapt.assess.final_fits import final_fit_of
 from autoadapt.assess.jobs import AssessmentJobs
 from autoadapt.domain.option import Option, Recommendation
@@ -69,7 +70,7 @@ def give_verdict(search: Search, jobs: AssessmentJobs, unmeasured: Sequence[Unme
         split_differences=resolved.splits.differences,
         labels=_label_scores(search, shown),
         parts=_part_scores(search, shown),
-        parts_are=resolved.metric.parts_are,
+        parts_are=parts_are(resolved),
         metric_notes=[] if (test := results.test_stats(shown)) is None else resolved.metric.notes(test),
         optimism=_optimism(search, next((o for o in options if o.trial == recommendation.trial), best), stats),
         final_fit=final_fit_of(jobs),
@@ -149,12 +150,14 @@ def _label_scores(search: Search, trial: int) -> list[LabelScore]:
 
 
 def _part_scores(search: Search, trial: int) -> list[PartScore]:
-    """What the metric says of parts of the answers; none where no test row was answered, and of a cascade."""
-    results, metric = search.results, search.resolved.metric
+    """Scores of parts of the answers; none where no test row was answered, and of a cascade."""
+    results, resolved = search.results, search.resolved
     test = results.test_stats(trial)
     if test is None or trial not in results.trials.trials():
         return []
-    before = {part.name: part for part in metric.parts(results.validation_stats(trial))}
+    before = {
+        part.name: part for part in parts_of(resolved, results.validation_stats(trial), resolved.splits.validation)
+    }
     return [
         PartScore(
             part=part.name,
@@ -163,7 +166,7 @@ def _part_scores(search: Search, trial: int) -> list[PartScore]:
             test_rows=part.rows,
             test_score=part.score,
         )
-        for part in metric.parts(test)
+        for part in parts_of(resolved, test, resolved.splits.test)
     ]
 
 

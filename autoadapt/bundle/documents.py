@@ -77,6 +77,8 @@ def prompt_yaml(part: Part, artifact: ArtifactDescription, examples: Path) -> st
         content["few_shot"] = {**artifact.few_shot.model_dump(mode="json"), "rows": rows}
     if artifact.shortlist:
         content["shortlist"] = artifact.shortlist  # its model of words lies beside, as JSON and safetensors
+    if artifact.retrieval is not None:
+        content["retrieval"] = artifact.retrieval.model_dump(mode="json")  # its passages lie beside, in passages.jsonl
     lead = (
         f"# How this option is asked. predict.py and AutoAdapt read the same from {MODEL_FOLDER}/option.json and\n"
         f"# {MODEL_FOLDER}/{EXAMPLES_FILE}; a change here has no effect on them.\n"
@@ -108,6 +110,8 @@ def requirements(description: BundleDescription) -> str:
     params = description.figures.params
     if params.get("shortlist") or params.get("selector") in ("nearest", "diverse"):
         names += NEEDS["words"]
+    if params.get("passages"):
+        names.append("bm25s")
     lines = []
     for name in dict.fromkeys(names):
         known = description.versions.get(name)

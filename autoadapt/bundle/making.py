@@ -39,6 +39,7 @@ SCRIPTS: dict[PartKind, tuple[str, ...]] = {
     "prompted": (
         "predict_loading.py",
         "predict_examples.py",
+        "predict_passages.py",
         "predict_words.py",
         "predict_prompted.py",
         "predict_reasoning.py",
@@ -53,7 +54,7 @@ PATH_KEYS = ("_name_or_path", "name_or_path", "base_model_name_or_path")
 """Of configurations of transformers and peft, which hold the path that a model was loaded from."""
 PACKAGES = [
     *("autoadapt", "numpy", "scipy", "scikit-learn", "torch", "transformers", "peft", "safetensors", "jinja2"),
-    "onnxruntime",
+    *("onnxruntime", "bm25s"),
 ]
 
 

@@ -97,8 +97,11 @@ def value_text(value: Any) -> str:
 
 
 def params_text(option: Option) -> str:
-    """The main parameters in one line, with the recall of a shortlist of labels."""
+    """The main parameters in one line, with the recall of a shortlist of labels and that of passages."""
     params = " ".join(f"{k}={value_text(v)}" for k, v in option.params.items() if k not in MINOR_PARAMETERS)
-    if option.shortlist_recall is None:
-        return params
-    return f"{params} (the right label is offered for {option.shortlist_recall:.1%} of validation rows)"
+    recalls = []
+    if option.shortlist_recall is not None:
+        recalls.append(f"the right label is offered for {option.shortlist_recall:.1%} of validation rows")
+    if option.retrieval_recall is not None:
+        recalls.append(f"an answer stands in the passages for {option.retrieval_recall:.1%} of validation rows")
+    return f"{params} ({'; '.join(recalls)})" if recalls else params

@@ -1,9 +1,9 @@
 """ArtifactDescription: ``option.json``, by which a finished option is loaded anywhere.
 
 An artifact is a self-contained folder: weights or adapter with the tokenizer (none for a prompt), ``examples.jsonl``
-with few-shot rows, ``shortlist/`` with what chooses labels, and ``option.json``, which is written last and lists every
-other file with its size and SHA-256. It names its base model, or holds that too; everything else that answering needs
-is in it.
+with few-shot rows, ``passages.jsonl`` with passages of documents, ``shortlist/`` with what chooses labels, and
+``option.json``, which is written last and lists every other file with its size and SHA-256. It names its base model, or
+holds that too; everything else that answering needs is in it.
 """
 
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.documents import Retrieval
 from autoadapt.domain.jobs import PromptText
 from autoadapt.domain.method import Decoding, Weights
 from autoadapt.domain.model import ModelReference
@@ -71,6 +72,8 @@ class ArtifactDescription(StrictModel):
     few_shot: FewShot | None = None
     shortlist: int = Field(default=0, ge=0)
     """Labels that a prompt offers, chosen for each input by the model of words in ``shortlist/``; 0: all of them."""
+    retrieval: Retrieval | None = None
+    """How prompts show passages of ``passages.jsonl``; None: they show none."""
     files: dict[str, FileHash] = Field(default={})
     """Every other file of the folder."""
 

@@ -71,7 +71,8 @@ class ModelFamily(ABC):
         Args:
             model: the base model.
             job: as a worker would get it.
-            splits: rows by the names ``train`` and ``validation``.
+            splits: rows by the names ``train`` and ``validation``; by ``documents`` a sample of the task's documents,
+                each the input of a row.
         """
         return None
 

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.choice import PluginChoice
+from autoadapt.domain.documents import Retrieval, retrieval_of
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.robustness import Variant
 from autoadapt.domain.standards import Standards
@@ -93,6 +94,8 @@ class JobBase(StrictModel):
     """Longest free-text answer in tokens."""
     answer_schema: dict[str, Any] | None = None
     """JSON schema of the answers; servers that can are held to it. None: answers are no JSON objects."""
+    no_answer: str | None = None
+    """The answer of rows that the documents of the task do not answer; None: it has no documents."""
     seed: int
     """Derived from study seed and trial number; the same for every attempt, so that a repeated job repeats."""
     training: TrainingSettings = TrainingSettings()
@@ -113,6 +116,11 @@ class JobBase(StrictModel):
         """How many labels each prompt offers, chosen for its input; 0: all of them."""
         count = self.candidate.params.get("shortlist")
         return count if isinstance(count, int) and 0 < count < len(self.scored_labels) else 0
+
+    @property
+    def retrieval(self) -> Retrieval | None:
+        """How each prompt shows passages of documents; None: it shows none."""
+        return retrieval_of(self.candidate.params)
 
     @property
     def writes(self) -> bool:

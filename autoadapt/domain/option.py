@@ -130,6 +130,9 @@ class Scored(StrictModel):
     test_rows: int = 0
     shortlist_recall: float | None = None
     """Share of validation rows whose right label was among those that their prompt offered; None: all labels are."""
+    retrieval_recall: float | None = None
+    """Share of validation rows that the task's documents answer for which the passages that were found hold an accepted
+    answer word for word; None: its prompts show no passages."""
     robustness: Robustness | None = None
     """Under other wordings of its prompt and other spellings of rows; None: it was not scored so, as no cascade is."""
     train_seconds: float

@@ -42,6 +42,9 @@ class Measurement(StrictModel):
     """Rows whose answer was a refusal, or held no label; they count as wrong."""
     shortlist_recall: float | None = None
     """Share of the rows whose right label was among those that their prompt offered; None: all labels are offered."""
+    retrieval_recall: float | None = None
+    """Share of the rows that the task's documents answer for which the passages that were found hold an accepted answer
+    word for word; None: prompts show no passages."""
     retries: int = 0
     """Further attempts at requests that failed."""
     served_by: list[str] = Field(default=[])

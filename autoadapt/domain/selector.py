@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from autoadapt.domain.documents import NO_PASSAGES, Passages
 from autoadapt.domain.rows import Row
 
 Select = Callable[[str], list[Row]]
@@ -47,7 +48,7 @@ class ComparesVectors(Protocol):
 
 
 class PromptChoices(ABC):
-    """What a prompt shows of a task's rows and labels; called with a query's text it gives the examples.
+    """What a prompt shows of a task's rows, labels and documents; called with a query's text it gives the examples.
 
     A family of models that reads prompts is given it as its `select`. Where `needs_vectors` is true the family calls
     `use` once before it asks for examples.
@@ -67,6 +68,10 @@ class PromptChoices(ABC):
         """The labels that a query's prompt offers, the most likely first; empty: all of the task."""
 
     @abstractmethod
+    def passages(self, query: str) -> Passages:
+        """The passages of documents that a query's prompt shows."""
+
+    @abstractmethod
     def use(self, vectors: Vectors, embed: Callable[[Sequence[str]], Vectors]) -> None:
         """Takes the vectors of `rows`.
 
@@ -83,3 +88,8 @@ class PromptChoices(ABC):
 def labels_offered(select: Select | None, query: str) -> list[str]:
     """The labels that a query's prompt offers, the most likely first; empty: all of the task."""
     return select.offered(query) if isinstance(select, PromptChoices) else []
+
+
+def passages_shown(select: Select | None, query: str) -> Passages:
+    """The passages of documents that a query's prompt shows."""
+    return select.passages(query) if isinstance(select, PromptChoices) else NO_PASSAGES

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.counts import WholeCount
 from autoadapt.domain.data import Data
+from autoadapt.domain.documents import DocumentsSettings
 from autoadapt.domain.prompt_entry import PromptSettings
 from autoadapt.domain.remote import RemoteSettings
 from autoadapt.domain.strict import PathText, PlacedError, StrictModel, Usd
@@ -258,6 +259,8 @@ class Task(StrictModel):
     """Name of the study; its files go to `runs/NAME`."""
     data: Data
     """Labelled rows."""
+    documents: DocumentsSettings | None = None
+    """Documents in which models may look answers up: a folder, passages of which prompts show."""
     task: Literal["extract"] | None = None
     """`extract`: answers are JSON objects that satisfy `schema`; the metric is then json_fields unless another one is
     named."""

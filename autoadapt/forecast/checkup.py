@@ -13,6 +13,7 @@ EXTRAS = {
     "mlflow": ("mlflow", "--track mlflow"),
     "onnx": ("onnxruntime", "exports in ONNX"),
     "research": ("matplotlib", "figures for papers"),
+    "retrieval": ("bm25s", "tasks with documents"),
     "serve": ("uvicorn", "autoadapt serve"),
     "smollm2": ("gguf", "smollm2 from PyPI"),
     "text": ("rouge_score", "the metrics rouge_l and bleu, and JSON schemas"),

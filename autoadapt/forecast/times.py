@@ -6,8 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from autoadapt.domain.candidate import Candidate
+from autoadapt.domain.documents import NO_PASSAGES, Retrieval, retrieval_of
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import Probe
+from autoadapt.passage_search import sampled
 from autoadapt.prompts.rendering import Prompt, common_prefix
 from autoadapt.shelves import METHODS, SELECTORS
 from autoadapt.tasks.resolve import ResolvedTask
@@ -39,7 +41,7 @@ class Times:
             key: statistics.median([p.load_seconds for p in group if p.load_seconds] or every or [0.0])
             for key, group in self.probes.items()
         }
-        self._lengths: dict[tuple[str, str, int, str], tuple[float, float]] = {}
+        self._lengths: dict[tuple[str, str, int, str, Retrieval | None], tuple[float, float]] = {}
 
     def known(self, candidate: Candidate) -> bool:
         """Whether its method was probed on its model."""
@@ -88,17 +90,26 @@ class Times:
         """Mean characters of the prompts that are computed for each row, and of whole prompts with their answers."""
         params, space = candidate.params, self.resolved.space.space
         shots = int(params.get("shots") or 0)
-        key = (str(params.get("template")), str(params.get("instruction")), shots, str(params.get("selector")))
+        retrieval = retrieval_of(params)
+        key = (
+            str(params.get("template")),
+            str(params.get("instruction")),
+            shots,
+            str(params.get("selector")),
+            retrieval,
+        )
         if key not in self._lengths:
             splits = self.resolved.splits
             template, instruction = space.prompt(params)
             prompt = Prompt(template, instruction, splits.labels or [], self.resolved.metric.answers == "labels")
             pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
             asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
-            # where each row has examples of its own, prompts share nothing
-            apart = bool(shots) and not SELECTORS.get(key[3]).same_for_every_query
+            # where each row has examples or passages of its own, prompts share nothing
+            apart = bool(retrieval) or (bool(shots) and not SELECTORS.get(key[3]).same_for_every_query)
+            documents = [document.text for document in splits.documents or []]
+            found = [NO_PASSAGES] * len(asked) if retrieval is None else list(sampled(documents, retrieval, len(asked)))
             shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]
-            texts = [prompt.render(a, e) for a, e in zip(asked, shown, strict=True)]
+            texts = [prompt.render(a, e, passages=p) for a, e, p in zip(asked, shown, found, strict=True)]
             shared = 0 if apart or not splits.labels else len(common_prefix(texts))
             whole = statistics.mean(map(len, texts))
             answers = sum(map(len, splits.labels)) if splits.labels else self.resolved.task.evaluation.max_new_tokens

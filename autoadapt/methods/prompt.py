@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
+from autoadapt.domain.documents import Position
 from autoadapt.domain.method import Adapted, Context, Decoding, Method, Model
 from autoadapt.domain.params import DecodingParams, PromptedParams
 from autoadapt.domain.selector import Order
@@ -23,6 +24,13 @@ class PromptParams(PromptedParams, DecodingParams):
     and the labels take turns: as many shots as labels are one example of each."""
     order: Order = "best_last"
     """Order of the examples: the best one last, first, or grouped by their answers; only with shots."""
+    passages: int = Field(default=0, ge=0, le=64)
+    """Passages of the task's documents in the prompt, those that BM25 finds for the input; 0: none (closed book).
+    Searched with `documents` in the task alone, like the two that follow."""
+    chunk_words: int = Field(default=120, ge=5, le=4000)
+    """Words of a passage at most; documents are cut into pieces of about equal length."""
+    passage_position: Position = "before"
+    """Whether passages stand before or after the input; a template that reads `passages` places them itself."""
     max_new_tokens: int = Field(default=0, ge=0, le=4096)
     """Free text: longest answer in tokens, reasoning apart; 0: as the task says (`evaluation.max_new_tokens`)."""
 
@@ -70,9 +78,10 @@ class Prompt(Method):
     )
 
     def serving_class(self, name: str, params: Mapping[str, Any]) -> str:
-        """Examples by vectors take one more pass of the model over the input."""
-        embeds = params.get("selector") == "nearest_embedding"
-        return super().serving_class(name, params) + (" selector=nearest_embedding" if embeds else "")
+        """Examples by vectors take one more pass of the model over the input, and passages have to be found."""
+        embeds, retrieves = params.get("selector") == "nearest_embedding", bool(params.get("passages"))
+        own = super().serving_class(name, params)
+        return own + (" selector=nearest_embedding" if embeds else "") + (" retrieval" if retrieves else "")
 
     def contradiction(self, params: Mapping[str, Any]) -> str | None:
         drawn = params.get("temperature", 0.0) > 0

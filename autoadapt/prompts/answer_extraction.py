@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from autoadapt.domain.documents import NO_PASSAGES, Passages
 from autoadapt.domain.rows import Row
 from autoadapt.prompts.rendering import Prompt
 
@@ -36,8 +37,14 @@ class ReasoningPrompt(Prompt):
         super().__init__(template, instruction, labels, multi_label)
         self._request = REQUEST if chat else OPENING
 
-    def render(self, text: str, examples: Sequence[Row] = (), offered: Sequence[str] = ()) -> str:
-        return super().render(text, examples, offered) + self._request
+    def render(
+        self,
+        text: str,
+        examples: Sequence[Row] = (),
+        offered: Sequence[str] = (),
+        passages: Passages = NO_PASSAGES,
+    ) -> str:
+        return super().render(text, examples, offered, passages) + self._request
 
 
 def reasoning_in(text: str) -> str:

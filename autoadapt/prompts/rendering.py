@@ -12,6 +12,7 @@ from jinja2 import StrictUndefined, meta, nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from autoadapt.domain.documents import NO_PASSAGES, Passages
 from autoadapt.domain.rows import Row
 from autoadapt.errors import UserError
 
@@ -57,7 +58,7 @@ class Prompt:
     """A template with its instruction.
 
     Args:
-        template: Jinja text over ``instruction``, ``labels``, ``multi_label``, ``examples`` and ``input``.
+        template: Jinja text over ``instruction``, ``labels``, ``multi_label``, ``examples``, ``passages``, ``input``.
         instruction: Jinja text over ``labels`` and ``multi_label``.
         labels: the labels to choose from; empty for free text.
         multi_label: whether an answer is a set of labels.
@@ -72,6 +73,7 @@ class Prompt:
         environment.globals["multi_label"] = multi_label
         try:
             self._template = environment.from_string(template)
+            self._places_passages = shows_passages(template)
             self._instruction = environment.from_string(instruction)
             self.instruction = self._instruction.render(labels=self.labels).strip()
         except MemoryError:
@@ -92,22 +94,33 @@ class Prompt:
         except Exception as error:
             raise _failed(error) from error
 
-    def render(self, text: str, examples: Sequence[Row] = (), offered: Sequence[str] = ()) -> str:
+    def render(
+        self,
+        text: str,
+        examples: Sequence[Row] = (),
+        offered: Sequence[str] = (),
+        passages: Passages = NO_PASSAGES,
+    ) -> str:
         """The prompt for one input; white space at its end is stripped.
+
+        Passages are a list of texts to a template that reads ``passages``; to another one they are a part of the input.
 
         Args:
             text: the input.
             examples: that are shown.
             offered: the labels that it names; empty: all of them.
+            passages: of documents, that are shown.
 
         Raises:
             UserError: an undefined variable, a refused operation, an empty or an over-long result.
         """
         instruction, labels = self.instruction_for(offered), list(offered) or self.labels
         shown = [{"input": row.input, "output": row.outputs[0]} for row in examples]
+        variables = {"instruction": instruction, "labels": labels, "examples": shown, "passages": list(passages.texts)}
+        variables["input"] = text if self._places_passages else passages.beside(text)
         parts, size = [], 0
         try:
-            for part in self._template.generate(instruction=instruction, labels=labels, examples=shown, input=text):
+            for part in self._template.generate(**variables):
                 parts.append(part)
                 size += len(part)
                 if size > MAX_CHARACTERS:
@@ -132,6 +145,15 @@ def names_read(source: str) -> set[str]:
         return meta.find_undeclared_variables(_environment().parse(source))
     except Exception as error:
         raise _failed(error) from error
+
+
+def shows_passages(template: str) -> bool:
+    """Whether a template says itself where passages of documents stand.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return "passages" in names_read(template)
 
 
 def fixed_texts(source: str) -> list[str]:
@@ -166,19 +188,21 @@ def common_prefix(sequences: Sequence[S]) -> S:
 
 
 def check_prompt(template: str, instruction: str, labels: Sequence[str], multi_label: bool = False) -> None:
-    """Renders a probe with and without an example; arguments as of `Prompt`.
+    """Renders a probe with and without an example and a passage; arguments as of `Prompt`.
 
     Raises:
-        UserError: the template fails, or does not show the input or the example's output.
+        UserError: the template fails, or does not show the input, the example's output or a passage that it reads.
     """
     prompt = Prompt(template, instruction, labels, multi_label)
-    probe, answer = "probe-input-6174", "probe-output-6174"
+    probe, answer, passage = "probe-input-6174", "probe-output-6174", "probe-passage-6174"
     if probe not in prompt.render(probe):
         raise UserError("prompt template: the input does not appear in the result; it should contain {{ input }}")
     if answer not in prompt.render(probe, [Row(id=0, input="x", outputs=[answer])]):
         raise UserError(
             "prompt template: few-shot examples do not appear; loop over examples, see search_spaces/joint.yaml"
         )
+    if shows_passages(template) and passage not in prompt.render(probe, passages=Passages((passage,))):
+        raise UserError("prompt template: it reads passages and does not show them; loop over passages")
     # what grows with the input or with the examples shows on long ones
     many = [Row(id=i, input=LONG_INPUT, outputs=[answer]) for i in range(MANY_EXAMPLES)]
-    prompt.render(LONG_INPUT, many)
+    prompt.render(LONG_INPUT, many, passages=Passages((LONG_INPUT,) * MANY_EXAMPLES))

@@ -18,6 +18,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.teacher import UNLABELLED
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import SpecialFileError, content_of, read_rows, set_aside, write_atomic
+from autoadapt.passage_search import DOCUMENTS_FILE, read_documents
 from autoadapt.runs.run_folder import REBUILT, read_job
 from autoadapt.tasks.resolve import ResolvedTask
 
@@ -116,6 +117,9 @@ def _other_rows(folder: Path, resolved: ResolvedTask) -> Iterator[str]:
             frozen = read_rows(folder / f"{name}.jsonl")
             if frozen != now[: len(frozen)]:
                 yield f"  data.{name}: holds other rows than the frozen ones in {folder}"
+    with contextlib.suppress(OSError, ValidationError, UnicodeDecodeError):
+        if read_documents(folder / DOCUMENTS_FILE) != (resolved.splits.documents or []):
+            yield f"  data.documents: are other documents than the frozen ones in {folder}"
 
 
 def _other_jobs(folder: Path, resolved: ResolvedTask) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import predict_loading as loading
 import predict_reasoning as writing
 import torch
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from predict_examples import Examples
 from transformers import (
@@ -52,6 +52,13 @@ class Option:
         self.template = environment.from_string(option["prompt"]["template"])
         self.instruction = environment.from_string(option["prompt"]["instruction"])
         self.examples = Examples(folder, option, self._vector)
+        self.passages: Any = None
+        if option.get("retrieval"):
+            from predict_passages import Passages
+
+            self.passages = Passages(folder, option["retrieval"])
+        named = meta.find_undeclared_variables(environment.parse(option["prompt"]["template"]))
+        self.places_passages = "passages" in named
         self.reasons = self.decoding["reasoning"] == "steps"
         whole = [self._answer_ids(label) for label in self.labels]
         room = max(map(len, whole)) if whole else self.max_new_tokens
@@ -102,11 +109,14 @@ class Option:
         batch = torch.tensor([(ids or [self.tokenizer.pad_token_id])[: self.context]], device=self.device)
         return self.model.base_model(input_ids=batch).last_hidden_state[0].float().mean(0).cpu().numpy()
 
-    def _ids(self, text: str, examples: list[dict[str, Any]], offered: list[str]) -> list[int]:
+    def _ids(self, text: str, examples: list[dict[str, Any]], offered: list[str], passages: list[str]) -> list[int]:
         labels = offered or self.names
         instruction = self.instruction.render(labels=labels).strip()
         shown = [{"input": self._inert(e["input"]), "output": self._inert(e["outputs"][0])} for e in examples]
+        if self.passages is not None and not self.places_passages:
+            text = self.passages.beside(text, passages)
         variables = {"instruction": instruction, "labels": labels, "examples": shown, "input": text}
+        variables["passages"] = passages
         prompt = self.template.render(**variables).rstrip()
         if self.reasons:
             prompt += writing.REQUEST if self.chat else writing.OPENING
@@ -119,18 +129,22 @@ class Option:
     def _encode(self, text: str) -> tuple[list[int], list[int]]:
         """The prompt, and the numbers of the labels that it offers.
 
-        Of a prompt that does not fit, examples are dropped, then the input is cut.
+        Of a prompt that does not fit, examples are dropped, then passages, then the input is cut.
         """
         offered = self.examples.offered(text)
         examples = self.examples.of(text, offered)
+        passages = [self._inert(one) for one in self.passages.of(text)] if self.passages is not None else []
         text = self._inert(text)
-        ids = self._ids(text, examples, offered)
+        ids = self._ids(text, examples, offered, passages)
         while len(ids) > self.limit and examples:
             examples = examples[1:]
-            ids = self._ids(text, examples, offered)
+            ids = self._ids(text, examples, offered, passages)
+        while len(ids) > self.limit and passages:
+            passages = passages[:-1]
+            ids = self._ids(text, examples, offered, passages)
         while len(ids) > self.limit and len(text) > 1:
             text = text[: max(1, int(len(text) * 0.95 * self.limit / len(ids)))]
-            ids = self._ids(text, examples, offered)
+            ids = self._ids(text, examples, offered, passages)
         return ids[: self.limit], [self.labels.index(label) for label in offered]
 
     def _answer_ids(self, text: str) -> list[int]:

@@ -98,6 +98,7 @@ class RawOptions:
             training=measurement.training.plus(measurement.written_for_it),
             answering=measurement.answering,
             shortlist_recall=measurement.shortlist_recall,
+            retrieval_recall=measurement.retrieval_recall,
             train_seconds=measurement.train_seconds,
             inference_seconds=measurement.inference_seconds,
             rows=len(measurement.rows),

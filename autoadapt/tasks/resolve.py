@@ -28,6 +28,7 @@ from autoadapt.shelves import EXECUTORS, FAMILIES, METHODS, METRICS, OBJECTIVES,
 from autoadapt.tasks.asked_models import models_asked
 from autoadapt.tasks.compatible import compatible_models, with_floor
 from autoadapt.tasks.context_lengths import cut_inputs_notes, pairs_without_room
+from autoadapt.tasks.documents import sampled_rows, with_documents
 from autoadapt.tasks.found_models import found_model
 from autoadapt.tasks.library_space import TEXTS_OF_SPACE, check_prompts, instructions_of, with_library
 from autoadapt.tasks.parsing import parse
@@ -166,7 +167,8 @@ class ResolvedTask:
 
     @property
     def _rows(self) -> Mapping[str, Sequence[Row]]:
-        return {"train": self.splits.train, "validation": self.splits.validation}
+        documents = sampled_rows(self.splits.documents or [])
+        return {"train": self.splits.train, "validation": self.splits.validation, "documents": documents}
 
     def _whole_job(self, candidate: Candidate) -> Fit:
         """A fit in full."""
@@ -202,6 +204,7 @@ class ResolvedTask:
             prompt=self._prompt(candidate),
             input_columns=task.data.columns.joined,
             max_new_tokens=int(candidate.params.get("max_new_tokens") or task.evaluation.max_new_tokens),
+            no_answer=None if task.documents is None else task.documents.no_answer,
             answer_schema=None if self.schema is None else self.schema.schema,
             fidelity=fidelity,
             seed=seed_of(task.seed, trial),
@@ -240,12 +243,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
     space = _compose(document, task, base, metric.answers, schema)
-    splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
-    task = with_room(task, splits.train)
-    with _at(document, "data", "unlabelled"):
-        task, splits = with_unlabelled(task, base, splits, metric.answers)
-    if metric.labels_count_alike:
-        splits.notes.extend(few_rows_notes(splits.validation, splits.test))
+    task, splits = _rows(document, task, base, metric, schema)
     with _at(document, "search_space"):
         check_prompts(space.space, splits.labels or [], metric.answers == "labels")
     models, capabilities, older_prices = _find_models(document, task, base, download)
@@ -270,6 +268,19 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked, proposing
     )
     return resolved.with_warnings(_length_notes(resolved, document))
+
+
+def _rows(
+    document: Document, task: Task, base: Path, metric: Metric, schema: AnswerSchema | None
+) -> tuple[Task, Splits]:
+    """The rows of a task, and the task with what follows from them."""
+    splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
+    task = with_room(task, splits.train)
+    with _at(document, "data", "unlabelled"):
+        task, splits = with_unlabelled(task, base, splits, metric.answers)
+    if metric.labels_count_alike:
+        splits.notes.extend(few_rows_notes(splits.validation, splits.test))
+    return task, splits
 
 
 def _goals(document: Document, task: Task) -> tuple[Goal, ...]:
@@ -340,7 +351,7 @@ def _check_names(document: Document, task: Task) -> Metric:
 def _compose(
     document: Document, task: Task, base: Path, answers: AnswerKind, schema: AnswerSchema | None
 ) -> JointSpace:
-    """The search space with the schema of answers, the slots of the task's proposer, and prompts of the library."""
+    """The search space with the schema, the slots of the task's proposer, prompts of the library, and documents."""
     with _at(document, "search_space"):
         space = told_schema(load_space(expanded(task.search_space), base), schema)
     if task.proposer is not None:
@@ -351,7 +362,7 @@ def _compose(
     with _at(document, "prompts"):
         space = with_library(space, task.prompts, base, answers, None if schema is None else schema.text())
     with _at(document, "search_space"):
-        return JointSpace(space, task, answers)
+        return JointSpace(with_documents(space, task.documents, answers), task, answers)
 
 
 def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoadapt.domain.data import Data
+from autoadapt.domain.documents import Document
 from autoadapt.domain.label_sets import SEPARATOR, labels_in
 from autoadapt.domain.metric import AnswerKind
 from autoadapt.domain.rows import Row
@@ -20,7 +21,9 @@ from autoadapt.domain.task import Task
 from autoadapt.domain.teacher import UNLABELLED
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import write_rows
+from autoadapt.passage_search import DOCUMENTS_FILE, write_documents
 from autoadapt.registry import expanded
+from autoadapt.tasks.documents import hash_of, read_folder
 from autoadapt.tasks.label_forms import forms_notes, read_as_note, with_known_labels
 from autoadapt.tasks.spellings import spellings_notes
 from autoadapt.tasks.split_differences import split_differences
@@ -45,6 +48,8 @@ class Splits:
     """What is different in test rows, see `split_differences`."""
     unlabelled: list[Row] = field(default_factory=list)
     """Rows without an answer, in the order in which a teacher labels them."""
+    documents: list[Document] | None = None
+    """Of which prompts show passages; None: the task has none."""
 
     @property
     def growth(self) -> float:
@@ -59,14 +64,18 @@ class Splits:
             for row in getattr(self, name):
                 digest.update(row.model_dump_json().encode())
             found[name] = digest.hexdigest()
+        if self.documents is not None:
+            found["documents"] = hash_of(self.documents)
         return found
 
     def write(self, folder: Path) -> None:
-        """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl``, ``test.jsonl``, and ``unlabelled.jsonl`` where
-        there are such rows."""
+        """Writes ``train.jsonl``, ``dev.jsonl``, ``validation.jsonl`` and ``test.jsonl``, and where there are such,
+        ``unlabelled.jsonl`` and ``documents.jsonl``."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in self._names():
             write_rows(folder / f"{name}.jsonl", getattr(self, name))
+        if self.documents is not None:
+            write_documents(folder / DOCUMENTS_FILE, self.documents)
 
     def _names(self) -> list[str]:
         return ["train", "dev", "validation", "test", *([UNLABELLED] if self.unlabelled else [])]
@@ -115,7 +124,8 @@ def make_splits(
     validation = validation[: task.evaluation.rows]
     differences = split_differences(train, validation, test, answers == "label")
     notes += [f"test rows differ from validation rows: {difference}" for difference in differences]
-    splits = Splits(train, dev, validation, test, labels, notes, differences)
+    documents = None if task.documents is None else read_folder(task.documents, base)
+    splits = Splits(train, dev, validation, test, labels, notes, differences, documents=documents)
     _check_sizes(splits)
     return splits
 

@@ -31,7 +31,7 @@ def save_artifact(
     Args:
         job: that has adapted the model.
         folder: of the artifact; an older one is replaced.
-        examples: that its prompt shows, and its shortlist of labels; None: none of them.
+        examples: that its prompt shows, with its passages and its shortlist of labels; None: none of them.
         decoding: how answers are read off the model.
         weights: what `fill` writes.
         fill: writes weights, tokenizer and whatever else the family needs into an empty folder.
@@ -55,6 +55,7 @@ def save_artifact(
             answer_schema=job.answer_schema,
             precision=job.training.precision,
             few_shot=None if examples is None else examples.few_shot,
+            retrieval=None if examples is None or examples.search is None else examples.search.retrieval,
             shortlist=0 if examples is None or examples.shortlist is None else examples.shortlist.count,
             files=hash_files(target),
         )

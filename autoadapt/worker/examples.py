@@ -1,4 +1,4 @@
-"""What a prompt shows of a task's training rows: examples, and of many labels those that an input most likely has.
+"""What a prompt shows of a task: examples, passages of documents, and of many labels those that an input likely has.
 
 A shortlist is chosen by a model of words (TF-IDF with logistic regression) that is fitted on training rows in the job
 that makes the option, and kept in its artifact as plain arrays.
@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoadapt.domain.artifact import EXAMPLES_FILE, SHORTLIST_FOLDER, VECTORS_FILE, ArtifactDescription, FewShot
+from autoadapt.domain.documents import NO_PASSAGES, Document, Passages
 from autoadapt.domain.jobs import JobBase
 from autoadapt.domain.method import Training
+from autoadapt.domain.outcome import Measurement
 from autoadapt.domain.params import WordParams
 from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import ComparesVectors, Order, PromptChoices, Select, Vectors
 from autoadapt.files import read_rows, write_rows
+from autoadapt.passage_search import PASSAGES_FILE, PassageSearch, cut_all, import_bm25s, read_passages
 from autoadapt.shelves import SELECTORS
+from autoadapt.worker.measuring import Bench
 
 if TYPE_CHECKING:
     from autoadapt.word_models import Words
@@ -43,7 +47,7 @@ class Shortlist:
 
 
 class Examples(PromptChoices):
-    """The examples of one candidate, and its shortlist (see `autoadapt.domain.selector.PromptChoices`).
+    """The examples of one candidate, its passages and its shortlist (see `autoadapt.domain.selector.PromptChoices`).
 
     With a shortlist examples show the offered labels in turn, the most likely one last; the selector chooses among the
     rows of each label. So as many shots as labels are one example of each.
@@ -53,6 +57,7 @@ class Examples(PromptChoices):
         rows: all rows to choose from.
         shortlist: chooses the labels that are offered; None: all are.
         arranged: whether the rows stand in the order in which a selector takes them that is the same for every query.
+        search: finds passages of documents; None: there are none.
     """
 
     def __init__(
@@ -61,8 +66,9 @@ class Examples(PromptChoices):
         rows: Sequence[Row],
         shortlist: Shortlist | None = None,
         arranged: bool = False,
+        search: PassageSearch | None = None,
     ) -> None:
-        self.few_shot, self.shortlist = few_shot, shortlist
+        self.few_shot, self.shortlist, self.search = few_shot, shortlist, search
         self.rows = rows if arranged or shortlist is None else _arranged(few_shot, rows)
         selector = SELECTORS.get(few_shot.selector) if few_shot is not None else None
         self.needs_vectors = selector is not None and selector.needs_vectors
@@ -92,6 +98,9 @@ class Examples(PromptChoices):
         if self._last is None or self._last[0] != query:  # asked for by the examples and by the prompt
             self._last = (query, self.shortlist.of(query))
         return self._last[1]
+
+    def passages(self, query: str) -> Passages:
+        return NO_PASSAGES if self.search is None else self.search.of(query)
 
     def __call__(self, query: str) -> list[Row]:
         if self.few_shot is None:
@@ -129,6 +138,8 @@ class Examples(PromptChoices):
         if self.few_shot is not None:
             rows = self.rows if self.few_shot.all_rows else self(" ")
             write_rows(folder / EXAMPLES_FILE, list(rows))
+        if self.search is not None:
+            self.search.write(folder)
         if self.shortlist is not None:
             from autoadapt.word_models import save_words
 
@@ -176,20 +187,30 @@ def few_shot_of(job: JobBase) -> FewShot | None:
     )
 
 
-def choose_examples(job: JobBase, training_rows: Callable[[], list[Row]]) -> tuple[Examples | None, float]:
+def choose_examples(
+    job: JobBase, training_rows: Callable[[], list[Row]], documents: Callable[[], list[Document]] = list
+) -> tuple[Examples | None, float]:
     """What a job's prompts show, and the seconds that it took to prepare it.
 
     Args:
         job: its candidate decides.
         training_rows: gives the rows of the split `train`, where they are needed.
+        documents: gives those of the task, where they are needed.
+
+    Raises:
+        UserError: passages are asked for, and bm25s is not installed.
     """
-    few_shot, count = few_shot_of(job), job.labels_offered
-    if few_shot is None and not count:
+    few_shot, count, retrieval = few_shot_of(job), job.labels_offered, job.retrieval
+    if few_shot is None and not count and retrieval is None:
         return None, 0.0
-    rows = training_rows()
+    rows = [] if few_shot is None and not count else training_rows()
+    texts = [] if retrieval is None else documents()
     _import_libraries(few_shot, rows, count)
+    if retrieval is not None:
+        import_bm25s()
     begun = time.perf_counter()
-    examples = Examples(few_shot, rows, _fitted(job, rows, count) if count else None)
+    search = None if retrieval is None else PassageSearch(retrieval, cut_all(texts, retrieval.chunk_words))
+    examples = Examples(few_shot, rows, _fitted(job, rows, count) if count else None, search=search)
     return examples, time.perf_counter() - begun
 
 
@@ -216,12 +237,17 @@ def stored_examples(folder: Path, description: ArtifactDescription) -> Examples 
         description: its ``option.json``.
     """
     few_shot, shortlist = description.few_shot, _stored_shortlist(folder, description)
-    if few_shot is None and shortlist is None:
+    search = _stored_search(folder, description)
+    if few_shot is None and shortlist is None and search is None:
         return None
     rows = read_rows(folder / EXAMPLES_FILE) if few_shot is not None else []
     if few_shot is None or few_shot.all_rows:
-        return Examples(few_shot, rows, shortlist, arranged=True)
-    return _Chosen(rows)
+        return Examples(few_shot, rows, shortlist, True, search)
+    return _Chosen(rows, search)
+
+
+def _stored_search(folder: Path, description: ArtifactDescription) -> PassageSearch | None:
+    return None if description.retrieval is None else PassageSearch(description.retrieval, read_passages(folder))
 
 
 def _stored_shortlist(folder: Path, description: ArtifactDescription) -> Shortlist | None:
@@ -247,7 +273,8 @@ def redrawn_examples(
     if few_shot is None:
         raise ValueError("a prompt without examples cannot show others")
     shortlist = _stored_shortlist(folder, description)
-    return Examples(few_shot.model_copy(update={"seed": seed}), training_rows, shortlist)
+    search = _stored_search(folder, description)
+    return Examples(few_shot.model_copy(update={"seed": seed}), training_rows, shortlist, search=search)
 
 
 class Reordered(PromptChoices):
@@ -269,6 +296,9 @@ class Reordered(PromptChoices):
     def offered(self, query: str) -> list[str]:
         return self._examples.offered(query)
 
+    def passages(self, query: str) -> Passages:
+        return self._examples.passages(query)
+
     def use(self, vectors: Vectors, embed: Callable[[Sequence[str]], Vectors]) -> None:
         self._examples.use(vectors, embed)
 
@@ -279,25 +309,34 @@ class Reordered(PromptChoices):
 class _Chosen(Examples):
     """Examples that were chosen when the artifact was made."""
 
-    def __init__(self, rows: list[Row]) -> None:
-        super().__init__(None, rows)
+    def __init__(self, rows: list[Row], search: PassageSearch | None) -> None:
+        super().__init__(None, rows, search=search)
 
     def __call__(self, query: str) -> list[Row]:
         return list(self.rows)
 
 
 def with_examples(training: Training, seconds: float, artifact: Path) -> Training:
-    """What adapting took, with the time for preparing examples and shortlist, and with their size.
+    """What adapting took, with the time for preparing examples, passages and shortlist, and with their size.
 
     Args:
         training: without them.
         seconds: that preparing them took.
         artifact: folder that holds them.
     """
-    files = [artifact / EXAMPLES_FILE, artifact / VECTORS_FILE, *(artifact / SHORTLIST_FOLDER).glob("*")]
+    names = (EXAMPLES_FILE, VECTORS_FILE, PASSAGES_FILE)
+    files = [*(artifact / name for name in names), *(artifact / SHORTLIST_FOLDER).glob("*")]
     size = sum(file.stat().st_size for file in files if file.is_file())
     return dataclasses.replace(
         training,
         preparing_seconds=training.preparing_seconds + seconds,
         artifact_bytes=training.artifact_bytes + size,
     )
+
+
+def with_recall(measurement: Measurement, bench: Bench, examples: Examples | None) -> Measurement:
+    """A measurement with the recall of passages; as it is where prompts show none, or where answers are labels."""
+    if examples is None or examples.search is None or bench.job.labels is not None:
+        return measurement
+    recall = examples.search.recall(bench.rows(), bench.job.no_answer or "")
+    return measurement.model_copy(update={"retrieval_recall": recall})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoadapt.domain.documents import Document
 from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, Label, LoadBase, Propose, TimeInTurn
 from autoadapt.domain.method import Adapted, Answer, TimesItself, Training
 from autoadapt.domain.metric import Metric, Scores, answered_rows
@@ -15,6 +16,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.teacher import LABELS_FILE, TEACHER
 from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.files import read_rows, write_atomic
+from autoadapt.passage_search import DOCUMENTS_FILE, read_documents
 from autoadapt.worker.energy import energy_counter, joules_between
 from autoadapt.worker.meters import Meters
 from autoadapt.worker.standards import dominating
@@ -117,6 +119,11 @@ class SingleRequests:
 def rows_of(run: Path, split: str, limit: int | None = None) -> list[Row]:
     """Rows of a split frozen in the run folder, in its fixed order; those of a teacher as they were labelled."""
     return read_rows(run / LABELS_FILE if split == TEACHER else run / "data" / f"{split}.jsonl", limit)
+
+
+def documents_of(run: Path) -> list[Document]:
+    """The documents frozen in the run folder."""
+    return read_documents(run / "data" / DOCUMENTS_FILE)
 
 
 def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None) -> Measurement:

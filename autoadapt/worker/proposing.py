@@ -19,7 +19,7 @@ from autoadapt.domain.usage import Usage
 from autoadapt.prompts.rendering import Prompt
 from autoadapt.shelves import PROPOSERS, SELECTORS
 from autoadapt.worker.examples import choose_examples
-from autoadapt.worker.measuring import Bench, rows_of
+from autoadapt.worker.measuring import Bench, documents_of, rows_of
 from autoadapt.worker.unsaved import as_fit, opened, used_apart_from_time
 from autoadapt.worker.workshop import Workshop
 
@@ -75,7 +75,9 @@ class _Desk:
         # an example of a prompt that is also the question would tell its own answer
         count = min(MOST_ROWS, max(1, len(rows) // 2))
         self._rows = rows[:count]
-        self._select, _ = choose_examples(_by_words(self.job), lambda: rows[count:])
+        self._select, _ = choose_examples(
+            _by_words(self.job), lambda: rows[count:], lambda: documents_of(self.bench.run)
+        )
         if self.job.proposing_model.family != self.job.model.family:
             writer = self.workshop.family(self.job.proposing_model.family)
             writer.begin(self.bench.run, self.folder, self._fit(self.job.proposing_model, self.job.candidate, "", ""))

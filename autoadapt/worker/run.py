@@ -42,12 +42,12 @@ from autoadapt.providers.answer_store import OutOfMoneyError
 from autoadapt.shelves import METHODS, METRICS
 from autoadapt.worker.artifacts import load_artifact, saver
 from autoadapt.worker.energy import energy_counter, joules_between
-from autoadapt.worker.examples import Examples, choose_examples, with_examples
+from autoadapt.worker.examples import Examples, choose_examples, with_examples, with_recall
 from autoadapt.worker.in_onnx import onnx_test
 from autoadapt.worker.in_turn import time_in_turn
 from autoadapt.worker.labelling import label
 from autoadapt.worker.load import load_test
-from autoadapt.worker.measuring import Bench, JobFailedError, measure, nothing_measured, rows_of
+from autoadapt.worker.measuring import Bench, JobFailedError, documents_of, measure, nothing_measured, rows_of
 from autoadapt.worker.meters import Meters
 from autoadapt.worker.place import Place
 from autoadapt.worker.proposing import propose
@@ -220,7 +220,7 @@ def _fit_and_measure(bench: Bench, job: FitJob, session: _Session) -> Measuremen
         family.join_group(place.rank, place.world, meeting, place.devices.accelerator)
     bench.meters.reset_peak_memory()
     watch.stage = "fit"
-    examples, seconds = choose_examples(job, lambda: rows_of(bench.run, "train"))
+    examples, seconds = choose_examples(job, lambda: rows_of(bench.run, "train"), lambda: documents_of(bench.run))
     context = _context(bench, job, session, examples, (place.rank, place.world) if grouped else (0, 1))
     counter = energy_counter(place.devices.accelerator, place.devices.count)
     before = counter()
@@ -232,7 +232,8 @@ def _fit_and_measure(bench: Bench, job: FitJob, session: _Session) -> Measuremen
         watch.stage = "measure"
         if place.rank > 0:
             return nothing_measured(bench, adapted.parameters_total)
-        return measure(bench, adapted, _training_joules(bench, job, method, joules))
+        measurement = measure(bench, adapted, _training_joules(bench, job, method, joules))
+        return with_recall(measurement, bench, examples)
     finally:
         adapted.close()
 

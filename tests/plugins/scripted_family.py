@@ -25,7 +25,7 @@ from autoadapt.domain.jobs import Devices, JobBase
 from autoadapt.domain.method import Adapted, AdapterSpec, Answer, Context, Decoding, Model, Training
 from autoadapt.domain.model import Capabilities, ModelReference
 from autoadapt.domain.params import TunedParams
-from autoadapt.domain.selector import Select
+from autoadapt.domain.selector import Select, passages_shown
 from autoadapt.domain.strict import StrictModel
 from autoadapt.errors import UserError
 from autoadapt.prompts.rendering import Prompt, common_prefix
@@ -178,7 +178,8 @@ class ScriptedAdapted:
         return self.script.text(meant, self.labels, self.lost + self.settings.typos)
 
     def _tokens(self, text: str) -> list[str]:
-        return self.renderer.render(text, self.select(text) if self.select else []).split()
+        examples = self.select(text) if self.select else []
+        return self.renderer.render(text, examples, passages=passages_shown(self.select, text)).split()
 
     def prepare(self, inputs: Sequence[str]) -> int:
         return len(common_prefix([self._tokens(text) for text in inputs])) if inputs and self.labels else 0

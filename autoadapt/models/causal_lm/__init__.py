@@ -59,7 +59,7 @@ class CausalLm(LocalFamily["LanguageModel"]):
             return None
         from autoadapt.models.causal_lm.lengths import too_long
 
-        return too_long(folder, limit, job, splits["train"], splits["validation"])
+        return too_long(folder, limit, job, splits["train"], splits["validation"], splits.get("documents", ()))
 
     def cached_numbers(
         self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]], accelerator: str
@@ -69,7 +69,9 @@ class CausalLm(LocalFamily["LanguageModel"]):
         from autoadapt.models.causal_lm.lengths import largest_batch
 
         folder = Path(model.place)
-        texts, tokens = largest_batch(folder, job, splits["train"], splits["validation"], accelerator)
+        texts, tokens = largest_batch(
+            folder, job, splits["train"], splits["validation"], accelerator, splits.get("documents", ())
+        )
         tokens = min(tokens, model_files.context_length(folder) or tokens)
         return texts * model_files.cached_numbers(model_files.read_config(folder), tokens)
 

@@ -3,8 +3,9 @@
 import functools
 from collections.abc import Sequence
 
+from autoadapt.domain.documents import NO_PASSAGES, Passages
 from autoadapt.domain.rows import Row
-from autoadapt.domain.selector import PromptChoices, Select, labels_offered
+from autoadapt.domain.selector import PromptChoices, Select, labels_offered, passages_shown
 from autoadapt.errors import Exit, UserError
 from autoadapt.local_models.texts import Encoded, inert
 from autoadapt.models.causal_lm.language_model import LanguageModel
@@ -18,7 +19,8 @@ class Encoder:
     Args:
         lm: the model, for its tokenizer and context length.
         prompt: renders text and examples.
-        select: few-shot selection, and the labels that are offered; None: no examples, and all labels.
+        select: few-shot selection, the labels that are offered, and passages of documents; None: no examples, all
+            labels, and no passages.
         room: tokens of the context that are left for the answer.
         tuned: whether answers end with the end token, as tuned models learn them.
     """
@@ -36,12 +38,14 @@ class Encoder:
         self.chat = lm.chats
         self._limits = UseLimits()
 
-    def _ids(self, text: str, examples: Sequence[Row], offered: Sequence[str]) -> list[int]:
+    def _ids(
+        self, text: str, examples: Sequence[Row], offered: Sequence[str], passages: Passages = NO_PASSAGES
+    ) -> list[int]:
         shown = [
             Row(id=r.id, input=inert(r.input, self.lm.tokenizer), outputs=[inert(r.outputs[0], self.lm.tokenizer)])
             for r in examples
         ]
-        prompt = self.prompt.render(text, shown, offered)
+        prompt = self.prompt.render(text, shown, offered, passages)
         tokenizer = self.lm.tokenizer
         if self.chat:
             prompt = self._in_chat(prompt)
@@ -76,18 +80,22 @@ class Encoder:
         return [self.encode(text) for text in texts]
 
     def encode(self, text: str) -> Encoded:
-        """The prompt for one input: examples are dropped, then the input is cut, until it fits."""
+        """The prompt for one input: examples are dropped, then passages, then the input is cut, until it fits."""
         examples, offered = self.select(text) if self.select else [], labels_offered(self.select, text)
+        passages = passages_shown(self.select, text).changed(lambda passage: inert(passage, self.lm.tokenizer))
         text = inert(text, self.lm.tokenizer)
-        ids = self._ids(text, examples, offered)
+        ids = self._ids(text, examples, offered, passages)
         truncated = len(ids) > self.limit
         while len(ids) > self.limit and examples:
             examples = examples[1:]
-            ids = self._ids(text, examples, offered)
+            ids = self._ids(text, examples, offered, passages)
+        while len(ids) > self.limit and passages.texts:
+            passages = passages.without_last()
+            ids = self._ids(text, examples, offered, passages)
         while len(ids) > self.limit and len(text) > 1:
             # characters per token vary, so cut a little more than in proportion and look again
             text = text[: max(1, int(len(text) * 0.95 * self.limit / len(ids)))]
-            ids = self._ids(text, examples, offered)
+            ids = self._ids(text, examples, offered, passages)
         return Encoded(ids[: self.limit], truncated, offered=tuple(offered))
 
     def answer(self, text: str) -> list[int]:

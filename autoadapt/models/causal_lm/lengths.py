@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoadapt.domain.documents import Retrieval
 from autoadapt.domain.jobs import MOST_TRUNCATED, Fit
 from autoadapt.domain.method import Decoding
 from autoadapt.domain.rows import Row
 from autoadapt.local_models.texts import ROWS_PER_BATCH, TOKENS_PER_BATCH, Encoded, batches
 from autoadapt.model_files import tokenizer_of
+from autoadapt.passage_search import sampled
 from autoadapt.prompts.rendering import Prompt
 from autoadapt.shelves import SELECTORS
 
@@ -19,6 +21,8 @@ COUNTED_ROWS = 300
 """Rows whose prompts are counted to see whether they fit."""
 SAMPLED_ROWS = 100
 """Rows from which the mean length of an example and the size of a batch are taken."""
+SAMPLED_INPUTS = 20
+"""Inputs whose passages are counted."""
 KEPT = 512
 """Counts of so many prompts are kept."""
 REASONING = ("reasoning", "reasoning_tokens")
@@ -53,12 +57,20 @@ def _pool(training: Sequence[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((row.input, tuple(row.outputs)) for row in training[:SAMPLED_ROWS])
 
 
-def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row], asked: Sequence[Row]) -> str | None:
+def too_long(
+    folder: Path,
+    context_length: int,
+    job: Fit,
+    training: Sequence[Row],
+    asked: Sequence[Row],
+    documents: Sequence[Row] = (),
+) -> str | None:
     """Why a job's prompts do not fit the context; None: they do, or it cannot be known.
 
-    The zero-shot prompt is counted for every row; examples add the mean length of those in a sample. What a chat
-    template adds is not counted, so that nothing is refused which would have fitted. Counts are kept, because this is
-    asked for hundreds of candidates that differ in how they are trained and not in their prompts.
+    The zero-shot prompt is counted for every row; examples add the mean length of those in a sample, and so do passages
+    of documents. What a chat template adds is not counted, so that nothing is refused which would have fitted. Counts
+    are kept, because this is asked for hundreds of candidates that differ in how they are trained and not in their
+    prompts.
 
     Args:
         folder: of the model.
@@ -66,6 +78,7 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
         job: whose candidate's `shots` and prompt are counted.
         training: rows that examples come from.
         asked: rows that are answered.
+        documents: a sample of those of the task, each the input of a row.
     """
     tokenizer = tokenizer_of(folder)
     if tokenizer is None or not asked:
@@ -75,22 +88,28 @@ def too_long(folder: Path, context_length: int, job: Fit, training: Sequence[Row
     room = _longest(folder, tuple(job.scored_labels)) if job.scored_labels else job.max_new_tokens
     room += _reasoning(job)
     lengths = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
-    each = 0.0
+    more = _passages_length(asking, job.retrieval, _texts(documents)) if job.retrieval and documents else 0.0
     if shots and training:
-        each = _example_length(asking, _pool(training))
-    over = sum(length + shots * each + room > context_length for length in lengths)
+        more += shots * _example_length(asking, _pool(training))
+    over = sum(length + more + room > context_length for length in lengths)
     if over <= MOST_TRUNCATED * len(lengths):
         return None
-    longest = max(lengths) + shots * each + room
+    longest = max(lengths) + more + room
+    shown = f"{shots} shots" + (f", {job.retrieval.passages} passages" if job.retrieval else "")
     return (
-        f"{job.candidate.method} on {job.candidate.model} with {shots} shots and template "
+        f"{job.candidate.method} on {job.candidate.model} with {shown} and template "
         f"'{job.candidate.params.get('template')}': {over / len(lengths):.0%} of the prompts are longer than the "
         f"context of {context_length} tokens (the longest has about {longest:.0f})"
     )
 
 
 def largest_batch(
-    folder: Path, job: Fit, training: Sequence[Row], asked: Sequence[Row], accelerator: str
+    folder: Path,
+    job: Fit,
+    training: Sequence[Row],
+    asked: Sequence[Row],
+    accelerator: str,
+    documents: Sequence[Row] = (),
 ) -> tuple[int, int]:
     """Texts side by side, and tokens of each, of the batch of which a model keeps most keys and values.
 
@@ -103,6 +122,7 @@ def largest_batch(
         training: rows that examples come from.
         asked: rows that are answered.
         accelerator: on which they are.
+        documents: a sample of those of the task.
     """
     if tokenizer_of(folder) is None or not asked:
         return ROWS_PER_BATCH[accelerator], TOKENS_PER_BATCH[accelerator] // ROWS_PER_BATCH[accelerator]
@@ -118,7 +138,8 @@ def largest_batch(
         varies = not SELECTORS.get(str(params.get("selector", "balanced"))).same_for_every_query
         shared = _zero_shot_lengths(asking, ("",))[0] + (0.0 if varies else examples)
     counted = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
-    sample = [math.ceil(n + examples) for n in counted[:SAMPLED_ROWS]]
+    found = _passages_length(asking, job.retrieval, _texts(documents)) if job.retrieval and documents else 0.0
+    sample = [math.ceil(n + examples + found) for n in counted[:SAMPLED_ROWS]]
     count = job.fidelity.rows * int(params.get("samples") or 1)
     texts = [Encoded([0] * sample[i % len(sample)], False) for i in range(count)]
     sizes = (
@@ -156,6 +177,19 @@ def _example_length(asking: _Asking, examples: tuple[tuple[str, tuple[str, ...]]
     rows = [Row(id=i, input=text, outputs=list(outputs)) for i, (text, outputs) in enumerate(examples)]
     bare = _counts(asking.folder, [prompt.render("x")])[0]
     return statistics.mean(n - bare for n in _counts(asking.folder, [prompt.render("x", [row]) for row in rows]))
+
+
+def _texts(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(row.input for row in rows)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _passages_length(asking: _Asking, retrieval: Retrieval, documents: tuple[str, ...]) -> float:
+    """Tokens that the passages of an input add to its prompt, on average."""
+    prompt = asking.prompt
+    bare = _counts(asking.folder, [prompt.render("x")])[0]
+    shown = [prompt.render("x", passages=some) for some in sampled(documents, retrieval, SAMPLED_INPUTS)]
+    return statistics.mean(n - bare for n in _counts(asking.folder, shown))
 
 
 def _counts(folder: Path, texts: Sequence[str]) -> list[int]:

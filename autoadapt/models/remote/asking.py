@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoadapt.domain.artifact import ArtifactDescription
+from autoadapt.domain.documents import NO_PASSAGES, Passages
 from autoadapt.domain.jobs import JobBase
 from autoadapt.domain.method import Adapted, Answer, Context, Decoding, Model, Training
-from autoadapt.domain.selector import Select, labels_offered
+from autoadapt.domain.selector import Select, labels_offered, passages_shown
 from autoadapt.domain.usage import Usage
 from autoadapt.errors import Exit, UserError
 from autoadapt.models.remote.decoding import stops_of, unable, way_of
@@ -132,9 +133,9 @@ class RemoteAdapted:
     def asked(self, text: str) -> "_Asked":
         """What is asked for an input, and among which labels its answer is looked for."""
         begun = time.perf_counter()
-        offered = labels_offered(self._select, text)
-        question = self.question(text, offered)
-        return _Asked(question, tuple(offered), time.perf_counter() - begun if offered else 0.0)
+        offered, passages = labels_offered(self._select, text), passages_shown(self._select, text)
+        question = self.question(text, offered, passages)
+        return _Asked(question, tuple(offered), time.perf_counter() - begun if offered or passages.texts else 0.0)
 
     def _samples(self, text: str) -> list["_Asked"]:
         """What is asked for an input, once for every sample."""
@@ -145,19 +146,20 @@ class RemoteAdapted:
             for sample in range(decoding.samples)
         ]
 
-    def question(self, text: str, offered: Sequence[str] = ()) -> Question:
+    def question(self, text: str, offered: Sequence[str] = (), passages: Passages = NO_PASSAGES) -> Question:
         """What is asked for an input.
 
         Args:
             text: the input.
             offered: the labels to choose from; empty: all of the task.
+            passages: of documents, that the prompt shows.
         """
         examples, labels = list(self._select(text)) if self._select else [], list(offered) or self._labels
         features, room = self._session.features, self._session.access.model.reasoning_tokens
         room += self._decoding.reasoning_room
         if self._way is None:
             scored = 0 if features.logprobs else None
-            prompt, stop = self._renderer.render(text, examples), stops_of(self._decoding)
+            prompt, stop = self._renderer.render(text, examples, passages=passages), stops_of(self._decoding)
             held: dict[str, Any] = {}
             # an answer that is held to a schema leaves no room for reasoning
             if self._answer_schema is not None and features.constraint is not None and not self._decoding.reasons:
@@ -166,11 +168,13 @@ class RemoteAdapted:
             return Question(prompt=prompt, max_tokens=most, logprobs=scored, stop=stop, **held)
         longest = max(len(label.encode()) for label in labels)
         if self._way == "logprobs":
-            prompt = letter_list(labels) + self._renderer.render(text, with_letters(examples, labels), offered)
+            prompt = letter_list(labels) + self._renderer.render(
+                text, with_letters(examples, labels), offered, passages
+            )
             bias = self._decoding.logit_bias
             biased = {features.letters[one]: bias for one in OPTION_LETTERS[: len(labels)]} if bias else {}
             return Question(prompt=prompt, max_tokens=1 + room, logprobs=features.alternatives, logit_bias=biased)
-        prompt = self._renderer.render(text, examples, offered)
+        prompt = self._renderer.render(text, examples, offered, passages)
         if self._way == "decisions":
             asked = self._renderer.instruction_for(offered) or "Which label fits the input?"
             return Question(prompt=prompt, max_tokens=1, choices=tuple(labels), question=asked)
@@ -280,7 +284,7 @@ class RemoteAdapted:
         tokens = reply.tokens or estimated_tokens(question, reply)
         held = {f"server at {self._session.access.url}": kept.busy_seconds}
         seconds = kept.seconds + asked.seconds
-        here = {self._session.device: asked.seconds} if asked.offered else {}
+        here = {self._session.device: asked.seconds} if asked.seconds else {}
         usage = Usage(
             device_seconds={**(held if self._client.tariff.by_device_time else {}), **here},
             tokens_in=tokens.fresh,
@@ -315,7 +319,7 @@ class _Asked:
     offered: tuple[str, ...]
     """The labels to choose from; empty: all of the task."""
     seconds: float
-    """That it took to choose them."""
+    """That it took to choose them, and passages of documents."""
 
 
 def _sample(question: Question) -> tuple[str, int] | tuple[()]:
