@@ -363,3 +363,29 @@ def test_a_text_without_tokens_has_features(tiny_model: Path) -> None:
     assert raw_text_reader(lm)("").ids
     assert isinstance(raw_text_reader(lm)("x" * 5000), Encoded)
     assert raw_text_reader(lm)("x" * 5000).truncated
+
+
+def test_rows_of_a_teacher_have_features_of_their_own_behind_those_of_the_rows(
+    jobs: JobRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = counted(monkeypatch)
+    taught = jobs.root / "teacher" / "labels.jsonl"
+    taught.parent.mkdir(parents=True)
+    lines = (jobs.root / "data" / "train.jsonl").read_text().splitlines()
+    taught.write_text("".join(f"{line}\n" for line in lines[5:25]))
+    plain = jobs.measure(jobs.fit("head", params={"C": 100.0}))
+    fitted = jobs.fit("head", trial=1, params={"C": 100.0, "teacher_rows": 20})
+    more = jobs.measure(fitted)
+    assert len(counts) == len(cached(jobs)) == 2
+    part = jobs.measure(jobs.refit(fitted, train_rows=5))
+    assert len(counts) == 2, "a learning curve uses what is there"
+    assert part.train_tokens < more.train_tokens
+    # the first 25 rows as labelled ones give the same classifier as five of them and twenty of the teacher
+    (jobs.root / "data" / "train.jsonl").write_text("".join(f"{line}\n" for line in lines[:25]))
+    same = jobs.measure(jobs.refit(jobs.fit("head", trial=2, params={"C": 100.0})))
+    assert part.train_tokens == same.train_tokens
+    assert [r.stats for r in part.rows] == [r.stats for r in same.rows]
+    np.testing.assert_allclose(
+        [r.confidence or 0.0 for r in part.rows], [r.confidence or 0.0 for r in same.rows], atol=1e-3
+    )
+    assert plain.train_tokens < more.train_tokens
