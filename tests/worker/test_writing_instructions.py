@@ -62,9 +62,9 @@ def test_a_row_that_is_asked_is_no_example_of_its_own_prompt(tmp_path: Path, mon
     pools: list[set[int]] = []
     choose = proposing.choose_examples
 
-    def noted(few_shot: Any, rows: Any) -> Any:
-        pools.append({row.id for row in rows})
-        return choose(few_shot, rows)
+    def noted(described: Any, rows: Any, documents: Any) -> Any:
+        pools.append({row.id for row in rows()})
+        return choose(described, rows, documents)
 
     monkeypatch.setattr(proposing, "choose_examples", noted)
     jobs = JobRun(tmp_path / "run", scripted())
