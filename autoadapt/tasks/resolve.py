@@ -240,10 +240,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
     space = _compose(document, task, base, metric.answers, schema)
-    splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
-    task = with_room(task, splits.train)
-    with _at(document, "data", "unlabelled"):
-        task, splits = with_unlabelled(task, base, splits, metric.answers)
+    task, splits = _rows(document, task, base, metric, schema)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
     with _at(document, "search_space"):
@@ -261,15 +258,21 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     goals = _goals(document, task)
     pairs = Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities)
     space = space.restricted(pairs, len(splits.labels or []), task)
-    with _at(document, "teacher"):
-        check_teacher(task, pairs, space.arms)
-    with _at(document, "search_space"):
-        _check_some_candidate(space, splits, task.seed)
+    _check_space(document, space, splits)
     notes = [*warnings, *older_prices, *old_prices, *notes, *(proposing.notes if proposing is not None else ())]
     resolved = ResolvedTask(
         task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked, proposing
     )
     return resolved.with_warnings(_length_notes(resolved, document))
+
+
+def _rows(
+    document: Document, task: Task, base: Path, metric: Metric, schema: AnswerSchema | None
+) -> tuple[Task, Splits]:
+    """The task with what depends on its rows, and these."""
+    splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
+    with _at(document, "data", "unlabelled"):
+        return with_unlabelled(with_room(task, splits.train), base, splits, metric.answers)
 
 
 def _goals(document: Document, task: Task) -> tuple[Goal, ...]:
@@ -352,6 +355,13 @@ def _compose(
         space = with_library(space, task.prompts, base, answers, None if schema is None else schema.text())
     with _at(document, "search_space"):
         return JointSpace(space, task, answers)
+
+
+def _check_space(document: Document, space: JointSpace, splits: Splits) -> None:
+    with _at(document, "teacher"):
+        check_teacher(space.task, space.pairs, space.arms)
+    with _at(document, "search_space"):
+        _check_some_candidate(space, splits, space.task.seed)
 
 
 def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:

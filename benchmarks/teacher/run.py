@@ -207,7 +207,10 @@ def measure(name: str, seed: int, rows: int, accuracy: float) -> None:
                 number += 1
                 change = paired(Accuracy(), found[count], found[0], (1, 0), seed)
                 text = difference_text(change.difference, change.low, change.high) if count else ""
-                print(f"| {name} | {seed} | {method} | {count} | {found[count].mean():.3f} | {text} | {seconds:.2f} |", flush=True)
+                print(
+                    f"| {name} | {seed} | {method} | {count} | {found[count].mean():.3f} | {text} | {seconds:.2f} |",
+                    flush=True,
+                )
 
 
 def main() -> None:
