@@ -56,13 +56,13 @@ def test_fault_of_a_built_in_plugin_stays_a_bug() -> None:
 def test_broken_family_is_named_by_a_task_that_does_not_use_it(
     monkeypatch: pytest.MonkeyPatch, make_task: MakeTask, tmp_path: Path
 ) -> None:
-    from autoadapt.tasks import resolve
+    from autoadapt.tasks import found_models
 
     (tmp_path / "broken_family.py").write_text("raise RuntimeError('at its import')")
     monkeypatch.syspath_prepend(str(tmp_path))
     families = Registry("model family", "autoadapt.models", ModelFamily)  # type: ignore[type-abstract]
     families._modules["broken"] = "broken_family"
-    monkeypatch.setattr(resolve, "FAMILIES", families)
+    monkeypatch.setattr(found_models, "FAMILIES", families)
     ended = call("check", make_task())
     assert ended.returncode == 4
     assert "line 4, models.0: model family 'broken' of broken_family does not work (RuntimeError" in ended.stderr

@@ -5,6 +5,7 @@ model that may teach was measured in full that states confidences: the best of t
 `teacher.budget_share` of the budget, and is not begun unless the budget also pays for a training on the labels.
 """
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from statistics import fmean
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.executor import Finished
-from autoadapt.domain.jobs import JobBase, Label
+from autoadapt.domain.jobs import Fit, JobBase, Label
 from autoadapt.domain.outcome import Failure, RowResult
 from autoadapt.domain.params import TEACHER_ROWS
 from autoadapt.domain.space import Choices
@@ -118,7 +119,7 @@ class Teaching(Surroundings):
             least_confidence=job.least_confidence,
             labelling=labelling,
             usage=total_usage(used(r, r.outcome, billed) for r in self._records if r.outcome is not None),
-            first=self._first(len(labelling.answered_before)),
+            first=self._first(record, len(labelling.answered_before)),
             validation_rows=len(rows),
             sure_rows=len(sure),
             sure_right=fmean(row.stats[0] for row in sure) if sure else None,
@@ -132,10 +133,10 @@ class Teaching(Surroundings):
     def _validation_rows(self, record: Record | None) -> list[RowResult]:
         return [] if record is None or record.measurement is None else record.measurement.rows
 
-    def _first(self, labelled: int) -> list[Candidate]:
-        """The best candidate of each method that learns from rows, with as many labels as there are."""
+    def _first(self, labelled_by: Record, labelled: int) -> list[Candidate]:
+        """The best candidate so far of each method that learns from rows, with as many labels as there are."""
         best: dict[str, Record] = {}
-        for record in self._learners():
+        for record in self._learners(labelled_by):
             known = best.get(record.job.candidate.method)
             if known is None or self.quality(record) > self.quality(known):
                 best[record.job.candidate.method] = record
@@ -143,10 +144,16 @@ class Teaching(Surroundings):
         ordered = sorted(best.values(), key=self.quality)
         return [with_teacher_rows(record.job.candidate, count) for record in ordered] if count else []
 
-    def _learners(self) -> list[Record]:
-        """Candidates measured in full that could learn from labels."""
-        space, trials = self.resolved.space, self.results.trials
-        records = [trials.record(trial) for trial in trials.trials()]
+    def _learners(self, until: Record | None = None) -> list[Record]:
+        """Fits measured in full whose methods could learn from labels.
+
+        Args:
+            until: only those that had ended before this job, so that a resumed search finds the same ones.
+        """
+        space = self.resolved.space
+        ended = itertools.takewhile(lambda r: until is None or r.folder != until.folder, self.folder.records)
+        fits = ((r, r.job) for r in ended if r.measurement is not None)
+        records = [r for r, job in fits if isinstance(job, Fit) and not job.keep_checkpoint]
         arms = {name for name, arm in space.arms.items() if isinstance(arm.specs.get(TEACHER_ROWS), Choices)}
         return [r for r in records if space.arm_of(r.job.candidate.method, r.job.candidate.model) in arms]
 

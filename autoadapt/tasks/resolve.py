@@ -1,11 +1,9 @@
 """Every name in a task resolved before anything is spent: metric, methods, models, space, prompts, data, executor."""
 
-import contextlib
 import dataclasses
-import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +40,7 @@ from autoadapt.tasks.splits import Splits, make_splits
 from autoadapt.tasks.structured import check_of_references, read_schema, told_schema, with_room, with_schema
 from autoadapt.tasks.taught import Taught
 from autoadapt.tasks.unlabelled import check_teacher, with_unlabelled
-from autoadapt.tasks.yaml_document import Document
+from autoadapt.tasks.yaml_document import Document, at
 
 DRAWN = 50
 """Candidates that are looked at before a space is said to have none that can work."""
@@ -234,35 +232,32 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     document = Document(path, text)
     task = parse(document, Task, overrides)
     base = path.resolve().parent
-    with _at(document, "schema"):
+    with at(document, "schema"):
         schema = read_schema(task, base)
         task = with_schema(task, schema)
     metric = _check_names(document, task)
     task = with_floor(task, metric.answers)
-    with _at(document, "economics", "price"):
+    with at(document, "economics", "price"):
         economics, price_source, warnings = look_up(task.economics, base)
         task = task.model_copy(update={"economics": economics})
     space = _compose(document, task, base, metric.answers, schema)
     task, splits = _rows(document, task, base, metric, schema)
-    with _at(document, "search_space"):
+    with at(document, "search_space"):
         check_prompts(space.space, splits.labels or [], metric.answers == "labels")
     models, capabilities, older_prices = _find_models(document, task, base, download)
-    with _at(document, "metric"):
+    with at(document, "metric"):
         asked, old_prices = models_asked(metric, task, base)
         metric.check(base, [*splits.train, *splits.dev, *splits.validation, *splits.test])
-    with _at(document, "proposer"):
+    with at(document, "proposer"):
         proposing = find_proposing_model(task, base, download)
-    with _at(document, "remote"):
+    with at(document, "remote"):
         check_names(task, capabilities, [*asked, *([proposing.reference.name] if proposing is not None else [])])
-    with _at(document, "methods"):
+    with at(document, "methods"):
         compatible, notes = compatible_models(task, metric, capabilities)
     goals = _goals(document, task)
     pairs = Pairs(compatible, {name: model.family for name, model in models.items()}, capabilities)
     space = space.restricted(pairs, len(splits.labels or []), task)
-    with _at(document, "teacher"):
-        check_teacher(task, pairs, space.arms)
-    with _at(document, "search_space"):
-        _check_some_candidate(space, splits, task.seed)
+    _check_space(document, space, splits)
     notes = [*warnings, *older_prices, *old_prices, *notes, *(proposing.notes if proposing is not None else ())]
     resolved = ResolvedTask(
         task, metric, goals, space, splits, models, capabilities, price_source, tuple(notes), schema, asked, proposing
@@ -276,7 +271,7 @@ def _rows(
     """The rows of a task, and the task with what follows from them."""
     splits = make_splits(task, base, metric.answers, check_of_references(schema, metric))
     task = with_room(task, splits.train)
-    with _at(document, "data", "unlabelled"):
+    with at(document, "data", "unlabelled"):
         task, splits = with_unlabelled(task, base, splits, metric.answers)
     if metric.labels_count_alike:
         splits.notes.extend(few_rows_notes(splits.validation, splits.test))
@@ -285,7 +280,7 @@ def _rows(
 
 def _goals(document: Document, task: Task) -> tuple[Goal, ...]:
     """The task's objectives."""
-    with _at(document, "objectives"):
+    with at(document, "objectives"):
         goals = tuple(OBJECTIVES.get(name).goal(name) for name in task.objectives)
         split_goals(goals)
     return goals
@@ -301,7 +296,7 @@ def _find_models(
     """
     models, capabilities, warnings = {}, {}, list[str]()
     for i, name in enumerate(task.models):
-        with _at(document, "models", i):
+        with at(document, "models", i):
             found = found_model(name, task, base, download)
             models[name], capabilities[name] = found.reference, found.capabilities
             warnings += found.warnings
@@ -321,7 +316,7 @@ def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
     for i, name in enumerate(resolved.task.models):
         methods = [method for method, models in pairs.items() if name in models]
         if methods and all((method, name) in reasons for method in methods):
-            with _at(document, "models", i):
+            with at(document, "models", i):
                 why = reasons[methods[0], name]
                 raise UserError(f"{why}; shorten the rows, or name a model with a longer context", Exit.DATA)
     notes = [f"cannot be tried: {reason}" for reason in reasons.values()]
@@ -330,20 +325,20 @@ def _length_notes(resolved: ResolvedTask, document: Document) -> list[str]:
 
 def _check_names(document: Document, task: Task) -> Metric:
     """The metric, after every plug-in that the task names was found."""
-    with _at(document, "metric"):
+    with at(document, "metric"):
         metric = METRICS.new(task.metric.name, task.metric.settings)
         if metric.early_stopping:  # others ask a server, which costs money
             with METRICS.blamed(task.metric.name):
                 metric.score([AnsweredRow("a", "a", ("a",), ("a", "b"))])
-    with _at(document, "methods"):
+    with at(document, "methods"):
         for method in task.methods:
             METHODS.get(method)
-    with _at(document, "objectives"):
+    with at(document, "objectives"):
         for objective in task.objectives:
             OBJECTIVES.get(objective)
-    with _at(document, "search", "sampler"):
+    with at(document, "search", "sampler"):
         SAMPLERS.new(task.search.sampler.name, task.search.sampler.settings)
-    with _at(document, "compute", "executor"):
+    with at(document, "compute", "executor"):
         EXECUTORS.new(task.compute.executor.name, task.compute.executor.settings)
     return metric
 
@@ -352,17 +347,24 @@ def _compose(
     document: Document, task: Task, base: Path, answers: AnswerKind, schema: AnswerSchema | None
 ) -> JointSpace:
     """The search space with the schema, the slots of the task's proposer, prompts of the library, and documents."""
-    with _at(document, "search_space"):
+    with at(document, "search_space"):
         space = told_schema(load_space(expanded(task.search_space), base), schema)
     if task.proposer is not None:
-        with _at(document, "proposer"):
+        with at(document, "proposer"):
             slots = proposer_of(task.proposer).settings.slots
-        with _at(document, "search_space"):
+        with at(document, "search_space"):
             space = with_slots(space, slots)
-    with _at(document, "prompts"):
+    with at(document, "prompts"):
         space = with_library(space, task.prompts, base, answers, None if schema is None else schema.text())
-    with _at(document, "search_space"):
+    with at(document, "search_space"):
         return JointSpace(with_documents(space, task.documents, answers), task, answers)
+
+
+def _check_space(document: Document, space: JointSpace, splits: Splits) -> None:
+    with at(document, "teacher"):
+        check_teacher(space.task, space.pairs, space.arms)
+    with at(document, "search_space"):
+        _check_some_candidate(space, splits, space.task.seed)
 
 
 def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:
@@ -381,19 +383,3 @@ def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:
 def _lacking_rows(candidate: Candidate, splits: Splits) -> str | None:
     shots, rows = int(candidate.params.get("shots") or 0), len(splits.train)
     return f"{shots} shots, but there are only {rows} training rows" if shots > rows > 0 else None
-
-
-@contextlib.contextmanager
-def _at(document: Document, *keys: str | int) -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
-        raise UserError(f"{where}: {error}", error.code) from error
-    except OSError as error:
-        where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
-        raise UserError(f"{where}: {error.filename or 'a file'}: {error.strerror or error}") from error
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -4,6 +4,7 @@ ruamel.yaml refuses duplicate keys and reads ``1e-4`` as a number and ``NO`` as 
 bounded while the file is read, so that a hostile file ends in a message and not in exhausted memory.
 """
 
+import contextlib
 import difflib
 import os
 import stat
@@ -259,3 +260,21 @@ def _check_texts(where: Where, root: Node) -> None:
         for name in REFERENCE.findall(text):
             if name not in os.environ:
                 raise UserError(f"{where(line)}: the environment variable {name} is not set; set it, or write a value")
+
+
+@contextlib.contextmanager
+def at(document: Document, *keys: str | int) -> Iterator[None]:
+    """Says of errors within it at which key of a document they are.
+
+    Args:
+        document: that is wrong.
+        keys: path to the key.
+    """
+    try:
+        yield
+    except UserError as error:
+        where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
+        raise UserError(f"{where}: {error}", error.code) from error
+    except OSError as error:
+        where = f"{document.path}, line {document.line(keys)}, {'.'.join(map(str, keys))}"
+        raise UserError(f"{where}: {error.filename or 'a file'}: {error.strerror or error}") from error

@@ -167,6 +167,10 @@ def test_labels_that_are_damaged_come_from_the_job_again(finished_task: Path) ->
     assert file.read_text() == whole
     assert hashlib.sha256(whole.encode()).hexdigest() == labels_of(finished_task).sha256 == before.sha256
     assert len(jobs(finished_task, "label")) == 1
+    for lost in (root / "teacher").iterdir():  # as after a kill before they were written
+        lost.unlink()
+    assert search(finished_task).returncode == 0
+    assert labels_of(finished_task) == before
 
 
 def test_other_settings_of_the_teacher_are_another_question(finished_task: Path) -> None:
