@@ -383,3 +383,7 @@ def _check_some_candidate(space: JointSpace, splits: Splits, seed: int) -> None:
 def _lacking_rows(candidate: Candidate, splits: Splits) -> str | None:
     shots, rows = int(candidate.params.get("shots") or 0), len(splits.train)
     return f"{shots} shots, but there are only {rows} training rows" if shots > rows > 0 else None
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
