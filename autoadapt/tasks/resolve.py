@@ -1,6 +1,7 @@
 """Every name in a task resolved before anything is spent: metric, methods, models, space, prompts, data, executor."""
 
 import dataclasses
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
