@@ -159,7 +159,7 @@ class Evaluation(StrictModel):
     onnx: bool = True
     """At the end, if a tenth of the budget pays for it, also try encoders and classifiers on states in ONNX, one of
     each serving class; where that is faster the class is served so. Only on CPUs, where ``autoadapt[onnx]`` is
-    installed."""
+    installed, and for options that compute in fp32, as ONNX does (`compute.precision`)."""
     robustness: bool = True
     """At the end, if a tenth of the budget pays for it, also score the options shown under other wordings of their
     prompt (instruction, order of labels, separators, order and draw of examples) and under typing errors and other

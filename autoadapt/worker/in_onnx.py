@@ -74,7 +74,8 @@ def _compared(forms: dict[str, Adapted], inputs: Sequence[str]) -> float | None:
     largest = max(differences, default=None)
     if largest is not None and largest > AGREEMENT:
         differ = f"log-probabilities in ONNX differ by up to {largest:.2g} from those in PyTorch"
-        raise JobFailedError("data", f"{differ} (at most {AGREEMENT:g})")
+        advice = "on a machine that computes in bf16, compute.precision: fp32 makes them comparable"
+        raise JobFailedError("data", f"{differ} (at most {AGREEMENT:g}); {advice}")
     unequal = sum(one.text != two.text for one, two in pairs)
     if unequal:
         raise JobFailedError("data", f"{unequal} of {len(pairs)} answers in ONNX differ from those in PyTorch")
