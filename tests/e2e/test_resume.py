@@ -134,7 +134,7 @@ def test_signal_saves_the_training_and_the_run_resumes_from_there(
 ) -> None:
     task = make_task(
         methods=["lora"],
-        models=["scripted:step_seconds=0.1"],
+        models=["scripted:step_seconds=0.4"],
         budget={"trials": 1},
         search={"sampler": "random", "rungs": False},
         compute={"on_cpu": True, "slots": 1},
