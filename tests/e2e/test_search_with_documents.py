@@ -114,6 +114,7 @@ def test_proposed_instructions_are_tried_with_passages(tmp_path: Path) -> None:
         assert json.loads(file.read_text())["result"]["kind"] != "failure"
 
 
+@pytest.mark.slow
 def test_real_model_is_searched_exported_and_asked(tmp_path: Path, tiny_model: Path) -> None:
     space = SPACE.replace("shared:\n", "shared:\n  passages: [2, 0]\n  chunk_words: [15]\n")
     brief = {**BRIEF["evaluation"], "rows": 10, "test_rows": 10, "robustness": False, "max_new_tokens": 3}
@@ -123,8 +124,9 @@ def test_real_model_is_searched_exported_and_asked(tmp_path: Path, tiny_model: P
     assert found.returncode == 0, found.stderr
     root = tmp_path / "runs" / "fruits"
     results = read_results(root)
-    assert {raw.params["passages"] for raw in results.options} == {0, 2}
-    trial = next(raw.trial for raw in results.options if raw.params["passages"] == 2)
+    prompts = [raw for raw in results.measured if raw.method == "prompt"]  # which of them are shown, times decide
+    assert {raw.params["passages"] for raw in prompts} == {0, 2}
+    trial = next(raw.trial for raw in prompts if raw.params["passages"] == 2)
     exported = call("export", root, tmp_path / "bundle", "--option", trial)
     assert exported.returncode == 0, exported.stderr
     (tmp_path / "asked.jsonl").write_text(json.dumps({"input": "What is the mayor of Arden?"}) + "\n")
