@@ -188,7 +188,7 @@ def few_shot_of(job: JobBase) -> FewShot | None:
 
 
 def choose_examples(
-    job: JobBase, training_rows: Callable[[], list[Row]], documents: Callable[[], list[Document]] = list
+    job: JobBase, training_rows: Callable[[], list[Row]], documents: Callable[[], list[Document]]
 ) -> tuple[Examples | None, float]:
     """What a job's prompts show, and the seconds that it took to prepare it.
 

@@ -12,7 +12,7 @@ from autoadapt.domain.teacher import KEPT_ROWS, UNLABELLED, Labelling
 from autoadapt.domain.usage import total_usage
 from autoadapt.files import write_rows
 from autoadapt.worker.examples import choose_examples
-from autoadapt.worker.measuring import Bench, rows_of
+from autoadapt.worker.measuring import Bench, documents_of, rows_of
 from autoadapt.worker.unsaved import as_fit, opened, used_apart_from_time
 from autoadapt.worker.workshop import Workshop
 
@@ -29,7 +29,7 @@ def label(bench: Bench, job: Label, folder: Path, workshop: Workshop) -> Labelli
         folder: of the job.
         workshop: the models of this process.
     """
-    select, _ = choose_examples(job, lambda: rows_of(bench.run, "train"))
+    select, _ = choose_examples(job, lambda: rows_of(bench.run, "train"), lambda: documents_of(bench.run))
     rows = rows_of(bench.run, UNLABELLED, job.rows)
     kept, began = Kept(job), time.monotonic()
     adapted = opened(bench, as_fit(job), select, workshop)

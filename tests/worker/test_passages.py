@@ -21,11 +21,12 @@ from autoadapt.bundle.checking import expected_answers
 from autoadapt.bundle.loaded import Bundle
 from autoadapt.bundle.making import make_bundle
 from autoadapt.domain.documents import Document, DocumentsSettings, Passages, Retrieval
-from autoadapt.domain.jobs import Fit
+from autoadapt.domain.jobs import Fit, Label
 from autoadapt.domain.model import ModelReference
 from autoadapt.domain.remote import RemoteModel
 from autoadapt.domain.rows import Row
-from autoadapt.files import write_rows
+from autoadapt.domain.teacher import Labelling
+from autoadapt.files import read_rows, write_rows
 from autoadapt.models.causal_lm.encoding import Encoder
 from autoadapt.models.causal_lm.language_model import load
 from autoadapt.models.causal_lm.lengths import too_long
@@ -178,6 +179,19 @@ def test_job_counts_tokens_seconds_and_recall_of_passages(jobs: JobRun) -> None:
     stored = stored_examples(folder, description)
     assert stored is not None
     assert "The mayor of Arden: Mrs Ardeson." in " ".join(stored.passages("mayor of Arden").texts)
+
+
+def test_teacher_reads_passages_too(jobs: JobRun) -> None:
+    write_rows(jobs.root / "data" / "unlabelled.jsonl", read_rows(jobs.root / "data" / "validation.jsonl"))
+    read = []
+    for trial, count in enumerate((0, 2)):
+        base = jobs.base("prompt", trial, {**FOUND, "passages": count})
+        own = {"no_answer": NO_ANSWER, "state_folder": f"trials/{trial:04d}/label"}
+        labelled = jobs.run(Label(**{**base, **own}, rows=12, wanted=12, least_confidence=1e-9)).result
+        assert isinstance(labelled, Labelling), labelled
+        assert labelled.answered == 12
+        read.append(labelled.usage.tokens_in)
+    assert read[1] > read[0] + 12 * 20
 
 
 def test_reloaded_option_answers_as_the_job_did(jobs: JobRun) -> None:
