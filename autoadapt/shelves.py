@@ -1,5 +1,7 @@
 """The shelves: every kind of plug-in with its folder and its interface."""
 
+from collections.abc import Mapping
+
 from autoadapt.domain.executor import Executor
 from autoadapt.domain.family import ModelFamily
 from autoadapt.domain.method import Method
@@ -20,3 +22,12 @@ PROPOSERS = Registry("proposer", "autoadapt.proposers", Proposer)  # type: ignor
 SAMPLERS = Registry("sampler", "autoadapt.samplers", Sampler)  # type: ignore[type-abstract]
 SELECTORS = Registry("selector", "autoadapt.selectors", Selector)  # type: ignore[type-abstract]
 TRACKERS = Registry("tracker", "autoadapt.trackers", Tracker)  # type: ignore[type-abstract]
+
+
+def selector_of(params: Mapping[str, object]) -> Selector:
+    """The selector of a candidate whose prompt shows examples.
+
+    Args:
+        params: of the candidate.
+    """
+    return SELECTORS.get(str(params.get("selector", "balanced")))

@@ -7,7 +7,7 @@ from autoadapt.domain.jobs import RobustnessTest
 from autoadapt.domain.robustness import Variant
 from autoadapt.prompts.spellings import spelling_variants
 from autoadapt.prompts.wordings import LabelsShown, Wordings
-from autoadapt.shelves import SELECTORS
+from autoadapt.shelves import selector_of
 from autoadapt.study.end_costs import END_SHARE, UNLIMITED, EndCosts, Use, is_prompted, total
 from autoadapt.study.job_times import MARGIN
 
@@ -141,7 +141,7 @@ class RobustnessTests:
         if not is_prompted(fit.candidate):
             return []
         shots = int(params.get("shots") or 0)
-        same = bool(shots) and SELECTORS.get(str(params.get("selector", "balanced"))).same_for_every_query
+        same = bool(shots) and selector_of(params).same_for_every_query
         labels_shown: LabelsShown = "listed" if params.get("label_way") in LISTING_WAYS else "as_written"
         wordings = Wordings(
             fit.prompt,

@@ -18,7 +18,7 @@ from autoadapt.domain.robustness import Variant
 from autoadapt.domain.rows import Row
 from autoadapt.errors import UserError
 from autoadapt.prompts.rendering import Prompt
-from autoadapt.shelves import SELECTORS
+from autoadapt.shelves import selector_of
 
 SYNONYMS = (
     ("classify", "categorise"),
@@ -162,7 +162,7 @@ def kinds_expected(params: Mapping[str, object]) -> int:
     """
     shots, shortlist = int(str(params.get("shots") or 0)), bool(params.get("shortlist"))
     instructed = params.get("instruction") != "none"  # a template of the library has its own, as a slot has
-    drawn = shots > 0 and SELECTORS.get(str(params.get("selector", "balanced"))).same_for_every_query
+    drawn = shots > 0 and selector_of(params).same_for_every_query
     return 1 + instructed + (instructed and not shortlist) + (shots > 1) + drawn
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.events import EventKind
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.proposal import Proposal
@@ -12,12 +11,12 @@ from autoadapt.domain.usage import Usage
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.study.budget import Budget
+from autoadapt.study.end_costs import is_prompted
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.study_results import StudyResults
 from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
-from autoadapt.tasks.unlabelled import is_prompt
 
 Emit = Callable[[EventKind, str, int | None], None]
 ENOUGH_TIME = 2.0
@@ -57,7 +56,7 @@ class Surroundings:
     def prompts(self) -> list[Record]:
         """Prompts of models that are not trained, measured in full."""
         records = (self.results.trials.record(trial) for trial in self.results.trials.trials())
-        return [record for record in records if prompted(record.job.candidate)]
+        return [record for record in records if is_prompted(record.job.candidate)]
 
     def too_few_prompts(self, tried: dict[str, int]) -> bool:
         """Whether prompts with which the study begins are still to be tried, and few were measured so far.
@@ -69,7 +68,7 @@ class Surroundings:
             return False
         left, failing = self.budget.device_seconds_left(), self.results.failing.found()
         return any(
-            prompted(c)
+            is_prompted(c)
             and (c.method, c.model) not in failing
             and self.resolved.obstacle(c) is None
             and self.budget.pays_for(c, left)
@@ -81,11 +80,6 @@ class Surroundings:
         if record.measurement is None:
             raise TypeError("a prompt that was measured in full has a measurement")
         return self.resolved.metric.value(stats_array(record.measurement))
-
-
-def prompted(candidate: Candidate) -> bool:
-    """Whether a candidate is a model behind a prompt that is not trained."""
-    return "template" in candidate.params and is_prompt(candidate.method)
 
 
 def has_failed_enough(records: list[Record]) -> bool:

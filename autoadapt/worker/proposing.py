@@ -17,7 +17,7 @@ from autoadapt.domain.rows import Row
 from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
 from autoadapt.prompts.rendering import Prompt
-from autoadapt.shelves import PROPOSERS, SELECTORS
+from autoadapt.shelves import PROPOSERS, selector_of
 from autoadapt.worker.examples import choose_examples
 from autoadapt.worker.measuring import Bench, documents_of, rows_of
 from autoadapt.worker.unsaved import as_fit, opened, used_apart_from_time
@@ -171,7 +171,7 @@ def _by_words(job: Propose) -> Propose:
     Vectors are those of all training rows, and these examples come from a part of them.
     """
     params = job.candidate.params
-    if not params.get("shots") or not SELECTORS.get(str(params.get("selector", "balanced"))).needs_vectors:
+    if not params.get("shots") or not selector_of(params).needs_vectors:
         return job
     candidate = job.candidate.model_copy(update={"params": {**params, "selector": "nearest"}})
     return job.model_copy(update={"candidate": candidate})

@@ -181,15 +181,7 @@ def test_paused_trials_are_promoted_after_a_kill(make_task: MakeTask) -> None:
         models=SLOW,
         search={"sampler": "cost_aware"},
         budget={"trials": 10},
-        evaluation={
-            "rows": 120,
-            "test_rows": 30,
-            "latency_requests": 10,
-            "load_requests": 0,
-            "robustness": False,
-            "learning_curve": False,
-        },
-        compute={"on_cpu": True, "slots": 1},
+        **WIDE,
     )
     process = start(task)
     wait_for(lambda: len(outcomes(task)) >= 5)

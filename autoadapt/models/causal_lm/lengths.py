@@ -15,7 +15,7 @@ from autoadapt.local_models.texts import ROWS_PER_BATCH, TOKENS_PER_BATCH, Encod
 from autoadapt.model_files import tokenizer_of
 from autoadapt.passage_search import sampled
 from autoadapt.prompts.rendering import Prompt
-from autoadapt.shelves import SELECTORS
+from autoadapt.shelves import selector_of
 
 COUNTED_ROWS = 300
 """Rows whose prompts are counted to see whether they fit."""
@@ -135,7 +135,7 @@ def largest_batch(
     shared = 0.0
     # computed once for all prompts; nearest examples differ from row to row
     if labels and not job.labels_offered and not _reasoning(job):
-        varies = not SELECTORS.get(str(params.get("selector", "balanced"))).same_for_every_query
+        varies = not selector_of(params).same_for_every_query
         shared = _zero_shot_lengths(asking, ("",))[0] + (0.0 if varies else examples)
     counted = _zero_shot_lengths(asking, tuple(row.input for row in asked[:COUNTED_ROWS]))
     found = _passages_length(asking, job.retrieval, _texts(documents)) if job.retrieval and documents else 0.0

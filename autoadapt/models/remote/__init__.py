@@ -22,7 +22,7 @@ from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
 from autoadapt.models.remote.names import is_remote, reference_of
 from autoadapt.registry import expanded
-from autoadapt.shelves import SELECTORS
+from autoadapt.shelves import selector_of
 
 if TYPE_CHECKING:
     from autoadapt.models.remote.asking import Session
@@ -132,7 +132,7 @@ class Remote(ModelFamily):
 
     def obstacle(self, model: ModelReference, job: Fit, splits: Mapping[str, Sequence[Row]]) -> str | None:
         params = job.candidate.params
-        if params.get("shots") and SELECTORS.get(str(params.get("selector", "balanced"))).needs_vectors:
+        if params.get("shots") and selector_of(params).needs_vectors:
             return f"selector {params['selector']} compares vectors of texts, which a server does not give; use nearest"
         effort = str(params.get("reasoning_effort") or "")
         if (model.name, effort) in self._refused:
