@@ -10,12 +10,13 @@ from typing import Any, Literal
 import httpx2
 
 from autoadapt.domain.remote import RemoteModel
+from autoadapt.domain.usage import Usage
 from autoadapt.errors import Exit, UserError
 from autoadapt.providers.answer_store import AnswerStore, KeptAnswer, OutOfMoneyError
 from autoadapt.providers.dialects import Dialect
 from autoadapt.providers.pace import Pace
 from autoadapt.providers.replies import NotAReplyError, Question, Reply
-from autoadapt.providers.tariff import Tariff
+from autoadapt.providers.tariff import Tariff, estimated_tokens
 
 OVERLOADED = {429, 503, 529}
 FATAL = {401, 402, 403, 404, 405}
@@ -141,6 +142,38 @@ class Client:
             raise
         finally:
             self.spent.add(spent.usd, spent.estimated)
+
+    async def ask_once(self, key: str, dialect: Dialect, question: Question) -> tuple[KeptAnswer, bool]:
+        """What was answered before, or is now and is kept; and whether it was before.
+
+        Args:
+            key: of the question in the store.
+            dialect: in which it is asked.
+            question: what is asked.
+
+        Raises:
+            RequestFailedError: there is no answer; others as of `ask`.
+        """
+        before = self.store.answer(key)
+        if before is not None:
+            return before, True
+        kept = await self.ask(dialect, question)
+        self.store.keep(key, kept)
+        return kept, False
+
+    def usage(self, question: Question, kept: KeptAnswer) -> Usage:
+        """What an answer has used: time of a server that is paid by time, tokens, and money."""
+        tokens = kept.reply.tokens or estimated_tokens(question, kept.reply)
+        held = {f"server at {self.access.url}": kept.busy_seconds}
+        return Usage(
+            device_seconds=held if self.tariff.by_device_time else {},
+            tokens_in=tokens.fresh,
+            tokens_cached=tokens.cached,
+            tokens_out=tokens.out,
+            tokens_reasoning=tokens.reasoning,
+            usd=kept.usd,
+            usd_estimated=kept.usd_estimated,
+        )
 
     async def token_ids(self, words: Sequence[str]) -> dict[str, str]:
         """Word -> the id of its only token, of a server that has ``/tokenize``, as vLLM's and llama.cpp's; else empty.

@@ -17,7 +17,6 @@ from autoadapt.providers.client import Access, Client, RequestFailedError
 from autoadapt.providers.dialects import DIALECTS
 from autoadapt.providers.features import Features, without_fields
 from autoadapt.providers.replies import Question
-from autoadapt.providers.tariff import estimated_tokens
 from autoadapt.registry import expanded
 
 MOST_UNUSABLE = 0.05
@@ -88,7 +87,7 @@ class _Session:
     def __init__(
         self, asking: Asking, model: ModelReference, features: Features, grading: Grading, store: AnswerStore
     ) -> None:
-        self._access, self._store, self._grading = access_to(asking, model), store, grading
+        self._access, self._grading = access_to(asking, model), grading
         self._client = Client(self._access, store, asking.tick)
         made = DIALECTS[self._access.model.dialect](self._access.model)
         self._dialect, self._features = without_fields(made, features.left_out), features
@@ -145,23 +144,9 @@ class _Session:
 
     async def _reply(self, question: Question) -> KeptAnswer:
         key = content_key(self._access.url, self._dialect.path, self._dialect.body(question))
-        kept = self._store.answer(key)
-        if kept is None:
-            kept = await self._client.ask(self._dialect, question)
-            self._store.keep(key, kept)
-            tokens = kept.reply.tokens or estimated_tokens(question, kept.reply)
-            held = {f"server at {self._access.url}": kept.busy_seconds}
-            self._used.append(
-                Usage(
-                    device_seconds=held if self._client.tariff.by_device_time else {},
-                    tokens_in=tokens.fresh,
-                    tokens_cached=tokens.cached,
-                    tokens_out=tokens.out,
-                    tokens_reasoning=tokens.reasoning,
-                    usd=kept.usd,
-                    usd_estimated=kept.usd_estimated,
-                )
-            )
+        kept, before = await self._client.ask_once(key, self._dialect, question)
+        if not before:
+            self._used.append(self._client.usage(question, kept))
         return kept
 
 

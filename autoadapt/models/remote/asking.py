@@ -36,7 +36,6 @@ from autoadapt.providers.client import Access, Client, RequestFailedError
 from autoadapt.providers.dialects import DIALECTS, Dialect
 from autoadapt.providers.features import OPTION_LETTERS, Features, without_fields
 from autoadapt.providers.replies import Question, Reply
-from autoadapt.providers.tariff import estimated_tokens
 
 MOST_FAILED = 0.05
 """Largest share of rows that may stay without an answer; beyond it the numbers would be those of the network."""
@@ -215,7 +214,7 @@ class RemoteAdapted:
             return
         question = self.question(NO_CONTENT)
         try:
-            kept, _ = await self._kept(self._key(question), question)
+            kept, _ = await self._client.ask_once(self._key(question), self._dialect, question)
         except RequestFailedError as error:
             raise UserError(f"labels cannot be calibrated: {error}", Exit.PROVIDER) from error
         self._bias = prior(self._way, kept.reply, self._labels)
@@ -240,7 +239,7 @@ class RemoteAdapted:
 
     async def _one(self, key: str, asked: "_Asked") -> Answer:
         try:
-            return self._read(asked, *(await self._kept(key, asked.question)))
+            return self._read(asked, *(await self._client.ask_once(key, self._dialect, asked.question)))
         except RequestFailedError as error:
             _log(f"a request failed after {error.attempts} attempts: {error}")
             spent = Usage(usd=error.spent.usd, usd_estimated=error.spent.estimated)
@@ -255,19 +254,6 @@ class RemoteAdapted:
                 done_s=error.seconds,
             )
 
-    async def _kept(self, key: str, question: Question) -> tuple[KeptAnswer, bool]:
-        """What was answered before, or is now, and whether it was before.
-
-        Raises:
-            RequestFailedError: there is no answer.
-        """
-        before = self._session.store.answer(key)
-        if before is not None:
-            return before, True
-        kept = await self._client.ask(self._dialect, question)
-        self._session.store.keep(key, kept)
-        return kept, False
-
     def _found(self, reply: Reply, offered: Sequence[str]) -> Found:
         """The answer in a reply to a prompt that offers some labels alone, or all of them."""
         if self._way is None:
@@ -280,24 +266,15 @@ class RemoteAdapted:
         return found if self._bias is None else calibrated(found, self._bias, self._labels)
 
     def _read(self, asked: "_Asked", kept: KeptAnswer, cached: bool) -> Answer:
-        reply, question, found = kept.reply, asked.question, self._found(kept.reply, asked.offered)
-        tokens = reply.tokens or estimated_tokens(question, reply)
-        held = {f"server at {self._session.access.url}": kept.busy_seconds}
-        seconds = kept.seconds + asked.seconds
-        here = {self._session.device: asked.seconds} if asked.seconds else {}
-        usage = Usage(
-            device_seconds={**(held if self._client.tariff.by_device_time else {}), **here},
-            tokens_in=tokens.fresh,
-            tokens_cached=tokens.cached,
-            tokens_out=tokens.out,
-            tokens_reasoning=tokens.reasoning,
-            usd=kept.usd,
-            usd_estimated=kept.usd_estimated,
-        )
+        reply, found = kept.reply, self._found(kept.reply, asked.offered)
+        seconds, usage = kept.seconds + asked.seconds, self._client.usage(asked.question, kept)
+        if asked.seconds:
+            held = {**usage.device_seconds, self._session.device: asked.seconds}
+            usage = usage.model_copy(update={"device_seconds": held})
         return Answer(
             found.text,
-            tokens.fresh + tokens.cached,
-            tokens.out,
+            usage.tokens_in + usage.tokens_cached,
+            usage.tokens_out,
             first_s=seconds,
             done_s=seconds,
             usage=usage,
