@@ -1,13 +1,16 @@
 """What jobs share that make something for later candidates while a search runs: an instruction, or labels."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from autoadapt.domain.events import EventKind
+from autoadapt.domain.jobs import Label, Propose
 from autoadapt.domain.outcome import Failure, Outcome
 from autoadapt.domain.proposal import Proposal
 from autoadapt.domain.teacher import Labelling
-from autoadapt.domain.usage import Usage
+from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.row_statistics import stats_array
 from autoadapt.runs.run_folder import Record, RunFolder
 from autoadapt.study.budget import Budget
@@ -19,6 +22,7 @@ from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
 
 Emit = Callable[[EventKind, str, int | None], None]
+J = TypeVar("J", Propose, Label)
 ENOUGH_TIME = 2.0
 """Times the limit after which no further step is begun, when the job is ended."""
 LAST_STEP_SECONDS = 60.0
@@ -31,7 +35,7 @@ FIRST_PROMPTS = 3
 
 @dataclass
 class Surroundings:
-    """The study in which such jobs run.
+    """The study in which such jobs run, and what came of those of one kind.
 
     Args:
         resolved: the task.
@@ -52,6 +56,45 @@ class Surroundings:
     supervisor: Supervisor
     portfolio: Portfolio
     emit: Emit
+    _ended: bool = False
+    """Whether no further job is begun."""
+    _seen: tuple[int, int, int] = (-1, -1, -1)
+    """Revision of the trials, number of records and number of candidates when it was last asked for a job."""
+    _records: list[Record] = field(default_factory=list)
+    """Finished jobs, those of earlier runs too."""
+
+    def nothing_new(self, tried: dict[str, int]) -> bool:
+        """Whether nothing has changed since this was asked last: a search asks twice a second.
+
+        Args:
+            tried: candidates that were tried or run, by key.
+        """
+        now = (self.results.trials.revision, len(self.folder.records), len(tried))
+        unchanged, self._seen = now == self._seen, now
+        return unchanged
+
+    def spent(self) -> Usage:
+        """What the finished jobs have used."""
+        return total_usage(r.outcome.usage for r in self._records if r.outcome is not None)
+
+    def limited(self, job: J, seconds: float, usd: float | None) -> J:
+        """A job with the most that it may take.
+
+        Args:
+            job: to be begun.
+            seconds: device-seconds; infinite where the budget does not limit them.
+            usd: that providers may bill; None: there is no limit.
+        """
+        limits: dict[str, float | None] = {"most_usd": usd}
+        if math.isfinite(seconds):
+            held = seconds / self.supervisor.devices.count
+            limits |= {"most_seconds": held, "longest_seconds": ENOUGH_TIME * held + LAST_STEP_SECONDS}
+        return self.budget.capped(job.model_copy(update=limits), seconds if math.isfinite(seconds) else 0.0)
+
+    def end(self, reason: str) -> None:
+        """Begins no further job, and says why."""
+        self._ended = True
+        self.emit("note", reason, None)
 
     def prompts(self) -> list[Record]:
         """Prompts of models that are not trained, measured in full."""

@@ -8,7 +8,7 @@ and a slot is not filled unless the budget also pays for a trial that uses it.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from autoadapt.domain.candidate import Candidate, Params
 from autoadapt.domain.executor import Finished
@@ -22,8 +22,6 @@ from autoadapt.providers.answer_store import billed_by_job
 from autoadapt.runs.run_folder import Record
 from autoadapt.runs.slots import keep_slot, read_slot
 from autoadapt.study.during_search import (
-    ENOUGH_TIME,
-    LAST_STEP_SECONDS,
     MOST_FAILURES,
     Surroundings,
     has_failed_enough,
@@ -44,12 +42,6 @@ class Proposing(Surroundings):
 
     running: Propose | None = None
     """The job that runs."""
-    _ended: bool = False
-    """Whether no further slot is filled."""
-    _too_early: tuple[int, int, int] = (-1, -1, -1)
-    """Revision of the trials, number of records and number of candidates with which it was too early."""
-    _records: list[Record] = field(default_factory=list)
-    """Finished jobs, those of earlier runs too."""
 
     def resume(self) -> None:
         """Takes what an earlier run has left: slots that are filled stay as they are."""
@@ -99,7 +91,7 @@ class Proposing(Surroundings):
             self.emit("note", f"slot {job.slot} is filled{_told(filled)}", job.trial)
             return True
         if isinstance(result, Proposal):
-            self._end(f"slot {job.slot} stays empty: no instruction was better than those known{_spent(outcome)}")
+            self.end(f"slot {job.slot} stays empty: no instruction was better than those known{_spent(outcome)}")
         elif isinstance(result, Failure):
             self.emit("note", f"slot {job.slot} was not filled: {result}", job.trial)
         return False
@@ -183,10 +175,8 @@ class Proposing(Surroundings):
         choice = self.resolved.task.proposer
         if self._ended or choice is None or self.running is not None or not self._writes():
             return None
-        now = (self.results.trials.revision, len(self.folder.records), len(tried))
-        if now == self._too_early:  # the search asks twice a second
+        if self.nothing_new(tried):
             return None
-        self._too_early = now
         slot = next((n for n in self._numbers() if n not in self.resolved.slots.filled), None)
         best = self._best()
         if slot is None or best is None or not self.budget.may_try():
@@ -194,7 +184,7 @@ class Proposing(Surroundings):
         if self.too_few_prompts(tried):
             return None
         if has_failed_enough(self._of(slot)):
-            self._end(f"slot {slot} stays empty: filling it has failed {MOST_FAILURES} times")
+            self.end(f"slot {slot} stays empty: filling it has failed {MOST_FAILURES} times")
             return None
         if 1 - self.quality(best) < LEAST_WRONG:
             return None
@@ -256,9 +246,8 @@ class Proposing(Surroundings):
         """A job with the most that it may take; None: its share of the budget, or what is left of it, is too little."""
         settings = proposer_of(job.proposer).settings
         slots_left = sum(n not in self.resolved.slots.filled for n in self._numbers())
-        spent = total_usage(r.outcome.usage for r in self._records if r.outcome is not None)
+        spent = self.spent()
         trial = self.results.trials.record(job.trial)
-        devices = self.supervisor.devices.count
         trial_seconds = trial.outcome.device_seconds if trial.outcome is not None else 0.0
         whole, left = self.ledger.device_seconds_of_budget(), self.budget.device_seconds_left()
         seconds = math.inf
@@ -266,22 +255,16 @@ class Proposing(Surroundings):
             seconds = (settings.budget_share * whole - spent.total_device_seconds) / slots_left
             seconds = min(seconds, (math.inf if left is None else left) - trial_seconds)
             if seconds < LEAST_WORK * trial_seconds:
-                self._end(
+                self.end(
                     f"slot {job.slot} stays empty: {settings.budget_share:.0%} of the budget, or what is left of it, "
                     f"does not pay for writing an instruction for trial {job.trial} and for trying it"
                 )
                 return None
         usd = self._usd(job, trial, settings.budget_share, slots_left, spent)
         if usd is not None and usd <= 0:
-            self._end(f"slot {job.slot} stays empty: the budget does not pay what providers would bill for it")
+            self.end(f"slot {job.slot} stays empty: the budget does not pay what providers would bill for it")
             return None
-        limits = {"most_usd": usd}
-        if math.isfinite(seconds):
-            limits |= {
-                "most_seconds": seconds / devices,
-                "longest_seconds": ENOUGH_TIME * seconds / devices + LAST_STEP_SECONDS,
-            }
-        return self.budget.capped(job.model_copy(update=limits), 0.0 if math.isinf(seconds) else seconds)
+        return self.limited(job, seconds, usd)
 
     def _usd(self, job: Propose, trial: Record, share: float, slots_left: int, spent: Usage) -> float | None:
         """What providers may bill before no further step is begun; None: no limit, or nothing is billed."""
@@ -296,10 +279,6 @@ class Proposing(Surroundings):
         paid = float(usage_usd(spent, self.resolved.task.economics))
         most = min((share * float(limit) - paid) / slots_left, left)
         return most if most >= LEAST_WORK * a_trial else 0.0
-
-    def _end(self, reason: str) -> None:
-        self._ended = True
-        self.emit("note", reason, None)
 
 
 def with_slot(candidate: Candidate, slot: int) -> Candidate:

@@ -8,7 +8,7 @@ model that may teach was measured in full that states confidences: the best of t
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
 from autoadapt.domain.candidate import Candidate
@@ -18,14 +18,12 @@ from autoadapt.domain.outcome import Failure, RowResult
 from autoadapt.domain.params import TEACHER_ROWS
 from autoadapt.domain.space import Choices
 from autoadapt.domain.teacher import KEPT_ROWS, Labelling, TeacherLabels
-from autoadapt.domain.usage import Usage, total_usage
+from autoadapt.domain.usage import total_usage
 from autoadapt.economics.usage_costs import usage_usd
 from autoadapt.providers.answer_store import billed_by_job
 from autoadapt.runs.run_folder import Record
 from autoadapt.runs.teacher import keep_labels, read_labels
 from autoadapt.study.during_search import (
-    ENOUGH_TIME,
-    LAST_STEP_SECONDS,
     MOST_FAILURES,
     Surroundings,
     has_failed_enough,
@@ -45,14 +43,8 @@ class Teaching(Surroundings):
 
     running: Label | None = None
     """The job that runs."""
-    _ended: bool = False
-    """Whether no more is labelled: it was done, or it cannot be."""
     _waits: bool = False
     """Whether it was said that no prompt states a confidence."""
-    _too_early: tuple[int, int, int] = (-1, -1, -1)
-    """Revision of the trials, number of records and number of candidates with which it was too early."""
-    _records: list[Record] = field(default_factory=list)
-    """Finished jobs, those of earlier runs too."""
 
     def resume(self) -> None:
         """Takes what an earlier run has left: labels that were given stay as they are."""
@@ -127,7 +119,7 @@ class Teaching(Surroundings):
         try:
             return keep_labels(self.folder.root, record.folder / KEPT_ROWS, labels)
         except OSError:
-            self._end(f"the labels of trial {job.trial} are lost: {record.folder / KEPT_ROWS} is not there")
+            self.end(f"the labels of trial {job.trial} are lost: {record.folder / KEPT_ROWS} is not there")
             return None
 
     def _validation_rows(self, record: Record | None) -> list[RowResult]:
@@ -170,10 +162,8 @@ class Teaching(Surroundings):
         """The job that should be begun now; None: it is too early, or nothing is to be gained."""
         if self._ended or self.running is not None or not (self.folder.lasting and self.supervisor.saves):
             return None
-        now = (self.results.trials.revision, len(self.folder.records), len(tried))
-        if now == self._too_early:  # the search asks twice a second
+        if self.nothing_new(tried):
             return None
-        self._too_early = now
         able = self._able()
         if not able or not self.budget.may_try() or self.too_few_prompts(tried):
             return None
@@ -185,7 +175,7 @@ class Teaching(Surroundings):
             return None
         best = max(sure, key=lambda r: (self.quality(r), -r.job.trial))
         if has_failed_enough(self._records):
-            self._end(f"no rows are labelled: it has failed {MOST_FAILURES} times")
+            self.end(f"no rows are labelled: it has failed {MOST_FAILURES} times")
             return None
         return self._affordable(best)
 
@@ -200,7 +190,7 @@ class Teaching(Surroundings):
         rows = self._validation_rows(teacher)
         share = len(_sure(rows, settings.least_confidence)) / len(rows)
         if share * there < LEAST_HOPE * self._least():
-            self._end(
+            self.end(
                 f"no rows are labelled: trial {teacher.job.trial} is sure of {share:.0%} of its answers to validation "
                 f"rows (teacher.least_confidence {settings.least_confidence:g}), which would give fewer than "
                 f"{self._least():,} labels"
@@ -220,24 +210,19 @@ class Teaching(Surroundings):
         seconds, usd = self._most_seconds(), self._most_usd(teacher)
         usd_per_row = teacher.measurement.answering.usd / len(teacher.measurement.rows)
         if seconds < least * per_row or (usd is not None and usd < least * usd_per_row):
-            self._end(
+            self.end(
                 f"no rows are labelled: {self.resolved.task.teacher.budget_share:.0%} of the budget, or what is left "
                 f"of it, does not pay for {self._least():,} labels of trial {teacher.job.trial} and a training on them"
             )
             return None
-        limits: dict[str, float | None] = {"most_usd": usd}
-        if math.isfinite(seconds):
-            held = seconds / self.supervisor.devices.count
-            limits |= {"most_seconds": held, "longest_seconds": ENOUGH_TIME * held + LAST_STEP_SECONDS}
-        job = self._job(teacher, rows).model_copy(update=limits)
-        return self.budget.capped(job, seconds if math.isfinite(seconds) else 0.0)
+        return self.limited(self._job(teacher, rows), seconds, usd)
 
     def _most_seconds(self) -> float:
         """Device-seconds that it may take; infinite where the budget does not limit them."""
         whole, left = self.ledger.device_seconds_of_budget(), self.budget.device_seconds_left()
         if whole is None:
             return math.inf
-        share = self.resolved.task.teacher.budget_share * whole - self._spent().total_device_seconds
+        share = self.resolved.task.teacher.budget_share * whole - self.spent().total_device_seconds
         trainings = [r.outcome.device_seconds for r in self._learners() if r.outcome is not None]
         return min(share, (math.inf if left is None else left) - max(trainings, default=0.0))
 
@@ -247,11 +232,8 @@ class Teaching(Surroundings):
         if limit is None or not self.resolved.capabilities[teacher.job.model.name].remote:
             return None
         share = self.resolved.task.teacher.budget_share * float(limit)
-        spent = float(usage_usd(self._spent(), self.resolved.task.economics))
+        spent = float(usage_usd(self.spent(), self.resolved.task.economics))
         return max(0.0, min(share - spent, float(limit) - self.ledger.spent(0).usd))
-
-    def _spent(self) -> Usage:
-        return total_usage(r.outcome.usage for r in self._records if r.outcome is not None)
 
     def _job(self, teacher: Record, rows: int) -> Label:
         """The job; one that was interrupted is done again as it was, so that its answers are known already."""
@@ -264,10 +246,6 @@ class Teaching(Surroundings):
         return Label(
             **{**shared, **own}, rows=rows, wanted=settings.rows[-1], least_confidence=settings.least_confidence
         )
-
-    def _end(self, reason: str) -> None:
-        self._ended = True
-        self.emit("note", reason, None)
 
 
 def with_teacher_rows(candidate: Candidate, count: int) -> Candidate:
