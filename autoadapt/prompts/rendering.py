@@ -5,6 +5,7 @@ the operators and methods that make long texts from short ones are refused, the 
 found before a template is used, when it is checked under limits (`autoadapt.prompts.limits`).
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -133,6 +134,11 @@ class Prompt:
         if not prompt:
             raise UserError("prompt template: the result is empty; it should contain {{ input }}")
         return prompt
+
+
+def literal(text: str) -> str:
+    """A Jinja source that gives a text as it is, whatever is in it."""
+    return "{{ " + json.dumps(text, ensure_ascii=False) + " }}"
 
 
 def names_read(source: str) -> set[str]:

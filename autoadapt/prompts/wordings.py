@@ -6,7 +6,6 @@ less than people would write.
 """
 
 import itertools
-import json
 import math
 import random
 import re
@@ -17,7 +16,7 @@ from autoadapt.domain.jobs import PromptText
 from autoadapt.domain.robustness import Variant
 from autoadapt.domain.rows import Row
 from autoadapt.errors import UserError
-from autoadapt.prompts.rendering import Prompt
+from autoadapt.prompts.rendering import Prompt, literal
 from autoadapt.shelves import selector_of
 
 SYNONYMS = (
@@ -187,11 +186,6 @@ def shortened(text: str) -> str:
     """A text in one line of at most `LONGEST_NAME` characters."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
-
-
-def literal(text: str) -> str:
-    """A Jinja source that gives a text as it is."""
-    return "{{ " + json.dumps(text, ensure_ascii=False) + " }}"
 
 
 def orders(count: int) -> Iterator[tuple[int, ...]]:

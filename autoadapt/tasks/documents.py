@@ -11,9 +11,9 @@ from autoadapt.domain.space import Choices, Range, Scalar, SearchSpace
 from autoadapt.errors import Exit, UserError
 from autoadapt.files import require_regular
 from autoadapt.passage_search import import_bm25s, words_of
-from autoadapt.prompts.rendering import shows_passages
-from autoadapt.prompts.wordings import literal
+from autoadapt.prompts.rendering import literal, shows_passages
 from autoadapt.registry import expanded
+from autoadapt.tasks.told_instructions import with_told
 
 SUFFIXES = (".txt", ".md")
 MOST_FILES = 20_000
@@ -147,35 +147,13 @@ def with_documents(space: SearchSpace, settings: DocumentsSettings | None, answe
         added["passage_position"] = Choices(choices=["before", "after"], when=position)
     space = space.model_copy(update={"shared": {**space.shared, **added, **_own(space, mine)}})
     if answers == "text":
-        space = _told(space, settings.no_answer)
+        text = literal(settings.no_answer)
+        space = with_told(space, PLACE, text, {INSTRUCTION: TOLD.replace(PLACE, text)})
     return space.model_copy(update={"first": _first(space, 0 in count.choices)})
 
 
 def _own(space: SearchSpace, names: Sequence[str]) -> dict[str, Choices | Range]:
     return {name: space.shared[name] for name in names if name in space.shared}
-
-
-def _told(space: SearchSpace, no_answer: str) -> SearchSpace:
-    """The space whose instructions say what to write where there is no answer.
-
-    `{{ no_answer }}` in an instruction is replaced by that. Where no instruction has it, `INSTRUCTION` is added, and
-    prompts that are tried first with some instruction are tried with this one.
-    """
-    shown = literal(no_answer)
-    own = {name: text.replace(PLACE, shown) for name, text in space.instructions.items()}
-    if own != space.instructions:
-        return space.model_copy(update={"instructions": own})
-    listed = space.shared["instruction"]
-    assert isinstance(listed, Choices)  # a search space checks it
-    choices = listed.model_copy(update={"choices": [*(c for c in listed.choices if c != INSTRUCTION), INSTRUCTION]})
-    told = {name for name, text in space.instructions.items() if text}
-    first = [
-        {**one, "instruction": INSTRUCTION} if one.get("method") == "prompt" and one.get("instruction") in told else one
-        for one in space.first
-    ]
-    instructions = {**space.instructions, INSTRUCTION: TOLD.replace(PLACE, shown)}
-    shared = {**space.shared, "instruction": choices}
-    return space.model_copy(update={"instructions": instructions, "shared": shared, "first": first})
 
 
 def _first(space: SearchSpace, closed_book: bool) -> list[dict[str, Scalar]]:

@@ -1,17 +1,18 @@
 """Tasks whose answers are JSON objects: their schema is read, shown to models, and checked in every row."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autoadapt.domain.choice import PluginChoice
 from autoadapt.domain.metric import Metric
 from autoadapt.domain.rows import Row
-from autoadapt.domain.space import Choices, SearchSpace
+from autoadapt.domain.space import SearchSpace
 from autoadapt.domain.task import EXTRACTING, Task
 from autoadapt.errors import UserError
 from autoadapt.json_answers import AnswerSchema, NotJsonError, read_json
+from autoadapt.prompts.rendering import literal
 from autoadapt.registry import expanded
+from autoadapt.tasks.told_instructions import with_told
 
 PLACE = "{{ schema }}"
 """In an instruction: where the schema is put."""
@@ -78,32 +79,10 @@ def told_schema(space: SearchSpace, schema: AnswerSchema | None) -> SearchSpace:
     """
     if schema is None:
         return space
-    shown = _literal(schema.text())
-    instructions = {name: text.replace(PLACE, shown) for name, text in space.instructions.items()}
-    if instructions != space.instructions:
-        return space.model_copy(update={"instructions": instructions})
-    fields = _literal(", ".join(f"{name} ({_kind(schema, name)})" for name in schema.fields))
+    shown = literal(schema.text())
+    fields = literal(", ".join(f"{name} ({_kind(schema, name)})" for name in schema.fields))
     added = {name: text.replace(PLACE, shown).replace("{fields}", fields) for name, text in INSTRUCTIONS.items()}
-    listed = space.shared["instruction"]
-    assert isinstance(listed, Choices)  # a search space checks it
-    choices = listed.model_copy(update={"choices": [*(c for c in listed.choices if c not in added), *added]})
-    told = {name for name, text in space.instructions.items() if text}
-    first = [
-        {**one, "instruction": "fields"} if one.get("method") == "prompt" and one.get("instruction") in told else one
-        for one in space.first
-    ]
-    return space.model_copy(
-        update={
-            "instructions": {**space.instructions, **added},
-            "shared": {**space.shared, "instruction": choices},
-            "first": first,
-        }
-    )
-
-
-def _literal(text: str) -> str:
-    """Jinja that gives this very text, whatever is in it."""
-    return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}"
+    return with_told(space, PLACE, shown, added)
 
 
 def _kind(schema: AnswerSchema, name: str) -> str:

@@ -7,9 +7,9 @@ import pytest
 from autoadapt.domain.jobs import PromptText
 from autoadapt.domain.robustness import Variant
 from autoadapt.domain.rows import Row
-from autoadapt.prompts.rendering import Prompt
+from autoadapt.prompts.rendering import Prompt, literal
 from autoadapt.prompts.spellings import TYPO_RATE, neighbours, spelled, spelling_variants, with_typos
-from autoadapt.prompts.wordings import Wordings, literal, orders, rewordings, separated
+from autoadapt.prompts.wordings import Wordings, orders, rewordings, separated
 
 LABELS = ["positive", "negative"]
 TEMPLATE = (

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from autoadapt.domain.remote import RemoteModel
 from autoadapt.domain.task import Task
 from autoadapt.errors import UserError
-from autoadapt.prompts.rendering import Prompt
+from autoadapt.prompts.rendering import Prompt, literal
 from autoadapt.providers.dialects import Chat, Responses
 from autoadapt.providers.replies import Question
 from autoadapt.tasks.parsing import to_yaml
 from autoadapt.tasks.resolve import ResolvedTask, resolve
-from autoadapt.tasks.structured import _literal
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -105,7 +104,7 @@ def test_instruction_of_a_space_may_place_the_schema(task: Path) -> None:
 @given(st.text())
 def test_any_schema_stands_in_a_prompt_as_it_is(text: str) -> None:
     whole = f"x{text.encode(errors='replace').decode()}x"
-    assert Prompt("{{ input }}", _literal(whole), []).instruction == whole
+    assert Prompt("{{ input }}", literal(whole), []).instruction == whole
 
 
 def test_longest_answer_suits_the_rows_unless_the_task_says_it(task: Path) -> None:

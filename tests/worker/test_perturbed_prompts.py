@@ -11,8 +11,8 @@ from job_runs import TEMPLATE, JobRun, causal_lm, scripted
 from autoadapt.domain.jobs import Fit, JobBase, PromptText, RobustnessTest
 from autoadapt.domain.outcome import Failure, Perturbed
 from autoadapt.domain.robustness import Variant
+from autoadapt.prompts.rendering import literal
 from autoadapt.prompts.spellings import spelling_variants
-from autoadapt.prompts.wordings import literal
 
 INSTRUCTION = "One of: {{ labels | join(', ') }}."
 OWN = PromptText(template=TEMPLATE, instruction=INSTRUCTION)
