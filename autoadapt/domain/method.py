@@ -321,6 +321,11 @@ class Method(ABC):
         wanted = [*self.needs, GIVES[answers]]
         return [name for name in wanted if not getattr(capabilities, name)]
 
+    @property
+    def prompts_alone(self) -> bool:
+        """Whether it asks a model behind a prompt and trains nothing."""
+        return "template" in self.Params.model_fields and not self.tunes and not self.floor
+
     def serving_class(self, name: str, params: Mapping[str, Any]) -> str:
         """What its answers are computed by, model apart: candidates of one model that agree in it take the same time.
 

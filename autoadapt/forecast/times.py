@@ -11,7 +11,7 @@ from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import Probe
 from autoadapt.passage_search import sampled
 from autoadapt.prompts.rendering import Prompt, common_prefix
-from autoadapt.shelves import METHODS, SELECTORS
+from autoadapt.shelves import METHODS, selector_of
 from autoadapt.tasks.resolve import ResolvedTask
 
 SAMPLED_ROWS = 24
@@ -105,7 +105,7 @@ class Times:
             pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
             asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
             # where each row has examples or passages of its own, prompts share nothing
-            apart = bool(retrieval) or (bool(shots) and not SELECTORS.get(key[3]).same_for_every_query)
+            apart = bool(retrieval) or (bool(shots) and not selector_of(params).same_for_every_query)
             documents = [document.text for document in splits.documents or []]
             found = [NO_PASSAGES] * len(asked) if retrieval is None else list(sampled(documents, retrieval, len(asked)))
             shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]

@@ -45,7 +45,7 @@ def winning_prompt(study: Study, number: int | None = None, task_type: TaskType 
 
 
 def _best(study: Study) -> RawOption | None:
-    prompts = [raw for raw in study.raws if "template" in raw.params and not METHODS.get(raw.method).tunes]
+    prompts = [raw for raw in study.raws if "template" in raw.params and METHODS.get(raw.method).prompts_alone]
     return max(prompts, key=lambda raw: raw.quality_expected, default=None)
 
 

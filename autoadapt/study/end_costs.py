@@ -22,7 +22,6 @@ from autoadapt.prompts.wordings import kinds_expected
 from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import scheduled_steps
 from autoadapt.study.served_trials import serving_class
-from autoadapt.tasks.unlabelled import is_prompt
 from autoadapt.verdict.growth import SHARES
 
 END_SHARE = 0.1
@@ -248,7 +247,7 @@ class EndCosts:
 
 def is_prompted(candidate: Candidate) -> bool:
     """Whether a candidate is a model behind a prompt that is not trained."""
-    return "template" in candidate.params and is_prompt(candidate.method)
+    return "template" in candidate.params and METHODS.get(candidate.method).prompts_alone
 
 
 def wording_kinds(candidate: Candidate) -> int:

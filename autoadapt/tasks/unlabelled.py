@@ -75,17 +75,11 @@ def teacher_models(task: Task, pairs: Pairs) -> list[str]:
         task: with its settings of the teacher.
         pairs: which methods and models suit each other.
     """
-    prompted = {name for method, names in pairs.models.items() if is_prompt(method) for name in names}
+    prompted = {name for method, names in pairs.models.items() if METHODS.get(method).prompts_alone for name in names}
     if task.teacher.model is not None:
         return [name for name in (task.teacher.model,) if name in prompted]
     hosted = [name for name in task.models if name in pairs.capabilities and pairs.capabilities[name].remote]
     return [name for name in hosted if name in prompted]
-
-
-def is_prompt(method: str) -> bool:
-    """Whether a method asks a model behind a prompt and trains nothing."""
-    plugin = METHODS.get(method)
-    return "template" in plugin.Params.model_fields and not plugin.tunes and not plugin.floor
 
 
 def check_teacher(task: Task, pairs: Pairs, arms: Mapping[str, Branch]) -> None:
@@ -101,7 +95,7 @@ def check_teacher(task: Task, pairs: Pairs, arms: Mapping[str, Branch]) -> None:
     """
     if task.data.unlabelled is None:
         return
-    if not any(map(is_prompt, task.methods)):
+    if not any(METHODS.get(method).prompts_alone for method in task.methods):
         raise UserError("data.unlabelled: a prompt labels its rows; add the method prompt, or remove data.unlabelled")
     named = task.teacher.model
     if named is not None and named not in task.models:

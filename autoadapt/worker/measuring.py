@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from autoadapt.domain.documents import Document
-from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, Label, LoadBase, Propose, TimeInTurn
-from autoadapt.domain.method import Adapted, Answer, TimesItself, Training
+from autoadapt.domain.jobs import MOST_TRUNCATED, AnyJob, Devices, Fit, FitJob, Label, LoadBase, Propose, TimeInTurn
+from autoadapt.domain.method import Adapted, Answer, Context, SaveArtifact, TimesItself, Training
 from autoadapt.domain.metric import Metric, Scores, answered_rows
 from autoadapt.domain.outcome import FailureClass, Measurement, RowResult
 from autoadapt.domain.rows import Row
+from autoadapt.domain.selector import Select
 from autoadapt.domain.teacher import LABELS_FILE, TEACHER
 from autoadapt.domain.usage import Usage, total_usage
 from autoadapt.files import read_rows, write_atomic
@@ -124,6 +125,34 @@ def rows_of(run: Path, split: str, limit: int | None = None) -> list[Row]:
 def documents_of(run: Path) -> list[Document]:
     """The documents frozen in the run folder."""
     return read_documents(run / "data" / DOCUMENTS_FILE)
+
+
+def context_of(bench: Bench, job: FitJob, artifact: Path, save: SaveArtifact, select: Select | None) -> Context:
+    """What a method and a model are given that work alone.
+
+    Args:
+        bench: the run, its metric and devices.
+        job: that adapts or asks a model.
+        artifact: folder of the option.
+        save: writes it.
+        select: examples and what else prompts show of the task.
+    """
+
+    def rows(split: str, limit: int | None = None) -> list[Row]:
+        return rows_of(bench.run, split, limit)
+
+    return Context(
+        job=job,
+        state=bench.state,
+        run=bench.run,
+        artifact=artifact,
+        devices=bench.devices,
+        tick=bench.tick,
+        rows=rows,
+        save_artifact=save,
+        metric=bench.metric,
+        select=select,
+    )
 
 
 def measure(bench: Bench, adapted: Adapted, training_joules: float | None = None) -> Measurement:

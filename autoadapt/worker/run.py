@@ -3,6 +3,7 @@
 python -m autoadapt.worker runs/NAME/trials/0007/rung1     # run a job again by hand
 """
 
+import dataclasses
 import random
 import sys
 import time
@@ -34,7 +35,6 @@ from autoadapt.domain.method import Adapted, Context, Decoding, Method, SaveArti
 from autoadapt.domain.metric import Asking
 from autoadapt.domain.outcome import Failure, FailureClass, Measurement, Outcome, Result, Stage
 from autoadapt.domain.robustness import Variant
-from autoadapt.domain.rows import Row
 from autoadapt.errors import Exit, TooSlowError, UserError
 from autoadapt.files import is_full_disk, write_json
 from autoadapt.process_memory import return_freed_memory
@@ -47,7 +47,15 @@ from autoadapt.worker.in_onnx import onnx_test
 from autoadapt.worker.in_turn import time_in_turn
 from autoadapt.worker.labelling import label
 from autoadapt.worker.load import load_test
-from autoadapt.worker.measuring import Bench, JobFailedError, documents_of, measure, nothing_measured, rows_of
+from autoadapt.worker.measuring import (
+    Bench,
+    JobFailedError,
+    context_of,
+    documents_of,
+    measure,
+    nothing_measured,
+    rows_of,
+)
 from autoadapt.worker.meters import Meters
 from autoadapt.worker.place import Place
 from autoadapt.worker.proposing import propose
@@ -293,24 +301,13 @@ def _context(
     bench: Bench, job: FitJob, session: _Session, examples: Examples | None, rank_and_world: tuple[int, int]
 ) -> Context:
     artifact = bench.run / job.artifact_folder
-
-    def rows(split: str, limit: int | None = None) -> list[Row]:
-        return rows_of(bench.run, split, limit)
-
-    return Context(
-        job=job,
-        state=bench.state,
-        run=bench.run,
-        artifact=artifact,
-        devices=bench.devices,
-        tick=bench.tick,
+    save = _in_stage_save(saver(job, artifact, examples), session.watch)
+    rank, world = rank_and_world
+    return dataclasses.replace(
+        context_of(bench, job, artifact, save, examples),
         training_should_end=session.stop.training_should_end,
-        rows=rows,
-        save_artifact=_in_stage_save(saver(job, artifact, examples), session.watch),
-        metric=bench.metric,
-        select=examples,
-        rank=rank_and_world[0],
-        world=rank_and_world[1],
+        rank=rank,
+        world=world,
     )
 
 

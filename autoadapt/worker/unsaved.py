@@ -3,12 +3,11 @@
 from typing import Any
 
 from autoadapt.domain.jobs import Fidelity, Fit, JobBase
-from autoadapt.domain.method import Adapted, Answer, Context
-from autoadapt.domain.rows import Row
+from autoadapt.domain.method import Adapted, Answer
 from autoadapt.domain.selector import Select
 from autoadapt.domain.usage import Usage
 from autoadapt.shelves import METHODS
-from autoadapt.worker.measuring import Bench, rows_of
+from autoadapt.worker.measuring import Bench, context_of
 from autoadapt.worker.workshop import Workshop
 
 
@@ -27,7 +26,7 @@ def opened(bench: Bench, job: Fit, select: Select | None, workshop: Workshop) ->
         select: its examples.
         workshop: the models of this process.
     """
-    context = _context(bench, job, select)
+    context = context_of(bench, job, bench.state / "artifact", _nothing, select)
     return METHODS.get(job.candidate.method).fit(context, workshop.family(job.model.family).open(context, job.model))
 
 
@@ -40,22 +39,5 @@ def used_apart_from_time(answer: Answer) -> Usage:
     return Usage(tokens_in=answer.tokens_in, tokens_out=answer.tokens_out)
 
 
-def _context(bench: Bench, job: Fit, select: Select | None) -> Context:
-    def rows(split: str, limit: int | None = None) -> list[Row]:
-        return rows_of(bench.run, split, limit)
-
-    def nothing(*arguments: object, **named: object) -> None:
-        return None
-
-    return Context(
-        job=job,
-        state=bench.state,
-        run=bench.run,
-        artifact=bench.state / "artifact",
-        devices=bench.devices,
-        tick=bench.tick,
-        rows=rows,
-        save_artifact=nothing,
-        metric=bench.metric,
-        select=select,
-    )
+def _nothing(*arguments: object, **named: object) -> None:
+    """Saves no artifact."""

@@ -55,7 +55,7 @@ def words_of(rows: Sequence[Row]) -> Any:
 
 
 def test_offered_labels_are_the_most_likely_ones_by_the_floor(jobs: JobRun) -> None:
-    examples, _ = choose_examples(fit(jobs, SHORT), lambda: ROWS[:60])
+    examples, _ = choose_examples(fit(jobs, SHORT), lambda: ROWS[:60], list)
     assert examples is not None
     log_probs = words_of(ROWS[:60]).log_probs([ROWS[70].input])[0]
     answers = words_of(ROWS[:60]).answers
@@ -68,7 +68,7 @@ def test_offered_labels_are_the_most_likely_ones_by_the_floor(jobs: JobRun) -> N
 @pytest.mark.parametrize("selector", [name for name in SELECTORS.names() if not SELECTORS.get(name).needs_vectors])
 def test_examples_of_offered_labels_take_turns(jobs: JobRun, selector: str) -> None:
     job = fit(jobs, {"shots": 5, "shortlist": 3, "selector": selector})
-    examples, _ = choose_examples(job, lambda: ROWS[:60])
+    examples, _ = choose_examples(job, lambda: ROWS[:60], list)
     assert examples is not None
     offered, shown = examples.offered(ROWS[70].input), examples(ROWS[70].input)
     assert [row.outputs[0] for row in shown] == [offered[i] for i in (1, 0, 2, 1, 0)]

@@ -10,6 +10,7 @@ from autoadapt.display.sentences import break_even_line, idle_line, load_lines, 
 from autoadapt.display.text import duration
 from autoadapt.domain.proposal import SLOT
 from autoadapt.economics.pricer import load_test
+from autoadapt.economics.usage_costs import usage_usd
 from autoadapt.pareto.frontier import frontier, frontiers_by_method, measured_trials, points
 from autoadapt.pareto.reference import hypervolume_share
 
@@ -75,11 +76,9 @@ def money(study: "Study") -> dict[str, Any]:
 
 def slots(study: "Study") -> list[dict[str, Any]]:
     """Instructions that were written during the search: who wrote them, what they took and which trials use them."""
-    hour_usd = float(study.task.economics.hour_usd)
     rows = []
     for filled in study.results.slots:
         used = [row.trial for row in study.rows if row.params.get(SLOT) == filled.slot]
-        usd = filled.usage.total_device_seconds / 3600 * hour_usd + filled.usage.usd
         looked_at = len(filled.proposal.tried)
         rows.append(
             {
@@ -87,7 +86,7 @@ def slots(study: "Study") -> list[dict[str, Any]]:
                 "text": filled.instruction,
                 "model": filled.model,
                 "how": f"{filled.proposer}, for the prompt of trial {filled.trial}; {looked_at} instructions looked at",
-                "usd": f"{usd:.4f}",
+                "usd": f"{float(usage_usd(filled.usage, study.task.economics)):.4f}",
                 "tokens": f"{filled.usage.tokens_in + filled.usage.tokens_cached + filled.usage.tokens_out:,}",
                 "trials": ", ".join(map(str, used)) or "none",
             }
