@@ -47,11 +47,6 @@ class ReasoningPrompt(Prompt):
         return super().render(text, examples, offered, passages) + self._request
 
 
-def reasoning_in(text: str) -> str:
-    """What stands before the first marker."""
-    return MARKED.split(text, maxsplit=1)[0].rstrip()
-
-
 def answer_in(text: str) -> str | None:
     """What follows the last marker; None: there is none, or nothing follows."""
     parts = MARKED.split(text)

@@ -32,11 +32,6 @@ class ProposingModel:
     capabilities: Capabilities
     notes: tuple[str, ...] = ()
 
-    @property
-    def remote_name(self) -> str | None:
-        """Its name where it is behind a server."""
-        return self.reference.name if self.capabilities.remote else None
-
 
 def proposer_of(choice: PluginChoice) -> Proposer:
     """The proposer that a task names, with its settings.
