@@ -32,6 +32,11 @@ class ProposingModel:
     capabilities: Capabilities
     notes: tuple[str, ...] = ()
 
+    @property
+    def remote_names(self) -> tuple[str, ...]:
+        """Its name where it is behind a server, else nothing."""
+        return (self.reference.name,) if self.capabilities.remote else ()
+
 
 def proposer_of(choice: PluginChoice) -> Proposer:
     """The proposer that a task names, with its settings.

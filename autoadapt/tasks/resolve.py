@@ -252,7 +252,7 @@ def resolve(path: Path, overrides: Iterable[str] = (), download: bool = False, t
     with at(document, "proposer"):
         proposing = find_proposing_model(task, base, download)
     with at(document, "remote"):
-        check_names(task, capabilities, [*asked, *([proposing.reference.name] if proposing is not None else [])])
+        check_names(task, capabilities, [*asked, *(proposing.remote_names if proposing is not None else ())])
     with at(document, "methods"):
         compatible, notes = compatible_models(task, metric, capabilities)
     goals = _goals(document, task)

@@ -109,3 +109,12 @@ def test_a_model_that_is_too_small_to_reflect_is_told_so(parameters: int, told: 
     model = f"scripted:parameters={parameters}"
     notes = task(tmp_path, proposer={"capo": {"model": model}}).warnings
     assert any("too small to reflect" in note for note in notes) is told
+
+
+def test_settings_of_a_server_for_a_proposing_model_on_this_machine_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"settings of 'scripted:quality=0\.1', which is no model behind a server"):
+        task(
+            tmp_path,
+            proposer={"capo": {"model": "scripted:quality=0.1"}},
+            remote={"scripted:quality=0.1": {"concurrency": 2}},
+        )
