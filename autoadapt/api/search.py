@@ -106,6 +106,7 @@ def run_search(
 
 
 def _search(resources: Resources, stop: StopSignals) -> Exit:
+    resources.supervisor.asked_to_stop = lambda: stop.code is not None
     search = Search(resources)
     search.resume()
     search.run(stop)

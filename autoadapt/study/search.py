@@ -115,8 +115,10 @@ class Search:
             if not self._side_jobs.running and all(self._histories.paused(n) for n in self._trials.numbers()):
                 break
             finished = self._supervisor.next_finished(timeout=0.5)
-            if finished is not None:
+            if finished is not None and stop.code is None:
                 self._handle(finished)
+            elif finished is not None:
+                self._handle_stopped(finished)
             self.folder.tick()
             self._hold_budget()
             self.emit("progress", "")
@@ -153,7 +155,8 @@ class Search:
             if finished is not None:
                 self.folder.add(finished.folder, finished.job, finished.outcome)
                 running -= 0 if finished.retried else 1
-                done(finished)
+                if stop.code is None:
+                    done(finished)
                 if finished.out_of_money:
                     self.stand_down()
                     return False
@@ -166,10 +169,14 @@ class Search:
         """Ends running jobs; trainings may take `seconds` to save. Their trials stay open, for a later run."""
         self._supervisor.stop_running("the run was stopped", seconds)
         while (finished := self._supervisor.next_finished(timeout=0.0)) is not None:
-            if isinstance(finished.job, Fit) and isinstance(finished.outcome.result, Measurement):
-                self._handle(finished)
-            else:
-                self.folder.add(finished.folder, finished.job, finished.outcome)
+            self._handle_stopped(finished)
+
+    def _handle_stopped(self, finished: Finished) -> None:
+        """A job that ended while the search stops: a measurement counts, anything else is left to a later run."""
+        if isinstance(finished.job, Fit) and isinstance(finished.outcome.result, Measurement):
+            self._handle(finished)
+        else:
+            self.folder.add(finished.folder, finished.job, finished.outcome)
 
     def history(self) -> History:
         """What the sampler may know now."""

@@ -87,6 +87,8 @@ class Supervisor:
         self._slots = [_Slot(number) for number in range(executor.slots)]
         self._finished: deque[Finished] = deque()
         self._stopping = False
+        self.asked_to_stop: Callable[[], bool] = lambda: False
+        """Whether this process was asked to stop: from then on no job is tried again."""
 
     @property
     def free(self) -> int:
@@ -121,7 +123,7 @@ class Supervisor:
         self._dispatch(idle[0], job, folder, tuple(failed_before))
 
     def next_finished(self, timeout: float) -> Finished | None:
-        """The next attempt that ended; None after `timeout` seconds, or at once when nothing is running.
+        """The next attempt that ended; None after `timeout` seconds, at once when nothing runs or a stop is asked for.
 
         A failed attempt that is tried again is returned too, with `retried` set.
         """
@@ -132,7 +134,8 @@ class Supervisor:
                     self._check(slot, slot.lease)
             if self._finished:
                 return self._finished.popleft()
-            if self.now() >= deadline or all(slot.lease is None for slot in self._slots):
+            idle = all(slot.lease is None for slot in self._slots)
+            if idle or self.now() >= deadline or self.asked_to_stop():
                 return None
             self._executor.wait(min(deadline, self.now() + CHECK_SECONDS))
 
@@ -285,7 +288,8 @@ class Supervisor:
         failed = (*lease.failed_before, outcome.result.failure_class)
         again, folder = None, None
         # a worker that was asked to stop by others than this supervisor has saved its training
-        if retry and not self._stopping and (failed[-1] == "interrupted" or may_retry(failed)):
+        ends = self._stopping or self.asked_to_stop()
+        if retry and not ends and (failed[-1] == "interrupted" or may_retry(failed)):
             again = next_attempt(lease.job, outcome.result.failure_class)
             with contextlib.suppress(OSError):  # on a full disk the failure stands
                 folder = self._prepare(again)

@@ -189,15 +189,19 @@ class _ForkServer:
         return driver_is_there
 
     def _fork(self, selector: selectors.BaseSelector, worker: int, place: Place, descriptors: Sequence[int]) -> None:
+        # a request that comes before the child has left this process's handler behind would be lost
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             pid = os.fork()
+            if pid == 0:
+                selector.close()
+                self._become_worker(place, descriptors)
         except OSError:  # too many processes, or no memory: the other workers go on
             traceback.print_exc()
             self._report(WorkerEnded(worker=worker, exit_code=os.EX_OSERR))
             return
-        if pid == 0:
-            selector.close()
-            self._become_worker(place, descriptors)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._pids[worker] = pid
         self._report(WorkerStarted(worker=worker, pid=pid))
 
@@ -209,6 +213,7 @@ class _ForkServer:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             for stream, descriptor in enumerate(descriptors):
                 os.dup2(descriptor, stream)
             for descriptor in (*descriptors, self._wake_reader, self._wake_writer, self._driver.detach()):

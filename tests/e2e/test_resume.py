@@ -134,7 +134,7 @@ def test_signal_saves_the_training_and_the_run_resumes_from_there(
 ) -> None:
     task = make_task(
         methods=["lora"],
-        models=["scripted:step_seconds=0.4"],
+        models=["scripted:step_seconds=0.1"],
         budget={"trials": 1},
         search={"sampler": "random", "rungs": False},
         compute={"on_cpu": True, "slots": 1},
@@ -149,7 +149,9 @@ def test_signal_saves_the_training_and_the_run_resumes_from_there(
         asked.send_signal(number)
     out = process.communicate(timeout=60)[0]
     assert process.returncode == code, out
-    assert "trainings save a checkpoint" in out
+    assert "it is tried once more" not in out
+    if not everyone:  # else its training may have ended before the driver asks it to
+        assert "trainings save a checkpoint" in out
     (saved,) = (int(folder.name.split("-")[1]) for folder in trial.glob("checkpoint-*"))
     assert saved > 0
     assert states(task) == ["RUNNING"]

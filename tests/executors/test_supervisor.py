@@ -134,6 +134,17 @@ def test_rank_that_retires_before_the_others_are_done_is_not_lost(bench: Bench, 
     assert group.killed
 
 
+def test_nothing_is_tried_again_after_a_stop_was_asked_for(bench: Bench, executor: Scripted) -> None:
+    bench.submit(bench.fault("none"))
+    bench.supervisor.asked_to_stop = lambda: True
+    executor.groups[0].reports.append(WorkerLost(0, "crash", "gone"))
+    finished = bench.supervisor.next_finished(timeout=5)
+    assert finished is not None
+    assert not finished.retried
+    assert len(executor.groups) == 1
+    assert bench.supervisor.free == 1
+
+
 def test_worker_that_ended_while_idle_is_replaced(bench: Bench, executor: Scripted, group: ScriptedGroup) -> None:
     group.answer(rank=0)
     group.answer(rank=1)
