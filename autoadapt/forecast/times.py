@@ -6,16 +6,12 @@ import statistics
 from collections.abc import Sequence
 
 from autoadapt.domain.candidate import Candidate
-from autoadapt.domain.documents import NO_PASSAGES, Retrieval, retrieval_of
 from autoadapt.domain.jobs import Fidelity
 from autoadapt.domain.plan import Probe
-from autoadapt.passage_search import sampled
-from autoadapt.prompts.rendering import Prompt, common_prefix
-from autoadapt.shelves import METHODS, selector_of
+from autoadapt.shelves import METHODS
+from autoadapt.study.prompt_lengths import PromptLengths
 from autoadapt.tasks.resolve import ResolvedTask
 
-SAMPLED_ROWS = 24
-"""Rows whose prompts are rendered to see how long they are."""
 TOKENS_OF_ANSWER = 8.0
 """Tokens that are written in the time in which a label is read off a short prompt, or a little more on a GPU: what is
 written takes a pass through the model for each token."""
@@ -41,7 +37,7 @@ class Times:
             key: statistics.median([p.load_seconds for p in group if p.load_seconds] or every or [0.0])
             for key, group in self.probes.items()
         }
-        self._lengths: dict[tuple[str, str, int, str, Retrieval | None], tuple[float, float]] = {}
+        self._lengths = PromptLengths(resolved)
 
     def known(self, candidate: Candidate) -> bool:
         """Whether its method was probed on its model."""
@@ -50,17 +46,16 @@ class Times:
     def of(self, candidate: Candidate, fidelity: Fidelity) -> tuple[float, float, float]:
         """Seconds of training up to this fidelity, of answering a row, and milliseconds of a single request."""
         nearest = self._nearest(candidate)
-        length, whole = self._length(candidate)
-        there_length, there_whole = self._length(nearest.candidate)
+        length, there = self._lengths.of(candidate), self._lengths.of(nearest.candidate)
         longer = _written(candidate) / _written(nearest.candidate)
-        row = nearest.row_seconds * _ratio(length, there_length) * longer
-        latency = nearest.latency_ms * math.sqrt(_ratio(length, there_length)) * longer
+        row = nearest.row_seconds * _ratio(length.computed, there.computed) * longer
+        latency = nearest.latency_ms * math.sqrt(_ratio(length.computed, there.computed)) * longer
         train = 0.0
         if METHODS.get(candidate.method).tunes:
             rows, batch = len(self.resolved.splits.train), int(candidate.params.get("batch_size") or 16)
             at_probe = int(nearest.candidate.params.get("batch_size") or 16)
             steps = candidate.steps(rows) * fidelity.steps
-            train = steps * nearest.step_seconds * _ratio(whole, there_whole) * batch / at_probe
+            train = steps * nearest.step_seconds * _ratio(length.whole, there.whole) * batch / at_probe
             # the metric on rows for early stopping, once an epoch from half of the schedule on
             late = max(0.0, fidelity.steps - 0.5) * float(candidate.params.get("num_train_epochs") or 1.0)
             train += late * len(self.resolved.splits.dev) * row
@@ -73,7 +68,7 @@ class Times:
 
     def _billed(self, candidate: Candidate) -> float:
         """Characters that a provider bills, those of reasoning at their higher price."""
-        return candidate.samples * self._length(candidate)[1] + CHARACTERS * DEARER * candidate.written_first
+        return candidate.samples * self._lengths.of(candidate).whole + CHARACTERS * DEARER * candidate.written_first
 
     @functools.cached_property
     def judging_row_usd(self) -> float:
@@ -83,39 +78,8 @@ class Times:
 
     def _nearest(self, candidate: Candidate) -> Probe:
         group = self.probes[candidate.method, candidate.model]
-        length = self._length(candidate)[0]
-        return min(group, key=lambda p: abs(math.log(_ratio(length, self._length(p.candidate)[0]))))
-
-    def _length(self, candidate: Candidate) -> tuple[float, float]:
-        """Mean characters of the prompts that are computed for each row, and of whole prompts with their answers."""
-        params, space = candidate.params, self.resolved.space.space
-        shots = int(params.get("shots") or 0)
-        retrieval = retrieval_of(params)
-        key = (
-            str(params.get("template")),
-            str(params.get("instruction")),
-            shots,
-            str(params.get("selector")),
-            retrieval,
-        )
-        if key not in self._lengths:
-            splits = self.resolved.splits
-            template, instruction = space.prompt(params)
-            prompt = Prompt(template, instruction, splits.labels or [], self.resolved.metric.answers == "labels")
-            pool = splits.train[: shots * SAMPLED_ROWS] if shots else []
-            asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
-            # where each row has examples or passages of its own, prompts share nothing
-            apart = bool(retrieval) or (bool(shots) and not selector_of(params).same_for_every_query)
-            documents = [document.text for document in splits.documents or []]
-            found = [NO_PASSAGES] * len(asked) if retrieval is None else list(sampled(documents, retrieval, len(asked)))
-            shown = [pool[i * shots : (i + 1) * shots] if apart else pool[:shots] for i in range(len(asked))]
-            texts = [prompt.render(a, e, passages=p) for a, e, p in zip(asked, shown, found, strict=True)]
-            shared = 0 if apart or not splits.labels else len(common_prefix(texts))
-            whole = statistics.mean(map(len, texts))
-            answers = sum(map(len, splits.labels)) if splits.labels else self.resolved.task.evaluation.max_new_tokens
-            # with long answers, what is written counts as much as what is read
-            self._lengths[key] = (whole - shared + answers, whole + len(splits.train[0].outputs[0]))
-        return self._lengths[key]
+        length = self._lengths.of(candidate).computed
+        return min(group, key=lambda p: abs(math.log(_ratio(length, self._lengths.of(p.candidate).computed))))
 
 
 def _written(candidate: Candidate) -> float:

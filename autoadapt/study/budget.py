@@ -10,6 +10,7 @@ from autoadapt.shelves import METHODS
 from autoadapt.study.job_times import JobTime, JobTimes
 from autoadapt.study.ledger import Ledger
 from autoadapt.study.open_trials import OpenTrials
+from autoadapt.study.prompt_lengths import PromptLengths
 from autoadapt.study.study_results import StudyResults
 from autoadapt.supervision.supervisor import Supervisor
 from autoadapt.tasks.resolve import ResolvedTask
@@ -46,7 +47,8 @@ class Budget:
     ) -> None:
         self._resolved, self._ledger, self._supervisor = resolved, ledger, supervisor
         self._trials, self._results = trials, results
-        self._times = JobTimes(ledger.folder, len(resolved.splits.train))
+        self._lengths = PromptLengths(resolved)
+        self._times = JobTimes(ledger.folder, len(resolved.splits.train), self._length)
         self._kept_back_of = ((-1, -1), 0.0)
         """Revision of the trials and number of records, and what is kept back with them."""
 
@@ -126,6 +128,11 @@ class Budget:
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self.kept_back() if keep_back else 0.0)
 
+    def _length(self, candidate: Candidate) -> float:
+        """Text that a candidate computes for each row; a server's time hardly depends on it."""
+        remote = self._resolved.capabilities[candidate.model].remote
+        return 1.0 if remote else self._lengths.of(candidate).computed
+
     def _least(self, candidate: Candidate, rows: int, time: JobTime | None) -> float:
         """Device-seconds that a job must be given for it to be begun.
 
@@ -139,14 +146,14 @@ class Budget:
             return time.other + LEAST_TRAINED * time.training
         tunes = METHODS.get(candidate.method).tunes
         training = self._times.least_training(candidate) if tunes else 0.0
-        return self._times.without_training(candidate.model, rows) + LEAST_TRAINED * training
+        return self._times.without_training(candidate, rows) + LEAST_TRAINED * training
 
     def _limits_of_unknown(self, job: Fit) -> dict[str, float]:
         """Longest times of a job whose price is not known: shares of what is left for its slot."""
         of_slot = self._ledger.device_seconds_left(self._running(job.trial), self.kept_back(), of_slot=True)
         left = (of_slot or 0.0) / self._supervisor.devices.count
         # the model's other methods show how long it answers: a training that is ended while it answers is lost
-        known = self._times.without_training(job.candidate.model, job.fidelity.rows) / self._supervisor.devices.count
+        known = self._times.without_training(job.candidate, job.fidelity.rows) / self._supervisor.devices.count
         other = max(LEAST_UNKNOWN_SECONDS, UNKNOWN_SHARE * left, known)
         if not METHODS.get(job.candidate.method).tunes:
             # a method that took long on one model is given as long on another, instead of being ended shortly before

@@ -1,9 +1,10 @@
 """How long a job will probably take, learnt from the finished jobs of its method and model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.jobs import Fidelity, Fit
@@ -57,15 +58,25 @@ def cut_text(measurement: Measurement) -> str:
     return f"; the budget paid for {measurement.train_steps} of its {measurement.train_steps_planned} steps"
 
 
+class _Other(NamedTuple):
+    """What a finished job took apart from training, in device-seconds."""
+
+    fixed: float
+    """Whatever it answers."""
+    answering: float
+    """For each unit of text that it reads, or token that it writes first, of all its rows and single requests."""
+    rows: int
+
+
 @dataclass
 class _Seen:
     """What finished jobs of one method on one model took, in device-seconds."""
 
     per_pass: list[float] = field(default_factory=list)
     """Training, per pass over the training rows, had it been the whole schedule."""
-    other: list[tuple[float, int]] = field(default_factory=list)
-    """All else of jobs of warm workers, and the rows they answered."""
-    cold: list[tuple[float, int]] = field(default_factory=list)
+    other: list[_Other] = field(default_factory=list)
+    """All else of jobs of warm workers."""
+    cold: list[_Other] = field(default_factory=list)
     """The same of first jobs of a worker, which import and load."""
 
 
@@ -75,10 +86,13 @@ class JobTimes:
     Args:
         folder: the jobs that are on record.
         rows: for training, those of a teacher apart; 0: not known.
+        length: text that a candidate computes for each row, in any unit.
     """
 
-    def __init__(self, folder: RunFolder, rows: int = 0) -> None:
-        self._folder, self._rows, self._settled = folder, rows, 0
+    def __init__(
+        self, folder: RunFolder, rows: int = 0, length: Callable[[Candidate], float] = lambda candidate: 1.0
+    ) -> None:
+        self._folder, self._rows, self._length, self._settled = folder, rows, length, 0
         self._taken: set[Path] = set()
         """Jobs behind the first `_settled` records whose outcomes are taken: a killed run leaves jobs without one."""
         self._seen: dict[tuple[str, str, bool], _Seen] = {}
@@ -98,7 +112,7 @@ class JobTimes:
             return None
         share = max(0.0, fidelity.steps - done)
         training = fmean(seen.per_pass) * candidate.passes_over(self._rows) * share if seen.per_pass else 0.0
-        other = _other(seen.other or seen.cold, fidelity.rows) * (candidate.written_first or 1.0)
+        other = _other(seen.other or seen.cold, fidelity.rows, self._size(candidate))
         return JobTime(float(MARGIN * training), float(MARGIN * other))
 
     def knows(self, method: str, model: str) -> bool:
@@ -106,19 +120,24 @@ class JobTimes:
         self._update()
         return (method, model, False) in self._seen
 
-    def without_training(self, model: str, rows: int) -> float:
-        """Device-seconds of a job on a model apart from training, as of its slowest method; 0 while nothing is known.
+    def without_training(self, candidate: Candidate, rows: int) -> float:
+        """Device-seconds of a job apart from training, as of its model's slowest method; 0 while nothing is known.
 
         Args:
-            model: its name.
+            candidate: of a method that may never have been measured on its model.
             rows: that it answers.
         """
         self._update()
-        return MARGIN * self._answering(model, rows)
+        return MARGIN * self._answering(candidate, rows)
 
-    def _answering(self, model: str, rows: int) -> float:
+    def _answering(self, candidate: Candidate, rows: int) -> float:
+        model, length = candidate.model, self._length(candidate)
         every = [seen.other or seen.cold for (_, of, writes), seen in self._seen.items() if of == model and not writes]
-        return max((_other(taken, rows) for taken in every if taken), default=0.0)
+        return max((_other(taken, rows, length) for taken in every if taken), default=0.0)
+
+    def _size(self, candidate: Candidate) -> float:
+        """To what the time of answering a row is in proportion: the text that is read, or what is written first."""
+        return candidate.written_first or self._length(candidate)
 
     def least_training(self, candidate: Candidate) -> float:
         """Device-seconds that tuning takes at least, by a method that was never measured on its model.
@@ -151,8 +170,9 @@ class JobTimes:
             for key, seen in self._seen.items()
             if key[::2] == _key(candidate)[::2] and key[1] != candidate.model and (seen.other or seen.cold)
         ]
-        times = [fmean(seen.per_pass or [0.0]) + _other(seen.other or seen.cold, rows) for seen in others]
-        return MARGIN * max(times, default=0.0) * (candidate.written_first or 1.0)
+        size = self._size(candidate)
+        times = [fmean(seen.per_pass or [0.0]) + _other(seen.other or seen.cold, rows, size) for seen in others]
+        return MARGIN * max(times, default=0.0)
 
     def of_job(self, job: Fit) -> JobTime | None:
         """The same for a job of a trial, which continues what the trial's earlier jobs have trained."""
@@ -188,18 +208,21 @@ class JobTimes:
             seen.per_pass.append(trained * devices / share / job.candidate.passes_over(self._rows))
         earlier = [m.train_seconds for _, m in self._earlier(job)]
         other = outcome.usage.total_device_seconds - (trained - max(earlier, default=0.0)) * devices
-        other = max(0.0, other) / (job.candidate.written_first or 1.0)
-        (seen.cold if outcome.cold else seen.other).append((other, len(measurement.rows)))
+        answered = measurement.inference_seconds + sum(measurement.latency_ms) / 1000
+        answering = min(max(0.0, other), answered * devices / (1 - measurement.waited_share))
+        taken = _Other(max(0.0, other) - answering, answering / self._size(job.candidate), len(measurement.rows))
+        (seen.cold if outcome.cold else seen.other).append(taken)
 
     def _take_ended(self, job: Fit, outcome: Outcome, seen: _Seen) -> None:
         """Takes a job that was ended for its time: it takes at least as long, or as long as its steps have shown."""
         whole = outcome.result.whole_training_seconds if isinstance(outcome.result, Failure) else None
         held, rows = outcome.usage.total_device_seconds, job.fidelity.rows
         if whole is None:
-            seen.other.append((held / (job.candidate.written_first or 1.0), rows))
+            seen.other.append(_Other(0.0, held / self._size(job.candidate), rows))
             return
         seen.per_pass.append(whole * outcome.devices.count / job.candidate.passes_over(self._rows))
-        seen.other.append((self._answering(job.candidate.model, rows) or held, rows))
+        answering = self._answering(job.candidate, rows) or held
+        seen.other.append(_Other(0.0, answering / self._size(job.candidate), rows))
 
 
 def _key(candidate: Candidate) -> tuple[str, str, bool]:
@@ -212,6 +235,6 @@ def _ended_by_time(record: Record) -> bool:
     return failure is not None and failure.failure_class == "timeout" and record.job.longest_seconds is not None
 
 
-def _other(seen: Sequence[tuple[float, int]], rows: int) -> float:
+def _other(seen: Sequence[_Other], rows: int, size: float) -> float:
     """Mean of what else jobs took; more rows take longer in proportion, fewer are not counted on to be faster."""
-    return fmean(seconds * max(1.0, rows / max(1, answered)) for seconds, answered in seen)
+    return fmean(taken.fixed + taken.answering * size * max(1.0, rows / max(1, taken.rows)) for taken in seen)

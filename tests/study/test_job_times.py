@@ -34,17 +34,24 @@ def fit(trial: int = 0, epochs: int = 4, rung: int = 0, steps: float = 1.0, meth
 
 
 def done(
-    folder: RunFolder, job: Fit, training: float, other: float, devices: int = 1, cold: bool = False, steps: int = 100
+    folder: RunFolder,
+    job: Fit,
+    training: float,
+    other: float,
+    devices: int = 1,
+    cold: bool = False,
+    steps: int = 100,
+    loading: float = 0.0,
 ) -> None:
-    """A finished job; `training` seconds are of the trial so far, `other` of this job."""
+    """A finished job; `training` seconds are of the trial so far, `other` of this job, `loading` a part of them."""
     earlier = [r.measurement.train_seconds for r in folder.of(job.trial) if r.measurement]
     measurement = Measurement(
         rows=[RowResult(id=i, stats=[1.0], tokens_in=1, tokens_out=1) for i in range(job.fidelity.rows)],
         train_seconds=training,
         train_steps=steps,
         train_steps_planned=100,
-        inference_seconds=0.1,
-        latency_ms=[1.0],
+        inference_seconds=other - loading,
+        latency_ms=[],
         peak_memory_bytes=1,
         parameters_total=1,
     )
@@ -178,13 +185,23 @@ def test_a_method_that_does_not_tune_is_known_from_the_model_on_which_it_takes_l
 
 def test_all_but_training_is_known_from_the_slowest_other_method_of_a_model(folder: RunFolder) -> None:
     times = JobTimes(folder)
-    assert times.without_training("embedded", 10) == 0
+    assert times.without_training(candidate(4), 10) == 0
     done(folder, fit(1, method="lora"), 8.0, 5.0)
     done(folder, fit(2, method="prompt"), 0.0, 3.0)
-    model = candidate(4).model
-    assert times.without_training(model, 10) == pytest.approx(MARGIN * 5.0)
-    assert times.without_training(model, 30) == pytest.approx(MARGIN * 15.0), "in proportion to rows"
-    assert times.without_training("another", 10) == 0
+    assert times.without_training(candidate(4), 10) == pytest.approx(MARGIN * 5.0)
+    assert times.without_training(candidate(4), 30) == pytest.approx(MARGIN * 15.0), "in proportion to rows"
+    assert times.without_training(candidate(4).model_copy(update={"model": "another"}), 10) == 0
+
+
+def test_answering_takes_in_proportion_to_the_text_that_is_read_and_loading_does_not(folder: RunFolder) -> None:
+    none, few, many = (fit_job(i, {"shots": i}, method="prompt").candidate for i in (0, 4, 16))
+    times = JobTimes(folder, length=lambda candidate: 10.0 + 5.0 * int(candidate.params["shots"]))
+    done(folder, fit_job(0, {"shots": 4}, method="prompt"), 0.0, 8.0, loading=2.0)
+    for wanted, seconds in ((few, 2.0 + 6.0), (none, 2.0 + 6.0 / 3), (many, 2.0 + 6.0 * 3)):
+        time = times.of(wanted, WHOLE)
+        assert time is not None
+        assert time.other == pytest.approx(MARGIN * seconds)
+    assert times.without_training(none, 40) == pytest.approx(MARGIN * (2.0 + 2 * 6.0 / 3)), "20 rows were answered"
 
 
 def test_reasoning_is_a_price_of_its_own_in_proportion_to_what_it_may_write(folder: RunFolder) -> None:
@@ -199,4 +216,4 @@ def test_reasoning_is_a_price_of_its_own_in_proportion_to_what_it_may_write(fold
     at_once = times.of(plain.candidate, WHOLE)
     assert at_once is not None
     assert at_once.other == pytest.approx(MARGIN * 2.0)
-    assert times.without_training("m", 10) == pytest.approx(MARGIN * 2.0), "nothing that is trained reasons"
+    assert times.without_training(plain.candidate, 10) == pytest.approx(MARGIN * 2.0), "nothing that is trained reasons"
