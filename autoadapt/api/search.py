@@ -147,7 +147,7 @@ def _not_promised(plan: Plan | None) -> list[str]:
     if plan is None or plan.learning_curve is not False:
         return []
     return [
-        "a tenth of the budget, which the end of the search may take, probably does not pay for a learning curve: "
+        "what the end of the search may take of the budget probably does not pay for a learning curve: "
         "the gain of more labels will not be known"
     ]
 

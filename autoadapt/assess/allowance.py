@@ -1,4 +1,4 @@
-"""What the end of a search may still take: a tenth of each limit of the budget, and no more than is left of it."""
+"""What the end of a search may still take: a tenth of each limit of the budget, or what the search has left of it."""
 
 import math
 
@@ -9,6 +9,9 @@ from autoadapt.study.search import Search
 
 class Allowance:
     """The allowance of one end of a search, from its beginning on; what an earlier end of the study took counts too.
+
+    A tenth of each limit of the budget, which the search has kept back. A search that has converged, or has tried all
+    of its trials, leaves more: then the end may take all of it.
 
     Args:
         search: that has ended.
@@ -21,21 +24,32 @@ class Allowance:
         self._limits = end_limits(search.resolved.task, slots, max(devices, default=1))
         # earlier ends have left no clock of their own: their jobs are taken to have filled all slots
         self._began = search.folder.wall_seconds - self._spent().seconds / slots
+        self._unused, self._before, self._ended_at = Use(), self._spent(), search.folder.wall_seconds
+        """What the search has left beside the final fit, what earlier ends have taken by then, and when that was."""
+        self._left_out = 0.0
+
+    def begin(self, final_fit: Use) -> None:
+        """The search has ended: what it has left may be taken, but for what the final fit will take."""
+        report = Use(report_seconds(self._search.resolved.task))
+        self._unused, self._before = self.left_in_all().minus(report).minus(final_fit), self._spent()
+        self._ended_at = self._search.folder.wall_seconds
 
     def left(self, side_by_side: int) -> Use:
         """What jobs may take that run so many at a time; infinite where the budget sets no limit."""
         task, ended, whole = self._search.resolved.task, self._spent(), self.left_in_all()
         wall = whole.seconds
         if task.budget.hours is not None:
-            limit = END_SHARE * task.budget.hours * 3600 - report_seconds(task)
-            wall = min(limit - (self._search.folder.wall_seconds - self._began), wall)
-        held = min(self._limits.device_seconds - ended.device_seconds, whole.device_seconds)
-        usd = min(self._limits.usd - ended.usd, whole.usd)
+            now = self._search.folder.wall_seconds - self._left_out
+            tenth = END_SHARE * task.budget.hours * 3600 - report_seconds(task) - (now - self._began)
+            wall = min(max(tenth, self._unused.seconds - (now - self._ended_at)), wall)
+        unused = self._unused.plus(self._before)
+        held = min(max(self._limits.device_seconds, unused.device_seconds) - ended.device_seconds, whole.device_seconds)
+        usd = min(max(self._limits.usd, unused.usd) - ended.usd, whole.usd)
         return Use(max(0.0, wall) * side_by_side, max(0.0, held), max(0.0, usd))
 
     def leave_out(self, seconds: float) -> None:
         """Wall time of the final fit, which is paid for by the rest of the budget."""
-        self._began += seconds
+        self._left_out += seconds
 
     def left_in_all(self) -> Use:
         """What is left of the whole budget for jobs that run one at a time; infinite without a limit."""

@@ -31,7 +31,7 @@ from autoadapt.study.stop_signals import StopSignals
 
 
 class EndOfSearch:
-    """Assesses the options of a search, as far as a tenth of its budget pays.
+    """Assesses the options of a search, as far as a tenth of its budget pays, or what the search has left of it.
 
     First test rows, then perturbed prompts and rows, then options in ONNX where that may be faster, then the
     recommended option under load, then trials near the frontier that may be parts of cascades, then (as far as the
@@ -61,6 +61,8 @@ class EndOfSearch:
         """Re-scores, measures under load, fits again; ends early for a signal or when the budget is spent."""
         self._search.results.settle()
         self._search.results.compare_as_served()
+        final_fits = self.jobs.final_fits() if self._fits_finally else []
+        self._allowance.begin(total(self.jobs.predicted(job) for job in final_fits))
         self._phases.enter(SCORES)
         self._score(stop)
         if stop.code is not None or any(not self.jobs.scored_rows(trial) for trial in self.jobs.needed()):
@@ -90,7 +92,7 @@ class EndOfSearch:
 
     @property
     def unscored(self) -> list[int]:
-        """Shown options whose test score is missing, apart from those that were left out for a tenth of the budget."""
+        """Shown options whose test score is missing, apart from those that cannot be paid for."""
         return [trial for trial in self._search.results.unscored_trials() if trial not in self.jobs.left_out]
 
     def _score(self, stop: StopSignals) -> None:
@@ -232,7 +234,7 @@ class EndOfSearch:
 
     def _fit_finally(self, stop: StopSignals) -> None:
         """Fits the recommended option, or the parts of a cascade, on validation rows too; all that learn, or none."""
-        if not self._search.resolved.task.evaluation.final_fit or not self._search.folder.lasting:
+        if not self._fits_finally:
             return
         jobs = self.jobs.final_fits()
         for earlier in self.jobs.earlier_final_fits({job.trial for job in jobs}):
@@ -252,6 +254,10 @@ class EndOfSearch:
         began = self._search.folder.wall_seconds
         self._run(payable, stop, self._slots, "trained on validation rows too")
         self._allowance.leave_out(self._search.folder.wall_seconds - began)
+
+    @property
+    def _fits_finally(self) -> bool:
+        return self._search.resolved.task.evaluation.final_fit and self._search.folder.lasting
 
     def _in_time(self, jobs: Sequence[Refit]) -> list[Refit]:
         """Final fits that end within the budget; none where it does not pay for them.
@@ -279,7 +285,7 @@ class EndOfSearch:
         return self._still_to_do([self.jobs.refit(*arguments) for arguments in wanted])
 
     def _wanted_refits(self) -> list[Refit]:
-        """Of the groups that a tenth of the budget pays for, the fits that are still to be done."""
+        """Of the groups that can be paid for, the fits that are still to be done."""
         groups = [self._refit_jobs(wanted) for _, wanted in self._refit_groups()] if self._search.folder.lasting else []
         return [job for jobs in groups if jobs and self._pays_for(jobs) for job in jobs]
 
@@ -304,7 +310,7 @@ class EndOfSearch:
     def _not_paid_for(self, what: str, names: Sequence[str]) -> None:
         """Reports what is not done, and with what; nothing where `names` is empty."""
         if names:
-            message = f"a tenth of the budget, kept for the end of the search, does not pay for {what}"
+            message = f"what is left of the budget for the end of the search does not pay for {what}"
             self._search.emit("note", message.format(", ".join(names)))
 
     def _refit_groups(self) -> list[tuple[str, list[tuple[int, int | None, int]]]]:

@@ -36,7 +36,7 @@ class AssessmentJobs:
     def __init__(self, resolved: ResolvedTask, folder: RunFolder, results: StudyResults, slots: int = 1) -> None:
         self.resolved, self.folder, self.results, self._slots = resolved, folder, results, slots
         self.left_out: set[int] = set()
-        """Options that are not scored, because a tenth of the budget does not pay for them."""
+        """Options that are not scored, because the budget of the end does not pay for them."""
 
     def costs(self, trial: int) -> EndCosts:
         """What further jobs on an option will probably take; loading as in the options scored so far, if any were."""

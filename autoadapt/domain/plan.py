@@ -75,9 +75,10 @@ class Plan(StrictModel):
     hours: Range
     """Wall-clock, the end included: test rows, load tests, learning curve, final fit."""
     end_hours: Range | None = None
-    """Of them, the end; a tenth of the budget at most, the final fit apart. None: a plan of an earlier version."""
+    """Of them, the end: a tenth of the budget at most, or what the search leaves of it, the final fit apart. None: a
+    plan of an earlier version."""
     learning_curve: bool | None = None
-    """Whether a tenth of the budget probably pays for a learning curve; None: none is wanted."""
+    """Whether the end can probably pay for a learning curve; None: none is wanted."""
     device_hours: Range
     usd: Range
     methods: dict[str, MethodPlan]

@@ -146,8 +146,7 @@ class Evaluation(StrictModel):
     rows: int = Field(default=500, ge=10)
     """Validation rows at full fidelity: a fixed stratified sample, or all where there are fewer."""
     test_rows: int = Field(default=1000, ge=10)
-    """Test rows on which the frontier is re-scored once, at the end; fewer where a tenth of the budget pays for no
-    more."""
+    """Test rows on which the frontier is re-scored once, at the end; fewer where the budget pays for no more."""
     latency_requests: int = Field(default=60, ge=5)
     """Single requests timed after warm-up; below 59 no p95 is stated and the objective is p50. Ten of a candidate that
     a known option dominates."""
@@ -155,13 +154,13 @@ class Evaluation(StrictModel):
     """Requests at each rate when the frontier is measured under load, at the end; 0: not measured."""
     load_seconds: float = Field(default=20, gt=0)
     """Longest load test of one option; what it has found by then counts. Slow answers get fewer requests (20). Shorter
-    where a tenth of the budget pays for no more."""
+    where the budget pays for no more."""
     onnx: bool = True
-    """At the end, if a tenth of the budget pays for it, also try encoders and classifiers on states in ONNX, one of
+    """At the end, if the budget pays for it, also try encoders and classifiers on states in ONNX, one of
     each serving class; where that is faster the class is served so. Only on CPUs, where ``autoadapt[onnx]`` is
     installed, and for options that compute in fp32, as ONNX does (`compute.precision`)."""
     robustness: bool = True
-    """At the end, if a tenth of the budget pays for it, also score the options shown under other wordings of their
+    """At the end, if the budget pays for it, also score the options shown under other wordings of their
     prompt (instruction, order of labels, separators, order and draw of examples) and under typing errors and other
     capitals in rows. What providers bill for it is at most a tenth of what they have billed for the search, unless
     `constraints.robustness_points` asks for it."""
@@ -170,14 +169,14 @@ class Evaluation(StrictModel):
     robustness_rows: int = Field(default=200, ge=20)
     """Test rows that each of them answers; fewer, but at least 100, where no more can be paid for."""
     learning_curve: bool = True
-    """At the end, if a tenth of the budget pays for it, also train the recommended tuned option on an eighth, a quarter
+    """At the end, if the budget pays for it, also train the recommended tuned option on an eighth, a quarter
     and half of the rows, for as many optimizer steps each, to estimate the gain of more labels."""
     final_fit: bool = True
     """At the end, if the budget pays for it, also train the recommended option once more, on validation rows too, and
     score it on test rows: the one to deploy. Up to a quarter of the budget is kept for it."""
     seeds: int = Field(default=1, ge=1, le=20)
     """Seeds in all; above 1, options of the frontier that depend on chance are fitted again with others, at the end, if
-    a tenth of the budget pays for it."""
+    the budget pays for it."""
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
     """Longest free-text answer in tokens."""
 

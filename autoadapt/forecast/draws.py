@@ -88,7 +88,7 @@ class Draws:
 
     @property
     def learning_curve(self) -> bool | None:
-        """Whether a tenth of the budget pays for a learning curve in most of them; None: none is wanted."""
+        """Whether the end can pay for a learning curve in most of them; None: none is wanted."""
         if not self._resolved.task.evaluation.learning_curve:
             return None
         return 2 * sum(end.learning_curve for end in self.ends) > len(self.ends)
@@ -200,7 +200,7 @@ class _End:
 
 
 def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int, int], devices: int) -> _End:
-    """The end of a simulated search, as far as a tenth of the budget pays for it (`autoadapt.study.end_costs`).
+    """The end of a simulated search, as far as it may be paid for (`autoadapt.study.end_costs`).
 
     Args:
         resolved: the task.
@@ -215,8 +215,9 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
     if not options or not rows:
         return _End(0.0, Use(), True)
     report = report_seconds(resolved.task)
-    left = end_limits(resolved.task, slots, devices).minus(Use(report * slots))
     best, floor = next(iter(options)), search.results.trials.floor()
+    final = _final_fit(resolved, options[best], rows, end_limits(resolved.task, slots, devices, FINAL_SHARE))
+    left = _left_for_end(resolved, search, slots, devices, final).minus(Use(report * slots))
     needed = {trial for trial in (best, floor) if trial is not None}
     payable = left.times(SCORE_SHARE if evaluation.load_requests else 1.0)
     answered, scored = rows_to_score(options, needed, payable, evaluation, rows, slots)
@@ -235,9 +236,17 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
         0.0, min(1.0, left.units(Use(), Use(wanted.seconds * slots / under_load, wanted.device_seconds, wanted.usd)))
     )
     loads, turns = wanted.times(share), _in_turn(options, evaluation, left.minus(wanted.times(share)))
-    final = _final_fit(resolved, options[best], answered, end_limits(resolved.task, slots, devices, FINAL_SHARE))
     wall = report + use.seconds / slots + loads.seconds / under_load + turns.seconds + final.seconds
     return _End(wall, total([use, loads, turns, final]), paid)
+
+
+def _left_for_end(resolved: ResolvedTask, search: Search, slots: int, devices: int, final: Use) -> Use:
+    """What the end may take: a tenth of each limit, or what the search has left of it beside the final fit."""
+    tenth, spent = end_limits(resolved.task, slots, devices), search.status().spent
+    if _rest(resolved, search) > 1:  # the search goes on until a limit
+        return tenth
+    used = Use(spent.wall_seconds * slots, spent.device_seconds, spent.usd)
+    return tenth.at_least(end_limits(resolved.task, slots, devices, 1.0).minus(used).minus(final))
 
 
 def _perturbed(options: Mapping[int, EndCosts], evaluation: Evaluation, rows: int, left: Use) -> Use:

@@ -1,10 +1,10 @@
-"""What the end of a search takes of each option, and how it is fitted into the tenth of the budget that it may take.
+"""What the end of a search takes of each option, and how it is fitted into the part of the budget that it may take.
 
 At the end options are scored on test rows, measured under load, and some are fitted again. The search keeps back what
-that will take, but never more than a tenth of any limit of the budget, and the end takes no more: it scores on fewer
-test rows, leaves out options that take long, shortens load tests, and does not begin a learning curve that it cannot
-finish. What a recommendation cannot do without (the score of the recommended option and that of the floor) is done
-whatever it takes.
+that will take, but never more than a tenth of any limit of the budget, and the end takes no more, unless the search has
+ended with more of its budget unspent (`autoadapt.assess.allowance`): it scores on fewer test rows, leaves out options
+that take long, shortens load tests, and does not begin a learning curve that it cannot finish. What a recommendation
+cannot do without (the score of the recommended option and that of the floor) is done whatever it takes.
 """
 
 import math
@@ -74,6 +74,10 @@ class Use:
     def minus(self, other: "Use") -> "Use":
         """What is left of it, at least nothing."""
         return Use(*(max(0.0, a - b) for a, b in zip(self._parts, other._parts, strict=True)))
+
+    def at_least(self, other: "Use") -> "Use":
+        """The greater one of each part."""
+        return Use(*map(max, self._parts, other._parts))
 
     def pays_for(self, other: "Use") -> bool:
         """Whether the other fits into this one."""

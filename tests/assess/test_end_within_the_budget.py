@@ -163,6 +163,16 @@ def test_all_rows_are_scored_where_the_budget_limits_trials_alone(ended: MakeEnd
     assert end.unscored == []
 
 
+def test_end_takes_what_a_search_has_left_that_has_tried_all_of_its_trials(ended: MakeEnded) -> None:
+    each = {"prompt": 0.5, "lora": 0.5, "full": 0.5}
+    one = ended(row_seconds=each, budget={"hours": 0.8, "trials": 6})
+    search, end = one.run()
+    assert {*scored(search).values()} == {TEST_ROWS}
+    assert end.unscored == []
+    assert one.end_seconds > 0.1 * 2880
+    assert search.folder.wall_seconds <= 2880
+
+
 def test_options_are_scored_again_on_more_rows_when_a_resumed_run_has_more_budget(ended: MakeEnded) -> None:
     each = {"prompt": 0.5, "lora": 0.5, "full": 0.5}
     first, _ = ended(row_seconds=each, storage=None, budget={"hours": 0.25}).run()

@@ -185,12 +185,11 @@ def test_plan_of_a_search_too_long_to_simulate_names_the_limit_that_will_end_it(
 CURVE = {**EVALUATION, "learning_curve": True}
 
 
-def test_plan_says_whether_a_tenth_of_the_budget_pays_for_a_learning_curve(tmp_path: Path) -> None:
+def test_plan_says_whether_the_end_can_pay_for_a_learning_curve(tmp_path: Path) -> None:
     slow: dict[str, Any] = {"models": ["scripted:step_seconds=0.1"], "evaluation": CURVE, "methods": ["lora"]}
-    poor = make_plan(resolved(tmp_path, budget={"hours": 8 * SECONDS, "trials": 4}, **slow), tmp_path / "run")
+    poor = make_plan(resolved(tmp_path, budget={"hours": 8 * SECONDS}, **slow), tmp_path / "run")
     assert poor.learning_curve is False
     assert poor.end_hours is not None
-    assert poor.end_hours.high <= 0.1 * 8 * SECONDS
     rich = make_plan(resolved(tmp_path, budget={"hours": 1.0, "trials": 4}, **slow), tmp_path / "run")
     assert rich.learning_curve is True
     assert rich.end_hours is not None

@@ -41,7 +41,7 @@ def _learning_curve_text(plan: Plan) -> str:
         return ""
     if plan.learning_curve:
         return ", with a learning curve"
-    return "; a tenth of the budget, which it may take, probably does not pay for a learning curve"
+    return "; what it may take of the budget probably does not pay for a learning curve"
 
 
 def _table(plan: Plan) -> Table:
