@@ -95,13 +95,7 @@ def run_search(
             open_resources(resolved, root, notifier, earlier, plan=plan) as resources,
         ):
             notifier.begin(resources.study)
-            reporter.begin(stop.ask)
-            code: Exit | None = None
-            try:
-                code = _search(resources, stop)
-            finally:
-                reporter.end(code)
-            return code, root
+            return _reported(resources, stop, reporter), root
     except STORAGE_ERRORS as error:
         raise storage_error(root / "study.db", error) from error
     except OSError as error:
@@ -126,6 +120,17 @@ def _begun(
         warm_start=[str(folder.absolute()) for folder in warm_start],
         trackers=list(trackers),
     )
+
+
+def _reported(resources: Resources, stop: StopSignals, reporter: Reporter) -> Exit:
+    """The search, which reports where it stands from its beginning to its end."""
+    reporter.begin(stop.ask)
+    code: Exit | None = None
+    try:
+        code = _search(resources, stop)
+    finally:
+        reporter.end(code)
+    return code
 
 
 def _search(resources: Resources, stop: StopSignals) -> Exit:
