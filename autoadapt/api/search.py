@@ -14,6 +14,7 @@ from autoadapt.files import is_full_disk
 from autoadapt.forecast.memory import check_memory
 from autoadapt.forecast.planning import check_budget
 from autoadapt.forecast.probing import first_candidates, kept_plan
+from autoadapt.runs.driver_report import Begun, Reporter
 from autoadapt.runs.importances import importances
 from autoadapt.runs.results import read_results
 from autoadapt.runs.storage import STORAGE_ERRORS, storage_error
@@ -86,14 +87,15 @@ def run_search(
     earlier = [Path(folder) for folder in warm_start]
     for folder in earlier:
         read_results(folder)
-    notifier = TrackerNotifier(resolved, root, on_event or _ignore, trackers)
+    reporter = Reporter(root, _begun(task, overrides, runs, earlier, trackers), on_event or _ignore)
+    notifier = TrackerNotifier(resolved, root, reporter, trackers)
     try:
         with (
             StopSignals() as stop,
             open_resources(resolved, root, notifier, earlier, plan=plan) as resources,
         ):
             notifier.begin(resources.study)
-            return _search(resources, stop), root
+            return _reported(resources, stop, reporter), root
     except STORAGE_ERRORS as error:
         raise storage_error(root / "study.db", error) from error
     except OSError as error:
@@ -103,6 +105,32 @@ def run_search(
             f"{error.filename or root}: {error.strerror}; make room and run the same command to resume",
             Exit.ENVIRONMENT,
         ) from error
+
+
+def _begun(
+    task: TaskSource, overrides: Sequence[str], runs: str | Path, warm_start: Sequence[Path], trackers: Sequence[str]
+) -> Begun | None:
+    """How this search is begun; None: with a task that is no file."""
+    if not isinstance(task, str | Path):
+        return None
+    return Begun(
+        task=str(Path(task).absolute()),
+        overrides=list(overrides),
+        runs=str(Path(runs).absolute()),
+        warm_start=[str(folder.absolute()) for folder in warm_start],
+        trackers=list(trackers),
+    )
+
+
+def _reported(resources: Resources, stop: StopSignals, reporter: Reporter) -> Exit:
+    """The search, which reports where it stands from its beginning to its end."""
+    reporter.begin(stop.ask)
+    code: Exit | None = None
+    try:
+        code = _search(resources, stop)
+    finally:
+        reporter.end(code)
+    return code
 
 
 def _search(resources: Resources, stop: StopSignals) -> Exit:

@@ -17,6 +17,7 @@ from autoadapt.cli.export import export
 from autoadapt.cli.frontier import frontier
 from autoadapt.cli.init import init
 from autoadapt.cli.latency import latency
+from autoadapt.cli.logs import logs
 from autoadapt.cli.models import models
 from autoadapt.cli.plan import plan
 from autoadapt.cli.predict import predict
@@ -25,9 +26,12 @@ from autoadapt.cli.prompts import prompts
 from autoadapt.cli.recommend import recommend
 from autoadapt.cli.registry import registry
 from autoadapt.cli.report import report
+from autoadapt.cli.resume import resume
 from autoadapt.cli.schema import schema
 from autoadapt.cli.search import search
 from autoadapt.cli.serve import serve
+from autoadapt.cli.status import status
+from autoadapt.cli.stop import stop
 from autoadapt.display.terminal.streams import OutputLostError, inert_streams
 from autoadapt.errors import Exit, UserError
 from autoadapt.shown_text import fit_to_show
@@ -54,6 +58,10 @@ app.command()(init)
 app.command()(doctor)
 app.command()(plan)
 app.command()(search)
+app.command()(status)
+app.command()(stop)
+app.command()(resume)
+app.command()(logs)
 app.command()(check)
 app.command()(report)
 app.command()(compare)

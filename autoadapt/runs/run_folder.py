@@ -30,6 +30,7 @@ runs/NAME/
   verdict.json                 a part of it: ties, paired comparisons, optimism, learning curve, reasons
   report.html                  the report
   plan.json, probe.json        of `autoadapt plan`
+  status.json, stop.json       where the running search stands and how it was begun; a request to stop it
   clock.json, driver.lock      seconds of all runs so far; what keeps a second search out
   workers/                     output of worker processes outside of jobs
 """

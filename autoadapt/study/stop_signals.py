@@ -31,6 +31,10 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def ask(self) -> None:
+        """Does what SIGTERM does, for a request that comes in another way."""
+        self.code = self.code or Exit.TERMINATED
+
     def _asked(self, number: int, frame: FrameType | None) -> None:
         if self.code is not None and number == signal.SIGINT:
             os._exit(Exit.INTERRUPTED)  # workers end with this process

@@ -1,0 +1,63 @@
+"""What the jobs of a trial have printed, as it is printed."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoadapt.errors import Exit, UserError
+from autoadapt.runs.driver_report import POLL_SECONDS, read_report
+from autoadapt.runs.run_folder import JOB_FOLDER
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """What a job has printed since the last part."""
+
+    job: str
+    """Name of its folder, such as ``rung0``, and of the file where it is not that of the first rank."""
+    text: str
+
+
+def follow_logs(run: Path, trial: int, follow: bool) -> Iterator[LogPart]:
+    """What the jobs of a trial have printed, in the order in which they began.
+
+    Args:
+        run: run folder.
+        trial: its number.
+        follow: whether to go on with what they print, until the search has ended or was killed.
+
+    Raises:
+        UserError: there is no such run folder, or no such trial in it.
+    """
+    folder, shown = _trial_folder(run, trial), dict[Path, int]()
+    while True:
+        goes_on = follow and read_report(run).runs()  # asked first: what is printed until the end is shown
+        for file in _log_files(folder):
+            with file.open("rb") as log:
+                log.seek(shown.get(file, 0))
+                content = log.read()
+            if content:
+                shown[file] = shown.get(file, 0) + len(content)
+                name = file.parent.name if file.name == "log.txt" else f"{file.parent.name}/{file.name}"
+                yield LogPart(name, content.decode(errors="replace"))
+        if not goes_on:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _trial_folder(run: Path, trial: int) -> Path:
+    if not (run / "trials").is_dir():
+        raise UserError(f"{run}: is no run folder; name the folder of a search, such as runs/NAME", Exit.STORAGE)
+    folder = run / "trials" / f"{trial:04d}"
+    if folder.is_dir():
+        return folder
+    numbers = sorted(int(one.name) for one in (run / "trials").iterdir() if one.name.isdigit())
+    known = f"it has trials {numbers[0]} to {numbers[-1]}" if numbers else "it has none yet"
+    raise UserError(f"{run}: has no trial {trial}; {known}", Exit.CONFIG)
+
+
+def _log_files(folder: Path) -> list[Path]:
+    jobs = [job for job in folder.iterdir() if JOB_FOLDER.fullmatch(job.name) and (job / "job.json").exists()]
+    jobs.sort(key=lambda job: (job / "job.json").stat().st_mtime_ns)
+    return [file for job in jobs for file in sorted(job.glob("log*.txt")) if file.is_file()]
