@@ -73,6 +73,8 @@ class History:
         job_seconds: (method, model) -> device-seconds that the full work took in earlier runs, per pass over
             the training rows (`Candidate.passes`).
         rows: for training, those of a teacher apart; 0: not known.
+        expected_seconds: device-seconds that a candidate's whole job will probably take by the text that it reads;
+            None: nothing of its method and model is known.
     """
 
     trials: tuple[TrialHistory, ...]
@@ -92,6 +94,7 @@ class History:
     chance: float | None = None
     job_seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
     rows: int = 0
+    expected_seconds: Callable[[Candidate], float | None] = lambda candidate: None
 
     def silent(self, trial: TrialHistory, reached: Reached) -> bool:
         """Whether a rung says nothing of its trial: a part of a training after which it is at chance."""

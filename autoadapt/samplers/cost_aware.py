@@ -117,8 +117,8 @@ class CostAware(Sampler):
             planned = cheapest_of_portfolio(history, prices) or spread_out(history, prices, random)
             if planned is not None:
                 # answering is not cut short as a training is: a prompt of unknown price begins with a part of the rows
-                known = history.arm(planned) in prices.arms or planned.method in history.tunes
-                return Decision(planned, straight=known)
+                known = history.arm(planned) in prices.arms and not _is_long(history, planned)
+                return Decision(planned, straight=known or planned.method in history.tunes)
             if len(seen) < LEAST_FOR_MODELS:
                 candidate = draw_least_seen(history, prices.features, random)
                 return Decision(waits=True) if history.unpaid(candidate) else Decision(candidate)
@@ -136,6 +136,17 @@ class CostAware(Sampler):
             values = belief.smoothed(full)
         axis = belief.axes.uncertain
         return {t.number: axis.decode(float(value)) for t, value in zip(full, values, strict=True)}
+
+
+def _is_long(history: History, candidate: Candidate) -> bool:
+    """Whether a prompt reads so much text that it begins with a part of the rows.
+
+    What models expect of a prompt with examples, while only prompts without any were measured, is no such estimate.
+    """
+    if candidate.method in history.tunes or history.left_seconds is None:
+        return False
+    expected = history.expected_seconds(candidate)
+    return expected is not None and expected > CHEAP * history.left_seconds
 
 
 class Planned(BaseSampler):
@@ -283,7 +294,7 @@ class _Choice:
             else:
                 self.unpaid = self.unpaid or bool(worth[i] < 0)
             if i is not None and worth[i] >= 0:
-                straight = left is not None and bool(took[i] < CHEAP * left)
+                straight = left is not None and bool(took[i] < CHEAP * left) and not _is_long(self.history, pool[i])
                 steps.append((float(worth[i]), float(gain.max()), Decision(pool[i], straight=straight)))
         return steps
 

@@ -99,6 +99,12 @@ class Budget:
         whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
         return left is None or self._least(candidate, whole.rows, self._times.of(candidate, whole)) <= left
 
+    def expected_seconds(self, candidate: Candidate) -> float | None:
+        """Device-seconds that the whole job of a candidate will probably take; None: not known."""
+        whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
+        time = self._times.of(candidate, whole)
+        return None if time is None else time.total
+
     def timed(self, job: Fit) -> tuple[Fit, float] | None:
         """A job with the longest time that it may train, and the device-seconds that it will probably hold.
 

@@ -81,6 +81,7 @@ class Chooser:
             closed=frozenset(m for m in resolved.space.methods if self._is_closed(m)),
             job_seconds=self.portfolio.job_seconds,
             rows=len(resolved.splits.train),
+            expected_seconds=self.budget.expected_seconds,
         )
 
     def choose(self) -> bool:

@@ -53,11 +53,12 @@ def cheap_to_finish(history: History, prices: Prices, share: float) -> int | Non
     paused = [t for t in history.trials if t.state == "paused" and t.candidate.method not in history.tunes]
     if not paused:
         return None
-    whole = {history.arm(t.candidate) for t in history.trials if t.reached and t.reached[-1].share >= 1}
+    in_full = {history.arm(t.candidate) for t in history.trials if t.reached and t.reached[-1].share >= 1}
     for trial in paused:
-        left = prices.of(trial.candidate) * (1 - trial.reached[-1].share) ** exponent(history, trial)
+        whole = max(prices.of(trial.candidate), history.expected_seconds(trial.candidate) or 0.0)
+        left = whole * (1 - trial.reached[-1].share) ** exponent(history, trial)
         if history.left_seconds is None:  # nothing says what is cheap: one of each arm is enough to compare with
-            cheap = history.arm(trial.candidate) not in whole
+            cheap = history.arm(trial.candidate) not in in_full
         else:
             cheap = left <= share * history.left_seconds
         if cheap:

@@ -11,6 +11,7 @@ import pytest
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.history import History, Reached, TrialHistory
 from autoadapt.domain.objective import DEFAULT_GOALS, SHARE, Goal
+from autoadapt.domain.sampler import Decision
 from autoadapt.domain.space import Branch, Choices, Range
 from autoadapt.domain.task import Constraints
 from autoadapt.errors import UserError
@@ -178,6 +179,31 @@ def test_first_prompt_of_a_model_is_finished_where_that_is_cheap(left: float | N
     later = CostAware().decide(0, history(trials, first=(other,), left_seconds=left))
     # without a limit on time nothing says what is cheap, and one prompt in full is enough to compare with
     assert (later.promote == 0) == (finished and left is not None)
+
+
+def test_a_prompt_that_reads_much_text_begins_with_a_part_of_the_rows() -> None:
+    def searched(seconds: float) -> list[Decision]:
+        """Decisions for new prompts after prompts alone were measured, which all took about a second."""
+        asked = [
+            Candidate(method="prompt", model="m", params={"template": template, "shots": shots})
+            for shots in (0, 2, 4)
+            for template in ("a", "b")
+        ]
+        seen = [TrialHistory(i, c, (measured_rung(c, 2, i),), "done") for i, c in enumerate(asked)]
+        alone: dict[str, Any] = {"branches": {"prompt": BRANCHES["prompt"]}, "tunes": frozenset()}
+        made = history(seen, left_seconds=1000.0, expected_seconds=lambda candidate: seconds, **alone)
+        return [CostAware().decide(seed, made) for seed in range(6)]
+
+    assert all(decision.candidate is not None and decision.straight for decision in searched(2.0))
+    assert all(decision.candidate is not None and not decision.straight for decision in searched(500.0))
+
+
+def test_a_long_prompt_is_not_finished_because_others_of_its_method_were_cheap() -> None:
+    prompt = Candidate(method="prompt", model="m", params={"template": "a", "shots": 8})
+    other = Candidate(method="lora", model="m", params={"template": "a", "learning_rate": 1e-3})
+    paused = TrialHistory(0, prompt, (measured_rung(prompt, 0, 0),), "paused")
+    known = history([paused], first=(other,), left_seconds=1000.0, expected_seconds=lambda candidate: 500.0)
+    assert CostAware().decide(0, known).promote is None
 
 
 def test_a_lucky_measurement_is_believed_less_than_its_neighbours_together() -> None:
