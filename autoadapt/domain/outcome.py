@@ -13,7 +13,10 @@ from autoadapt.domain.teacher import Labelling
 from autoadapt.domain.usage import Usage
 
 Stage = Literal["start", "load", "fit", "measure", "save"]
-FailureClass = Literal["oom", "nan", "timeout", "data", "config", "disk", "provider", "budget", "crash", "interrupted"]
+FailureClass = Literal[
+    "oom", "nan", "timeout", "data", "config", "context", "disk", "provider", "budget", "crash", "interrupted"
+]
+"""``context``: the prompts do not fit the model's context."""
 
 
 class RowResult(StrictModel):

@@ -47,7 +47,8 @@ class Budget:
     ) -> None:
         self._resolved, self._ledger, self._supervisor = resolved, ledger, supervisor
         self._trials, self._results = trials, results
-        self._lengths = PromptLengths(resolved)
+        self.lengths = PromptLengths(resolved)
+        """Of the prompts of candidates."""
         self._times = JobTimes(ledger.folder, len(resolved.splits.train), self._length)
         self._kept_back_of = ((-1, -1), 0.0)
         """Revision of the trials and number of records, and what is kept back with them."""
@@ -137,7 +138,7 @@ class Budget:
     def _length(self, candidate: Candidate) -> float:
         """Text that a candidate computes for each row; a server's time hardly depends on it."""
         remote = self._resolved.capabilities[candidate.model].remote
-        return 1.0 if remote else self._lengths.of(candidate).computed
+        return 1.0 if remote else self.lengths.of(candidate).computed
 
     def _least(self, candidate: Candidate, rows: int, time: JobTime | None) -> float:
         """Device-seconds that a job must be given for it to be begun.

@@ -16,6 +16,7 @@ from autoadapt.domain.trial_state import TrialState
 from autoadapt.shelves import METHODS
 from autoadapt.study.budget import Budget
 from autoadapt.study.filled_slots import drawing_filled
+from autoadapt.study.long_prompts import LongPrompts
 from autoadapt.study.open_trials import CANDIDATE, OpenTrial, OpenTrials
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.repeated_failures import Pair, RepeatedFailures
@@ -56,8 +57,12 @@ class Chooser:
     """Methods and models of candidates that were not tried; the first of each is reported."""
     _unpaid: int = 0
     """Candidates that were asked for and that the budget does not pay for."""
+    _long: LongPrompts = dataclasses.field(init=False)
     _asked: int | None = None
     """Trials of the Optuna study; None: not counted yet. A database takes long to list those that are not finished."""
+
+    def __post_init__(self) -> None:
+        self._long = LongPrompts(self.failing.folder, lambda candidate: self.budget.lengths.of(candidate).whole)
 
     def history(self) -> History:
         """What the sampler may know."""
@@ -209,7 +214,7 @@ class Chooser:
             return f"{candidate.method} is searched no further after {most} candidates"
         if not self.budget.pays_for(candidate, left):
             return f"{UNPAID} {candidate.method} on {candidate.model}"
-        return self.resolved.obstacle(candidate)
+        return self._long.obstacle(candidate) or self.resolved.obstacle(candidate)
 
     def _is_closed(self, method: str, taught: bool | None = None) -> bool:
         """Whether a method is searched no further.

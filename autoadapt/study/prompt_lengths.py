@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.documents import NO_PASSAGES, Retrieval, retrieval_of
+from autoadapt.errors import UserError
 from autoadapt.passage_search import sampled
 from autoadapt.prompts.rendering import Prompt, common_prefix
 from autoadapt.shelves import selector_of
@@ -23,6 +24,9 @@ class PromptLength:
     """Of each row, apart from what all prompts share, and of all labels or of an answer."""
     whole: float
     """Of whole prompts with their answers."""
+
+
+UNKNOWN = PromptLength(1.0, 1.0)
 
 
 class PromptLengths:
@@ -49,13 +53,16 @@ class PromptLengths:
             retrieval,
         )
         if key not in self._known:
-            self._known[key] = self._rendered(candidate, shots, retrieval)
+            try:
+                self._known[key] = self._rendered(candidate, shots, retrieval)
+            except UserError:  # it cannot be rendered, which is said where it is tried
+                self._known[key] = UNKNOWN
         return self._known[key]
 
     def _rendered(self, candidate: Candidate, shots: int, retrieval: Retrieval | None) -> PromptLength:
         splits, params = self._resolved.splits, candidate.params
         if not splits.train or not splits.validation:  # a simulated search has no rows
-            return PromptLength(1.0, 1.0)
+            return UNKNOWN
         template, instruction = self._resolved.space.space.prompt(params)
         shortlist, labels = int(params.get("shortlist") or 0), splits.labels or []
         offered = labels[:shortlist] if shortlist else labels

@@ -11,7 +11,7 @@ from autoadapt.runs.run_folder import Record, RunFolder
 
 FIRST_TRIALS = 3
 """So many trials that fail alike, and none that does not, show that the method cannot work on the model."""
-LASTING = ("oom", "data", "config", "crash")
+LASTING = ("oom", "data", "config", "context", "crash")
 """Classes of failure that another candidate will hardly escape; NaN and time limits depend on its parameters."""
 NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 

@@ -280,7 +280,7 @@ def scores_of(bench: Bench, rows: Sequence[Row], answers: Sequence[Answer]) -> S
     prompted = "template" in bench.job.candidate.params  # others read the beginning of an input, as they will in use
     if prompted and truncated > MOST_TRUNCATED * len(rows):
         raise JobFailedError(
-            "config", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
+            "context", f"the prompt of {truncated} of {len(rows)} rows does not fit the model's context: fewer shots?"
         )
     scores = bench.metric.score(answered_rows(rows, [answer.text for answer in answers], bench.job.labels))
     if not all(math.isfinite(number) for stats in scores.stats for number in stats):

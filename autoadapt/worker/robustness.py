@@ -52,7 +52,7 @@ def robustness_test(bench: Bench, job: RobustnessTest, load: Load) -> Perturbed:
             try:
                 answering.answer(variant)
             except JobFailedError as error:
-                if error.failure_class != "config":
+                if error.failure_class not in ("config", "context"):
                     raise
                 left_out[variant.name] = str(error)
             except UserError as error:
