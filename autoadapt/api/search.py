@@ -100,7 +100,7 @@ def run_search(
             return _search_through_outages(resources, stop), root
     except (*STORAGE_ERRORS, DatabaseAwayError) as error:
         if resolved.task.storage is not None:
-            raise unusable(resolved.task.storage, error) from error
+            raise unusable(resolved.task.storage, error, during_search=True) from error
         raise storage_error(root / "study.db", error) from error
     except OSError as error:
         if not is_full_disk(error):

@@ -26,7 +26,7 @@ from autoadapt.runs.run_folder import REBUILT
 from autoadapt.runs.storage import STORAGE_ERRORS, close_storage, load_trials, understood
 from autoadapt.shown_text import fit_to_show
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
 KEEPALIVE = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives_idle": 30,
@@ -128,18 +128,18 @@ def check_database(address: str) -> str:
     return f"PostgreSQL {version.split()[0]}"
 
 
-def unusable(address: str, error: Exception) -> UserError:
+def unusable(address: str, error: Exception, during_search: bool = False) -> UserError:
     """The message about a database that does not answer, or refuses.
 
     Args:
         address: as in the task.
-        error: of SQLAlchemy or Optuna.
+        error: of SQLAlchemy or Optuna, or `DatabaseAwayError`.
+        during_search: whether a search has begun, which can be resumed.
     """
     cause = first_line(error)
     hint = next((hint for words, hint in HINTS.items() if words in cause), "see what the server says")
-    return UserError(
-        f"storage {address}: {cause}; {hint}. Finished trials are safe; run the same command to resume.", Exit.STORAGE
-    )
+    then = ". Finished trials are safe; run the same command to resume." if during_search else ""
+    return UserError(f"storage {address}: {cause}; {hint}{then}", Exit.STORAGE)
 
 
 def first_line(error: BaseException) -> str:
@@ -272,7 +272,8 @@ def open_shared(task: Task, root: Path, identity: dict[str, Any], outages: Outag
     owner = _owner(root, identity)
     try:
         with contextlib.suppress(KeyError):
-            _check_same_owner(storage, storage.get_study_id_from_name(task.name), owner, task.name)
+            study_id = storage.get_study_id_from_name(task.name)
+            _check_same_owner(storage, study_id, owner, task.name, any((root / "trials").glob("*/*/job.json")))
     except BaseException:
         close_storage(storage)
         raise
@@ -299,7 +300,17 @@ def take_study(study: optuna.Study, ours: Owner) -> None:
     _check_same_owner(study._storage, study._study_id, ours, study.study_name)
 
 
-def _check_same_owner(storage: BaseStorage, study_id: int, ours: Owner, name: str) -> None:
+def _check_same_owner(storage: BaseStorage, study_id: int, ours: Owner, name: str, has_jobs: bool = False) -> None:
+    """Refuses a study that is not ours.
+
+    Args:
+        storage: the database.
+        study_id: of the study.
+        ours: the run folder and its task.
+        name: of the study.
+        has_jobs: whether jobs stand in the run folder: then it is the same one if it is at the same place and has only
+            lost the file that identifies it.
+    """
     stored = storage.get_study_user_attrs(study_id).get(OWNER)
     if stored is None and not storage.get_all_trials(study_id, deepcopy=False):
         return  # a search was killed before it began
@@ -307,9 +318,13 @@ def _check_same_owner(storage: BaseStorage, study_id: int, ours: Owner, name: st
         owner = Owner.model_validate(stored)
     except ValidationError:
         raise _taken(name, "of another program") from None
-    if owner.run != ours.run and owner.place != ours.place:
-        other = "of another task" if owner.question != ours.question else "of another run folder"
-        raise _taken(name, f"{other} ({owner.place})")
+    same_place, same_question = owner.place == ours.place, owner.question == ours.question
+    if owner.run == ours.run or (same_place and same_question and has_jobs):
+        return
+    other = (
+        "another task" if not same_question else "a run folder that was deleted" if same_place else "another run folder"
+    )
+    raise _taken(name, f"of {other} ({owner.place})")
 
 
 def _taken(name: str, whose: str) -> UserError:

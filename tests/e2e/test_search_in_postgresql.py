@@ -89,7 +89,7 @@ def test_search_equals_one_in_a_file(server: PostgresServer, tmp_path: Path) -> 
     server.stop()  # what reads a run that has ended needs no database
     try:
         run_folder = in_database.parent / "runs" / "fruits"
-        for command in (("report", run_folder), ("compare", run_folder, "--scenario", "queries_per_month=1M")):
+        for command in (("report", run_folder), ("compare", run_folder, "--scenario", "volume=1M")):
             read = call(*command)
             assert read.returncode == Exit.OK, read.stderr
         exported = call("export", run_folder, "--output", tmp_path / "bundle")

@@ -197,7 +197,7 @@ def test_wrong_place_error(server: PostgresServer, place: str, code: Exit, hint:
         with pytest.raises(UserError, match=hint) as caught:
             use_it(address)
         assert caught.value.code == code
-        assert f"storage {address}: " in str(caught.value)
+        assert str(caught.value).startswith(f"storage {address}: ")
         assert len(str(caught.value).splitlines()) == 1
 
 
@@ -276,7 +276,7 @@ def test_two_studies_of_one_name_error(server: PostgresServer, tmp_path: Path) -
     study = storage.open_study(folders[0], "fruits", GOALS, shared.storage)
     take_study(study, shared.owner)
     study.ask()
-    with pytest.raises(UserError, match="holds a study 'fruits' of another task .*set another `name:`") as caught:
+    with pytest.raises(UserError, match=r"holds a study 'fruits' of another task .*set another `name:`") as caught:
         open_shared(task_at(address), folders[1], {"seed": 1}, Outages(60))
     assert caught.value.code == Exit.STORAGE
     with pytest.raises(UserError, match="of another run folder"):
@@ -284,8 +284,29 @@ def test_two_studies_of_one_name_error(server: PostgresServer, tmp_path: Path) -
     folders[0].rename(folders[2])
     again = open_shared(task_at(address), folders[2], {"seed": 0}, Outages(60))
     assert len(storage.open_study(folders[2], "fruits", GOALS, again.storage).get_trials()) == 1
+    (folders[2] / database.OWNER_FILE).unlink()
+    with pytest.raises(UserError, match=r"of a run folder that was deleted|of another run folder"):
+        open_shared(task_at(address), folders[2], {"seed": 0}, Outages(60))
     other = open_shared(task_at(address, "vegetables"), folders[1], {"seed": 1}, Outages(60))
     assert storage.open_study(folders[1], "vegetables", GOALS, other.storage).get_trials() == []
+
+
+def test_run_folder_that_lost_its_identifier_or_its_jobs(server: PostgresServer, tmp_path: Path) -> None:
+    address, task = server.make_database("lost"), task_at(server.address("lost"))
+    shared = open_shared(task, tmp_path, {"seed": 0}, Outages(60))
+    study = storage.open_study(tmp_path, "fruits", GOALS, shared.storage)
+    take_study(study, shared.owner)
+    study.ask()
+    (tmp_path / database.OWNER_FILE).unlink()
+    with pytest.raises(UserError, match=r"of a run folder that was deleted .*optuna delete-study"):
+        open_shared(task, tmp_path, {"seed": 0}, Outages(60))
+    job = tmp_path / "trials" / "0000" / "rung0" / "job.json"
+    job.parent.mkdir(parents=True)
+    job.touch()
+    assert open_shared(task, tmp_path, {"seed": 0}, Outages(60)).owner.run != shared.owner.run
+    with pytest.raises(UserError, match="of another task"):
+        open_shared(task, tmp_path, {"seed": 1}, Outages(60))
+    assert address == task.storage
 
 
 def test_study_of_another_program_error(server: PostgresServer, tmp_path: Path) -> None:
