@@ -60,7 +60,7 @@ class PostgresServer:
         self._call("initdb", *arguments)
         with (self.folder / "data" / "postgresql.conf").open("a") as settings:
             settings.write(f"listen_addresses='127.0.0.1'\nport={self.port}\nunix_socket_directories='{self.folder}'\n")
-            settings.write("fsync=off\nsynchronous_commit=off\nshared_buffers=16MB\nmax_connections=20\n")
+            settings.write("fsync=off\nshared_buffers=16MB\nmax_connections=20\n")
         self.start()
 
     def _call(self, program: str, *arguments: str) -> None:
@@ -149,24 +149,10 @@ class LosingProxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        """Passes on requests and replies in turn; a reply ends with ReadyForQuery, or is a part of the greeting."""
-        server = socket.create_connection(("127.0.0.1", self._server_port))
-        losing = threading.Event()
-
-        def replies() -> None:
-            try:
-                while part := server.recv(65536):
-                    if losing.is_set():
-                        break
-                    client.sendall(part)
-            except OSError:
-                pass
-            finally:
-                client.close()
-                server.close()
-
-        threading.Thread(target=replies, daemon=True).start()
-        try:
+        """Passes on what a client sends."""
+        server, losing = socket.create_connection(("127.0.0.1", self._server_port)), threading.Event()
+        threading.Thread(target=_pass_replies, args=(client, server, losing), daemon=True).start()
+        with contextlib.suppress(OSError):
             while part := client.recv(65536):
                 if b"COMMIT" in part:
                     self.commits += 1
@@ -174,8 +160,17 @@ class LosingProxy:
                         self.lost += 1
                         losing.set()
                 server.sendall(part)
-        except OSError:
-            pass
         if not losing.is_set():  # else the server has to commit before it loses its client
             with contextlib.suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
+
+
+def _pass_replies(client: socket.socket, server: socket.socket, losing: threading.Event) -> None:
+    """Passes on what a server replies, until a reply is to be lost; then both connections end."""
+    with contextlib.suppress(OSError):
+        while (part := server.recv(65536)) and not losing.is_set():
+            client.sendall(part)
+    for end in (client, server):
+        with contextlib.suppress(OSError):  # a thread may wait for it, which only a shutdown ends
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()

@@ -130,6 +130,21 @@ class LastingStorage(BaseStorage):
         """The result of a call that may be repeated as it stands."""
         return self.outages.outlive(call, call)
 
+    def _of_trial(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        """The result of a call about a trial that was there.
+
+        Raises:
+            UserError: it is gone; exit 8.
+        """
+        try:
+            return self.outages.outlive(call, again or call)
+        except KeyError as error:
+            raise UserError(
+                "the database of storage no longer holds a trial that it has confirmed; was it restored from an older "
+                "copy? Finished trials are safe in the run folder; run the same command to resume",
+                Exit.STORAGE,
+            ) from error
+
     # -- studies
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
@@ -188,7 +203,7 @@ class LastingStorage(BaseStorage):
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         # a parameter that is stored already is left as it is
-        self._ask(lambda: self._cached.set_trial_param(trial_id, param_name, param_value_internal, distribution))
+        self._of_trial(lambda: self._cached.set_trial_param(trial_id, param_name, param_value_internal, distribution))
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         return self._ask(lambda: self._cached.get_trial_id_from_study_id_trial_number(study_id, trial_number))
@@ -213,19 +228,19 @@ class LastingStorage(BaseStorage):
                 Exit.STORAGE,
             )
 
-        return self.outages.outlive(change, change_again)
+        return self._of_trial(change, change_again)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        self._ask(lambda: self._cached.set_trial_intermediate_value(trial_id, step, intermediate_value))
+        self._of_trial(lambda: self._cached.set_trial_intermediate_value(trial_id, step, intermediate_value))
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._ask(lambda: self._cached.set_trial_user_attr(trial_id, key, value))
+        self._of_trial(lambda: self._cached.set_trial_user_attr(trial_id, key, value))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._ask(lambda: self._cached.set_trial_system_attr(trial_id, key, value))
+        self._of_trial(lambda: self._cached.set_trial_system_attr(trial_id, key, value))
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        return self._ask(lambda: self._cached.get_trial(trial_id))
+        return self._of_trial(lambda: self._cached.get_trial(trial_id))
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None

@@ -182,6 +182,15 @@ def test_trial_that_another_program_ended_error(server: PostgresServer) -> None:
         study.tell(trial, [1.0, 2.0, 3.0])
 
 
+def test_trial_that_the_database_has_lost_error(server: PostgresServer) -> None:
+    study, _, _ = opened(server.make_database("restored"))
+    trial = study.ask()
+    server.run("delete from trials", "restored")
+    with pytest.raises(UserError, match=r"no longer holds a trial .*run the same command to resume") as caught:
+        study.tell(trial, [1.0, 2.0, 3.0])
+    assert caught.value.code == Exit.STORAGE
+
+
 WRONG = [
     ("127.0.0.1:{closed}/equal", Exit.STORAGE, "whether the server runs"),
     ("no-such-host.invalid/equal", Exit.STORAGE, "check the name of the host"),
