@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "plugins")]
@@ -23,6 +22,7 @@ from autoadapt.api.search import run_search  # noqa: E402
 from autoadapt.domain.events import Event  # noqa: E402
 
 QUIET = {"robustness": False, "learning_curve": False, "final_fit": False, "load_requests": 0, "latency_requests": 5}
+ENDS = ("trial_finished", "trial_stopped_early", "trial_failed", "trial_cached")
 counts = {"statements": 0, "commits": 0}
 
 
@@ -53,16 +53,14 @@ def _measure(folder: Path, storage: str | None, trials: int, server: PostgresSer
         compute={"on_cpu": True, "slots": 1},
         evaluation={"rows": 40, "test_rows": 10, **QUIET},
     )
-    counts.update(statements=0, commits=0)
-    before, at_first, at_last = _bytes(server), {}, {}
+    before, ends = _bytes(server), []
 
     def seen(event: Event) -> None:
-        if event.trial is not None:
-            place = at_last if at_first else at_first
-            place.update(cpu=time.process_time(), wall=time.monotonic(), trial=event.trial, **counts)
+        if event.kind in ENDS:
+            ends.append({"cpu": time.process_time(), "wall": time.monotonic(), **counts})
 
     run_search(task, runs=folder / "runs", on_event=seen)
-    done = int(at_last["trial"]) - int(at_first["trial"])
+    done = len(ends) - 1
     what = {
         "statements": "statements",
         "commits": "commits",
@@ -71,14 +69,10 @@ def _measure(folder: Path, storage: str | None, trials: int, server: PostgresSer
     }
     print(f"{'PostgreSQL' if storage else 'SQLite'}, {done} trials; for each")
     for name, title in what.items():
-        print(f"  {title}: {_difference(at_first, at_last, name) / done:.3f}")
+        print(f"  {title}: {(ends[-1][name] - ends[0][name]) / done:.3f}")
     file = folder / "runs" / "fruits" / "study.db"
     size = _bytes(server) - before if server else file.stat().st_size
-    print(f"  bytes in the database: {size / done:,.0f}")
-
-
-def _difference(first: dict[str, Any], last: dict[str, Any], name: str) -> float:
-    return float(last[name] - first[name])
+    print(f"  bytes in the database: {size / len(ends):,.0f}")
 
 
 def _bytes(server: PostgresServer | None) -> int:
