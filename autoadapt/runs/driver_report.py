@@ -110,15 +110,19 @@ class Reporter:
         self._last = event
         if event.kind != "progress" and event.message:
             self._message = event.message
-        if self._stop is None:
+        self.look()
+
+    def look(self) -> None:
+        """Looks for a request to stop, and reports again where that is due; while a driver waits nothing happens."""
+        if self._stop is None or self._last is None:
             return
         if not self._asked and (asked := read_stop(self._root)) is not None:
             self._asked = True
-            self._on_event(Event("note", f"asked to stop from {asked.host}", event.status))
+            self._on_event(Event("note", f"asked to stop from {asked.host}", self._last.status))
             (self._root / STOP_FILE).unlink(missing_ok=True)
             self._stop()
         if time.monotonic() - self._written >= WRITE_SECONDS:
-            self._write(event.status)
+            self._write(self._last.status)
 
     def end(self, code: Exit | None) -> None:
         """The last report.

@@ -4,6 +4,8 @@ runs/NAME/
   task.lock.yaml               the task with every default, hashes of data and prompts, the prompts of the library that
                                are searched, versions, hardware
   study.db                     a plain Optuna study (SQLite, WAL): optuna-dashboard sqlite:///runs/NAME/study.db
+  study-copy.db                with `storage`, in its place: a copy of the study in the database, made as a search ends
+  storage.json                 with `storage`: what identifies this run folder to the database
   data/                        the frozen splits, and the documents
   trials/0007/rung0/           one job: job.json, outcome.json (raw numbers, or a failure with its class), log.txt
   trials/0007/artifact/        the option as a self-contained folder with option.json; deleted once a trained one is

@@ -1,4 +1,4 @@
-"""The Optuna study: plain, multi-objective, in SQLite; optuna-dashboard opens it as it is."""
+"""The Optuna study: plain, multi-objective, in SQLite or a database; optuna-dashboard opens it as it is."""
 
 import contextlib
 import os
@@ -26,39 +26,44 @@ STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInter
 
 
 def open_study(path: Path, name: str, goals: Sequence[Goal], storage: BaseStorage | None = None) -> optuna.Study:
-    """The study of that file (or other storage), made where there is none.
+    """The study of that file (or other storage, under exactly that name), made where there is none.
 
     SQLite waits for another writer's lock (60 s) and writes ahead (WAL), so that a dashboard may read meanwhile. A
     damaged file is set aside as ``study.db.corrupt``: the run folder holds what was measured. A file that holds one
     study of another name is that of a run folder that was renamed.
 
     Raises:
-        UserError: the file cannot be used; exit 8.
+        UserError: the file cannot be used; exit 8. What another storage raises is not caught.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if storage is not None:
+        return _study_in(storage, name, goals)
     try:
-        if storage is not None:
-            return _study_in(storage, name, goals)
         if path.is_file() and _is_damaged(path):
             _set_aside(path)
         try:
-            return _study_in(_file(path), name, goals)
+            return _study_of(path, name, goals)
         except Exception as error:
             if not _is_content_error(error):
                 raise
             _set_aside(path)
-        return _study_in(_file(path), name, goals)
+        return _study_of(path, name, goals)
     except STORAGE_ERRORS as error:
         raise storage_error(path, error) from error
     except RuntimeError as error:
         raise _other_version(path, error) from error
 
 
+def _study_of(path: Path, name: str, goals: Sequence[Goal]) -> optuna.Study:
+    storage = _file(path)
+    return _study_in(storage, _name_in(storage, name), goals)
+
+
 def _study_in(storage: BaseStorage, name: str, goals: Sequence[Goal]) -> optuna.Study:
     """The study of a storage, made where there is none, all of which can be read."""
     study = optuna.create_study(
         storage=storage,
-        study_name=_name_in(storage, name),
+        study_name=name,
         directions=[goal.direction for goal in goals],
         load_if_exists=True,
     )
@@ -66,14 +71,14 @@ def _study_in(storage: BaseStorage, name: str, goals: Sequence[Goal]) -> optuna.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([goal.name for goal in goals])
-        _understood(study.get_trials(deepcopy=False))
+        understood(study.get_trials(deepcopy=False))
     except Exception:
         close_study(study)
         raise
     return study
 
 
-def _understood(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+def understood(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
     """The trials, whose attributes are what a search writes.
 
     Raises:
@@ -89,9 +94,14 @@ def _understood(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.Fro
 
 
 def close_study(study: optuna.Study) -> None:
-    """Closes the file of a study; it may be used again."""
-    study._storage.remove_session()
-    backend = getattr(study._storage, "_backend", study._storage)
+    """Closes the file or the connections of a study; it may be used again."""
+    close_storage(study._storage)
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Closes the file or the connections of a storage; it may be used again."""
+    storage.remove_session()
+    backend = getattr(storage, "_backend", storage)
     if isinstance(backend, RDBStorage):
         backend.engine.dispose()
 
@@ -124,7 +134,7 @@ def _trials_in(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
     storage = _file(path, read_only=not os.access(path.parent, os.W_OK))
     study = optuna.load_study(study_name=_name_in(storage, name), storage=storage)
     try:
-        return _understood(study.get_trials(deepcopy=False))
+        return understood(study.get_trials(deepcopy=False))
     finally:
         close_study(study)
 
@@ -140,6 +150,28 @@ def _is_content_error(error: Exception) -> bool:
 def _other_version(path: Path, error: RuntimeError) -> UserError:
     """The message about tables of another version of Optuna, for which it has no error of its own."""
     return UserError(f"{path}: {error} Or rename the file and {REBUILT}.", Exit.STORAGE)
+
+
+def write_copy(study: optuna.Study, path: Path) -> None:
+    """Writes a study of another storage into a file of SQLite, whole or not at all.
+
+    Without room on the disk there is none.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(":memory:", check_same_thread=False)) as memory:
+        engine = {"creator": lambda: memory, "poolclass": sqlalchemy.StaticPool}
+        optuna.copy_study(
+            from_study_name=study.study_name,
+            from_storage=study._storage,
+            to_storage=RDBStorage("sqlite://", engine_kwargs=engine),
+        )
+        try:
+            with contextlib.closing(sqlite3.connect(part)) as file:
+                memory.backup(file)
+            part.replace(path)
+        except (sqlite3.Error, OSError):
+            part.unlink(missing_ok=True)
 
 
 NOTE_LENGTH = 2000

@@ -24,6 +24,7 @@ from autoadapt.pareto.frontier import points
 from autoadapt.pareto.reference import Reference, hypervolume_share, reference_of
 from autoadapt.runs import scenarios as pricing
 from autoadapt.runs.answers import AnsweredExample, answered_examples, answered_rows, frozen_rows
+from autoadapt.runs.database import load_stored_trials
 from autoadapt.runs.importances import importances
 from autoadapt.runs.lock import LOCK_FILE, read_lock
 from autoadapt.runs.results import Results, read_results
@@ -115,6 +116,8 @@ class Study:
     @functools.cached_property
     def _frozen_trials(self) -> "list[optuna.trial.FrozenTrial]":
         """The trials of the Optuna study, read once."""
+        if self.task.storage is not None:
+            return load_stored_trials(self.root, self.task.storage, self.task.name)
         return load_trials(self.root / "study.db", self.task.name)
 
     def raw(self, trial: int | None) -> RawOption | None:

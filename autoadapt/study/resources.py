@@ -13,9 +13,11 @@ from autoadapt.domain.executor import Executor
 from autoadapt.domain.metric import QUALIFYING, Asking
 from autoadapt.domain.plan import Plan
 from autoadapt.domain.sampler import Sampler
+from autoadapt.runs.database import COPY_FILE, SharedStorage, open_shared, take_study
 from autoadapt.runs.lock import LOCK_FILE, changed_versions, check_same, read_lock, write_lock
+from autoadapt.runs.outages import DatabaseAwayError, Outages
 from autoadapt.runs.run_folder import RunFolder
-from autoadapt.runs.storage import close_study, open_study, write_note
+from autoadapt.runs.storage import close_storage, close_study, open_study, write_copy, write_note
 from autoadapt.shelves import EXECUTORS, FAMILIES, SAMPLERS
 from autoadapt.study.portfolio import Portfolio
 from autoadapt.study.rebuilding import restore_trials
@@ -50,6 +52,29 @@ class Resources:
     """What is worth saying when the search starts."""
     plan: Callable[[], Plan | None] = field(default=lambda: None)
     """Gives the plan that was made for this very task, if any."""
+    outages: Outages = field(default_factory=lambda: Outages(limit_seconds=0))
+    """How outages of the task's database are waited out."""
+
+    def look_after_jobs(self) -> None:
+        """What a driver does for its workers while it waits for a database."""
+        self.supervisor.look_after_jobs()
+        self.folder.tick()
+
+    def abandon_jobs(self, seconds: float) -> None:
+        """Ends running jobs without telling Optuna; a later run finds their outcomes in the run folder.
+
+        Args:
+            seconds: that trainings may take to save.
+        """
+        self.supervisor.stop_running("the database of the study does not answer", seconds)
+        while (finished := self.supervisor.next_finished(timeout=0.0)) is not None:
+            self.folder.add(finished.folder, finished.job, finished.outcome)
+
+    def keep_copy(self) -> None:
+        """Leaves a copy of a study that is in a database, so that reading the run folder needs no database."""
+        if self.resolved.task.storage is not None and self.folder.lasting:
+            with contextlib.suppress(DatabaseAwayError):  # what reads the run folder asks the database then
+                write_copy(self.study, self.folder.root / COPY_FILE)
 
 
 @contextlib.contextmanager
@@ -83,21 +108,39 @@ def open_resources(
         stack.callback(folder.close)
         if folder.lasting:
             check_same(root / LOCK_FILE, resolved)
+        outages = Outages(task.storage_timeout_s)
+        shared = None
+        if task.storage is not None and folder.lasting and stand_ins.storage is None:
+            shared = open_shared(task, root, resolved.identity(), outages)
+            stack.callback(close_storage, shared.storage)
         answering = [*_check_models(resolved, root), *_qualify(resolved, root)] if folder.lasting else []
         compute = task.compute.model_copy(update={"slots": 1}) if task.search.deterministic else task.compute
         supervisor = Supervisor(executor, compute, root, folder.prepare, resolved.preload)
         stack.callback(supervisor.close)
         notes = list(_freeze(resolved, folder, supervisor)) if folder.lasting else []
-        study = open_study(root / "study.db", task.name, resolved.goals, stand_ins.storage)
+        study, restored = _open_study(resolved, folder, supervisor.saves, shared, stand_ins)
         stack.callback(close_study, study)
-        if folder.lasting and (restored := restore_trials(study, folder, resolved.space, supervisor.saves)):
-            notes.append(f"study.db was lost or damaged: {restored} trials are taken from the outcomes of their jobs")
+        notes += restored
         portfolio = Portfolio(study, resolved.space, warm_start)
         notes = [*portfolio.load(), *resolved.splits.notes, *resolved.warnings, *answering, *notes]
         if folder.lasting:
             write_note(study, _about(resolved))
         sampler = stand_ins.sampler or SAMPLERS.new(task.search.sampler.name, task.search.sampler.settings)
-        yield Resources(resolved, folder, supervisor, study, sampler, portfolio, on_event, tuple(notes), plan)
+        yield Resources(resolved, folder, supervisor, study, sampler, portfolio, on_event, tuple(notes), plan, outages)
+
+
+def _open_study(
+    resolved: ResolvedTask, folder: RunFolder, saves: bool, shared: SharedStorage | None, stand_ins: StandIns
+) -> tuple[optuna.Study, list[str]]:
+    """The Optuna study, with every trial of the run folder, and a note where it lacked some."""
+    storage = stand_ins.storage if shared is None else shared.storage
+    study = open_study(folder.root / "study.db", resolved.task.name, resolved.goals, storage)
+    if shared is not None:
+        take_study(study, shared.owner)
+    if not folder.lasting or not (restored := restore_trials(study, folder, resolved.space, saves)):
+        return study, []
+    what = "study.db was lost or damaged" if shared is None else "the database lacked trials of this run folder"
+    return study, [f"{what}: {restored} trials are taken from the outcomes of their jobs"]
 
 
 def _check_models(resolved: ResolvedTask, root: Path) -> Iterator[str]:

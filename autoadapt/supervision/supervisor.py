@@ -129,15 +129,19 @@ class Supervisor:
         """
         deadline = self.now() + timeout
         while True:
-            for slot in self._slots:
-                if slot.lease is not None:
-                    self._check(slot, slot.lease)
+            self.look_after_jobs()
             if self._finished:
                 return self._finished.popleft()
             idle = all(slot.lease is None for slot in self._slots)
             if idle or self.now() >= deadline or self.asked_to_stop():
                 return None
             self._executor.wait(min(deadline, self.now() + CHECK_SECONDS))
+
+    def look_after_jobs(self) -> None:
+        """Takes what workers report and holds their time limits; `next_finished` does it too and returns what ended."""
+        for slot in self._slots:
+            if slot.lease is not None:
+                self._check(slot, slot.lease)
 
     def running_seconds(self) -> dict[int, float]:
         """Trial number -> device-seconds held so far by its attempts that `next_finished` has not returned."""

@@ -21,6 +21,8 @@ Problem = tuple[KeyPath, str]
 
 LABELS = "data.labels"
 """A list of texts, however they look: 0, 1.0 and 012 are labels."""
+SECRET_KEYS = (("key",), ("storage",))
+"""Keys whose wrong values are not shown, because what stands there may be a secret."""
 RENAMED = {
     "p95": "latency_p95_ms",
     "max_p95": "latency_p95_ms",
@@ -176,7 +178,7 @@ def _problem(model: type[BaseModel], values: Any, error: ErrorDetails) -> Proble
     if kind == "invalid_key":
         return keys, "a key must be text; put it in quotes"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    shown = error["input"] if keys[-1:] != ("key",) else None  # what stands there may be a secret
+    shown = error["input"] if keys[-1:] not in SECRET_KEYS else None
     value = f", not {_shown(shown)}" if isinstance(shown, str | int | float | bool) else ""
     return keys, f"{message}{value}"
 
