@@ -92,7 +92,7 @@ def test_search_equals_one_in_a_file(server: PostgresServer, tmp_path: Path) -> 
         for command in (("report", run_folder), ("compare", run_folder, "--scenario", "volume=1M")):
             read = call(*command)
             assert read.returncode == Exit.OK, read.stderr
-        exported = call("export", run_folder, "--output", tmp_path / "bundle")
+        exported = call("export", run_folder, tmp_path / "bundle")
         assert exported.returncode == Exit.OK, exported.stderr
     finally:
         server.start()
