@@ -156,6 +156,7 @@ def test_outage_beyond_the_limit_ends_with_8_and_the_run_resumes(server: Postgre
     assert numbers(server, "limit") == list(range(len(states(server, "limit"))))
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_an_outage(server: PostgresServer, tmp_path: Path) -> None:
     task = slow_task(tmp_path, server.make_database("stopped"))
     process = start(task)
