@@ -1,5 +1,6 @@
 """What the jobs of a trial have printed, as it is printed."""
 
+import codecs
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from pathlib import Path
 from autoadapt.errors import Exit, UserError
 from autoadapt.runs.driver_report import POLL_SECONDS, read_report
 from autoadapt.runs.run_folder import JOB_FOLDER
+
+PART_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,32 @@ def follow_logs(run: Path, trial: int, follow: bool) -> Iterator[LogPart]:
     Raises:
         UserError: there is no such run folder, or no such trial in it.
     """
-    folder, shown = _trial_folder(run, trial), dict[Path, int]()
+    folder, logs = _trial_folder(run, trial), dict[Path, _Log]()
     while True:
         goes_on = follow and read_report(run).runs()  # asked first: what is printed until the end is shown
         for file in _log_files(folder):
-            with file.open("rb") as log:
-                log.seek(shown.get(file, 0))
-                content = log.read()
-            if content:
-                shown[file] = shown.get(file, 0) + len(content)
-                name = file.parent.name if file.name == "log.txt" else f"{file.parent.name}/{file.name}"
-                yield LogPart(name, content.decode(errors="replace"))
+            name = file.parent.name if file.name == "log.txt" else f"{file.parent.name}/{file.name}"
+            for text in logs.setdefault(file, _Log(file)).new_texts():
+                yield LogPart(name, text)
         if not goes_on:
             return
         time.sleep(POLL_SECONDS)
+
+
+class _Log:
+    """A file that grows while it is read."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._read = file, 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def new_texts(self) -> Iterator[str]:
+        """What was written since the last call, in parts that fit into memory."""
+        with self._file.open("rb") as log:
+            log.seek(self._read)
+            while content := log.read(PART_BYTES):
+                self._read += len(content)
+                yield self._decoder.decode(content)
 
 
 def _trial_folder(run: Path, trial: int) -> Path:

@@ -53,17 +53,24 @@ class LogPrinter:
     """Prints parts of logs, with a heading wherever another job goes on."""
 
     def __init__(self) -> None:
-        self._console, self._job = terminal(soft_wrap=True), ""
+        self._console, self._job, self._ended = terminal(soft_wrap=True), "", True
 
     def show(self, part: LogPart) -> None:
         """Prints one part."""
         if part.job != self._job:
+            if self._job and not self._ended:
+                self._console.print()
             self._job = part.job
             self._console.print(plain(f"== {part.job}"))
-        for line in part.text.splitlines():
+        lines = part.text.split("\n")
+        for line in lines[:-1]:
             self._console.print(plain(line))
+        self._console.print(plain(lines[-1]), end="")
+        self._ended = not lines[-1]
 
     def end(self, trial: int) -> None:
-        """Says so where there was nothing."""
+        """Ends the last line, and says so where there was nothing."""
+        if not self._ended:
+            self._console.print()
         if not self._job:
             self._console.print(f"the jobs of trial {trial} have printed nothing")
