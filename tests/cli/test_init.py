@@ -222,7 +222,7 @@ def talk(arguments: list[str], said: list[tuple[str, str]]) -> tuple[int, str]:
             answered = len(seen)
             os.write(terminal, answer.encode())
         while True:
-            if select.select([terminal], [], [], 5)[0]:
+            if select.select([terminal], [], [], 20)[0]:
                 seen += os.read(terminal, 65536).decode(errors="replace")
             elif answer == "\x03":
                 # CPython sees a signal that comes between a question and the wait for its answer only after the answer
