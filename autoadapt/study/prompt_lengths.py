@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.documents import NO_PASSAGES, Retrieval, retrieval_of
+from autoadapt.domain.jobs import PromptText
 from autoadapt.errors import UserError
 from autoadapt.passage_search import sampled
 from autoadapt.prompts.rendering import Prompt, common_prefix
@@ -42,11 +43,13 @@ class PromptLengths:
 
     def of(self, candidate: Candidate) -> PromptLength:
         """The length of a candidate's prompts; of one that is not prompted, of its rows."""
-        params = candidate.params
+        if self._resolved.slots.obstacle(candidate) is not None:  # its instruction is not written yet
+            return UNKNOWN
+        params, prompt = candidate.params, self._resolved.prompt_of(candidate)
         shots, retrieval = int(params.get("shots") or 0), retrieval_of(params)
         key = (
-            str(params.get("template")),
-            str(params.get("instruction")),
+            prompt.template,
+            prompt.instruction,
             shots,
             str(params.get("selector")),
             int(params.get("shortlist") or 0),
@@ -54,19 +57,20 @@ class PromptLengths:
         )
         if key not in self._known:
             try:
-                self._known[key] = self._rendered(candidate, shots, retrieval)
+                self._known[key] = self._rendered(candidate, prompt, shots, retrieval)
             except UserError:  # it cannot be rendered, which is said where it is tried
                 self._known[key] = UNKNOWN
         return self._known[key]
 
-    def _rendered(self, candidate: Candidate, shots: int, retrieval: Retrieval | None) -> PromptLength:
+    def _rendered(
+        self, candidate: Candidate, text: PromptText, shots: int, retrieval: Retrieval | None
+    ) -> PromptLength:
         splits, params = self._resolved.splits, candidate.params
         if not splits.train or not splits.validation:  # a simulated search has no rows
             return UNKNOWN
-        template, instruction = self._resolved.space.space.prompt(params)
         shortlist, labels = int(params.get("shortlist") or 0), splits.labels or []
         offered = labels[:shortlist] if shortlist else labels
-        prompt = Prompt(template, instruction, offered, self._resolved.metric.answers == "labels")
+        prompt = Prompt(text.template, text.instruction, offered, self._resolved.metric.answers == "labels")
         asked = [row.input for row in splits.validation[:SAMPLED_ROWS]]
         # where each row has examples, passages or labels of its own, prompts share nothing
         apart = bool(retrieval) or bool(shortlist) or (bool(shots) and not selector_of(params).same_for_every_query)

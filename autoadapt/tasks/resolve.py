@@ -174,7 +174,7 @@ class ResolvedTask:
         fidelity = Fidelity(rows=max(1, self.validation_rows), steps=1.0, latency_requests=0)
         return self.fit_job(0, candidate, 0, fidelity)
 
-    def _prompt(self, candidate: Candidate) -> PromptText:
+    def prompt_of(self, candidate: Candidate) -> PromptText:
         """The prompt of a candidate; of a model that reads none, the input alone."""
         filled = self.slots.of(candidate)
         written = None if filled is None else filled.instruction
@@ -200,7 +200,7 @@ class ResolvedTask:
             metric=task.metric,
             labels=self.splits.labels,
             multi_label=self.metric.answers == "labels",
-            prompt=self._prompt(candidate),
+            prompt=self.prompt_of(candidate),
             input_columns=task.data.columns.joined,
             max_new_tokens=int(candidate.params.get("max_new_tokens") or task.evaluation.max_new_tokens),
             no_answer=None if task.documents is None else task.documents.no_answer,
