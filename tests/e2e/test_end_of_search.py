@@ -89,11 +89,11 @@ def test_kill_while_refitting_loses_and_repeats_nothing(make_task: MakeTask, tmp
     assert jobs(root, "*") == after
 
 
-def test_load_tests_are_cut_to_a_tenth_of_the_budget_the_recommended_option_first(
+def test_load_tests_are_cut_to_what_is_left_of_the_budget_the_recommended_option_first(
     make_task: MakeTask, tmp_path: Path
 ) -> None:
-    hours = 60 / 3600
-    evaluation = {**EVALUATION, "load_requests": 60, "load_seconds": 20}
+    hours = 30 / 3600
+    evaluation = {**EVALUATION, "load_requests": 60, "load_seconds": 60}
     models = ["scripted:row_seconds=0.002"]
     task = make_task(evaluation=evaluation, models=models, **{**TUNED, "budget": {"trials": 3, "hours": hours}})
     run = search(task, "--json")
@@ -102,7 +102,7 @@ def test_load_tests_are_cut_to_a_tenth_of_the_budget_the_recommended_option_firs
     files = sorted(root.glob("trials/*/load_test/job.json"), key=lambda file: file.stat().st_mtime_ns)
     asked = [LoadTest.model_validate_json(file.read_bytes()) for file in files]
     assert asked, "options of the same serving class share one"
-    assert sum(job.seconds for job in asked) <= 0.1 * 60
+    assert sum(job.seconds for job in asked) <= 30
     scored = root / "trials" / f"{asked[0].trial:04d}" / "score" / "outcome.json"
     assert scored.exists()
     recommended = json.loads((root / "recommendations.json").read_text())[0]["trial"]
@@ -111,7 +111,7 @@ def test_load_tests_are_cut_to_a_tenth_of_the_budget_the_recommended_option_firs
 
 def test_a_search_says_at_its_start_that_the_learning_curve_is_not_paid_for(make_task: MakeTask) -> None:
     slow: dict[str, Any] = {"models": ["scripted:step_seconds=0.2"], "methods": ["lora"]}
-    budget = {"hours": 30 / 3600, "trials": 2}
+    budget = {"hours": 24 / 3600}
     task = make_task(evaluation={**EVALUATION, "learning_curve": True}, **{**TUNED, **slow, "budget": budget})
     planned = call("plan", task, "--runs", task.parent / "runs")
     assert planned.returncode == 0, planned.stderr
