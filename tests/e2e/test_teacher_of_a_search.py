@@ -215,7 +215,8 @@ def test_same_seed_gives_same_trials_with_labels(make_task: MakeTask) -> None:
 
 def test_a_hosted_teacher_is_paid_once_also_where_it_is_killed(make_task: MakeTask) -> None:
     with chat_server() as (url, chat):
-        task = hosted(make_task, url, compute={"on_cpu": True, "slots": 1})
+        # so many trials that some learn from the labels, whichever is tried first by the times that were measured
+        task = hosted(make_task, url, compute={"on_cpu": True, "slots": 1}, budget={"trials": 14})
         chat.behaviour.seconds = 0.02
         process = start(task)
         wait_for(lambda: [*root_of(task).glob("trials/*/label/heartbeat")] or process.poll() is not None)
