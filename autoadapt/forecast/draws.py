@@ -216,8 +216,9 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
         return _End(0.0, Use(), True)
     report = report_seconds(resolved.task)
     best, floor = next(iter(options)), search.results.trials.floor()
-    final = _final_fit(resolved, options[best], rows, end_limits(resolved.task, slots, devices, FINAL_SHARE))
-    left = _left_for_end(resolved, search, slots, devices, final).minus(Use(report * slots))
+    share_of_final = end_limits(resolved.task, slots, devices, FINAL_SHARE)
+    reserved = _final_fit(resolved, options[best], rows, share_of_final)
+    left = _left_for_end(resolved, search, slots, devices, reserved).minus(Use(report * slots))
     needed = {trial for trial in (best, floor) if trial is not None}
     payable = left.times(SCORE_SHARE if evaluation.load_requests else 1.0)
     answered, scored = rows_to_score(options, needed, payable, evaluation, rows, slots)
@@ -236,17 +237,18 @@ def _end(resolved: ResolvedTask, search: Search, times: Times, beside: tuple[int
         0.0, min(1.0, left.units(Use(), Use(wanted.seconds * slots / under_load, wanted.device_seconds, wanted.usd)))
     )
     loads, turns = wanted.times(share), _in_turn(options, evaluation, left.minus(wanted.times(share)))
+    final = _final_fit(resolved, options[best], answered, share_of_final)
     wall = report + use.seconds / slots + loads.seconds / under_load + turns.seconds + final.seconds
     return _End(wall, total([use, loads, turns, final]), paid)
 
 
-def _left_for_end(resolved: ResolvedTask, search: Search, slots: int, devices: int, final: Use) -> Use:
+def _left_for_end(resolved: ResolvedTask, search: Search, slots: int, devices: int, reserved: Use) -> Use:
     """What the end may take: a tenth of each limit, or what the search has left of it beside the final fit."""
     tenth, spent = end_limits(resolved.task, slots, devices), search.status().spent
     if _rest(resolved, search) > 1:  # the search goes on until a limit
         return tenth
     used = Use(spent.wall_seconds * slots, spent.device_seconds, spent.usd)
-    return tenth.at_least(end_limits(resolved.task, slots, devices, 1.0).minus(used).minus(final))
+    return tenth.at_least(end_limits(resolved.task, slots, devices, 1.0).minus(used).minus(reserved))
 
 
 def _perturbed(options: Mapping[int, EndCosts], evaluation: Evaluation, rows: int, left: Use) -> Use:
