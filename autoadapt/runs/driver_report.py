@@ -113,7 +113,10 @@ class Reporter:
         self.look()
 
     def look(self) -> None:
-        """Looks for a request to stop, and reports again where that is due; while a driver waits nothing happens."""
+        """Looks for a request to stop, and reports again where that is due.
+
+        Called with every event, and while a driver waits for its database, when there are none.
+        """
         if self._stop is None or self._last is None:
             return
         if not self._asked and (asked := read_stop(self._root)) is not None:
@@ -156,11 +159,25 @@ def read_report(root: Path) -> DriverReport:
     Raises:
         UserError: there is no such folder, or no report in it.
     """
+    check_run_folder(root)
     report = read_whole(root / STATUS_FILE, DriverReport)
     if report is None:
-        what = "is no run folder" if not (root / "trials").is_dir() else f"has no whole {STATUS_FILE}"
-        raise UserError(f"{root}: {what}; name the folder of a search, such as runs/NAME", Exit.STORAGE)
+        raise _not_of_a_search(root, f"has no whole {STATUS_FILE}")
     return report
+
+
+def check_run_folder(root: Path) -> None:
+    """Refuses what is no run folder.
+
+    Raises:
+        UserError: it holds no trials.
+    """
+    if not (root / "trials").is_dir():
+        raise _not_of_a_search(root, "is no run folder")
+
+
+def _not_of_a_search(root: Path, what: str) -> UserError:
+    return UserError(f"{root}: {what}; name the folder of a search, such as runs/NAME", Exit.STORAGE)
 
 
 def ask_to_stop(root: Path) -> None:
@@ -174,4 +191,4 @@ def ask_to_stop(root: Path) -> None:
 
 def read_stop(root: Path) -> StopAsked | None:
     """The request to stop; None: there is none."""
-    return read_whole(root / STOP_FILE, StopAsked) if (root / STOP_FILE).exists() else None
+    return read_whole(root / STOP_FILE, StopAsked)

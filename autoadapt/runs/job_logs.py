@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoadapt.errors import Exit, UserError
-from autoadapt.runs.driver_report import POLL_SECONDS, read_report
-from autoadapt.runs.run_folder import JOB_FOLDER
+from autoadapt.runs.driver_report import POLL_SECONDS, check_run_folder, read_report
+from autoadapt.runs.run_folder import JOB_FOLDER, RunFolder
+from autoadapt.worker.serving import log_name
 
 PART_BYTES = 1_000_000
 
@@ -37,7 +38,7 @@ def follow_logs(run: Path, trial: int, follow: bool) -> Iterator[LogPart]:
     while True:
         goes_on = follow and read_report(run).runs()  # asked first: what is printed until the end is shown
         for file in _log_files(folder):
-            name = file.parent.name if file.name == "log.txt" else f"{file.parent.name}/{file.name}"
+            name = file.parent.name if file.name == log_name(0) else f"{file.parent.name}/{file.name}"
             for text in logs.setdefault(file, _Log(file)).new_texts():
                 yield LogPart(name, text)
         if not goes_on:
@@ -62,9 +63,8 @@ class _Log:
 
 
 def _trial_folder(run: Path, trial: int) -> Path:
-    if not (run / "trials").is_dir():
-        raise UserError(f"{run}: is no run folder; name the folder of a search, such as runs/NAME", Exit.STORAGE)
-    folder = run / "trials" / f"{trial:04d}"
+    check_run_folder(run)
+    folder = RunFolder(run).trial(trial)
     if folder.is_dir():
         return folder
     numbers = sorted(int(one.name) for one in (run / "trials").iterdir() if one.name.isdigit())

@@ -50,6 +50,7 @@ class Budget:
         self.lengths = PromptLengths(resolved)
         """Of the prompts of candidates."""
         self._times = JobTimes(ledger.folder, len(resolved.splits.train), self._length)
+        self._whole = Fidelity(rows=max(1, resolved.validation_rows), steps=1.0, latency_requests=0)
         self._kept_back_of = ((-1, -1), 0.0)
         """Revision of the trials and number of records, and what is kept back with them."""
 
@@ -97,13 +98,11 @@ class Budget:
                 for, as other methods of the model show, because its training ends when its time is up (`timed`).
             left: device-seconds, as of `device_seconds_left`.
         """
-        whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
-        return left is None or self._least(candidate, whole.rows, self._times.of(candidate, whole)) <= left
+        return left is None or self._least(candidate, self._whole.rows, self._whole_time(candidate)) <= left
 
     def expected_seconds(self, candidate: Candidate) -> float | None:
         """Device-seconds that the whole job of a candidate will probably take; None: not known."""
-        whole = Fidelity(rows=max(1, self._resolved.validation_rows), steps=1.0, latency_requests=0)
-        time = self._times.of(candidate, whole)
+        time = self._whole_time(candidate)
         return None if time is None else time.total
 
     def timed(self, job: Fit) -> tuple[Fit, float] | None:
@@ -134,6 +133,9 @@ class Budget:
         """
         held = sum(self._supervisor.running_seconds().values())
         return self._ledger.reached(held, self.kept_back() if keep_back else 0.0)
+
+    def _whole_time(self, candidate: Candidate) -> JobTime | None:
+        return self._times.of(candidate, self._whole)
 
     def _length(self, candidate: Candidate) -> float:
         """Text that a candidate computes for each row; a server's time hardly depends on it."""

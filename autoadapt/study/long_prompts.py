@@ -42,10 +42,9 @@ class LongPrompts:
         )
 
     def _update(self) -> None:
-        if len(self.folder.records) == self._read:
-            return
-        self._read = len(self.folder.records)
-        for record in self.folder.records:
+        fresh = self.folder.records[self._read :]  # one without an outcome was interrupted, and gets no other one
+        self._read += len(fresh)
+        for record in fresh:
             failure, candidate = record.failure, record.job.candidate
             if failure is None or failure.failure_class != "context" or not isinstance(record.job, Fit):
                 continue

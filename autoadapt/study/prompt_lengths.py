@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from autoadapt.domain.candidate import Candidate
 from autoadapt.domain.documents import NO_PASSAGES, Retrieval, retrieval_of
-from autoadapt.domain.jobs import PromptText
 from autoadapt.errors import UserError
 from autoadapt.passage_search import sampled
 from autoadapt.prompts.rendering import Prompt, common_prefix
 from autoadapt.shelves import selector_of
 from autoadapt.tasks.resolve import ResolvedTask
+from autoadapt.tasks.slots import slot_of
 
 SAMPLED_ROWS = 24
 """Rows whose prompts are rendered to see how long they are."""
@@ -39,17 +39,18 @@ class PromptLengths:
 
     def __init__(self, resolved: ResolvedTask) -> None:
         self._resolved = resolved
-        self._known: dict[tuple[str, str, int, str, int, Retrieval | None], PromptLength] = {}
+        self._known: dict[tuple[str, str, int, int, str, int, Retrieval | None], PromptLength] = {}
 
     def of(self, candidate: Candidate) -> PromptLength:
         """The length of a candidate's prompts; of one that is not prompted, of its rows."""
         if self._resolved.slots.obstacle(candidate) is not None:  # its instruction is not written yet
             return UNKNOWN
-        params, prompt = candidate.params, self._resolved.prompt_of(candidate)
+        params = candidate.params
         shots, retrieval = int(params.get("shots") or 0), retrieval_of(params)
         key = (
-            prompt.template,
-            prompt.instruction,
+            str(params.get("template")),
+            str(params.get("instruction")),
+            slot_of(candidate),  # whose instruction never changes
             shots,
             str(params.get("selector")),
             int(params.get("shortlist") or 0),
@@ -57,15 +58,13 @@ class PromptLengths:
         )
         if key not in self._known:
             try:
-                self._known[key] = self._rendered(candidate, prompt, shots, retrieval)
+                self._known[key] = self._rendered(candidate, shots, retrieval)
             except UserError:  # it cannot be rendered, which is said where it is tried
                 self._known[key] = UNKNOWN
         return self._known[key]
 
-    def _rendered(
-        self, candidate: Candidate, text: PromptText, shots: int, retrieval: Retrieval | None
-    ) -> PromptLength:
-        splits, params = self._resolved.splits, candidate.params
+    def _rendered(self, candidate: Candidate, shots: int, retrieval: Retrieval | None) -> PromptLength:
+        splits, params, text = self._resolved.splits, candidate.params, self._resolved.prompt_of(candidate)
         if not splits.train or not splits.validation:  # a simulated search has no rows
             return UNKNOWN
         shortlist, labels = int(params.get("shortlist") or 0), splits.labels or []
