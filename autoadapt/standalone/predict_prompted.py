@@ -19,6 +19,7 @@ from transformers import (
     LogitsProcessorList,
     StoppingCriteriaList,
 )
+from transformers.cache_utils import DynamicCache, DynamicSlidingWindowLayer
 
 LEAST_LOG_PROBABILITY = math.log(1e-6)
 """Of a label that a prompt does not offer."""
@@ -68,6 +69,10 @@ class Option:
         self.label_ids = [self._behind_colon(label) for label in self.labels] if self.reasons else self._bare(whole)
         self.prefix: list[int] = []
         self.cache: Any = None
+        layers = DynamicCache(config=self.model.config).layers
+        windows = (one.sliding_window for one in layers if isinstance(one, DynamicSlidingWindowLayer))
+        self.window: int | None = min(windows, default=None)
+        """Tokens that the layer which sees least of them sees; None: all see all."""
 
     @torch.no_grad()
     def answer(self, texts: list[str]) -> list[dict[str, Any]]:
@@ -178,7 +183,7 @@ class Option:
         same = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
         shared = first[: min(same, min(map(len, encoded)) - 1)]
         self.prefix, self.cache = [], None
-        if len(shared) >= 2:
+        if len(shared) >= 2 and self._fit_window(encoded):
             ids = torch.tensor([shared], device=self.device)
             self.cache = self.model(input_ids=ids, use_cache=True).past_key_values
             self.prefix = shared
@@ -202,22 +207,17 @@ class Option:
 
     def _scores(self, encoded: list[list[int]], offered: list[list[int]] | None = None) -> torch.Tensor:
         """Log-likelihood of labels behind every prompt, shape (prompts, labels); of those not offered it is -inf."""
+        fits = self._fit_window(encoded)
+        if not fits and max(map(len, self.label_ids)) > 1:
+            return self._whole_scores(encoded, offered)
         prefix, cache, suffixes = self.prefix, None, encoded
-        if prefix and all(ids[: len(prefix)] == prefix and len(ids) > len(prefix) for ids in encoded):
+        if prefix and fits and all(ids[: len(prefix)] == prefix and len(ids) > len(prefix) for ids in encoded):
             cache = copy.deepcopy(self.cache)
             cache.batch_repeat_interleave(len(encoded))
             suffixes = [ids[len(prefix) :] for ids in encoded]
         else:
             prefix = []
-        width = max(map(len, suffixes))
-        ids = torch.full((len(suffixes), width), self.tokenizer.pad_token_id, dtype=torch.long)
-        mask = torch.zeros(len(suffixes), len(prefix) + width, dtype=torch.long)
-        mask[:, : len(prefix)] = 1
-        for i, row in enumerate(suffixes):
-            ids[i, width - len(row) :] = torch.tensor(row)
-            mask[i, len(prefix) + width - len(row) :] = 1
-        lengths = torch.tensor([len(row) for row in suffixes])
-        positions = (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + len(prefix)
+        ids, mask, positions = self._padded(suffixes, len(prefix))
         out = self.model(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
@@ -230,13 +230,49 @@ class Option:
         scores = first[:, torch.tensor([i[0] for i in self.label_ids], device=self.device)]
         scored = [list(range(len(self.labels)))] if offered is None else offered
         if max(len(self.label_ids[k]) for row in scored for k in row) > 1:
-            scores = scores + self._tail(out.past_key_values, mask, lengths + len(prefix), scored)
+            scores = scores + self._tail(out.past_key_values, mask, positions[:, -1] + 1, scored)
         if offered is None:
             return scores
         places = torch.full(scores.shape, -math.inf)
         for i, row in enumerate(offered):
             places[i, row] = 0.0
         return scores + places.to(self.device)
+
+    def _fit_window(self, prompts: list[list[int]]) -> bool:
+        """Whether every layer sees all of each prompt and of a label behind it."""
+        longest = max(map(len, prompts), default=0) + max(map(len, self.label_ids))
+        return self.window is None or longest < self.window
+
+    def _padded(self, texts: list[list[int]], kept: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Token ids of texts, padded at their beginnings, mask and positions, behind so many kept tokens."""
+        width = max(map(len, texts))
+        ids = torch.full((len(texts), width), self.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros(len(texts), kept + width, dtype=torch.long)
+        mask[:, :kept] = 1
+        for i, row in enumerate(texts):
+            ids[i, width - len(row) :] = torch.tensor(row)
+            mask[i, kept + width - len(row) :] = 1
+        lengths = torch.tensor([len(row) for row in texts])
+        return ids, mask, (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + kept
+
+    def _whole_scores(self, encoded: list[list[int]], offered: list[list[int]] | None) -> torch.Tensor:
+        """The scores by a pass over whole prompts for each label: of kept ones keys have left the window."""
+        scores = torch.full((len(encoded), len(self.label_ids)), -math.inf, device=self.device)
+        for k, label in enumerate(self.label_ids):
+            rows = [i for i in range(len(encoded)) if offered is None or k in offered[i]]
+            if not rows:
+                continue
+            ids, mask, positions = self._padded([encoded[i] + label[:-1] for i in rows], 0)
+            logits = self.model(
+                input_ids=ids.to(self.device),
+                attention_mask=mask.to(self.device),
+                position_ids=positions.to(self.device),
+                use_cache=False,
+                **({"logits_to_keep": len(label)} if self.keep else {}),
+            ).logits[:, -len(label) :]
+            wanted = torch.tensor(label, device=self.device).expand(len(rows), -1)
+            scores[rows, k] = logits.float().log_softmax(-1).gather(-1, wanted[..., None])[..., 0].sum(-1)
+        return scores
 
     def _tail(self, cache: Any, mask: torch.Tensor, starts: torch.Tensor, scored: list[list[int]]) -> torch.Tensor:
         """Log-likelihood of labels' tokens after their first: those of a row in one pass, each seeing itself alone."""

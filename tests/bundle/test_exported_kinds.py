@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from conftest import slow_after
 from exporting import ROWS, fitted, job_run, part_of, source_of_jobs
 from job_runs import CLASSICAL, JobRun, causal_lm, encoder
 from remote_server import PRICE, chat_server
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from autoadapt.bundle.checking import expected_answers
 from autoadapt.bundle.description import BundleDescription, Handover
@@ -54,6 +57,19 @@ def exported(run: JobRun, job: Fit, folder: Path) -> BundleDescription:
     assert answers == expected_answers(source.parts, None, [])
     assert_portable(folder, run.root)
     return description
+
+
+def test_causal_model_whose_layers_see_less_than_its_prompts(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "windowed"
+    shutil.copytree(tiny_model, folder)
+    sizes = json.loads((folder / "config.json").read_text())
+    same = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    kept = {name: sizes[name] for name in (*same, "num_key_value_heads", "max_position_embeddings", "pad_token_id")}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("mistral", **kept, sliding_window=16)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    run = job_run(tmp_path / "run", causal_lm(folder))
+    exported(run, fitted(run, "prompt", params={"shots": 3, "selector": "random"}), tmp_path / "bundle")
 
 
 def assert_portable(folder: Path, root: Path) -> None:

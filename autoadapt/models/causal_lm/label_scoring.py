@@ -4,6 +4,10 @@ The tokens that all prompts share (instruction, fixed examples) are computed onc
 behind them, left-padded. Then all labels are scored in one forward pass: they stand behind the prompt one after the
 other, and a tree mask lets each token see the prompt and its own label only, so that the prompt's keys and values are
 neither copied nor computed again for each label (the token-tree mask of SpecInfer, Miao et al. 2023).
+
+Layers that see a window of the last tokens alone keep no more keys than that, and count places, not positions: padding
+between a kept beginning and a prompt would push keys out of the window. Prompts that do not fit into it are computed
+whole, once for each label where a label has several tokens.
 """
 
 import copy
@@ -11,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from autoadapt.local_models.texts import Encoded
 from autoadapt.models.causal_lm.language_model import LanguageModel
@@ -36,10 +40,17 @@ class LabelScorer:
         self.prefix: list[int] = []
         """Tokens whose keys and values are kept."""
         self._cache: Any = None
+        layers = DynamicCache(config=lm.model.config).layers
+        self._window = min(
+            (one.sliding_window for one in layers if isinstance(one, DynamicSlidingWindowLayer)), default=None
+        )
+        """Tokens that the layer which sees least of them sees; None: all see all."""
 
     def keep_shared(self, prompts: Sequence[list[int]]) -> None:
         """Keeps the keys and values of the tokens with which all prompts begin, if they are worth it."""
         self.forget()
+        if not self._fit_window(prompts):
+            return
         shared = common_prefix(prompts) if prompts else []
         shared = shared[: min((len(ids) for ids in prompts), default=0) - 1]
         if len(shared) >= LEAST_SHARED:
@@ -64,20 +75,16 @@ class LabelScorer:
             offered: numbers of the labels that are scored behind each; None: all of them. The score of any other label
                 is `NOT_OFFERED`.
         """
+        fits = self._fit_window([e.ids for e in encoded])
+        if not fits and max(map(len, self.labels)) > 1:
+            return self._whole_scores(encoded, offered)
         prefix = self.prefix
-        if prefix and all(e.ids[: len(prefix)] == prefix and len(e.ids) > len(prefix) for e in encoded):
+        if prefix and fits and all(e.ids[: len(prefix)] == prefix and len(e.ids) > len(prefix) for e in encoded):
             cache, suffixes = _repeated(self._cache, len(encoded)), [e.ids[len(prefix) :] for e in encoded]
         else:
             prefix, cache, suffixes = [], None, [e.ids for e in encoded]
-        device, width = self.lm.device, max(map(len, suffixes))
-        ids = torch.full((len(suffixes), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
-        mask = torch.zeros(len(suffixes), len(prefix) + width, dtype=torch.long)
-        mask[:, : len(prefix)] = 1
-        for i, row in enumerate(suffixes):
-            ids[i, width - len(row) :] = torch.tensor(row)
-            mask[i, len(prefix) + width - len(row) :] = 1
-        lengths = torch.tensor([len(row) for row in suffixes])
-        positions = (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + len(prefix)
+        device = self.lm.device
+        ids, mask, positions = self._padded(suffixes, len(prefix))
         scored = [list(range(len(self.labels)))] if offered is None else [list(row) for row in offered]
         most = max(len(self.labels[k]) for row in scored for k in row)
         out = self.lm.model(
@@ -91,13 +98,54 @@ class LabelScorer:
         first = out.logits[:, -1].float().log_softmax(-1)
         scores = first[:, torch.tensor([i[0] for i in self.labels], device=device)]
         if most > 1:
-            scores = scores + self._tail_scores(out.past_key_values, mask, lengths + len(prefix), scored)
+            scores = scores + self._tail_scores(out.past_key_values, mask, positions[:, -1] + 1, scored)
         if offered is None:
             return scores
         places = torch.full(scores.shape, NOT_OFFERED)
         for i, row in enumerate(scored):
             places[i, row] = 0.0
         return scores + places.to(device)
+
+    def _fit_window(self, prompts: Sequence[list[int]]) -> bool:
+        """Whether every layer sees all of each prompt and of a label behind it."""
+        longest = max(map(len, prompts), default=0) + max(map(len, self.labels))
+        return self._window is None or longest < self._window
+
+    def _padded(self, texts: Sequence[list[int]], kept: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Token ids of texts, padded at their beginnings, their mask and their positions, behind so many kept tokens.
+
+        Returns:
+            Ids and positions have the shape (texts, longest), the mask (texts, kept + longest).
+        """
+        width = max(map(len, texts))
+        ids = torch.full((len(texts), width), self.lm.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros(len(texts), kept + width, dtype=torch.long)
+        mask[:, :kept] = 1
+        for i, row in enumerate(texts):
+            ids[i, width - len(row) :] = torch.tensor(row)
+            mask[i, kept + width - len(row) :] = 1
+        lengths = torch.tensor([len(row) for row in texts])
+        return ids, mask, (torch.arange(width)[None, :] - (width - lengths)[:, None]).clamp(min=0) + kept
+
+    def _whole_scores(self, encoded: Sequence[Encoded], offered: Sequence[Sequence[int]] | None) -> torch.Tensor:
+        """The scores by a pass over whole prompts for each label; arguments and shape as of `scores`."""
+        scores = torch.full((len(encoded), len(self.labels)), NOT_OFFERED, device=self.lm.device)
+        for k, label in enumerate(self.labels):
+            rows = [i for i in range(len(encoded)) if offered is None or k in offered[i]]
+            if not rows:
+                continue
+            ids, mask, positions = self._padded([encoded[i].ids + label[:-1] for i in rows], 0)
+            logits = self.lm.model(
+                input_ids=ids.to(self.lm.device),
+                attention_mask=mask.to(self.lm.device),
+                position_ids=positions.to(self.lm.device),
+                use_cache=False,
+                **({"logits_to_keep": len(label)} if self.lm.keeps_logits else {}),
+            ).logits[:, -len(label) :]
+            log_probs = logits.float().log_softmax(-1)
+            wanted = torch.tensor(label, device=self.lm.device).expand(len(rows), -1)
+            scores[rows, k] = log_probs.gather(-1, wanted[..., None])[..., 0].sum(-1)
+        return scores
 
     def _tail_scores(
         self, cache: Any, mask: torch.Tensor, starts: torch.Tensor, scored: Sequence[Sequence[int]]
